@@ -1,0 +1,1 @@
+"""Pictures in, a packed data set out: inspect, prepare, open."""
