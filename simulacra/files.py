@@ -22,11 +22,15 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SimulacraError(f"The disk is full: {path} could not be written. Free some room and try again.") from error
+            raise SimulacraError(
+                f"The disk is full: {path} could not be written. Free some room and try again."
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise SimulacraError(f"{path} may not be written: check its permissions.") from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise SimulacraError(f"{path} cannot be written: a file stands where a folder is needed.") from error
+            raise SimulacraError(
+                f"{path} cannot be written: a file stands where a folder is needed."
+            ) from error
         raise
 
 

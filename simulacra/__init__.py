@@ -1,0 +1,34 @@
+"""simulacra: a folder of your own pictures becomes a generator of new ones.
+
+import simulacra
+simulacra.prepare("photos", "faces", size=64)
+simulacra.train("faces", gan="dcgan", run="runs/faces", epochs=50)
+pictures = simulacra.load("runs/faces").sample(range(16))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["GANS", "SimulacraError", "load", "open_dataset", "prepare", "train"]
+
+_HOMES = {
+    "GANS": ("simulacra.game", "gans"),
+    "SimulacraError": ("simulacra.errors", "SimulacraError"),
+    "load": ("simulacra.model", "load"),
+    "open_dataset": ("simulacra.data.dataset", "open_dataset"),
+    "prepare": ("simulacra.data.prepare", "prepare"),
+    "train": ("simulacra.training.run", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: torch takes seconds, and `simulacra --help` should not."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'simulacra' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _HOMES[name]
+    value = getattr(importlib.import_module(module), attribute)
+    return value() if name == "GANS" else value

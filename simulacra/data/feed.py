@@ -1,0 +1,79 @@
+"""Batches as a pure function of (seed, images shown): what makes a resume exact with no sampler state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra.data.dataset import Dataset
+from simulacra.game import Batch
+
+DEVICE_SHARE = 0.4  # of the accelerator's free memory that the packed pictures may take
+
+
+class Feed:
+    """Endless shuffled passes over a data set, on the training device.
+
+    Picture number `nimg` of a run is the same whatever the batch size, the number of processes or the
+    moment of the last resume. On an accelerator the packed uint8 pictures live there when they fit.
+    """
+
+    def __init__(self, data: Dataset, device: torch.device, *, seed: int, mirror: bool = False) -> None:
+        self.n, self.seed, self.mirror, self.device = len(data.images), seed, mirror, device
+        self.images: np.ndarray | Tensor = data.images
+        self.labels = None if data.labels is None else torch.from_numpy(np.array(data.labels))
+        if device.type == "cuda" and data.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+            self.images = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
+        self._pass = lru_cache(maxsize=2)(self._shuffled)
+
+    def _shuffled(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        source = np.random.default_rng((self.seed, number))
+        return source.permutation(self.n), source.random(self.n) < 0.5
+
+    def order(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which pictures [count] are shown as numbers start, start + 1, … of the run, and which are mirrored."""
+        index, mirrored = [], []
+        while count:
+            number, offset = divmod(start, self.n)
+            taken = min(count, self.n - offset)
+            permutation, flips = self._pass(number)
+            index.append(permutation[offset : offset + taken])
+            mirrored.append(flips[offset : offset + taken])
+            start, count = start + taken, count - taken
+        return np.concatenate(index), np.concatenate(mirrored)
+
+    def batch(self, start: int, count: int) -> Batch:
+        """Pictures number start … start + count - 1 of the run as a `Batch`, channels last."""
+        index, mirrored = self.order(start, count)
+        if isinstance(self.images, Tensor):
+            packed = self.images[torch.from_numpy(index).to(self.device, non_blocking=True)]
+        else:
+            packed = torch.from_numpy(self.images[index]).to(self.device, non_blocking=True)
+        images = packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        if self.mirror:
+            flip = torch.from_numpy(mirrored).to(self.device, non_blocking=True)
+            images = torch.where(flip[:, None, None, None], images.flip(3), images)
+        labels = None if self.labels is None else self.labels[torch.from_numpy(index)].to(self.device)
+        return Batch(images.contiguous(memory_format=torch.channels_last), labels)
+
+    def passes(self, nimg: int) -> float:
+        """How many times the data has been shown after `nimg` images."""
+        return nimg / self.n
+
+
+def uint8_grid(pictures: Iterator[Tensor] | list[Tensor], columns: int) -> np.ndarray:
+    """Pictures [C, H, W] in [-1, 1] laid out in rows of `columns` -> [rows·H, columns·W, C] uint8."""
+    tiles = [
+        ((p.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(1, 2, 0).cpu().numpy()) for p in pictures
+    ]
+    height, width, channels = tiles[0].shape
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * height, columns * width, channels), 255, np.uint8)
+    for i, tile in enumerate(tiles):
+        y, x = divmod(i, columns)
+        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = tile
+    return sheet

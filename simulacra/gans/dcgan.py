@@ -1,0 +1,278 @@
+"""Unsupervised Representation Learning with Deep Convolutional GANs. Radford, Metz, Chintala. 2015.
+
+    D:  -E[log D(x)] - E[log(1 - D(G(z)))]
+    G:  -E[log D(G(z))]
+
+Sides of b·2ⁿ pixels: the first layer of G makes b x b, each further one doubles it. Two architectures: the
+paper's, and a dense 32 px one (`network=dense`) from a textbook that trained it on the frogs of CIFAR-10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from simulacra import game, losses
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset
+from simulacra.gans import mlp
+
+Norm = Literal["batch", "instance", "layer", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks(game.Config):
+    """Settings of the networks, shared by every game that borrows them."""
+
+    network: Literal["conv", "dense", "mlp"] = "conv"
+    features: int = 64  # channels at half the picture's side; doubled at each halving
+    features_max: int = 512
+    kernel: int = 4  # a kernel that the stride of 2 does not divide draws checkerboards
+    upsample: Literal["transposed", "nearest"] = "transposed"
+    downsample: Literal["strided", "pool"] = "strided"
+    activation: Literal["relu", "leaky"] = "relu"  # in G; D has leaky
+    slope: float = 0.2
+    norm_g: Norm = "batch"
+    norm_d: Norm = "batch"
+    hidden: tuple[int, ...] = (256, 256)  # for network=mlp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Networks):
+    """The paper's settings."""
+
+    batch: int = 128
+    epochs: float = 50
+
+
+def base(shape: game.Shape) -> tuple[int, int, int]:
+    """(height, width, n) such that the picture is height·2ⁿ x width·2ⁿ with the shorter side of the base 4 to 7.
+
+    Raises `SimulacraError` where the sides allow none.
+    """
+    _, height, width = shape
+    n = 0
+    while min(height, width) % 2 == 0 and min(height, width) // 2 >= 4 and height % 2 == width % 2 == 0:
+        height, width, n = height // 2, width // 2, n + 1
+    if n == 0 or not 4 <= min(height, width) <= 7:
+        raise SimulacraError(
+            f"Pictures of {shape[2]}x{shape[1]} do not suit convolutions that double: both sides must be 4 to 7 (the "
+            "longer may be more) times the same power of two, such as 32, 64, 80, 96 or 128. Prepare them with such a --size."
+        )
+    return height, width, n
+
+
+def norm(kind: Norm, channels: int) -> nn.Module:
+    """The normalisation called `kind` for feature maps of `channels`."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "instance":
+        return nn.InstanceNorm2d(channels, affine=True)
+    if kind == "layer":
+        return nn.GroupNorm(1, channels)
+    return nn.Identity()
+
+
+def initialise(network: nn.Module) -> None:
+    """Weights N(0, 0.02), gains N(1, 0.02), biases 0 (section 4 of the paper and its authors' code)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm) and module.affine:
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
+class Generator(game.Generator):
+    """z -> b x b -> doubled n times -> a picture."""
+
+    def __init__(self, config: Networks) -> None:
+        super().__init__(config)
+        height, width, n = base(config.shape)
+        channels = [min(config.features << i, config.features_max) for i in reversed(range(n))]
+        plain = config.norm_g == "none"
+        # A transposed convolution of a 1x1 input is a matrix product, and much faster as one.
+        self.first = nn.Linear(config.z, height * width * channels[0], bias=plain)
+        self.grid = (height, width, channels[0])
+        layers: list[nn.Module] = [norm(config.norm_g, channels[0]), _activation(config)]
+        for inner, outer in zip(channels, channels[1:], strict=False):
+            layers += [*_double(config, inner, outer, plain), norm(config.norm_g, outer), _activation(config)]
+        layers += _double(config, channels[-1], config.shape[0], True)
+        self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
+        initialise(self)
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z] -> pictures [N, C, H, W]."""
+        images: Tensor = self.layers(
+            self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2)
+        )  # channels last
+        return images
+
+
+class Discriminator(nn.Module):
+    """A picture -> halved n times -> a logit. The first layer is never normalised."""
+
+    def __init__(self, config: Networks) -> None:
+        super().__init__()
+        height, width, n = base(config.shape)
+        channels = [config.shape[0], *(min(config.features << i, config.features_max) for i in range(n))]
+        layers: list[nn.Module] = []
+        for i, (inner, outer) in enumerate(zip(channels, channels[1:], strict=False)):
+            normed = i > 0 and config.norm_d != "none"
+            layers += _halve(config, inner, outer, not normed)
+            layers += [norm(config.norm_d, outer)] if normed else []
+            layers.append(nn.LeakyReLU(config.slope))
+            if config.dropout:
+                layers.append(nn.Dropout(config.dropout))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, (height, width)))
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> logits [N]."""
+        logits: Tensor = self.layers(images)
+        return logits.flatten()
+
+
+class DenseGenerator(game.Generator):
+    """z -> 16x16x128 -> 5x5 convolutions of 256 channels around one doubling -> a 32 px picture."""
+
+    def __init__(self, config: Networks) -> None:
+        super().__init__(config)
+        leaky = nn.LeakyReLU(0.3)
+        self.first = nn.Linear(config.z, 16 * 16 * 128)
+        self.layers = nn.Sequential(
+            leaky,
+            *(nn.Conv2d(128, 256, 5, padding=2), leaky),
+            *(nn.ConvTranspose2d(256, 256, 4, 2, 1), leaky),
+            *(nn.Conv2d(256, 256, 5, padding=2), leaky),
+            *(nn.Conv2d(256, 256, 5, padding=2), leaky),
+            nn.Conv2d(256, config.shape[0], 7, padding=3),
+            nn.Tanh() if config.output == "tanh" else nn.Identity(),
+        )
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z] -> pictures [N, C, 32, 32]."""
+        images: Tensor = self.layers(self.first(w).unflatten(1, (16, 16, 128)).permute(0, 3, 1, 2))
+        return images
+
+
+class DenseDiscriminator(nn.Module):
+    """A 32 px picture -> four unpadded convolutions of 128 channels -> dropout -> a logit."""
+
+    def __init__(self, config: Networks) -> None:
+        super().__init__()
+        leaky = nn.LeakyReLU(0.3)
+        convolutions: list[nn.Module] = [nn.Conv2d(config.shape[0], 128, 3), leaky]
+        for _ in range(3):
+            convolutions += [nn.Conv2d(128, 128, 4, 2), leaky]
+        self.layers = nn.Sequential(
+            *convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, 32, 32] -> logits [N]."""
+        logits: Tensor = self.layers(images)
+        return logits.flatten()
+
+
+def build_generator(config: Networks) -> game.Generator:
+    """The generator that `config.network` names."""
+    if config.kernel < 2:
+        raise SimulacraError(f"kernel is {config.kernel}; a stride of 2 needs at least 2.")
+    if config.network == "mlp":
+        return mlp.Generator(config, config.hidden)
+    if config.network == "dense":
+        if config.shape[1:] != (32, 32):
+            raise SimulacraError(
+                f"network=dense is made for 32x32 pictures; these are {config.shape[2]}x{config.shape[1]}."
+            )
+        return DenseGenerator(config)
+    return Generator(config)
+
+
+def build_discriminator(config: Networks) -> nn.Module:
+    """The discriminator that `config.network` names."""
+    makers: dict[str, Any] = {"conv": Discriminator, "dense": DenseDiscriminator}
+    made: nn.Module = (
+        mlp.Discriminator(config, config.hidden)
+        if config.network == "mlp"
+        else makers[config.network](config)
+    )
+    return made
+
+
+@game.register
+class DCGAN(game.GAN):
+    """Convolutions, batch norm and the non-saturating loss."""
+
+    name, title, year = "dcgan", "Deep Convolutional GAN", 2015
+    authors = "Radford, Metz, Chintala"
+    paper = "arXiv:1511.06434"
+    formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))]")
+    Config = Config
+    presets = {  # noqa: RUF012
+        "celeba64": Preset({"epochs": 5}, "the paper's settings at 64 px", 64),
+        "instance64": Preset({"norm_d": "instance", "batch": 32}, "instance norm in D", 64),
+        "faces80": Preset(
+            {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive"},
+            "80 px, small batches, adaptive balance",
+            80,
+        ),
+        "frogs32": Preset(
+            {
+                "network": "dense",
+                "z": 32,
+                "dropout": 0.4,
+                "optimizer": "rmsprop",
+                "lr": 4e-4,
+                "lr_d": 8e-4,
+                "clip": 1.0,
+            }
+            | {"lr_decay": 1e-8, "label_noise": 0.05, "separate": False, "batch": 20, "epochs": 40},
+            "the dense 32 px networks, one class of a labelled set; 10,000 plays of each side on 5,000 pictures",
+            32,
+        ),
+        "tiny": Preset({"z": 8, "features": 8, "batch": 8}, "for tests"),
+    }
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = build_discriminator(config)
+
+    @classmethod
+    def generator(cls, config: Any) -> game.Generator:
+        """The generator alone."""
+        return build_generator(config)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(x)] - E[log(1 - D(G(z)))]."""
+        real, fake = self.judge(batch.images, self.fakes(len(batch.images)))
+        return losses.minimax_d(real, fake, *self.targets(real)), {"real": real, "fake": fake}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(G(z))]."""
+        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        return losses.non_saturating_g(fake), {"fake": fake}
+
+
+def _activation(config: Networks) -> nn.Module:
+    return nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(config.slope)
+
+
+def _double(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
+    odd = config.kernel % 2
+    if config.upsample == "nearest":
+        return [nn.Upsample(scale_factor=2), nn.Conv2d(inner, outer, 3, padding=1, bias=bias)]
+    padding = (config.kernel - 1) // 2
+    return [nn.ConvTranspose2d(inner, outer, config.kernel, 2, padding, odd, bias=bias)]
+
+
+def _halve(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
+    if config.downsample == "pool":
+        return [nn.Conv2d(inner, outer, 3, padding=1, bias=bias), nn.AvgPool2d(2)]
+    return [nn.Conv2d(inner, outer, config.kernel, 2, (config.kernel - 1) // 2, bias=bias)]

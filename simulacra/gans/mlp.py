@@ -1,0 +1,105 @@
+"""Generative Adversarial Nets. Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio. 2014.
+
+D:  -E[log D(x)] - E[log(1 - D(G(z)))]
+G:  -E[log D(G(z))]        non-saturating
+G:   E[log(1 - D(G(z)))]   minimax: its gradient vanishes when D is sure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from simulacra import game, losses
+from simulacra.game import Batch, Preset, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(game.Config):
+    """Two hidden layers of 256 each, on pictures of any size taken as one vector."""
+
+    shape: Shape = (1, 28, 28)
+    z: int = 64
+    batch: int = 100
+    epochs: float = 200
+    betas: tuple[float, float] = (0.9, 0.999)
+    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
+    hidden: tuple[int, ...] = (256, 256)
+
+
+class Generator(game.Generator):
+    """z -> hidden layers, ReLU -> a picture."""
+
+    def __init__(self, config: game.Config, hidden: Sequence[int] = (256, 256)) -> None:
+        super().__init__(config)
+        widths = [config.z, *hidden]
+        layers: list[nn.Module] = []
+        for inner, outer in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(inner, outer), nn.ReLU()]
+        layers.append(nn.Linear(widths[-1], prod(config.shape)))
+        self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z] -> pictures [N, C, H, W]."""
+        images: Tensor = self.layers(w)
+        return images.unflatten(1, self.shape)
+
+
+class Discriminator(nn.Module):
+    """A picture as one vector -> hidden layers, LeakyReLU 0.2 -> a logit."""
+
+    def __init__(self, config: game.Config, hidden: Sequence[int] = (256, 256)) -> None:
+        super().__init__()
+        widths = [prod(config.shape), *hidden]
+        layers: list[nn.Module] = []
+        for inner, outer in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(inner, outer), nn.LeakyReLU(0.2)]
+            if config.dropout:
+                layers.append(nn.Dropout(config.dropout))
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> logits [N]."""
+        logits: Tensor = self.layers(images.flatten(1))
+        return logits.squeeze(1)
+
+
+@game.register
+class MLP(game.GAN):
+    """The first GAN, fully connected."""
+
+    name, title, year = "mlp", "Generative Adversarial Nets", 2014
+    authors = "Goodfellow et al."
+    paper = "arXiv:1406.2661"
+    formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))], or minimax E[log(1 - D(G(z)))]")
+    Config = Config
+    presets = {  # noqa: RUF012
+        "minimax": Preset({"loss": "minimax"}, "the saturating loss, to see the gradient vanish"),
+        "tiny": Preset({"z": 8, "hidden": (32, 32), "batch": 16}, "for tests"),
+    }
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = Discriminator(config, config.hidden)
+
+    @classmethod
+    def generator(cls, config: Any) -> Generator:
+        """The generator alone."""
+        return Generator(config, config.hidden)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(x)] - E[log(1 - D(G(z)))]."""
+        real, fake = self.judge(batch.images, self.fakes(len(batch.images)))
+        return losses.minimax_d(real, fake, *self.targets(real)), {"real": real, "fake": fake}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(G(z))], or E[log(1 - D(G(z)))]."""
+        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        loss = losses.minimax_g if self.config.loss == "minimax" else losses.non_saturating_g
+        return loss(fake), {"fake": fake}

@@ -1,0 +1,79 @@
+"""Wasserstein GAN. Arjovsky, Chintala, Bottou. 2017.
+
+    D:  E[D(G(z))] - E[D(x)],  each weight of D clamped to [-c, c] after each step
+    G: -E[D(G(z))]
+
+D is a critic: a score without a sigmoid. The paper clamps to 0.01; a later tutorial uses 0.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from simulacra import game, losses
+from simulacra.game import Batch, Preset
+from simulacra.gans import dcgan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(dcgan.Networks):
+    """The paper's settings."""
+
+    batch: int = 64
+    optimizer: Literal["adam", "rmsprop"] = "rmsprop"
+    lr: float = 5e-5
+    balance: str = "fixed:5"
+    clamp: float = 0.01  # c
+
+
+@game.register
+class WGAN(game.GAN):
+    """The Wasserstein distance, with a clamped critic."""
+
+    name, title, year = "wgan", "Wasserstein GAN", 2017
+    authors = "Arjovsky, Chintala, Bottou"
+    paper = "arXiv:1701.07875"
+    formulas = ("E[D(G(z))] - E[D(x)], weights clamped to ±c", "-E[D(G(z))]")
+    critic = True
+    Config = Config
+    presets = {  # noqa: RUF012
+        "faces80": Preset(
+            {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive", "clamp": 0.1},
+            "80 px, small batches, adaptive balance, the wider clamp",
+            80,
+        ),
+        "tiny": Preset({"z": 8, "features": 8, "batch": 8, "balance": "fixed:2"}, "for tests"),
+    }
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = dcgan.build_discriminator(config)
+        self.constrain()
+
+    @classmethod
+    def generator(cls, config: Any) -> game.Generator:
+        """The generator alone."""
+        return dcgan.build_generator(config)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """E[D(G(z))] - E[D(x)]."""
+        real, fake = self.judge(batch.images, self.fakes(len(batch.images)))
+        return losses.wasserstein_d(real, fake), {"real": real, "fake": fake}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[D(G(z))]."""
+        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        return losses.wasserstein_g(fake), {"fake": fake}
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Clamp D's weights to ±c, gains of its norms included, as the paper's algorithm 1 does."""
+        weights = list(self.D.parameters())
+        torch._foreach_clamp_max_(weights, self.config.clamp)
+        torch._foreach_clamp_min_(weights, -self.config.clamp)

@@ -1,0 +1,84 @@
+"""Improved Training of Wasserstein GANs. Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville. 2017.
+
+    D:  E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²],  x̂ = εx + (1 - ε)G(z),  ε uniform in [0, 1]
+    G: -E[D(G(z))]
+
+D must judge each picture alone, so it has no batch norm: instance norm here, layer norm or none as options.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from simulacra import game, losses
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset
+from simulacra.gans import dcgan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(dcgan.Networks):
+    """The paper's settings."""
+
+    batch: int = 64
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.0, 0.9)
+    balance: str = "fixed:5"
+    norm_d: dcgan.Norm = "instance"
+    gp: float = 10.0  # λ
+    one_sided: bool = False
+    penalty_precision: Literal["same", "fp32"] = "same"
+
+
+@game.register
+class WGANGP(game.GAN):
+    """The Wasserstein distance, with a penalty on the critic's gradient."""
+
+    name, title, year = "wgan-gp", "Wasserstein GAN with gradient penalty", 2017
+    authors = "Gulrajani et al."
+    paper = "arXiv:1704.00028"
+    formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²]", "-E[D(G(z))]")
+    critic = True
+    Config = Config
+    presets = {  # noqa: RUF012
+        "faces80": Preset(
+            {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive", "betas": (0.0, 0.999)},
+            "80 px, small batches, adaptive balance",
+            80,
+        ),
+        "tiny": Preset({"z": 8, "features": 8, "batch": 8, "balance": "fixed:2"}, "for tests"),
+    }
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        if config.norm_d == "batch":
+            raise SimulacraError(
+                "wgan-gp's D cannot have batch norm (norm_d=batch): its penalty is on each picture alone."
+            )
+        self.G = self.generator(config)
+        self.D = dcgan.build_discriminator(config)
+
+    @classmethod
+    def generator(cls, config: Any) -> game.Generator:
+        """The generator alone."""
+        return dcgan.build_generator(config)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²]."""
+        images, fakes = batch.images, self.fakes(len(batch.images))
+        real, fake = self.judge(images, fakes)
+        enabled = self.config.penalty_precision == "same" and torch.is_autocast_enabled(images.device.type)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=enabled):
+            penalty = losses.gradient_penalty(self.D, images, fakes, one_sided=self.config.one_sided)
+        loss = losses.wasserstein_d(real, fake) + self.config.gp * penalty
+        return loss, {"real": real, "fake": fake, "penalty": penalty}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[D(G(z))]."""
+        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        return losses.wasserstein_g(fake), {"fake": fake}

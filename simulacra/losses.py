@@ -1,0 +1,83 @@
+"""Adversarial losses and penalties: pure functions of logits and tensors.
+
+Every loss is a mean over the batch, every penalty comes unweighted: the weight stands where the loss is
+assembled. D gives logits; the sigmoid lives in here, as softplus: -log σ(x) = softplus(-x) and
+-log(1 - σ(x)) = softplus(x), which never overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy of logits [N] against soft targets [N] in [0, 1]."""
+    return (softplus(logits) - target * logits).mean()
+
+
+def targets(logits: Tensor, *, smoothing: float, noise: float) -> tuple[Tensor, Tensor]:
+    """D's targets for reals and fakes, each the shape of `logits`.
+
+    smoothing: one-sided, reals aim at 1 - smoothing (Salimans et al. 2016, section 3.4).
+    noise: each target moves towards the other side by a uniform draw from [0, noise].
+    """
+    real, fake = torch.full_like(logits, 1 - smoothing), torch.zeros_like(logits)
+    if noise:
+        real, fake = real - noise * torch.rand_like(logits), fake + noise * torch.rand_like(logits)
+    return real, fake
+
+
+def minimax_d(real: Tensor, fake: Tensor, real_target: Tensor, fake_target: Tensor) -> Tensor:
+    """-E[log D(x)] - E[log(1 - D(G(z)))] with soft targets (Goodfellow et al. 2014, equation 1)."""
+    return cross_entropy(real, real_target) + cross_entropy(fake, fake_target)
+
+
+def minimax_g(fake: Tensor) -> Tensor:
+    """E[log(1 - D(G(z)))]: saturates, its gradient vanishes when D is sure (Goodfellow et al. 2014, equation 1)."""
+    return -softplus(fake).mean()
+
+
+def non_saturating_g(fake: Tensor) -> Tensor:
+    """-E[log D(G(z))] (Goodfellow et al. 2014, section 3)."""
+    return softplus(-fake).mean()
+
+
+def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
+    """E[D(G(z))] - E[D(x)] (Arjovsky et al. 2017, equation 2)."""
+    return fake.mean() - real.mean()
+
+
+def wasserstein_g(fake: Tensor) -> Tensor:
+    """-E[D(G(z))]."""
+    return -fake.mean()
+
+
+def gradient_norms(critic: Critic, images: Tensor) -> Tensor:
+    """‖∇x D(x)‖₂ over all of C, H, W for each picture [N]; differentiable."""
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    return gradient.float().flatten(1).norm(dim=1)
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, *, one_sided: bool = False) -> Tensor:
+    """E[(‖∇x̂ D(x̂)‖₂ - 1)²] on x̂ = εx + (1 - ε)G(z), ε uniform in [0, 1] (Gulrajani et al. 2017, equation 3).
+
+    one_sided: only norms above 1 are punished, max(0, ‖∇‖ - 1)². Some published code draws ε from a normal, or
+    takes the norm over the channels alone: neither is the paper's penalty, and neither is done here.
+    """
+    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    excess = gradient_norms(critic, epsilon * real + (1 - epsilon) * fake) - 1
+    return (excess.clamp(min=0) if one_sided else excess).square().mean()
+
+
+def r1(critic: Critic, real: Tensor) -> Tensor:
+    """E[‖∇x D(x)‖²] on reals (Mescheder et al. 2018, equation 9); on fakes it is called R2."""
+    images = real.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    return gradient.float().square().flatten(1).sum(1).mean()

@@ -1,0 +1,102 @@
+"""A trained generator as a folder: `G.safetensors` and `config.json`. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from simulacra.config import to_json, updated
+from simulacra.errors import SimulacraError
+from simulacra.files import read_json, write_json, written_aside
+from simulacra.game import Config, Generator, find
+
+FORMAT = "simulacra-model-1"
+SHIPPED = "peeps"
+
+
+def save_model(
+    generator: Generator,
+    folder: Path,
+    *,
+    gan: str,
+    config: Config,
+    about: Mapping[str, Any],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a model folder that `load` reads back. `about` says where it comes from; `dtype` is how weights are stored."""
+    tensors = {
+        name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
+        for name, value in generator.state_dict().items()
+    }
+    with written_aside(folder / "G.safetensors") as file:
+        file.write(save(tensors))
+    settings = {"format": FORMAT, "gan": gan, "config": to_json(config), "classes": list(generator.classes)}
+    write_json(folder / "config.json", settings | dict(about))
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """A run's whole checkpoints, oldest first."""
+    found = [
+        path
+        for path in (run / "checkpoints").glob("*")
+        if path.name.isdecimal() and (path / "config.json").is_file()
+    ]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def model_folder(where: str | Path | None = None) -> Path:
+    """The model folder meant by `where`: a run (its last checkpoint), a checkpoint, a model folder, `peeps` or nothing.
+
+    Raises `SimulacraError` when there is none.
+    """
+    if where is None or (str(where) == SHIPPED and not Path(where).exists()):
+        return Path(str(resources.files("simulacra") / "models" / SHIPPED))
+    path = Path(where).expanduser()
+    if (path / "G.safetensors").is_file():
+        return path
+    if (path / "journal.jsonl").exists() or (path / "checkpoints").is_dir():
+        kept = checkpoints(path)
+        if kept:
+            return kept[-1]
+        raise SimulacraError(f"The run {path} has no checkpoint yet; train it on: simulacra train {path}")
+    if not path.exists():
+        raise SimulacraError(
+            f"{path} does not exist: give a run's folder, a model's folder, or {SHIPPED}, the model that comes along."
+        )
+    raise SimulacraError(
+        f"{path} is neither a run nor a model: a model's folder holds G.safetensors and config.json."
+    )
+
+
+def load(where: str | Path | None = None, device: str | torch.device = "cpu") -> Generator:
+    """The generator kept in a run's, a checkpoint's or a model's folder, ready to sample.
+
+    Without an argument: the model shipped with the package. Raises `SimulacraError` for what is not a model.
+    """
+    folder = model_folder(where)
+    settings = read_json(folder / "config.json")
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        raise SimulacraError(f"{folder / 'config.json'} is not of the format {FORMAT}.")
+    gan = find(settings["gan"])
+    generator = gan.generator(updated(gan.Config(), settings["config"], of=f"{folder}: {gan.name}"))
+    generator.classes = tuple(settings["classes"])
+    try:
+        weights = load_file(folder / "G.safetensors")
+        generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise SimulacraError(
+            f"{folder / 'G.safetensors'} is damaged or of another model ({error})."
+        ) from error
+    return generator.eval().requires_grad_(False).to(device)
+
+
+def fingerprint(where: str | Path | None = None) -> str:
+    """The model's content hash, 16 hex digits: what pictures carry to say where they come from."""
+    return hashlib.sha256((model_folder(where) / "G.safetensors").read_bytes()).hexdigest()[:16]

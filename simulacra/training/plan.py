@@ -1,0 +1,190 @@
+"""A run worked out from its command, before anything starts: made new, or an existing one gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulacra.config import to_json, updated
+from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.errors import SimulacraError
+from simulacra.files import read_json
+from simulacra.game import GAN, Config, configured, find
+from simulacra.training import balance
+from simulacra.training.device import choose_device, choose_precision
+from simulacra.training.trainer import Clock
+
+FORMAT = "simulacra-run-1"
+TICKS = 100  # journal lines and previews in a run of known length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides a run, and how far to take it."""
+
+    folder: Path
+    gan: type[GAN]
+    spec: str  # the game, with its preset
+    config: Config
+    data: Dataset  # the training part
+    source: str  # where the data was opened
+    seed: int
+    precision: str
+    compile: bool
+    micro: int | None
+    clock: Clock
+    resumed: bool  # the folder already holds this run
+
+    def identity(self) -> dict[str, Any]:
+        """What must stay the same over all sittings of a run."""
+        return {
+            "gan": self.gan.name,
+            "config": to_json(self.config),
+            "data": {"hash": self.data.hash, "pictures": len(self.data.images)},
+            "seed": self.seed,
+            "precision": self.precision,
+            "compile": self.compile,
+            "micro": self.micro,
+        }
+
+
+def parse_count(text: str | int) -> int:
+    """`200k` -> 200000; also `1.5M` and plain numbers. Raises `SimulacraError` for anything else."""
+    word = str(text).strip().lower()
+    scale = {"k": 1_000, "m": 1_000_000}.get(word[-1:], 1)
+    try:
+        count = float(word[:-1] if scale > 1 else word) * scale
+    except ValueError:
+        count = float("nan")
+    if not 1 <= count < 1e15:
+        raise SimulacraError(f"{text!r} is not a count of images: write a number such as 5000, 200k or 1.5M.")
+    return round(count)
+
+
+def plan(
+    data: str | Path,
+    *,
+    gan: str | None = None,
+    run: str | Path | None = None,
+    total: str | int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    balance: str | None = None,
+    precision: str | None = None,
+    seed: int | None = None,
+    compile: bool | None = None,
+    micro: int | None = None,
+    every: str | int | None = None,
+    save_every: str | int | None = None,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Work out a run without starting it: see `train` for the arguments.
+
+    Raises `SimulacraError` for bad input, and for a setting that would change a run that exists.
+    """
+    if sum(value is not None for value in (total, epochs, minutes)) > 1:
+        raise SimulacraError("Give one length: --total, --epochs or --minutes.")
+    for name, length in (("--epochs", epochs), ("--minutes", minutes)):
+        if length is not None and not 0 < length < 1e9:
+            raise SimulacraError(f"{name} is {length}; it must be a positive number.")
+    words = dict(settings or {}) | ({"balance": balance} if balance else {})
+    old = _stored(Path(data).expanduser()) if run is None else None
+    folder = Path(data).expanduser() if old else None
+    source = old["data"]["source"] if old else str(data)
+    whole = open_dataset(source)
+    part = whole.split("train")
+    spec = gan or (old["spec"] if old else "dcgan")
+    folder = folder or Path(run or Path("runs") / f"{whole.name}-{spec.replace(':', '-')}").expanduser()
+    old = old or _stored(folder)
+    if old and gan is None:
+        spec = old["spec"]
+    if folder.exists() and not old and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise SimulacraError(f"{folder} exists and is not a run: choose another --run.")
+    game, config = _settings(spec, part, words, old if gan is None else None)
+    chosen = precision or (old["precision"] if old else "auto")
+    made = Plan(
+        folder=folder,
+        gan=game,
+        spec=spec,
+        config=config,
+        data=part,
+        source=str(source) if whole.path is None else str(whole.path.resolve()),
+        seed=seed if seed is not None else (old["seed"] if old else 0),
+        precision=choose_precision(chosen, choose_device(device)),
+        compile=compile if compile is not None else bool(old and old["compile"]),
+        micro=micro if micro is not None else (old["micro"] if old else None),
+        clock=_clock(config, len(part.images), total, epochs, minutes, every, save_every, old),
+        resumed=bool(old),
+    )
+    if old:
+        _refuse_changes(folder, old, made)
+    return made
+
+
+def _settings(
+    spec: str, part: Dataset, words: dict[str, Any], old: dict[str, Any] | None
+) -> tuple[type[GAN], Config]:
+    """The game and its settings: of the command, or of the stored run with the command's words on top."""
+    if old is None:
+        game, config = configured(spec, part.shape, words)
+    else:
+        game = find(old["gan"])
+        config = updated(updated(game.Config(), old["config"], of=game.name), words, of=game.name)
+    if config.batch < 1:
+        raise SimulacraError(f"The batch is {config.batch}; it must be at least 1.")
+    balance.make(config.balance, critic=game.critic)
+    return game, config
+
+
+def _clock(
+    config: Config,
+    n: int,
+    total: str | int | None,
+    epochs: float | None,
+    minutes: float | None,
+    every: str | int | None,
+    save_every: str | int | None,
+    old: dict[str, Any] | None,
+) -> Clock:
+    """The run's length and rhythm; what the command does not say, an existing run says."""
+    stored = old["length"] if old else None
+    if total is None and epochs is None and minutes is None and stored:
+        images, minutes = stored["total"], stored["minutes"]
+    elif minutes is not None:
+        images = None
+    else:
+        images = parse_count(total) if total is not None else max(1, round((epochs or config.epochs) * n))
+    tick = parse_count(every) if every is not None else stored and stored["tick"]
+    tick = tick or max(config.batch, images // TICKS if images else n)
+    save = parse_count(save_every) if save_every is not None else stored and stored["save"]
+    save = save or max(config.batch, min(10 * n, images // 10 if images else 10 * n))
+    return Clock(total=images, minutes=minutes, tick=tick, save=save)
+
+
+def _stored(folder: Path) -> dict[str, Any] | None:
+    """The `config.json` of a run's folder, or None where there is no run."""
+    path = folder / "config.json"
+    if not path.is_file() or (folder / "G.safetensors").exists():
+        return None
+    stored = read_json(path)
+    return stored if isinstance(stored, dict) and stored.get("format") == FORMAT else None
+
+
+def _refuse_changes(folder: Path, old: dict[str, Any], new: Plan) -> None:
+    """A setting that would change an existing run is an error that names it."""
+    fresh = new.identity()
+    if old["data"]["hash"] != fresh["data"]["hash"]:
+        raise SimulacraError(
+            f"The data set {new.source} is not the one that {folder} was trained on (its content hash differs): bring the old "
+            "one back, or start a new run with another --run."
+        )
+    pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro")]
+    pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items()]
+    changed = [f"{key} is {was!r} there and {now!r} here" for key, was, now in pairs if was != now]
+    if changed:
+        raise SimulacraError(
+            f"{folder} is a run with other settings: {'; '.join(changed)}. Start a new one with another --run."
+        )

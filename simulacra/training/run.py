@@ -1,0 +1,193 @@
+"""A plan carried out: the run's folder, previews, a clean stop, and what is drawn at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+import simulacra
+from simulacra.data.dataset import open_dataset, verify
+from simulacra.data.feed import Feed, uint8_grid
+from simulacra.errors import SimulacraError
+from simulacra.files import write_json, written_aside
+from simulacra.training import checkpoint, distributed
+from simulacra.training.device import choose_device
+from simulacra.training.plan import FORMAT, Plan, plan
+from simulacra.training.trainer import Trainer
+
+PREVIEWS = 64  # pictures in a preview grid
+
+
+def train(
+    data: str | Path,
+    *,
+    device: str = "auto",
+    disk: float | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Path:
+    """Train a GAN on a prepared data set, or go on with a run; returns the run's folder.
+
+    data: a prepared data set, `peeps`, or the folder of a run to go on with.
+    device: `auto`, `cpu`, `cuda` or `mps`. disk: bytes that the checkpoints may take.
+    options: those of `plan` - gan, run, total, epochs, minutes, balance, precision, seed, settings, and so on.
+
+    Ctrl-C finishes the step, saves and returns. Raises `SimulacraError` for bad input, a changed setting or
+    data set, a full disk, or a loss that is no longer finite; what was kept before stays.
+    """
+    from simulacra.training.show import Show
+
+    where = choose_device(device)
+    distributed.start(where)
+    try:
+        made = plan(data, device=device, **options)
+        verify(open_dataset(made.source))
+        with only_one(made.folder) if distributed.rank() == 0 else contextlib.nullcontext():
+            run = Run(made, where, disk)
+            run.prepare_folder()
+            with (
+                Show(made, run.trainer, quiet=quiet or distributed.rank() > 0) as show,
+                stop_on_signal(show.stopping) as stop,
+            ):
+                show.finished(run.train(show.tick, show.play, stop))
+    finally:
+        distributed.stop()
+    return made.folder
+
+
+class Run:
+    """A plan being carried out."""
+
+    def __init__(self, plan: Plan, device: torch.device, disk: float | None) -> None:
+        self.plan, self.device, self.disk = plan, device, disk
+        torch.manual_seed(plan.seed)
+        feed = Feed(plan.data, device, seed=plan.seed, mirror=plan.config.mirror)
+        gan = plan.gan(plan.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        gan.G.classes = plan.data.classes
+        about = {
+            "data": plan.data.name,
+            "data_hash": plan.data.hash,
+            "seed": plan.seed,
+            "simulacra": simulacra.__version__,
+        }
+        self.trainer = Trainer(
+            gan, feed, plan.folder, seed=plan.seed, precision=plan.precision, micro=plan.micro, about=about
+        )
+
+    def prepare_folder(self) -> None:
+        """Make the folder, or bring it back to its last checkpoint."""
+        plan, trainer = self.plan, self.trainer
+        kept = checkpoint.checkpoints(plan.folder)
+        if kept:
+            trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
+        if distributed.rank() == 0:
+            checkpoint.sweep(plan.folder)
+            write_json(plan.folder / "config.json", self.record())
+            trainer.journal.rewind(trainer.nimg)
+            reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(PREVIEWS, trainer.feed.n))]
+            save_grid(plan.folder / "previews" / "real.png", reals)
+        distributed.barrier()
+
+    def record(self) -> dict[str, Any]:
+        """What `config.json` holds."""
+        plan, clock = self.plan, self.plan.clock
+        length = {"total": clock.total, "minutes": clock.minutes, "tick": clock.tick, "save": clock.save}
+        versions = {
+            "simulacra": simulacra.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+        record = (
+            {"format": FORMAT, "spec": plan.spec} | plan.identity() | {"length": length, "versions": versions}
+        )
+        record["data"] = record["data"] | {
+            "name": plan.data.name,
+            "source": plan.source,
+            "shape": list(plan.data.shape),
+        }
+        return record
+
+    def preview(self) -> Path:
+        """Draw the fixed seeds with the averaged generator."""
+        path = self.plan.folder / "previews" / f"{self.trainer.nimg:09d}.png"
+        pictures = [p for batch in self.trainer.ema.average.pictures(range(PREVIEWS)) for p in batch]
+        save_grid(path, pictures)
+        return path
+
+    def train(
+        self,
+        on_tick: Callable[[dict[str, Any]], None],
+        on_play: Callable[[Trainer], None],
+        stop: Callable[[], bool],
+    ) -> bool:
+        """Train to the plan's end; True when it was reached."""
+
+        def tick(line: dict[str, Any]) -> None:
+            if distributed.rank() == 0:
+                self.trainer.journal.write(line)
+                self.preview()
+                on_tick(line)
+
+        def saved() -> None:
+            if distributed.rank() == 0:
+                checkpoint.thin_out(self.plan.folder, images_per_epoch=self.trainer.feed.n, budget=self.disk)
+
+        return self.trainer.train(
+            self.plan.clock, tick=tick, stop=stop, played=lambda: on_play(self.trainer), saved=saved
+        )
+
+
+def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
+    """Write pictures [C, H, W] as one square-ish PNG."""
+    columns = max(1, round(len(pictures) ** 0.5))
+    sheet = uint8_grid(pictures, columns)
+    image = Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet)
+    with written_aside(path) as file:
+        image.save(file, "PNG")
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the run's lock: two processes training one run would spoil it. A kill lets go of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SimulacraError(
+                f"{folder} is being trained by another process: wait for it or stop it first."
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def stop_on_signal(say: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Yields `asked()`: True once Ctrl-C or a terminate signal came. A second one acts at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: object) -> None:
+        asked.set()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        say()
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,236 @@
+"""The loop: play, tick, checkpoint, done?
+
+The clock is images shown. All randomness and the order of the data are functions of (seed, play, micro-batch),
+so an exact resume needs no random state, and the number of processes is not part of a run's identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from simulacra.data.feed import Feed
+from simulacra.errors import SimulacraError
+from simulacra.game import GAN
+from simulacra.training import balance, checkpoint, distributed
+from simulacra.training.ema import EMA
+from simulacra.training.journal import Journal, Meter, memory
+
+SAVE_SECONDS = 300  # at least this often a checkpoint is written, so that a kill costs little
+CHECK_EVERY = 32  # plays between looks at the losses on an accelerator, where each look makes it wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """When things happen, in images shown."""
+
+    total: int | None  # the end, or None: train for `minutes`
+    minutes: float | None
+    tick: int  # a journal line and a preview
+    save: int  # a checkpoint
+
+
+class Trainer:
+    """One run: the game, its players' optimizers, the average, the balance and the clock."""
+
+    def __init__(
+        self,
+        gan: GAN,
+        feed: Feed,
+        folder: Path,
+        *,
+        seed: int,
+        precision: str = "fp32",
+        micro: int | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.gan, self.feed, self.folder, self.seed, self.about = gan, feed, folder, seed, about or {}
+        self.device, self.config = feed.device, gan.config
+        self.bf16 = precision == "bf16"
+        self.micro = micro or math.ceil(self.config.batch / distributed.world())
+        self.sides: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
+        self.losses: dict[str, Callable[..., tuple[Tensor, dict[str, Tensor]]]] = {
+            "D": gan.d_loss,
+            "G": gan.g_loss,
+        }
+        self.optimizers = gan.optimizers()
+        self.rates = {
+            player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()
+        }
+        self.ema = EMA(gan.G, self.config.ema)
+        self.balance = balance.make(self.config.balance, critic=gan.critic)
+        self.plays = {"D": 0, "G": 0}
+        self.nimg, self.seconds = 0, 0.0
+        self.meter, self.unread = Meter(), list[tuple[int, Tensor]]()
+        self.journal = Journal(folder / "journal.jsonl")
+
+    # --- one play ---------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """One player's turn: its loss on one batch, its gradients, its step."""
+        player = self.balance.next()
+        side, step = self.sides[player], sum(self.plays.values())
+        for name, network in self.sides.items():
+            network.requires_grad_(name == player)
+        side.zero_grad(set_to_none=True)
+        self.gan.at(self.nimg, step)
+        loss, readings = self.gradients(player, step)
+        distributed.average_play(side, self.gan)
+        if self.config.clip:
+            nn.utils.clip_grad_value_(side.parameters(), self.config.clip)
+        optimizer = self.optimizers[player]
+        for group, rate in zip(optimizer.param_groups, self.rates[player], strict=True):
+            group["lr"] = rate * self.gan.rate(self.plays[player])
+        optimizer.step()
+        self.plays[player] += 1
+        shown = self.config.batch if self.balance.shows(player) else 0
+        self.nimg += shown
+        if player == "D":
+            self.gan.constrain()
+        else:
+            self.ema.update(self.config.batch, self.nimg)
+        self.balance.saw(player, readings)
+        self.meter.add_play(player, loss, readings, critic=self.gan.critic)
+        self.watch(step, loss)
+
+    def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Backward over this process's micro-batches; the mean loss and the readings of all of them."""
+        batch, parts = self.config.batch, []
+        starts = range(0, batch, self.micro)
+        for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
+            count = min(self.micro, batch - start)
+            torch.manual_seed(_key(self.seed, step, i))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                loss, readings = self.losses[player](self.feed.batch(self.nimg + start, count))
+            (loss * (count / batch * distributed.world())).backward()  # type: ignore[no-untyped-call]
+            parts.append((loss.detach(), {name: value.detach() for name, value in readings.items()}))
+        if len(parts) == 1 and distributed.world() == 1:
+            return parts[0]
+        joined = {name: torch.cat([part[name].reshape(-1) for _, part in parts]) for name in parts[0][1]}
+        gathered = {name: distributed.gather(value) for name, value in joined.items()}
+        per_picture = {"real", "fake"}
+        readings = {name: value if name in per_picture else value.mean() for name, value in gathered.items()}
+        return distributed.gather(torch.stack([loss for loss, _ in parts])).mean(), readings
+
+    def watch(self, step: int, loss: Tensor) -> None:
+        """Stop at once when a loss is not finite, and say at which play it happened."""
+        self.unread.append((step, loss))
+        if self.device.type == "cpu" or len(self.unread) >= CHECK_EVERY:
+            self.look()
+
+    def look(self) -> None:
+        """Read the losses not looked at yet."""
+        if not self.unread:
+            return
+        finite = torch.isfinite(torch.stack([loss for _, loss in self.unread])).tolist()
+        steps, self.unread = [step for step, _ in self.unread], []
+        if not all(finite):
+            kept = checkpoint.checkpoints(self.folder)
+            back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
+            raise SimulacraError(
+                f"The loss became NaN or infinite at play {steps[finite.index(False)]} ({self.nimg} images): training has "
+                f"stopped. {back}; try a smaller lr, or precision fp32, in a new run."
+            )
+
+    # --- the run ----------------------------------------------------------------------------------------
+
+    def train(
+        self,
+        clock: Clock,
+        *,
+        tick: Callable[[dict[str, Any]], None],
+        saved: Callable[[], None] = lambda: None,
+        played: Callable[[], None] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Play until the clock's end. True when it was reached, False when `stop()` asked for a halt before.
+
+        `tick(line)` is called with each journal line, `saved()` after each checkpoint, `played()` after each play.
+        """
+        began, before = time.monotonic(), self.seconds
+        last, mark, kept = (began, self.nimg), self.nimg, began
+        while True:
+            ended = self.ended(clock)
+            halted = distributed.agree(stop()) if not ended else False
+            due = self.nimg != mark and (self.nimg // clock.tick != mark // clock.tick or ended)
+            if due:
+                self.look()
+                now = time.monotonic()
+                line = self.line((self.nimg - last[1]) / max(now - last[0], 1e-9))
+                last, self.meter = (now, self.nimg), Meter()
+                tick(line)
+            timely = self.nimg // clock.save != mark // clock.save or time.monotonic() - kept > SAVE_SECONDS
+            if self.nimg and (ended or halted or (self.nimg != mark and timely)):
+                self.look()
+                self.save()
+                saved()
+                kept = time.monotonic()
+            if ended or halted:
+                return ended
+            mark = self.nimg
+            self.play()
+            played()
+            self.seconds = before + time.monotonic() - began
+
+    def ended(self, clock: Clock) -> bool:
+        """Whether the run has reached its length, counted over all its sittings."""
+        if clock.total is not None and self.nimg >= clock.total:
+            return True
+        return distributed.agree(clock.minutes is not None and self.seconds >= clock.minutes * 60)
+
+    def line(self, speed: float) -> dict[str, Any]:
+        """A journal line: the clock, the means since the last one, speed and memory."""
+        line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.passes(self.nimg), 4)}
+        line |= {"seconds": round(self.seconds, 3), "d_plays": self.plays["D"], "g_plays": self.plays["G"]}
+        line |= self.meter.read()
+        return line | {"images_per_second": round(speed, 2), "memory_mib": memory(self.device)}
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment, on the first process."""
+        if distributed.rank() == 0:
+            checkpoint.save(
+                self.folder,
+                self.nimg,
+                self.ema,
+                self.state_dict(),
+                gan=self.gan.name,
+                config=self.config,
+                about=self.about | {"nimg": self.nimg},
+            )
+        distributed.barrier()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that an exact resume needs."""
+        return {
+            "gan": self.gan.state_dict(),
+            "ema": self.ema.average.state_dict(),
+            "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
+            "balance": self.balance.state_dict(),
+            "meter": {"sums": self.meter.sums, "counts": self.meter.counts},
+            "plays": self.plays,
+            "nimg": self.nimg,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`; the journal is cut back to that moment."""
+        self.gan.load_state_dict(state["gan"])
+        self.ema.average.load_state_dict(state["ema"])
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][player])
+        self.balance.load_state_dict(state["balance"])
+        self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
+        self.plays, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
+
+
+def _key(seed: int, step: int, micro: int) -> int:
+    """A 63-bit seed for a play's randomness."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{micro}".encode(), digest_size=8).digest()) >> 1
