@@ -33,7 +33,7 @@ PREFIXES = {
 
 
 def _read(name: str) -> bytes:
-    return resources.files("simulacra").joinpath("data", "peeps", name).read_bytes()
+    return (resources.files("simulacra") / "data" / "peeps" / name).read_bytes()
 
 
 @lru_cache(maxsize=1)
