@@ -42,14 +42,13 @@ def updated(config: T, values: Mapping[str, Any], *, of: str) -> T:
             hint = did_you_mean(key, known) or f" It has: {', '.join(sorted(known))}."
             raise SimulacraError(f"{of} has no setting {key!r}.{hint}")
         changes[key] = _read(hints[key], value, f"{of}'s {key}")
-    return dataclasses.replace(config, **changes)  # type: ignore[return-value]
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 
 def to_json(config: Any) -> dict[str, Any]:
     """A dataclass as plain JSON values (tuples become lists)."""
     return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in dataclasses.asdict(config).items()
+        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
     }
 
 
@@ -98,14 +97,8 @@ def _read_plain(hint: Any, value: Any, where: str) -> Any:
             number = float(value)
         except (TypeError, ValueError):
             number = float("nan")
-        if (
-            number != number
-            or number in (float("inf"), float("-inf"))
-            or (hint is int and number != int(number))
-        ):
-            raise SimulacraError(
-                f"{where} is {value!r}; it must be {'a whole' if hint is int else 'a'} number."
-            )
+        if number != number or number in (float("inf"), float("-inf")) or (hint is int and number != int(number)):
+            raise SimulacraError(f"{where} is {value!r}; it must be {'a whole' if hint is int else 'a'} number.")
         return hint(number)
     if hint is str:
         return str(value)

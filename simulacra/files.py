@@ -28,9 +28,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise SimulacraError(f"{path} may not be written: check its permissions.") from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise SimulacraError(
-                f"{path} cannot be written: a file stands where a folder is needed."
-            ) from error
+            raise SimulacraError(f"{path} cannot be written: a file stands where a folder is needed.") from error
         raise
 
 

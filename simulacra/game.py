@@ -32,8 +32,8 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Settings that every game has; a game's own Config adds to them and sets its source's defaults."""
+class Settings:
+    """Settings that every game has; a game's own settings add to them and sets its source's defaults."""
 
     shape: Shape = (3, 64, 64)  # channels, height, width: from the data set
     z: int = 100
@@ -69,7 +69,7 @@ class Generator(nn.Module):
 
     domain: ClassVar[Literal["latent", "image"]] = "latent"
 
-    def __init__(self, config: Config, classes: Sequence[str] = ()) -> None:
+    def __init__(self, config: Settings, classes: Sequence[str] = ()) -> None:
         super().__init__()
         self.z_dim, self.prior = config.z, config.prior
         self.shape, self.classes = config.shape, tuple(classes)
@@ -122,7 +122,7 @@ class Generator(nn.Module):
         min_latent: every number of z is moved out to at least this size, keeping its sign: latents near zero
             are rare in training and tend to give deformed pictures.
         """
-        if not 0 <= min_latent:
+        if not min_latent >= 0:
             raise SimulacraError(f"min_latent is {min_latent}; it must not be negative.")
         self.eval()
         for start in range(0, len(seeds), batch):
@@ -134,9 +134,7 @@ class Generator(nn.Module):
                 w = self.centre() + truncation * (w - self.centre())
             yield self.render(w).float()
 
-    def sample(
-        self, seeds: Sequence[int], *, truncation: float = 1.0, min_latent: float = 0.0
-    ) -> list[Image.Image]:
+    def sample(self, seeds: Sequence[int], *, truncation: float = 1.0, min_latent: float = 0.0) -> list[Image.Image]:
         """One PIL picture per seed; see `pictures` for the options and for a stream in constant memory."""
         batches = self.pictures(seeds, truncation=truncation, min_latent=min_latent)
         return [to_image(picture) for batch in batches for picture in batch]
@@ -157,13 +155,13 @@ class GAN(nn.Module):
     paper: ClassVar[str]
     formulas: ClassVar[tuple[str, str]]  # D's loss, G's loss
     critic: ClassVar[bool] = False  # D gives a score without a probability
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[Settings]] = Settings
     presets: ClassVar[Mapping[str, Preset]] = {}
 
     G: Generator
     D: nn.Module
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         super().__init__()
         self.config = config
 
@@ -213,7 +211,7 @@ class GAN(nn.Module):
         """The learning rate's factor after so many plays of one side."""
         return 1 / (1 + self.config.lr_decay * plays)
 
-    def at(self, nimg: int, step: int) -> None:  # noqa: B027
+    def at(self, nimg: int, step: int) -> None:
         """Set everything that depends on time: growth, fades, weights of penalties, lazy steps."""
 
     def constrain(self) -> None:
@@ -252,7 +250,7 @@ def find(name: str) -> type[GAN]:
     return known[name]
 
 
-def configured(spec: str, shape: Shape, settings: Mapping[str, Any]) -> tuple[type[GAN], Config]:
+def configured(spec: str, shape: Shape, settings: Mapping[str, Any]) -> tuple[type[GAN], Settings]:
     """`"dcgan"` or `"dcgan:celeba64"` -> the game and its settings for pictures of `shape` (C, H, W).
 
     `settings` override the preset. Raises `SimulacraError` for an unknown game, preset or setting, and for a
@@ -263,9 +261,7 @@ def configured(spec: str, shape: Shape, settings: Mapping[str, Any]) -> tuple[ty
     config = updated(gan.Config(), {"shape": shape}, of=name)
     if preset_name:
         if preset_name not in gan.presets:
-            raise SimulacraError(
-                f"{name} has no preset {preset_name!r}. It has: {', '.join(gan.presets) or 'none'}."
-            )
+            raise SimulacraError(f"{name} has no preset {preset_name!r}. It has: {', '.join(gan.presets) or 'none'}.")
         preset = gan.presets[preset_name]
         if preset.size and shape[1:] != (preset.size, preset.size):
             raise SimulacraError(
@@ -274,12 +270,8 @@ def configured(spec: str, shape: Shape, settings: Mapping[str, Any]) -> tuple[ty
             )
         config = updated(config, preset.settings, of=spec)
     if "shape" in settings:
-        raise SimulacraError(
-            "The shape of the pictures comes from the data set; prepare it with another --size."
-        )
+        raise SimulacraError("The shape of the pictures comes from the data set; prepare it with another --size.")
     config = updated(config, settings, of=name)
     if gan.critic and (config.smoothing or config.label_noise):
-        raise SimulacraError(
-            f"{name}'s D is a critic without labels: smoothing and label_noise do not apply to it."
-        )
+        raise SimulacraError(f"{name}'s D is a critic without labels: smoothing and label_noise do not apply to it.")
     return gan, config

@@ -62,7 +62,8 @@ def gradient_norms(critic: Critic, images: Tensor) -> Tensor:
     """‖∇x D(x)‖₂ over all of C, H, W for each picture [N]; differentiable."""
     images = images.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return gradient.float().flatten(1).norm(dim=1)
+    norms: Tensor = gradient.float().flatten(1).norm(dim=1)
+    return norms
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, *, one_sided: bool = False) -> Tensor:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from simulacra.config import to_json, updated
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json, written_aside
-from simulacra.game import Config, Generator, find
+from simulacra.game import Generator, Settings, find
 
 FORMAT = "simulacra-model-1"
 SHIPPED = "peeps"
@@ -26,7 +26,7 @@ def save_model(
     folder: Path,
     *,
     gan: str,
-    config: Config,
+    config: Settings,
     about: Mapping[str, Any],
     dtype: torch.dtype = torch.float32,
 ) -> None:
@@ -44,9 +44,7 @@ def save_model(
 def checkpoints(run: Path) -> list[Path]:
     """A run's whole checkpoints, oldest first."""
     found = [
-        path
-        for path in (run / "checkpoints").glob("*")
-        if path.name.isdecimal() and (path / "config.json").is_file()
+        path for path in (run / "checkpoints").glob("*") if path.name.isdecimal() and (path / "config.json").is_file()
     ]
     return sorted(found, key=lambda path: int(path.name))
 
@@ -70,9 +68,7 @@ def model_folder(where: str | Path | None = None) -> Path:
         raise SimulacraError(
             f"{path} does not exist: give a run's folder, a model's folder, or {SHIPPED}, the model that comes along."
         )
-    raise SimulacraError(
-        f"{path} is neither a run nor a model: a model's folder holds G.safetensors and config.json."
-    )
+    raise SimulacraError(f"{path} is neither a run nor a model: a model's folder holds G.safetensors and config.json.")
 
 
 def load(where: str | Path | None = None, device: str | torch.device = "cpu") -> Generator:
@@ -91,9 +87,7 @@ def load(where: str | Path | None = None, device: str | torch.device = "cpu") ->
         weights = load_file(folder / "G.safetensors")
         generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise SimulacraError(
-            f"{folder / 'G.safetensors'} is damaged or of another model ({error})."
-        ) from error
+        raise SimulacraError(f"{folder / 'G.safetensors'} is damaged or of another model ({error}).") from error
     return generator.eval().requires_grad_(False).to(device)
 
 

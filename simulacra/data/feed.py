@@ -67,9 +67,7 @@ class Feed:
 
 def uint8_grid(pictures: Iterator[Tensor] | list[Tensor], columns: int) -> np.ndarray:
     """Pictures [C, H, W] in [-1, 1] laid out in rows of `columns` -> [rows·H, columns·W, C] uint8."""
-    tiles = [
-        ((p.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(1, 2, 0).cpu().numpy()) for p in pictures
-    ]
+    tiles = [((p.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(1, 2, 0).cpu().numpy()) for p in pictures]
     height, width, channels = tiles[0].shape
     rows = -(-len(tiles) // columns)
     sheet = np.full((rows * height, columns * width, channels), 255, np.uint8)

@@ -23,7 +23,7 @@ Norm = Literal["batch", "instance", "layer", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Networks(game.Config):
+class Networks(game.Settings):
     """Settings of the networks, shared by every game that borrows them."""
 
     network: Literal["conv", "dense", "mlp"] = "conv"
@@ -40,7 +40,7 @@ class Networks(game.Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Networks):
+class Settings(Networks):
     """The paper's settings."""
 
     batch: int = 128
@@ -106,9 +106,7 @@ class Generator(game.Generator):
 
     def render(self, w: Tensor) -> Tensor:
         """w [N, z] -> pictures [N, C, H, W]."""
-        images: Tensor = self.layers(
-            self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2)
-        )  # channels last
+        images: Tensor = self.layers(self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2))  # channels last
         return images
 
 
@@ -168,9 +166,7 @@ class DenseDiscriminator(nn.Module):
         convolutions: list[nn.Module] = [nn.Conv2d(config.shape[0], 128, 3), leaky]
         for _ in range(3):
             convolutions += [nn.Conv2d(128, 128, 4, 2), leaky]
-        self.layers = nn.Sequential(
-            *convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1)
-        )
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures [N, C, 32, 32] -> logits [N]."""
@@ -197,9 +193,7 @@ def build_discriminator(config: Networks) -> nn.Module:
     """The discriminator that `config.network` names."""
     makers: dict[str, Any] = {"conv": Discriminator, "dense": DenseDiscriminator}
     made: nn.Module = (
-        mlp.Discriminator(config, config.hidden)
-        if config.network == "mlp"
-        else makers[config.network](config)
+        mlp.Discriminator(config, config.hidden) if config.network == "mlp" else makers[config.network](config)
     )
     return made
 
@@ -212,7 +206,7 @@ class DCGAN(game.GAN):
     authors = "Radford, Metz, Chintala"
     paper = "arXiv:1511.06434"
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))]")
-    Config = Config
+    Config = Settings
     presets = {  # noqa: RUF012
         "celeba64": Preset({"epochs": 5}, "the paper's settings at 64 px", 64),
         "instance64": Preset({"norm_d": "instance", "batch": 32}, "instance norm in D", 64),
@@ -237,9 +231,9 @@ class DCGAN(game.GAN):
         ),
         "tiny": Preset({"z": 8, "features": 8, "batch": 8}, "for tests"),
     }
-    config: Config
+    config: Settings
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         super().__init__(config)
         self.G = self.generator(config)
         self.D = build_discriminator(config)

@@ -19,7 +19,7 @@ from simulacra.game import Batch, Preset, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(game.Config):
+class Settings(game.Settings):
     """Two hidden layers of 256 each, on pictures of any size taken as one vector."""
 
     shape: Shape = (1, 28, 28)
@@ -34,7 +34,7 @@ class Config(game.Config):
 class Generator(game.Generator):
     """z -> hidden layers, ReLU -> a picture."""
 
-    def __init__(self, config: game.Config, hidden: Sequence[int] = (256, 256)) -> None:
+    def __init__(self, config: game.Settings, hidden: Sequence[int] = (256, 256)) -> None:
         super().__init__(config)
         widths = [config.z, *hidden]
         layers: list[nn.Module] = []
@@ -46,13 +46,13 @@ class Generator(game.Generator):
     def render(self, w: Tensor) -> Tensor:
         """w [N, z] -> pictures [N, C, H, W]."""
         images: Tensor = self.layers(w)
-        return images.unflatten(1, self.shape)
+        return images.view(-1, *self.shape)
 
 
 class Discriminator(nn.Module):
     """A picture as one vector -> hidden layers, LeakyReLU 0.2 -> a logit."""
 
-    def __init__(self, config: game.Config, hidden: Sequence[int] = (256, 256)) -> None:
+    def __init__(self, config: game.Settings, hidden: Sequence[int] = (256, 256)) -> None:
         super().__init__()
         widths = [prod(config.shape), *hidden]
         layers: list[nn.Module] = []
@@ -76,14 +76,14 @@ class MLP(game.GAN):
     authors = "Goodfellow et al."
     paper = "arXiv:1406.2661"
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))], or minimax E[log(1 - D(G(z)))]")
-    Config = Config
+    Config = Settings
     presets = {  # noqa: RUF012
         "minimax": Preset({"loss": "minimax"}, "the saturating loss, to see the gradient vanish"),
         "tiny": Preset({"z": 8, "hidden": (32, 32), "batch": 16}, "for tests"),
     }
-    config: Config
+    config: Settings
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         super().__init__(config)
         self.G = self.generator(config)
         self.D = Discriminator(config, config.hidden)

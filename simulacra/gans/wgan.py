@@ -20,7 +20,7 @@ from simulacra.gans import dcgan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(dcgan.Networks):
+class Settings(dcgan.Networks):
     """The paper's settings."""
 
     batch: int = 64
@@ -39,7 +39,7 @@ class WGAN(game.GAN):
     paper = "arXiv:1701.07875"
     formulas = ("E[D(G(z))] - E[D(x)], weights clamped to ±c", "-E[D(G(z))]")
     critic = True
-    Config = Config
+    Config = Settings
     presets = {  # noqa: RUF012
         "faces80": Preset(
             {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive", "clamp": 0.1},
@@ -48,9 +48,9 @@ class WGAN(game.GAN):
         ),
         "tiny": Preset({"z": 8, "features": 8, "batch": 8, "balance": "fixed:2"}, "for tests"),
     }
-    config: Config
+    config: Settings
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         super().__init__(config)
         self.G = self.generator(config)
         self.D = dcgan.build_discriminator(config)
@@ -74,6 +74,6 @@ class WGAN(game.GAN):
     @torch.no_grad()
     def constrain(self) -> None:
         """Clamp D's weights to ±c, gains of its norms included, as the paper's algorithm 1 does."""
-        weights = list(self.D.parameters())
+        weights: list[Tensor] = list(self.D.parameters())
         torch._foreach_clamp_max_(weights, self.config.clamp)
         torch._foreach_clamp_min_(weights, -self.config.clamp)

@@ -21,7 +21,7 @@ from simulacra.gans import dcgan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(dcgan.Networks):
+class Settings(dcgan.Networks):
     """The paper's settings."""
 
     batch: int = 64
@@ -43,7 +43,7 @@ class WGANGP(game.GAN):
     paper = "arXiv:1704.00028"
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²]", "-E[D(G(z))]")
     critic = True
-    Config = Config
+    Config = Settings
     presets = {  # noqa: RUF012
         "faces80": Preset(
             {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive", "betas": (0.0, 0.999)},
@@ -52,9 +52,9 @@ class WGANGP(game.GAN):
         ),
         "tiny": Preset({"z": 8, "features": 8, "batch": 8, "balance": "fixed:2"}, "for tests"),
     }
-    config: Config
+    config: Settings
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         super().__init__(config)
         if config.norm_d == "batch":
             raise SimulacraError(

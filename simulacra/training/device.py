@@ -28,12 +28,9 @@ def choose_device(asked: str) -> torch.device:
 def has_bf16(device: torch.device) -> bool:
     """Whether bf16 arithmetic is in the hardware, so that it is faster than fp32 and not slower."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        return any(
-            getattr(torch.cpu, name, bool)()
-            for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        )
+        return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return False
 
 

@@ -50,7 +50,7 @@ def average(tensors: Iterable[Tensor]) -> None:
     flat = torch.cat([tensor.float().flatten() for tensor in held])
     dist.all_reduce(flat)
     flat /= world()
-    for tensor, mean in zip(held, flat.split([tensor.numel() for tensor in held]), strict=True):
+    for tensor, mean in zip(held, torch.split(flat, [tensor.numel() for tensor in held]), strict=True):
         tensor.copy_(mean.view_as(tensor))
 
 

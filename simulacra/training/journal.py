@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,10 +85,7 @@ def memory(device: torch.device) -> float:
     """The most memory used so far, in MiB: of the accelerator, or of this process on a CPU."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
-
-
-def finite(line: dict[str, Any]) -> bool:
-    """Whether every number of a journal line is finite."""
-    return all(math.isfinite(value) for value in line.values() if isinstance(value, float))

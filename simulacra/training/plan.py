@@ -11,7 +11,7 @@ from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.game import GAN, Config, configured, find
+from simulacra.game import GAN, Settings, configured, find
 from simulacra.training import balance
 from simulacra.training.device import choose_device, choose_precision
 from simulacra.training.trainer import Clock
@@ -27,7 +27,7 @@ class Plan:
     folder: Path
     gan: type[GAN]
     spec: str  # the game, with its preset
-    config: Config
+    config: Settings
     data: Dataset  # the training part
     source: str  # where the data was opened
     seed: int
@@ -126,7 +126,7 @@ def plan(
 
 def _settings(
     spec: str, part: Dataset, words: dict[str, Any], old: dict[str, Any] | None
-) -> tuple[type[GAN], Config]:
+) -> tuple[type[GAN], Settings]:
     """The game and its settings: of the command, or of the stored run with the command's words on top."""
     if old is None:
         game, config = configured(spec, part.shape, words)
@@ -140,7 +140,7 @@ def _settings(
 
 
 def _clock(
-    config: Config,
+    config: Settings,
     n: int,
     total: str | int | None,
     epochs: float | None,

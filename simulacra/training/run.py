@@ -19,6 +19,7 @@ from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed, uint8_grid
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json, written_aside
+from simulacra.model import checkpoints
 from simulacra.training import checkpoint, distributed
 from simulacra.training.device import choose_device
 from simulacra.training.plan import FORMAT, Plan, plan
@@ -86,7 +87,7 @@ class Run:
     def prepare_folder(self) -> None:
         """Make the folder, or bring it back to its last checkpoint."""
         plan, trainer = self.plan, self.trainer
-        kept = checkpoint.checkpoints(plan.folder)
+        kept = checkpoints(plan.folder)
         if kept:
             trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
         if distributed.rank() == 0:
@@ -106,9 +107,7 @@ class Run:
             "torch": torch.__version__,
             "python": platform.python_version(),
         }
-        record = (
-            {"format": FORMAT, "spec": plan.spec} | plan.identity() | {"length": length, "versions": versions}
-        )
+        record = {"format": FORMAT, "spec": plan.spec} | plan.identity() | {"length": length, "versions": versions}
         record["data"] = record["data"] | {
             "name": plan.data.name,
             "source": plan.source,

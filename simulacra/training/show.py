@@ -30,9 +30,7 @@ class Show:
         if self.quiet:
             return self
         plan, trainer = self.plan, self.trainer
-        parameters = [
-            sum(p.numel() for p in side.parameters()) / 1e6 for side in (trainer.gan.G, trainer.gan.D)
-        ]
+        parameters = [sum(p.numel() for p in side.parameters()) / 1e6 for side in (trainer.gan.G, trainer.gan.D)]
         verb = f"goes on from {trainer.nimg} images" if trainer.nimg else "begins"
         channels, height, width = plan.data.shape
         console.print(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.game import GAN
+from simulacra.model import checkpoints
 from simulacra.training import balance, checkpoint, distributed
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
@@ -62,9 +63,7 @@ class Trainer:
             "G": gan.g_loss,
         }
         self.optimizers = gan.optimizers()
-        self.rates = {
-            player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()
-        }
+        self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
         self.ema = EMA(gan.G, self.config.ema)
         self.balance = balance.make(self.config.balance, critic=gan.critic)
         self.plays = {"D": 0, "G": 0}
@@ -133,7 +132,7 @@ class Trainer:
         finite = torch.isfinite(torch.stack([loss for _, loss in self.unread])).tolist()
         steps, self.unread = [step for step, _ in self.unread], []
         if not all(finite):
-            kept = checkpoint.checkpoints(self.folder)
+            kept = checkpoints(self.folder)
             back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
             raise SimulacraError(
                 f"The loss became NaN or infinite at play {steps[finite.index(False)]} ({self.nimg} images): training has "
