@@ -58,7 +58,7 @@ class Dataset:
                 break
             start += count
         if not count:
-            raise SimulacraError(f"The part {name!r} of {self.name} is empty: prepare it with a larger share.")
+            raise SimulacraError(f"The part {name!r} of {self.name} is empty: prepare it with a larger one.")
         chosen = slice(start, start + count)
         labels = None if self.labels is None else self.labels[chosen]
         splits = {part: count if part == name else 0 for part in self.splits}
@@ -90,7 +90,7 @@ def content_hash(
 def verify(dataset: Dataset) -> None:
     """Recompute the hash of a whole data set; SimulacraError if a single byte is not what was prepared."""
     if content_hash(dataset.images, dataset.labels, dataset.classes, dataset.attributes) != dataset.hash:
-        raise SimulacraError(f"{dataset.path or dataset.name} has changed since it was made: prepare it again.")
+        raise SimulacraError(f"{dataset.path or dataset.name} has changed since then: prepare it again.")
 
 
 def is_prepared(path: Path) -> bool:
@@ -127,7 +127,7 @@ def open_dataset(source: str | Path) -> Dataset:
 def _opened(path: Path, told: dict[str, Any]) -> Dataset:
     if told.get("format") != FORMAT:
         raise SimulacraError(f"{path} has format {told.get('format')}, not {FORMAT}: prepare it again.")
-    damaged = SimulacraError(f"{path} is damaged (its files do not fit data.json): delete and prepare it again.")
+    damaged = SimulacraError(f"{path} is damaged (its files do not fit data.json): prepare it again.")
     try:
         shape, splits = tuple(told["shape"]), {part: int(told["splits"][part]) for part in SPLITS}
         classes, attributes = tuple(told["classes"]), tuple(told["attributes"])
