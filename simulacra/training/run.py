@@ -15,14 +15,18 @@ import torch
 from PIL import Image
 
 import simulacra
+from simulacra.config import to_json
+from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed, uint8_grid
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json, written_aside
 from simulacra.model import checkpoints
 from simulacra.training import checkpoint, distributed
+from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device
 from simulacra.training.plan import FORMAT, Plan, plan
+from simulacra.training.show import Show
 from simulacra.training.trainer import Trainer
 
 PREVIEWS = 64  # pictures in a preview grid
@@ -39,30 +43,52 @@ def train(
     """Train a GAN on a prepared data set, or go on with a run; returns the run's folder.
 
     data: a prepared data set, `peeps`, or the folder of a run to go on with.
-    device: `auto`, `cpu`, `cuda` or `mps`. disk: bytes that the checkpoints may take.
+    device: `auto`, `cpu`, `cuda` or `mps`. disk: bytes that the checkpoints may take. quiet: say nothing.
     options: those of `plan` - gan, run, total, epochs, minutes, balance, precision, seed, settings, and so on.
 
     Ctrl-C finishes the step, saves and returns. Raises `SimulacraError` for bad input, a changed setting or
     data set, a full disk, or a loss that is no longer finite; what was kept before stays.
     """
-    from simulacra.training.show import Show
+    return carry_out(data, device=device, disk=disk, quiet=quiet, **options)[0]
 
+
+def carry_out(
+    data: str | Path, *, device: str = "auto", disk: float | None = None, quiet: bool = False, draw: bool = False, **options: Any
+) -> tuple[Path, bool]:
+    """`train`, saying also whether the run reached its end; with `draw`, curves and film follow."""
     where = choose_device(device)
     distributed.start(where)
     try:
         made = plan(data, device=device, **options)
         verify(open_dataset(made.source))
-        with only_one(made.folder) if distributed.rank() == 0 else contextlib.nullcontext():
+        first = distributed.rank() == 0
+        with only_one(made.folder) if first else contextlib.nullcontext():
             run = Run(made, where, disk)
             run.prepare_folder()
-            with (
-                Show(made, run.trainer, quiet=quiet or distributed.rank() > 0) as show,
-                stop_on_signal(show.stopping) as stop,
-            ):
-                show.finished(run.train(show.tick, show.play, stop))
+            with Show(made, run.trainer, quiet=quiet or not first) as show, stop_on_signal(show.stopping) as stop:
+                ended = run.train(show.tick, show.play, stop)
+                show.finished(ended)
+            if draw and first and run.trainer.nimg:
+                for path in [*draw_curves(made.folder), make_film(made.folder)]:
+                    show.drew(path)
     finally:
         distributed.stop()
-    return made.folder
+    return made.folder, ended
+
+
+def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
+    """Say what a training command would do, and do nothing."""
+    made = plan(data, device=device, **options)
+    length = f"{made.clock.total} images" if made.clock.total else f"{made.clock.minutes} minutes"
+    gan = made.gan(made.config)
+    g, d = (sum(p.numel() for p in side.parameters()) for side in (gan.G, gan.D))
+    channels, height, width = made.data.shape
+    console.print(f"{'goes on with' if made.resumed else 'new run'}: {made.folder}", markup=False)
+    console.print(f"data: {made.data.name}, {len(made.data)} training pictures of {width}x{height}x{channels}", markup=False)
+    console.print(f"game: {made.spec}, G {g:,} and D {d:,} parameters, {made.precision} on {choose_device(device)}", markup=False)
+    console.print(f"length: {length}; journal every {made.clock.tick} images, checkpoint every {made.clock.save}", markup=False)
+    for key, value in to_json(made.config).items():
+        console.print(f"  {key}={','.join(map(str, value)) if isinstance(value, list) else value}", markup=False)
 
 
 class Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -116,6 +117,11 @@ class Show:
                 f"Done: {nimg} images, {took} this time. Draw with: simulacra sample {folder} pictures/",
                 markup=False,
             )
+
+    def drew(self, path: Path) -> None:
+        """A file was drawn."""
+        if not self.quiet:
+            console.print(f"  {path}", markup=False)
 
 
 def _count(n: int) -> str:

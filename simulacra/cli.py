@@ -1,0 +1,270 @@
+"""The commands, each a few lines over a function that lives elsewhere. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+import simulacra
+from simulacra.errors import SimulacraError
+
+app = App(
+    name="simulacra",
+    help="Turn a folder of your own pictures into a generator of new ones.",
+    version=simulacra.__version__,
+)
+
+Key = Annotated[list[str] | None, Parameter(help="Settings of the game as key=value words, such as lr=1e-4.", negative=())]
+
+
+@app.command
+def inspect(source: str, /) -> None:
+    """Say what is wrong with pictures, before any time is spent.
+
+    Parameters
+    ----------
+    source
+        A folder, zip, tar, IDX file, CIFAR archive, prepared data set, or peeps.
+    """
+    from simulacra.data.inspect import inspect as look
+    from simulacra.data.inspect import print_report
+
+    print_report(look(source))
+
+
+@app.command
+def train(
+    data: str,
+    /,
+    *settings: str,
+    gan: str | None = None,
+    run: Path | None = None,
+    total: str | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    balance: str | None = None,
+    precision: Literal["auto", "bf16", "fp32"] | None = None,
+    seed: int | None = None,
+    compile: bool | None = None,
+    micro: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+    every: str | None = None,
+    save_every: str | None = None,
+    disk: float | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Train a GAN on a prepared data set; the same command again, or the run's folder, goes on where it stopped.
+
+    Parameters
+    ----------
+    data
+        A prepared data set, peeps (built in), or the folder of a run to go on with.
+    settings
+        Settings of the game as key=value words, such as lr=1e-4 gp=10; see simulacra list GAN.
+    gan
+        The game, with or without a preset: dcgan, wgan-gp, dcgan:celeba64 …; see simulacra list.
+    run
+        The run's folder; runs/DATA-GAN if not given.
+    total
+        Length in images shown, such as 200k.
+    epochs
+        Length in passes over the data.
+    minutes
+        Length in minutes of training, over all sittings.
+    balance
+        Who plays: adaptive, or fixed:K for K plays of D to one of G.
+    precision
+        auto is bf16 where the hardware has it, else fp32.
+    seed
+        Decides the weights' start, the order of the data and all noise.
+    compile
+        Compile the whole step; pays mostly where there is a gradient penalty.
+    micro
+        Pictures at a time through the networks, when a batch does not fit the memory.
+    device
+        Where to train.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    every
+        Images between journal lines and previews.
+    save_every
+        Images between checkpoints.
+    disk
+        GB that the checkpoints may take; without it the last two and each hundredth epoch's are kept.
+    dry_run
+        Say what would be done, and stop.
+    """
+    from simulacra.config import parse_words
+    from simulacra.training.run import carry_out, describe
+
+    options: dict[str, Any] = {
+        "gan": gan, "run": run, "total": total, "epochs": epochs, "minutes": minutes, "balance": balance,
+        "precision": precision, "seed": seed, "compile": compile, "micro": micro, "every": every,
+        "save_every": save_every, "settings": parse_words(settings), "device": device,
+    }  # fmt: skip
+    if threads is not None:
+        _set_threads(threads)
+    if dry_run:
+        describe(data, **options)
+    else:
+        _, ended = carry_out(data, disk=disk * 1e9 if disk is not None else None, draw=True, **options)
+        sys.exit(0 if ended else 130)
+
+
+@app.command
+def sample(
+    model: str | None = None,
+    out: Path = Path("samples"),
+    /,
+    *,
+    seeds: str = "0-15",
+    grid: bool = False,
+    each: bool = True,
+    truncation: float = 1.0,
+    min_latent: float = 0.0,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Draw pictures; without arguments, with the model that comes along.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The folder to draw into; nothing there is overwritten.
+    seeds
+        Which pictures: a seed names a picture, such as 7 or 0-99 or 1,5,10-12.
+    grid
+        Draw them all into one grid.png, too.
+    each
+        Draw one PNG a seed.
+    truncation
+        Below 1: nearer to the mean picture, less varied and often cleaner.
+    min_latent
+        Every latent number is at least this far from zero.
+    device
+        Where to draw.
+    """
+    from simulacra.console import console, progress
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import parse_seeds, write_pictures
+    from simulacra.training.device import choose_device
+
+    numbers = parse_seeds(seeds)
+    if not each and not grid:
+        raise SimulacraError("Nothing to draw: --no-each needs --grid.")
+    generator = load(model, choose_device(device))
+    with progress("Drawing", len(numbers)) as advance:
+        paths = write_pictures(
+            generator, out, numbers, model=fingerprint(model), truncation=truncation, min_latent=min_latent,
+            each=each, grid=grid, advance=advance,
+        )  # fmt: skip
+    console.print(f"{len(numbers)} pictures: {paths[0] if len(paths) == 1 else out}", markup=False)
+
+
+@app.command
+def curves(run: Path, /) -> None:
+    """Draw a run's loss and accuracy curves (PNG, SVG) and a film of its previews (WebP).
+
+    Parameters
+    ----------
+    run
+        The folder of a run; it may still be training.
+    """
+    from simulacra.console import console
+    from simulacra.training.curves import draw_curves, make_film
+
+    for path in [*draw_curves(run), make_film(run)]:
+        console.print(str(path), markup=False)
+
+
+@app.command
+def export(model: str, out: Path, /) -> None:
+    """Write a generator as ONNX, which runs without torch, in browsers too.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The file to write, such as faces.onnx.
+    """
+    from simulacra.console import console
+    from simulacra.model import load
+    from simulacra.publish.onnx import export as write
+
+    console.print(f"{write(load(model), out)}", markup=False)
+
+
+@app.command(name="list")
+def list_(gan: str | None = None, /) -> None:
+    """List the games; with a name, its presets and settings.
+
+    Parameters
+    ----------
+    gan
+        A game's name.
+    """
+    from simulacra.listing import list_games, show_game
+
+    if gan is None:
+        list_games()
+    else:
+        show_game(gan)
+
+
+@app.command
+def doctor() -> None:
+    """Print versions, devices, and which extras work, with the line that installs a missing one."""
+    from simulacra.doctor import report
+
+    report()
+
+
+@app.command
+def demo(run: Path = Path("runs/demo"), /) -> None:
+    """Train on the built-in people for up to three minutes and show what came of it.
+
+    Parameters
+    ----------
+    run
+        The run's folder; simulacra train goes on with it afterwards.
+    """
+    from simulacra.demo import demo as show
+
+    sys.exit(130 if show(run) else 0)
+
+
+def _set_threads(threads: int) -> None:
+    if not 1 <= threads <= 1024:
+        raise SimulacraError(f"--threads is {threads}; it must be between 1 and 1024.")
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """The `simulacra` command: errors a user can put right are one sentence on stderr, and exit status 1."""
+    try:
+        app()
+    except SimulacraError as error:
+        from simulacra.console import errors
+
+        errors.print(f"simulacra: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        from simulacra.console import errors
+
+        errors.print("\nsimulacra: stopped.", markup=False)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""A generator as ONNX: latents [N, z] in, pictures [N, C, H, W] float32 in [-1, 1] out; N is free."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+
+from simulacra.doctor import missing
+from simulacra.errors import SimulacraError
+from simulacra.files import written_aside
+from simulacra.game import Generator
+
+
+def export(generator: Generator, out: Path) -> Path:
+    """Write `generator` to the file `out`. Raises `SimulacraError` when the extra is missing or `out` exists."""
+    if gone := missing("onnx"):
+        raise SimulacraError(f"Exporting to ONNX needs {', '.join(gone)}: pip install 'simulacra[onnx]'")
+    if out.exists():
+        raise SimulacraError(f"{out} exists: choose another name.")
+    latents = generator.seeded([0, 1])
+    names = {"input_names": ["z"], "output_names": ["images"], "dynamic_shapes": {"z": {0: torch.export.Dim("N")}}}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        aside = Path(folder) / "G.onnx"
+        torch.onnx.export(
+            generator.eval(), (latents,), aside, dynamo=True, external_data=False, verbose=False, **names  # type: ignore[arg-type]
+        )
+        with written_aside(out) as file:
+            file.write(aside.read_bytes())
+    return out

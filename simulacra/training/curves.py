@@ -1,0 +1,67 @@
+"""What a run looks like afterwards: loss and accuracy curves, and a film of its previews."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from simulacra.errors import SimulacraError
+from simulacra.files import written_aside
+from simulacra.training.journal import read
+
+PANELS = {
+    "loss": {"d_loss": "D", "g_loss": "G"},
+    "mean output of D": {"D(x)": "reals", "D(G(z)) before": "fakes, as D learns", "D(G(z)) after": "fakes, as G learns"},
+    "accuracy": {"acc_d": "D: right calls", "acc_g": "G: fakes that fool D"},
+}
+FRAME_SECONDS = 0.12
+LAST_SECONDS = 2.0
+FRAMES = 240  # at most: a long run is thinned
+
+
+def draw_curves(run: Path) -> list[Path]:
+    """Write `curves.png` and `curves.svg` from the run's journal. Raises `SimulacraError` when it is empty."""
+    from matplotlib.figure import Figure
+
+    lines = read(run / "journal.jsonl")
+    if not lines:
+        raise SimulacraError(f"{run} has no journal to draw curves from: train it first.")
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    axes = figure.subplots(len(PANELS), 1, sharex=True)
+    for axis, (title, curves) in zip(axes, PANELS.items(), strict=True):
+        for key, label in curves.items():
+            points = [(line["nimg"] / 1000, line[key]) for line in lines if key in line]
+            axis.plot(*zip(*points, strict=True) if points else ([], []), label=label, linewidth=1.2)
+        axis.set_ylabel(title)
+        axis.grid(alpha=0.3)
+        axis.legend(loc="upper right", framealpha=0.8)
+    axes[-1].set_xlabel("thousands of images shown")
+    axes[-1].set_ylim(-0.02, 1.02)
+    figure.suptitle(run.name)
+    paths = [run / "curves.png", run / "curves.svg"]
+    for path in paths:
+        with written_aside(path) as file:
+            figure.savefig(file, format=path.suffix[1:], dpi=110)
+    return paths
+
+
+def make_film(run: Path) -> Path:
+    """Write `film.webp`, an animation of the previews. Raises `SimulacraError` when there are none."""
+    stills = sorted((path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()), key=lambda p: int(p.stem))
+    if not stills:
+        raise SimulacraError(f"{run} has no previews to make a film of: train it first.")
+    step = max(1, len(stills) / FRAMES)
+    chosen = [stills[int(i * step)] for i in range(int(len(stills) / step))]
+    chosen = chosen if chosen[-1] == stills[-1] else [*chosen, stills[-1]]
+    frames = []
+    for still in chosen:
+        with Image.open(still) as image:
+            frames.append(image.convert("RGBA" if image.mode == "RGBA" else "RGB"))
+    milliseconds = [round(1000 * FRAME_SECONDS)] * (len(frames) - 1) + [round(1000 * LAST_SECONDS)]
+    path = run / "film.webp"
+    with written_aside(path) as file:
+        options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": milliseconds, "loop": 0}
+        frames[0].save(file, "WEBP", quality=80, method=3, **options)
+    return path
