@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rich.table import Table
 
 from simulacra.console import console
 from simulacra.game import Settings, find, gans
 
+HIDDEN = "tiny"  # the preset that the tests use
+
 
 def parameters(gan: object) -> tuple[int, int]:
     """(G's, D's) number of parameters."""
-    return tuple(sum(p.numel() for p in getattr(gan, side).parameters()) for side in "GD")  # type: ignore[return-value]
+    return tuple(sum(p.numel() for p in getattr(gan, side).parameters()) for side in "GD")
 
 
 def list_games() -> None:
@@ -24,7 +27,7 @@ def list_games() -> None:
         console.print(f"[bold]{name}[/bold]  {gan.year}  {gan.title}  ({gan.authors}, {gan.paper})")
         console.print(f"    D: {gan.formulas[0]}\n    G: {gan.formulas[1]}", markup=False)
         console.print(f"    at {width}x{height}x{channels}: G {g:,} and D {d:,} parameters", markup=False)
-        presets = ", ".join(f"{name}:{preset}" for preset in gan.presets if preset != "tiny")
+        presets = ", ".join(f"{name}:{preset}" for preset in gan.presets if preset != HIDDEN)
         if presets:
             console.print(f"    presets: {presets}", markup=False)
 
@@ -34,15 +37,24 @@ def show_game(name: str) -> None:
     gan = find(name)
     console.print(f"{name}: {gan.title} ({gan.authors}, {gan.year}, {gan.paper})", markup=False)
     for preset, told in gan.presets.items():
+        if preset == HIDDEN:
+            continue
         settings = " ".join(f"{key}={_plain(value)}" for key, value in told.settings.items())
         console.print(f"  {name}:{preset}  {told.note}  [{settings}]", markup=False)
     table = Table("setting", "default", "type", box=None)
-    types = {field.name: field.type for field in dataclasses.fields(gan.Config)}
+    types = get_type_hints(gan.Config)
     defaults: Settings = gan.Config()
     for field in dataclasses.fields(defaults):
         if field.name != "shape":
-            table.add_row(field.name, _plain(getattr(defaults, field.name)), str(types[field.name]).replace("[", "\\["))
+            table.add_row(field.name, _plain(getattr(defaults, field.name)), _kind(types[field.name]))
     console.print(table)
+
+
+def _kind(hint: Any) -> str:
+    """A field's type as a reader would say it."""
+    if get_origin(hint) is Literal:
+        return " | ".join(get_args(hint))
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("[", "\\[")
 
 
 def _plain(value: object) -> str:

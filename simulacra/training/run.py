@@ -53,7 +53,13 @@ def train(
 
 
 def carry_out(
-    data: str | Path, *, device: str = "auto", disk: float | None = None, quiet: bool = False, draw: bool = False, **options: Any
+    data: str | Path,
+    *,
+    device: str = "auto",
+    disk: float | None = None,
+    quiet: bool = False,
+    draw: bool = False,
+    **options: Any,
 ) -> tuple[Path, bool]:
     """`train`, saying also whether the run reached its end; with `draw`, curves and film follow."""
     where = choose_device(device)
@@ -84,9 +90,15 @@ def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
     g, d = (sum(p.numel() for p in side.parameters()) for side in (gan.G, gan.D))
     channels, height, width = made.data.shape
     console.print(f"{'goes on with' if made.resumed else 'new run'}: {made.folder}", markup=False)
-    console.print(f"data: {made.data.name}, {len(made.data)} training pictures of {width}x{height}x{channels}", markup=False)
-    console.print(f"game: {made.spec}, G {g:,} and D {d:,} parameters, {made.precision} on {choose_device(device)}", markup=False)
-    console.print(f"length: {length}; journal every {made.clock.tick} images, checkpoint every {made.clock.save}", markup=False)
+    console.print(
+        f"data: {made.data.name}, {len(made.data)} training pictures of {width}x{height}x{channels}", markup=False
+    )
+    console.print(
+        f"game: {made.spec}, G {g:,} and D {d:,} parameters, {made.precision} on {choose_device(device)}", markup=False
+    )
+    console.print(
+        f"length: {length}; journal every {made.clock.tick} images, checkpoint every {made.clock.save}", markup=False
+    )
     for key, value in to_json(made.config).items():
         console.print(f"  {key}={','.join(map(str, value)) if isinstance(value, list) else value}", markup=False)
 

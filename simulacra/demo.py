@@ -1,0 +1,37 @@
+"""`simulacra demo`: the whole way, on the built-in people, in minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulacra.console import console
+
+SIZE = 32
+MINUTES = 2.8
+SETTINGS = {"features": 32, "batch": 32}
+
+
+def demo(run: Path) -> bool:
+    """Prepare the built-in people at 32 px, train, draw; True when Ctrl-C came before the end.
+
+    A second call goes on with, or shows, what the first left.
+    """
+    from simulacra.data.dataset import is_prepared
+    from simulacra.data.prepare import Options, prepare
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import write_pictures
+    from simulacra.training.run import carry_out
+
+    data = run.parent / f"{run.name}-people{SIZE}"
+    if not is_prepared(data):
+        prepare("peeps", data, Options(size=(SIZE, SIZE)))
+    settings = {} if (run / "config.json").exists() else SETTINGS
+    folder, ended = carry_out(data, gan=None, run=run, minutes=MINUTES, draw=True, settings=settings)
+    if not ended:
+        return True
+    path = folder / "demo"
+    write_pictures(load(folder), path, range(64), model=fingerprint(folder), each=False, grid=True)
+    console.print(f"The film of the training: {folder / 'film.webp'}", markup=False)
+    console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
+    console.print(f"Train on with:            simulacra train {folder} --total 500k", markup=False)
+    return False
