@@ -29,18 +29,23 @@ def exact_groups(images: NDArray[np.uint8]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def fingerprints(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """dHash: 64 bits [N] that say, on a grid of 8 x 9 means, whether a picture gets brighter to the right."""
+def grids(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pictures [N, H, W, C] as the means of their brightness on a grid [N, 8, 9]."""
     n, height, width = images.shape[:3]
     down, across = _means(8, height), _means(9, width)
-    bits = np.zeros(n, dtype=np.uint64)
-    weights = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
+    small = np.empty((n, 8, 9), np.float32)
     for start in range(0, n, AT_ONCE):
         grey = images[start : start + AT_ONCE, :, :, :3].mean(axis=3, dtype=np.float32)  # [n, H, W]
-        small = down @ grey @ across.T  # [n, 8, 9]
-        # Half a level of slack: in an even background rounding would decide otherwise.
-        brighter = (small[:, :, 1:] - small[:, :, :-1] > 0.5).reshape(-1, 64)
-        bits[start : start + AT_ONCE] = (brighter * weights).sum(axis=1, dtype=np.uint64)
+        small[start : start + AT_ONCE] = down @ grey @ across.T
+    return small
+
+
+def fingerprints(small: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """dHash: 64 bits [N] that say where a grid [N, 8, 9] gets brighter to the right."""
+    # Half a level of slack: in an even background rounding would decide otherwise.
+    brighter = (small[:, :, 1:] - small[:, :, :-1] > 0.5).reshape(-1, 64)
+    weights = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
+    bits: NDArray[np.uint64] = (brighter * weights).sum(axis=1, dtype=np.uint64)
     return bits
 
 
@@ -59,7 +64,7 @@ def near_groups(images: NDArray[np.uint8]) -> list[list[int]]:
             row = parent[row]
         return row
 
-    for first, second in _candidates(fingerprints(images)):
+    for first, second in _candidates(grids(images)):
         a, b = root(first), root(second)
         if a != b and _alike(images[first], images[second]):
             parent[max(a, b)] = min(a, b)
@@ -69,7 +74,8 @@ def near_groups(images: NDArray[np.uint8]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _candidates(bits: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+def _candidates(small: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+    bits = fingerprints(small)
     for band in range(5):
         turn = np.uint64(13 * band)
         turned = (bits << turn) | (bits >> (np.uint64(64) - turn)) if band else bits
@@ -77,6 +83,9 @@ def _candidates(bits: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
         for step in range(1, min(NEIGHBOURS, len(bits) - 1) + 1):
             one, other = order[:-step], order[step:]
             close = _popcount(bits[one] ^ bits[other]) <= NEAR_BITS
+            one, other = one[close], other[close]
+            # Means differ by no more than the pixels do: whoever fails here would fail there.
+            close = np.abs(small[one] - small[other]).mean(axis=(1, 2)) < NEAR_LEVELS
             yield from zip(one[close].tolist(), other[close].tolist(), strict=True)
 
 

@@ -1,0 +1,158 @@
+"""The data sheet: one picture (and its numbers as JSON) that shows what a data set is made of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulacra.data.dataset import Dataset
+from simulacra.data.inspect import Report
+from simulacra.files import write_json, written_aside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GRID = 8  # pictures in a row, and rows
+INK, PALE, BLUE, RED = "#22262e", "#8b93a1", "#3d6fb4", "#c4533a"
+MOST_BARS = 14
+MEAN_FROM = 4096  # pictures that the mean is taken of
+
+
+def write_sheet(data: Dataset, report: Report, folder: Path) -> None:
+    """Write `sheet.png` and `sheet.json` into `folder`."""
+    write_json(folder / "sheet.json", {**report.to_json(), "splits": dict(data.splits), "hash": data.hash})
+    from matplotlib import rc_context
+
+    # Names of folders are shown as they are: a dollar begins no formula, a missing glyph is a box, not a warning.
+    with warnings.catch_warnings(), rc_context({"text.parse_math": False, "font.size": 9, "text.color": INK}):
+        warnings.simplefilter("ignore")
+        _draw(data, report, folder / "sheet.png")
+
+
+def _draw(data: Dataset, report: Report, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 8.6), dpi=120, facecolor="white")
+    grid = figure.add_gridspec(
+        3, 3, width_ratios=(2.35, 0.8, 0.8), left=0.03, right=0.97, top=0.87, bottom=0.06, wspace=0.3, hspace=0.42
+    )
+    figure.text(0.03, 0.945, data.name, size=20, weight="bold")
+    figure.text(0.03, 0.908, _subtitle(data, report), size=10, color=PALE)
+    _picture(figure.add_subplot(grid[:, 0]), random_grid(data.images), f"{min(len(data), GRID**2)} at random")
+    _picture(figure.add_subplot(grid[0, 1]), _shown(mean_picture(data.images)), "the mean picture")
+    _sizes(figure.add_subplot(grid[0, 2]), report)
+    labelled = figure.add_subplot(grid[1, 1:])
+    if report.attributes:
+        _bars(labelled, report.attributes, "attributes, share of pictures", BLUE, "{:.0%}")
+    else:
+        _bars(labelled, report.classes, f"classes ({len(report.classes)})", BLUE, "{:,.0f}")
+    _bars(figure.add_subplot(grid[2, 1]), _oddities(report), "handled", BLUE, "{:,.0f}")
+    rejects = {reason: len(names) for reason, names in report.rejects.items()}
+    _bars(figure.add_subplot(grid[2, 2]), rejects, "set aside", RED, "{:,.0f}")
+    with written_aside(path) as file:
+        figure.savefig(file, format="png")
+
+
+def random_grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """64 pictures of [N, H, W, C], the same each time, with a white line between them -> [h, w, C]."""
+    n, height, width, channels = images.shape
+    chosen = np.sort(np.random.default_rng(0).permutation(n)[: GRID**2])
+    columns = GRID if n >= GRID else n
+    rows = -(-len(chosen) // columns)
+    gap = max(1, height // 32)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    for place, row in enumerate(chosen):
+        top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = images[row]
+    return _shown(sheet)
+
+
+def mean_picture(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mean [H, W, C] of evenly spaced pictures of [N, H, W, C]."""
+    sample = images[:: max(1, len(images) // MEAN_FROM)]
+    total = np.zeros(images.shape[1:], np.float64)
+    for picture in sample:
+        total += picture
+    return np.rint(total / len(sample)).astype(np.uint8)
+
+
+def _shown(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+
+
+def _subtitle(data: Dataset, report: Report) -> str:
+    channels, height, width = data.shape
+    kinds = {1: "grey", 3: "RGB", 4: "RGBA"}
+    splits = " · ".join(f"{part} {n:,}" for part, n in data.splits.items())
+    alike = sum(len(group) for group in (*report.duplicates, *report.near_duplicates))
+    told = f"{len(data):,} pictures {width}x{height} {kinds[channels]}   |   {splits}   |   {alike:,} (nearly) alike"
+    return f"{told}   |   from {report.source[-48:]} ({report.kind})   |   sha256 {data.hash[:12]}"
+
+
+def _picture(axes: Axes, pixels: NDArray[np.uint8], title: str) -> None:
+    axes.imshow(pixels, interpolation="nearest" if pixels.shape[0] < 256 else "antialiased")
+    axes.set_axis_off()
+    axes.set_anchor("N")
+    axes.set_title(title, size=10, loc="left", color=INK, weight="bold")
+
+
+def _sizes(axes: Axes, report: Report) -> None:
+    """A dot for each size, its area by how many pictures have it."""
+    sizes = np.array(list(report.sizes), dtype=float)  # [K, 2]
+    counts = np.array(list(report.sizes.values()), dtype=float)
+    axes.scatter(sizes[:, 0], sizes[:, 1], s=12 + 200 * counts / counts.max(), color=BLUE, alpha=0.35, lw=0)
+    low, high = sizes.min() * 0.7, sizes.max() * 1.4
+    axes.plot([low, high], [low, high], color=PALE, lw=0.6, ls=":")
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+    ticks = sorted({int(sizes.min()), int(np.sqrt(sizes.min() * sizes.max())), int(sizes.max())})
+    ticks = ticks if ticks[-1] > 1.6 * ticks[0] else ticks[-1:]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(ticks, labels=[str(tick) for tick in ticks])
+        axis.set_ticks([], minor=True)
+    _plain(axes, f"original sizes ({len(sizes):,})")
+    axes.set_xlabel("width", size=8, color=PALE)
+    axes.set_ylabel("height", size=8, color=PALE)
+
+
+def _bars(axes: Axes, values: Mapping[str, float], title: str, colour: str, form: str) -> None:
+    """Horizontal bars, the longest first; a word where there is nothing to draw."""
+    most = sorted(values.items(), key=lambda told: -told[1])
+    if len(most) > MOST_BARS:
+        title += f", the {MOST_BARS} most frequent"
+        most = most[:MOST_BARS]
+    _plain(axes, title)
+    if not most:
+        axes.set_axis_off()
+        axes.text(0, 0.9, "none", color=PALE, transform=axes.transAxes)
+        return
+    lengths = [value for _, value in most]
+    axes.barh(range(len(most)), lengths, color=colour, height=0.72)
+    axes.set_yticks(range(len(most)), [_short(name) for name, _ in most], size=8 if len(most) < 8 else 7)
+    axes.set_ylim(max(len(most), 4) - 0.4, -0.6)
+    axes.set_xlim(0, max(lengths) * 1.22)
+    axes.set_xticks([])
+    for place, value in enumerate(lengths):
+        axes.text(value + max(lengths) * 0.02, place, form.format(value), va="center", size=7, color=INK)
+    for side in ("bottom", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def _plain(axes: Axes, title: str) -> None:
+    axes.set_title(title, size=10, loc="left", color=INK, weight="bold")
+    axes.tick_params(length=0, labelsize=8, colors=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _oddities(report: Report) -> dict[str, Any]:
+    counted = {flag: getattr(report, flag) for flag in ("rotated", "animated", "transparent", "enlarged", "blank")}
+    return {flag: n for flag, n in counted.items() if n}
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"
