@@ -9,6 +9,7 @@ paper's, and a dense 32 px one (`network=dense`) from a textbook that trained it
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,7 +99,7 @@ class Generator(game.Generator):
         self.first = nn.Linear(config.z, height * width * channels[0], bias=plain)
         self.grid = (height, width, channels[0])
         layers: list[nn.Module] = [norm(config.norm_g, channels[0]), _activation(config)]
-        for inner, outer in zip(channels, channels[1:], strict=False):
+        for inner, outer in itertools.pairwise(channels):
             layers += [*_double(config, inner, outer, plain), norm(config.norm_g, outer), _activation(config)]
         layers += _double(config, channels[-1], config.shape[0], True)
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
@@ -118,7 +119,7 @@ class Discriminator(nn.Module):
         height, width, n = base(config.shape)
         channels = [config.shape[0], *(min(config.features << i, config.features_max) for i in range(n))]
         layers: list[nn.Module] = []
-        for i, (inner, outer) in enumerate(zip(channels, channels[1:], strict=False)):
+        for i, (inner, outer) in enumerate(itertools.pairwise(channels)):
             normed = i > 0 and config.norm_d != "none"
             layers += _halve(config, inner, outer, not normed)
             layers += [norm(config.norm_d, outer)] if normed else []

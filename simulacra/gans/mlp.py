@@ -7,6 +7,7 @@ G:   E[log(1 - D(G(z)))]   minimax: its gradient vanishes when D is sure
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -38,7 +39,7 @@ class Generator(game.Generator):
         super().__init__(config)
         widths = [config.z, *hidden]
         layers: list[nn.Module] = []
-        for inner, outer in zip(widths, widths[1:], strict=False):
+        for inner, outer in itertools.pairwise(widths):
             layers += [nn.Linear(inner, outer), nn.ReLU()]
         layers.append(nn.Linear(widths[-1], prod(config.shape)))
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
@@ -56,7 +57,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [prod(config.shape), *hidden]
         layers: list[nn.Module] = []
-        for inner, outer in zip(widths, widths[1:], strict=False):
+        for inner, outer in itertools.pairwise(widths):
             layers += [nn.Linear(inner, outer), nn.LeakyReLU(0.2)]
             if config.dropout:
                 layers.append(nn.Dropout(config.dropout))

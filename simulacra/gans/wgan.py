@@ -54,7 +54,6 @@ class WGAN(game.GAN):
         super().__init__(config)
         self.G = self.generator(config)
         self.D = dcgan.build_discriminator(config)
-        self.constrain()
 
     @classmethod
     def generator(cls, config: Any) -> game.Generator:
