@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GRID = 8  # pictures in a row, and rows
 INK, PALE, BLUE, RED = "#22262e", "#8b93a1", "#3d6fb4", "#c4533a"
-MOST_BARS = 14
+MOST_BARS, ROWS_ABOVE = 14, 5
 MEAN_FROM = 4096  # pictures that the mean is taken of
 
 
@@ -37,23 +37,22 @@ def write_sheet(data: Dataset, report: Report, folder: Path) -> None:
 def _draw(data: Dataset, report: Report, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 8.6), dpi=120, facecolor="white")
-    grid = figure.add_gridspec(
-        3, 3, width_ratios=(2.35, 0.8, 0.8), left=0.03, right=0.97, top=0.87, bottom=0.06, wspace=0.3, hspace=0.42
-    )
-    figure.text(0.03, 0.945, data.name, size=20, weight="bold")
-    figure.text(0.03, 0.908, _subtitle(data, report), size=10, color=PALE)
-    _picture(figure.add_subplot(grid[:, 0]), random_grid(data.images), f"{min(len(data), GRID**2)} at random")
-    _picture(figure.add_subplot(grid[0, 1]), _shown(mean_picture(data.images)), "the mean picture")
-    _sizes(figure.add_subplot(grid[0, 2]), report)
-    labelled = figure.add_subplot(grid[1, 1:])
+    figure = Figure(figsize=(13, 7.9), dpi=120, facecolor="white")
+    left = figure.add_gridspec(1, 1, left=0.03, right=0.535, top=0.85, bottom=0.03)
+    grid = figure.add_gridspec(3, 2, left=0.645, right=0.97, top=0.85, bottom=0.04, wspace=0.35, hspace=0.42)
+    figure.text(0.03, 0.94, data.name, size=20, weight="bold")
+    figure.text(0.03, 0.9, _subtitle(data, report), size=10, color=PALE)
+    _picture(figure.add_subplot(left[0]), random_grid(data.images), f"{min(len(data), GRID**2)} at random")
+    _picture(figure.add_subplot(grid[0, 0]), _shown(mean_picture(data.images)), "the mean picture")
+    _sizes(figure.add_subplot(grid[0, 1]), report)
+    labelled = figure.add_subplot(grid[1, :])
     if report.attributes:
         _bars(labelled, report.attributes, "attributes, share of pictures", BLUE, "{:.0%}")
     else:
         _bars(labelled, report.classes, f"classes ({len(report.classes)})", BLUE, "{:,.0f}")
-    _bars(figure.add_subplot(grid[2, 1]), _oddities(report), "handled", BLUE, "{:,.0f}")
+    _bars(figure.add_subplot(grid[2, 0]), _oddities(report), "handled", BLUE, "{:,.0f}", above=True)
     rejects = {reason: len(names) for reason, names in report.rejects.items()}
-    _bars(figure.add_subplot(grid[2, 2]), rejects, "set aside", RED, "{:,.0f}")
+    _bars(figure.add_subplot(grid[2, 1]), rejects, "set aside", RED, "{:,.0f}", above=True)
     with written_aside(path) as file:
         figure.savefig(file, format="png")
 
@@ -119,27 +118,26 @@ def _sizes(axes: Axes, report: Report) -> None:
     axes.set_ylabel("height", size=8, color=PALE)
 
 
-def _bars(axes: Axes, values: Mapping[str, float], title: str, colour: str, form: str) -> None:
-    """Horizontal bars, the longest first; a word where there is nothing to draw."""
+def _bars(axes: Axes, values: Mapping[str, float], title: str, colour: str, form: str, *, above: bool = False) -> None:
+    """Horizontal bars, the longest first, their names beside or above them; a word where there are none."""
+    rows = ROWS_ABOVE if above else MOST_BARS
     most = sorted(values.items(), key=lambda told: -told[1])
-    if len(most) > MOST_BARS:
-        title += f", the {MOST_BARS} most frequent"
-        most = most[:MOST_BARS]
-    _plain(axes, title)
+    _plain(axes, f"{title}, the {rows} most frequent" if len(most) > rows else title)
+    axes.set_axis_off()
     if not most:
-        axes.set_axis_off()
         axes.text(0, 0.9, "none", color=PALE, transform=axes.transAxes)
         return
-    lengths = [value for _, value in most]
-    axes.barh(range(len(most)), lengths, color=colour, height=0.72)
-    axes.set_yticks(range(len(most)), [_short(name) for name, _ in most], size=8 if len(most) < 8 else 7)
-    axes.set_ylim(max(len(most), 4) - 0.4, -0.6)
-    axes.set_xlim(0, max(lengths) * 1.22)
-    axes.set_xticks([])
-    for place, value in enumerate(lengths):
-        axes.text(value + max(lengths) * 0.02, place, form.format(value), va="center", size=7, color=INK)
-    for side in ("bottom", "left"):
-        axes.spines[side].set_visible(False)
+    most = most[:rows]
+    longest = max(value for _, value in most)
+    for row, (name, value) in enumerate(most):
+        axes.barh(row, value, color=colour, height=0.3 if above else 0.72)
+        axes.text(value + longest * 0.02, row, form.format(value), va="center", size=7)
+        if above:
+            axes.text(0, row - 0.24, _short(name), va="bottom", size=7.5)
+        else:
+            axes.text(-longest * 0.015, row, _short(name), va="center", ha="right", size=7.5)
+    axes.set_ylim(max(len(most), ROWS_ABOVE) - 0.4, -0.8)
+    axes.set_xlim(0, longest * 1.22)
 
 
 def _plain(axes: Axes, title: str) -> None:
@@ -155,4 +153,4 @@ def _oddities(report: Report) -> dict[str, Any]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 28 else f"{name[:27]}…"
+    return name if len(name) <= 36 else f"{name[:35]}…"

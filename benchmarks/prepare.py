@@ -1,0 +1,76 @@
+"""How fast `prepare` is beside a bare Pillow loop over the same files on the same cores.
+
+    python benchmarks/prepare.py
+
+Makes a folder of JPEGs in a temporary place, runs both in turns, and prints pictures per second and their ratio.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from simulacra.data.prepare import Options, prepare
+
+PICTURES, SIDE, TURNS = 1000, 512, 5
+SIZE = 64
+
+
+def make_folder(folder: Path) -> list[str]:
+    """JPEGs that compress like photographs: noise at every scale, the coarse ones strongest."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(PICTURES):
+        pixels = np.zeros((SIDE, SIDE, 3), np.float32)
+        for scale in (4, 16, 64, 256):
+            coarse = rng.normal(0, 160 / scale**0.5, (scale, scale, 3)).clip(-127, 127) + 127
+            layer = Image.fromarray(coarse.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+            pixels += np.asarray(layer, dtype=np.float32) - 127
+        path = folder / f"{number:05d}.jpg"
+        Image.fromarray((pixels + 127).clip(0, 255).astype(np.uint8)).save(path, quality=90)
+        paths.append(str(path))
+    return paths
+
+
+def bare(path: str) -> int:
+    """What anyone would write."""
+    with Image.open(path) as image:
+        small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    return int(np.asarray(small)[0, 0, 0])
+
+
+def main() -> None:
+    """Both in turns; the median of each."""
+    with tempfile.TemporaryDirectory() as name:
+        room = Path(name)
+        (room / "pictures").mkdir()
+        paths = make_folder(room / "pictures")
+        size = sum(Path(path).stat().st_size for path in paths) / len(paths)
+        cores = len(os.sched_getaffinity(0))
+        print(f"{PICTURES} JPEGs {SIDE}x{SIDE}, {size / 1000:.0f} kB on average, {cores} cores, to {SIZE}x{SIZE}")
+        seconds: dict[str, list[float]] = {"bare Pillow loop": [], "prepare, everything": []}
+        for _ in range(TURNS):
+            start = time.perf_counter()
+            with multiprocessing.Pool(cores) as pool:
+                pool.map(bare, paths, chunksize=16)
+            seconds["bare Pillow loop"].append(time.perf_counter() - start)
+            start = time.perf_counter()
+            prepare(room / "pictures", room / "set", Options(size=(SIZE, SIZE)))
+            seconds["prepare, everything"].append(time.perf_counter() - start)
+            shutil.rmtree(room / "set")
+        rates = {what: PICTURES / statistics.median(taken) for what, taken in seconds.items()}
+        for what, rate in rates.items():
+            print(f"{what:22} {rate:7.0f} pictures/s")
+        print(f"ratio {rates['prepare, everything'] / rates['bare Pillow loop']:.2f} (at least 0.80 is wanted)")
+
+
+if __name__ == "__main__":
+    main()
