@@ -327,7 +327,7 @@ def _set_threads(threads: int) -> None:
 def main() -> None:
     """The `simulacra` command: errors a user can put right are one sentence on stderr, and exit status 1."""
     try:
-        app()
+        app(sys.argv[1:])
     except SimulacraError as error:
         from simulacra.console import errors
 

@@ -64,11 +64,15 @@ def report() -> None:
     found = examine()
     for key in ("simulacra", "python", "system"):
         console.print(f"{key:12} {found[key]}", markup=False)
-    console.print("packages     " + ", ".join(f"{name} {version}" for name, version in found["packages"].items()), markup=False)
+    console.print(
+        "packages     " + ", ".join(f"{name} {version}" for name, version in found["packages"].items()), markup=False
+    )
     for name, what in found["devices"].items():
         console.print(f"device       {name}: {what}", markup=False)
     console.print(f"by default   {found['default']}", markup=False)
-    compiler = found["compiler"] or "none found: train --compile needs a C++ compiler on the CPU (Debian: apt install g++)"
+    compiler = (
+        found["compiler"] or "none found: train --compile needs a C++ compiler on the CPU (Debian: apt install g++)"
+    )
     console.print(f"compiler     {compiler}", markup=False)
     for name, reasons in found["extras"].items():
         what = EXTRAS[name][0]
@@ -76,4 +80,7 @@ def report() -> None:
             console.print(f"extra        {name}: works ({what})", markup=False)
         else:
             because = "; ".join(f"{module}: {reason}" for module, reason in reasons.items())
-            console.print(f"extra        {name}: not there ({what}). Install: pip install 'simulacra[{name}]'   [{because}]", markup=False)
+            console.print(
+                f"extra        {name}: not there ({what}). Install: pip install 'simulacra[{name}]'   [{because}]",
+                markup=False,
+            )

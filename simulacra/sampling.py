@@ -24,7 +24,9 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise SimulacraError(f"{text!r} does not name seeds: write numbers and ranges, such as 7 or 0-99 or 1,5,10-12.")
+            raise SimulacraError(
+                f"{text!r} does not name seeds: write numbers and ranges, such as 7 or 0-99 or 1,5,10-12."
+            )
         if int(last or first) >= 2**63:
             raise SimulacraError(f"The seed {last or first} is too large: seeds go up to 2^63 - 1.")
         if int(last or first) - int(first) + len(seeds) >= 10_000_000:
@@ -60,7 +62,9 @@ def write_pictures(
     _, height, width = generator.shape
     rows = -(-len(seeds) // columns)
     if grid and max(rows * height, columns * width) > GRID_SIDE:
-        raise SimulacraError(f"A grid of {len(seeds)} pictures would be over {GRID_SIDE} pixels a side: ask for fewer seeds.")
+        raise SimulacraError(
+            f"A grid of {len(seeds)} pictures would be over {GRID_SIDE} pixels a side: ask for fewer seeds."
+        )
     sheet = np.full((rows * height, columns * width, generator.shape[0]), 255, np.uint8) if grid else None
     done = 0
     for batch in generator.pictures(seeds, truncation=truncation, min_latent=min_latent):

@@ -13,7 +13,11 @@ from simulacra.training.journal import read
 
 PANELS = {
     "loss": {"d_loss": "D", "g_loss": "G"},
-    "mean output of D": {"D(x)": "reals", "D(G(z)) before": "fakes, as D learns", "D(G(z)) after": "fakes, as G learns"},
+    "mean output of D": {
+        "D(x)": "reals",
+        "D(G(z)) before": "fakes, as D learns",
+        "D(G(z)) after": "fakes, as G learns",
+    },
     "accuracy": {"acc_d": "D: right calls", "acc_g": "G: fakes that fool D"},
 }
 FRAME_SECONDS = 0.12
@@ -49,7 +53,9 @@ def draw_curves(run: Path) -> list[Path]:
 
 def make_film(run: Path) -> Path:
     """Write `film.webp`, an animation of the previews. Raises `SimulacraError` when there are none."""
-    stills = sorted((path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()), key=lambda p: int(p.stem))
+    stills = sorted(
+        (path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()), key=lambda p: int(p.stem)
+    )
     if not stills:
         raise SimulacraError(f"{run} has no previews to make a film of: train it first.")
     step = max(1, len(stills) / FRAMES)

@@ -68,13 +68,13 @@ def gather(tensor: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def agree(flag: bool) -> bool:
-    """True everywhere if it is true anywhere: a Ctrl-C reaches all processes at the same step."""
+def agree(*flags: bool) -> list[bool]:
+    """Each flag is true everywhere if it is true anywhere: a Ctrl-C stops all processes at the same play."""
     if world() == 1:
-        return flag
-    shared = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        return list(flags)
+    shared = torch.tensor(flags, dtype=torch.float32, device="cuda" if dist.get_backend() == "nccl" else "cpu")
     dist.all_reduce(shared, dist.ReduceOp.MAX)
-    return bool(shared)
+    return [bool(flag) for flag in shared.tolist()]
 
 
 def barrier() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import platform
 import signal
 import threading
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 
 import simulacra
@@ -20,7 +20,7 @@ from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed, uint8_grid
 from simulacra.errors import SimulacraError
-from simulacra.files import write_json, written_aside
+from simulacra.files import disk_errors, write_json, written_aside
 from simulacra.model import checkpoints
 from simulacra.training import checkpoint, distributed
 from simulacra.training.curves import draw_curves, make_film
@@ -68,8 +68,8 @@ def carry_out(
         made = plan(data, device=device, **options)
         verify(open_dataset(made.source))
         first = distributed.rank() == 0
+        run = Run(made, where, disk)
         with only_one(made.folder) if first else contextlib.nullcontext():
-            run = Run(made, where, disk)
             run.prepare_folder()
             with Show(made, run.trainer, quiet=quiet or not first) as show, stop_on_signal(show.stopping) as stop:
                 ended = run.train(show.tick, show.play, stop)
@@ -195,15 +195,19 @@ def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the run's lock: two processes training one run would spoil it. A kill lets go of it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            lock.acquire(timeout=0)
+        except Timeout as error:
             raise SimulacraError(
                 f"{folder} is being trained by another process: wait for it or stop it first."
             ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

@@ -157,8 +157,9 @@ class Trainer:
         began, before = time.monotonic(), self.seconds
         last, mark, kept = (began, self.nimg), self.nimg, began
         while True:
-            ended = self.ended(clock)
-            halted = distributed.agree(stop()) if not ended else False
+            over = clock.minutes is not None and self.seconds >= clock.minutes * 60
+            halted, over, timely = distributed.agree(stop(), over, time.monotonic() - kept > SAVE_SECONDS)
+            ended = over or (clock.total is not None and self.nimg >= clock.total)
             due = self.nimg != mark and (self.nimg // clock.tick != mark // clock.tick or ended)
             if due:
                 self.look()
@@ -166,7 +167,7 @@ class Trainer:
                 line = self.line((self.nimg - last[1]) / max(now - last[0], 1e-9))
                 last, self.meter = (now, self.nimg), Meter()
                 tick(line)
-            timely = self.nimg // clock.save != mark // clock.save or time.monotonic() - kept > SAVE_SECONDS
+            timely = timely or self.nimg // clock.save != mark // clock.save
             if self.nimg and (ended or halted or (self.nimg != mark and timely)):
                 self.look()
                 self.save()
@@ -178,12 +179,6 @@ class Trainer:
             self.play()
             played()
             self.seconds = before + time.monotonic() - began
-
-    def ended(self, clock: Clock) -> bool:
-        """Whether the run has reached its length, counted over all its sittings."""
-        if clock.total is not None and self.nimg >= clock.total:
-            return True
-        return distributed.agree(clock.minutes is not None and self.seconds >= clock.minutes * 60)
 
     def line(self, speed: float) -> dict[str, Any]:
         """A journal line: the clock, the means since the last one, speed and memory."""

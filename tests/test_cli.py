@@ -1,0 +1,245 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simulacra import cli
+
+Cli = Callable[..., tuple[int, str, str]]
+
+# Frozen: whoever changes a command or an option changes a promise, and should have to say so here.
+COMMANDS = {
+    "curves": "run",
+    "demo": "run",
+    "doctor": "",
+    "export": "model out",
+    "inspect": "source",
+    "list": "gan",
+    "prepare": "source out size crop channels background per_folder limit labels split seed resample min_side "
+    "max_megapixels drop_duplicates workers zip",
+    "sample": "model out seeds grid each truncation min_latent device",
+    "train": "data settings gan run total epochs minutes balance precision seed compile micro device threads every "
+    "save_every disk dry_run",
+}
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+    """The command in this process: (exit status, stdout, stderr)."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty small photos in two folders, and one that is none."""
+    root = tmp_path_factory.mktemp("photos")
+    source = np.random.default_rng(0)
+    for i in range(40):
+        folder = root / ("ann" if i % 2 else "bob")
+        folder.mkdir(exist_ok=True)
+        pixels = np.kron(source.integers(0, 255, (4, 4, 3)), np.ones((12, 12, 1))).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    (root / "ann" / "broken.png").write_text("not a picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def faces(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photos prepared at 16 px."""
+    from simulacra.data.prepare import Options, prepare
+
+    out = tmp_path_factory.mktemp("data") / "faces"
+    prepare(photos, out, Options(size=(16, 16), workers=1))
+    return out
+
+
+def test_commands_and_options_are_frozen() -> None:
+    found = {}
+    for name in cli.app:
+        if not name.startswith("-"):
+            function = cli.app[name].default_command
+            assert function is not None
+            found[name] = " ".join(inspect.signature(function).parameters)
+    assert found == COMMANDS
+
+
+def test_help_needs_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; sys.argv = ['simulacra', '--help']\n"
+        "from simulacra import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'matplotlib', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "prepare" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
+    status, out, _ = run_cli(name, "--help")
+    assert status == 0
+    assert "Usage" in out
+    assert all(option.replace("_", "-") in out.lower() for option in COMMANDS[name].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["inspect", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["prepare", "/nowhere", "x"], "/nowhere"),
+        (["prepare", "peeps", "x", "--size", "banana"], "banana"),
+        (["prepare", "peeps", "x", "--crop", "7"], "--crop 7"),
+        (["train", "/nowhere"], "simulacra prepare"),
+        (["train", "peeps", "--gan", "dcgam"], "Did you mean 'dcgan'?"),
+        (["train", "peeps", "--gan", "dcgan:celeb64"], "celeba64"),
+        (["train", "peeps", "--gan", "dcgan:faces80"], "--size 80"),
+        (["train", "peeps", "--gan", "wgan-gp", "gpp=1"], "Did you mean 'gp'?"),
+        (["train", "peeps", "lr=fast"], "must be a number"),
+        (["train", "peeps", "batch=0"], "at least 1"),
+        (["train", "peeps", "lr"], "key=value"),
+        (["train", "peeps", "--total", "lots"], "200k"),
+        (["train", "peeps", "--total", "5", "--epochs", "3"], "one length"),
+        (["train", "peeps", "--minutes", "-1"], "positive"),
+        (["train", "peeps", "--balance", "fair"], "fixed:5"),
+        (["train", "peeps", "--gan", "wgan", "smoothing=0.1"], "critic"),
+        (["train", "peeps", "--gan", "wgan-gp", "norm_d=batch"], "batch norm"),
+        (["train", "peeps", "--threads", "0"], "--threads"),
+        (["sample", "/nowhere"], "/nowhere"),
+        (["sample", "--seeds", "9-1"], "0-99"),
+        (["sample", "--no-each"], "--grid"),
+        (["sample", "--min-latent", "-1"], "negative"),
+        (["curves", "/nowhere"], "/nowhere"),
+        (["list", "stylegan9"], "no GAN"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    run_cli: Cli, words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run_cli(*words)
+    assert status == 1
+    assert told in err
+    assert err.startswith("simulacra: ")
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
+
+
+@pytest.mark.parametrize("words", [["train"], ["prepare"], ["train", "peeps", "--size", "3"], ["fly"]])
+def test_wrong_words_are_refused(run_cli: Cli, words: list[str]) -> None:
+    status, out, err = run_cli(*words)
+    assert status == 2
+    assert "Traceback" not in out + err
+
+
+def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run_cli("inspect", photos)
+    assert status == 0
+    assert "40" in out
+
+    words = ["prepare", photos, "faces", "--size", "16", "--per-folder", "15", "--zip", "faces.zip"]
+    assert run_cli(*words)[0] == 0
+    assert {"sheet.png", "images.npy", "data.json"} <= {path.name for path in Path("faces").iterdir()}
+
+    train = ["train", "faces", "--gan", "dcgan:tiny", "--run", "runs/a", "--total", "200", "--every", "40"]
+    status, out, _ = run_cli(*train, "--dry-run")
+    assert status == 0
+    assert "200 images" in out
+    assert not Path("runs").exists()
+
+    status, out, err = run_cli(*train)
+    assert status == 0, err
+    run = Path("runs/a")
+    for name in ("config.json", "journal.jsonl", "previews/real.png", "curves.png", "curves.svg", "film.webp"):
+        assert (run / name).stat().st_size > 100, name
+    lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    assert [line["nimg"] for line in lines] == [40, 80, 120, 160, 200]
+    told = {
+        "d_loss",
+        "g_loss",
+        "D(x)",
+        "D(G(z)) before",
+        "D(G(z)) after",
+        "acc_d",
+        "acc_g",
+        "images_per_second",
+        "memory_mib",
+    }
+    assert told <= lines[-1].keys()
+    with Image.open(run / "film.webp") as film:
+        assert 2 <= getattr(film, "n_frames", 1) <= 5  # equal neighbours are merged
+
+    status, out, _ = run_cli(*train)
+    assert status == 0
+    assert "already" in out
+    status, _, err = run_cli("train", run, "lr=1")
+    assert status == 1
+    assert "lr is 0.0002 there and 1.0 here" in err
+    assert run_cli("train", run, "--total", "240")[0] == 0
+
+    assert (
+        run_cli("sample", run, "out", "--seeds", "0-8", "--grid", "--truncation", "0.8", "--min-latent", "0.1")[0] == 0
+    )
+    assert len(list(Path("out").glob("seed*.png"))) == 9
+    with Image.open("out/grid.png") as grid:
+        assert grid.size == (48, 48)
+    status, _, err = run_cli("sample", run, "out", "--seeds", "0-8")
+    assert status == 1
+    assert "another picture" in err
+
+
+def test_list_names_every_game(run_cli: Cli) -> None:
+    from simulacra.game import gans
+
+    status, out, _ = run_cli("list")
+    assert status == 0
+    for name, gan in gans().items():
+        assert name in out
+        assert str(gan.year) in out
+        assert run_cli("list", name)[0] == 0
+
+
+def test_doctor_names_what_is_missing(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from simulacra import doctor
+
+    monkeypatch.setitem(doctor.EXTRAS, "moon", ("go to the moon", ("no_such_rocket",)))
+    status, out, _ = run_cli("doctor")
+    assert status == 0
+    assert "torch" in out
+    assert "pip install 'simulacra[moon]'" in out
+
+
+def test_a_missing_data_set_stops_a_resume_with_a_sentence(run_cli: Cli, faces: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert run_cli("train", faces, "--gan", "mlp:tiny", "--run", run, "--total", "64")[0] == 0
+    moved = faces.rename(faces.with_name("moved"))
+    try:
+        status, _, err = run_cli("train", run, "--total", "128")
+    finally:
+        moved.rename(faces)
+    assert status == 1
+    assert str(faces) in err
+    assert run_cli("train", run, "--total", "128")[0] == 0
