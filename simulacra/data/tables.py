@@ -75,21 +75,26 @@ def label(table: Table, names: Sequence[str], want: str) -> Labelling:
         )
     found = [_row(table, name) for name in names]
     known = np.array([row is not None for row in found], dtype=bool)
+    if not known.any():
+        return Labelling(None, known)
     columns = {
         column: ["" if row is None else row[place] for row in found]
         for place, column in enumerate(table.columns)
     }
     chosen = want if want != "auto" else next((c for c in columns if c.lower() in CLASS_COLUMNS), None)
     if chosen is not None:
-        return _as_classes([str(value).strip() for value in columns[chosen]], known)
+        return _as_classes([str(value).strip() for value in columns[chosen]], known, want)
     return _as_attributes(table.name, columns, known)
 
 
-def _as_classes(values: list[str], known: NDArray[np.bool_]) -> Labelling:
+def _as_classes(values: list[str], known: NDArray[np.bool_], want: str) -> Labelling:
     known = known & np.array([bool(value) for value in values], dtype=bool)
     classes = sorted({value for value, there in zip(values, known, strict=True) if there}, key=natural)
     number = {value: n for n, value in enumerate(classes)}
     labels = np.array([number.get(value, 0) for value in values], dtype=np.int64)
+    if want != "auto" and {"1"} < set(classes) <= {"-1", "0", "1"} and len(classes) == 2:
+        yes = np.array([value == "1" for value in values], dtype=np.int64)
+        return Labelling(yes, known, classes=(f"not {want}", want))
     return Labelling(labels, known, classes=tuple(classes))
 
 
