@@ -1,0 +1,110 @@
+"""What the tests of the core share: tiny data sets, trainers on them, and comparison bit for bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simulacra.data.dataset import FORMAT, MARK, Dataset, content_hash
+from simulacra.data.feed import Feed
+from simulacra.game import GAN, Shape, configured
+from simulacra.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+SHAPES: tuple[Shape, ...] = ((3, 16, 16), (1, 16, 16), (4, 16, 16), (3, 16, 24))
+
+
+def noise(n: int = 40, shape: Shape = (3, 16, 16), seed: int = 0) -> NDArray[np.uint8]:
+    """`n` pictures of noise [n, H, W, C]."""
+    channels, height, width = shape
+    return np.random.default_rng(seed).integers(0, 256, (n, height, width, channels), dtype=np.uint8)
+
+
+def packed(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dataset:
+    """Pictures [N, H, W, C] as a data set in memory, all of it for training."""
+    classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
+    splits = {"train": len(images), "valid": 0, "test": 0}
+    return Dataset("tiny", None, images, labels, classes, (), splits, content_hash(images, labels, classes))
+
+
+def on_disk(folder: Path, images: NDArray[np.uint8]) -> Path:
+    """The same as a prepared folder."""
+    made = packed(images)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", images)
+    told = {"what": MARK, "format": FORMAT, "name": made.name, "shape": list(images.shape)}
+    told |= {"splits": dict(made.splits), "hash": made.hash, "classes": [], "attributes": []}
+    (folder / "data.json").write_text(json.dumps(told))
+    return folder
+
+
+def game(spec: str, shape: Shape = (3, 16, 16), **settings: Any) -> GAN:
+    """A game as the trainer would build it, its weights from a fixed seed."""
+    gan, config = configured(spec, shape, settings)
+    torch.manual_seed(0)
+    return gan(config)
+
+
+def make_trainer(
+    spec: str,
+    folder: Path,
+    data: Dataset | None = None,
+    *,
+    precision: str = "fp32",
+    micro: int | None = None,
+    **settings: Any,
+) -> Trainer:
+    """A trainer on `data` (noise if not given)."""
+    data = data or packed(noise())
+    gan = game(spec, data.shape, **settings)
+    feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
+    return Trainer(gan, feed, folder, seed=3, precision=precision, micro=micro)
+
+
+def play(trainer: Trainer, times: int) -> Trainer:
+    for _ in range(times):
+        trainer.play()
+    return trainer
+
+
+def copied(network: torch.nn.Module) -> dict[str, Tensor]:
+    """A network's parameters and buffers as they are now."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def differences(one: Any, other: Any, where: str = "") -> list[str]:
+    """Where two nested states differ by a single bit; NaN equals itself. Times and memory are left out."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        same = one.dtype == other.dtype and one.shape == other.shape
+        bits = [t.contiguous().numpy().tobytes() for t in (one, other)] if same else ["", "other"]
+        return [] if bits[0] == bits[1] else [where]
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = [f"{where}/{key}" for key in one.keys() ^ other.keys()]
+        timely = {"seconds", "images_per_second", "memory_mib"}
+        return found + [
+            each
+            for key in (one.keys() & other.keys()) - timely
+            for each in differences(one[key], other[key], f"{where}/{key}")
+        ]
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        found = [] if len(one) == len(other) else [f"{where}: {len(one)} and {len(other)} of them"]
+        pairs = enumerate(zip(one, other, strict=False))
+        return found + [each for i, (a, b) in pairs for each in differences(a, b, f"{where}/{i}")]
+    return [] if type(one) is type(other) and one == other else [f"{where}: {one} and {other}"]
+
+
+def state(run: Path) -> dict[str, Any]:
+    """All that a run's last checkpoint holds: the state, and the average's weights as a user loads them."""
+    from safetensors.torch import load_file
+
+    from simulacra.model import checkpoints
+    from simulacra.training import checkpoint
+
+    last = checkpoints(run)[-1]
+    return checkpoint.load(last, CPU) | {"G.safetensors": load_file(last / "G.safetensors")}
