@@ -58,11 +58,16 @@ def wasserstein_g(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Sums of squares are not for bf16; float64 stays what it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def gradient_norms(critic: Critic, images: Tensor) -> Tensor:
     """‖∇x D(x)‖₂ over all of C, H, W for each picture [N]; differentiable."""
     images = images.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    norms: Tensor = gradient.float().flatten(1).norm(dim=1)
+    norms: Tensor = at_least_float32(gradient).flatten(1).norm(dim=1)
     return norms
 
 
@@ -81,4 +86,4 @@ def r1(critic: Critic, real: Tensor) -> Tensor:
     """E[‖∇x D(x)‖²] on reals (Mescheder et al. 2018, equation 9); on fakes it is called R2."""
     images = real.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return gradient.float().square().flatten(1).sum(1).mean()
+    return at_least_float32(gradient).square().flatten(1).sum(1).mean()
