@@ -59,7 +59,7 @@ def bomb(width: int, height: int) -> bytes:
         (packed(noise())[:3000], "cut off"),
         (packed(noise(), "JPEG")[:2000], "cut off"),
         (packed(noise())[:20], "cut off"),
-        (packed(noise()).replace(b"IDAT", b"IDAT" + b"junk" * 9), "damaged"),
+        (packed(noise()).replace(b"IDAT", b"IDAT" + b"junk" * 9), "cut off"),
         (b"GIF89a" + b"\xff" * 3, "damaged"),
         (packed(plain(size=(1, 1))), "smaller than 8 pixels"),
         (packed(plain(size=(7, 500))), "smaller than 8 pixels"),

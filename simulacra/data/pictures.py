@@ -172,6 +172,8 @@ def _facts(image: Image.Image, recipe: Recipe) -> tuple[Facts, int]:
         raise SetAside(f"more than {recipe.max_pixels / 1e6:g} million pixels", f"{width}x{height}")
     if min(width, height) < recipe.min_side:
         raise SetAside(f"smaller than {recipe.min_side} pixels", f"{width}x{height}")
+    if image.format not in ("JPEG", "MPO"):
+        image.load()  # before EXIF: for some formats Pillow loads to find it, and such a failure shows only once
     try:
         orientation = int(image.getexif().get(ORIENTATION, 1)) if image.format else 1
     except Exception:  # a broken EXIF block does not make a broken picture

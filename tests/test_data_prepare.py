@@ -1,0 +1,353 @@
+"""Prepare: what is chosen, that it is the same each time, and that nothing half-written looks whole."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from simulacra.data.dataset import Dataset, content_hash, open_dataset, verify
+from simulacra.data.duplicates import exact_groups, grids, near_groups
+from simulacra.data.inspect import inspect, print_report
+from simulacra.data.items import FilePart, Item
+from simulacra.data.pack import new_array, shorten
+from simulacra.data.packing import select, shuffled, split_counts
+from simulacra.data.pictures import Recipe
+from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size, prepare
+from simulacra.data.sheet import mean_picture, random_grid
+from simulacra.errors import SimulacraError
+
+TINY: dict[str, Any] = {"size": (8, 8), "workers": 1}
+
+
+def make_folder(root: Path, n: int = 12, folders: int = 3, side: int = 16) -> Path:
+    """n different pictures of noise in some folders."""
+    rng = np.random.default_rng(0)
+    for number in range(n):
+        path = root / f"person {number % folders}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
+    return root
+
+
+def names(data: Dataset) -> list[str]:
+    assert data.path is not None
+    told: list[str] = json.loads((data.path / "names.json").read_text("utf-8"))
+    return told
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir() if p.name.startswith(".")]
+
+
+@given(st.integers(4, 2048), st.integers(4, 2048))
+def test_sizes_are_written_width_by_height(width: int, height: int) -> None:
+    assert parse_size(f"{width}x{height}") == (height, width)
+    assert parse_size(str(width)) == (width, width)
+
+
+@pytest.mark.parametrize("text", ["", "x", "64x", "3", "4096", "64x48x3", "-64", "6 4", "٦٤", "64.0"])
+def test_what_is_no_size_is_a_sentence(text: str) -> None:
+    with pytest.raises(SimulacraError, match="--size"):
+        parse_size(text)
+
+
+def test_crops() -> None:
+    assert (parse_crop("center"), parse_crop("none"), parse_crop("0.5")) == ("centre", "none", 0.5)
+    for wrong in ("half", "0", "1.5", "nan"):
+        with pytest.raises(SimulacraError, match="--crop"):
+            Options(crop=parse_crop(wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"size": (2, 2)}, "not possible"),
+        ({"split": (0.5, 0.1, 0.1)}, "add up to 1"),
+        ({"split": (0.0, 0.5, 0.5)}, "above 0"),
+        ({"background": "whit"}, "Did you mean 'white'"),
+        ({"limit": 0}, "--limit 0"),
+        ({"per_folder": -1}, "--per-folder -1"),
+        ({"channels": "gray"}, "--channels"),
+        ({"resample": "nearest"}, "--resample"),
+    ],
+)
+def test_wrong_options_are_sentences(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(SimulacraError, match=told):
+        Options(**wrong)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 0.49), st.floats(0, 0.49))
+def test_splits_add_up(n: int, valid: float, test: float) -> None:
+    counts = split_counts(n, (1 - valid - test, valid, test))
+    assert sum(counts.values()) == n and counts["train"] >= 1
+    assert counts["valid"] <= n * valid + 1e-6 and counts["test"] <= n * test + 1e-6
+
+
+@given(
+    st.lists(st.integers(0, 4), max_size=40),
+    st.none() | st.integers(1, 5),
+    st.none() | st.integers(1, 30),
+    st.integers(),
+)
+def test_limits_hold_and_no_more_is_left_out_than_must_be(
+    folders: list[int], per_folder: int | None, limit: int | None, seed: int
+) -> None:
+    items = [Item(f"{folder}/{n}", FilePart("")) for n, folder in enumerate(folders)]
+    order = shuffled(items, seed)
+    assert sorted(order) == list(range(len(items)))
+    chosen = select(order, [item.folder for item in items], per_folder, limit)
+    counts = [sum(folders[n] == folder for n in chosen) for folder in set(folders)]
+    assert all(per_folder is None or count <= per_folder for count in counts)
+    possible = sum(min(folders.count(f), per_folder or 99) for f in set(folders))
+    assert len(chosen) == min(possible, limit or 99)
+
+
+@given(st.sets(st.text("abc", min_size=1, max_size=4), min_size=2), st.integers(0, 9))
+def test_taking_one_picture_away_leaves_the_others_in_order(words: set[str], seed: int) -> None:
+    items = [Item(word, FilePart("")) for word in sorted(words)]
+    before = [items[n].name for n in shuffled(items, seed)]
+    after = [items[1:][n].name for n in shuffled(items[1:], seed)]
+    assert [name for name in before if name != items[0].name] == after
+
+
+def test_the_same_seed_makes_the_same_set_on_any_number_of_workers(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 40)
+    (root / "person 0" / "bad.png").write_bytes(b"no")
+    hashes = [
+        prepare(root, tmp_path / f"set{n}", Options(size=(8, 8), seed=seed, workers=workers)).hash
+        for n, (seed, workers) in enumerate([(0, 1), (0, 2), (0, 3), (1, 1)])
+    ]
+    assert len(set(hashes[:3])) == 1 and hashes[3] != hashes[0]
+
+
+def test_limits_are_filled_up_with_pictures_that_can_be_used(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 30)
+    for number in range(0, 30, 2):
+        (root / f"person {number % 3}" / f"{number}.png").write_bytes(b"no picture")
+    data = prepare(root, tmp_path / "set", Options(**TINY, per_folder=3, limit=8))
+    assert len(data) == 8 and sum(data.splits.values()) == 8
+    assert max(sum(name.startswith(f"person {n}/") for name in names(data)) for n in range(3)) <= 3
+    assert data.images.reshape(8, -1).max(axis=1).min() > 0, "an empty row"
+    rejects = json.loads((tmp_path / "set" / "rejects.json").read_text())
+    assert rejects and {reject["reason"] for reject in rejects} == {"not a picture inside"}
+    for name, pixels, label in zip(
+        names(data), data.images, data.labels if data.labels is not None else [], strict=True
+    ):
+        whole = np.asarray(Image.open(root / name).resize((8, 8), Image.Resampling.LANCZOS))
+        assert (pixels == whole).all() and data.classes[label] == name.split("/")[0]
+
+
+def test_gaps_are_closed_when_nothing_is_left_to_fill_them(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 12)
+    for number in (1, 5, 6):
+        (root / f"person {number % 3}" / f"{number}.png").write_bytes(b"")
+    data = prepare(root, tmp_path / "set", Options(**TINY))
+    assert len(data) == 9 and len(names(data)) == 9
+    verify(data)
+
+
+def test_duplicates_are_told_and_dropped_on_request(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 12, side=32)
+    first = root / "person 0" / "0.png"
+    (root / "person 1" / "copy.png").write_bytes(first.read_bytes())
+    pixels = np.asarray(Image.open(first)) // 8 * 8  # a little coarser: no eye would see it
+    Image.fromarray(pixels).save(root / "person 0" / "near.png")
+    report = inspect(root, workers=1)
+    assert [sorted(group) for group in report.duplicates] == [["person 0/0.png", "person 1/copy.png"]]
+    assert [sorted(group) for group in report.near_duplicates] == [["person 0/0.png", "person 0/near.png"]]
+    assert "1 pictures occur in more than one class" in report.notes
+    assert len(prepare(root, tmp_path / "all", Options(**TINY))) == 14
+    assert len(prepare(root, tmp_path / "set", Options(**TINY, drop_duplicates=True))) == 13
+
+
+def test_near_is_not_far() -> None:
+    rng = np.random.default_rng(0)
+    smooth = [np.asarray(Image.fromarray(p).resize((32, 32))) for p in rng.integers(0, 256, (500, 6, 6, 3), np.uint8)]
+    images = np.stack([*smooth, *(np.clip(p.astype(int) + rng.integers(-2, 3, p.shape), 0, 255) for p in smooth[:50])])
+    groups = near_groups(images.astype(np.uint8))
+    assert sorted(map(tuple, groups)) == [(n, 500 + n) for n in range(50)]
+    assert exact_groups(np.repeat(images[:3].astype(np.uint8), 2, axis=0)) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_grids_are_means() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 18, 1), dtype=np.uint8)
+    by_hand = images.reshape(3, 8, 2, 9, 2).mean(axis=(2, 4))
+    assert np.allclose(grids(images), by_hand, atol=1e-3)
+
+
+def test_auto_is_grey_only_if_all_are(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("L", (20, 20), 50 * number).save(tmp_path / f"{number}.png")
+    assert prepare(tmp_path, tmp_path / "grey", Options(**TINY)).shape == (1, 8, 8)
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "red.png")
+    assert prepare(tmp_path, tmp_path / "rgb", Options(**TINY)).shape == (3, 8, 8)
+    data = prepare(tmp_path, tmp_path / "rgba", Options(size=(4, 12), channels="rgba", workers=1))
+    assert data.shape == (4, 4, 12)
+    with pytest.raises(SimulacraError, match="no transparency"):
+        export_zip(data, tmp_path / "out.zip")
+
+
+def test_classes_without_pictures_are_left_out(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 6)
+    for path in (root / "person 1").iterdir():
+        path.write_bytes(b"")
+    data = prepare(root, tmp_path / "set", Options(**TINY))
+    assert data.classes == ("person 0", "person 2") and data.labels is not None
+    assert set(data.labels.tolist()) == {0, 1}
+
+
+def test_nothing_usable_is_a_sentence_with_the_reasons(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.png").write_bytes(b"" if number else b"text")
+    with pytest.raises(SimulacraError, match="2 empty file; 1 not a picture inside"):
+        prepare(tmp_path / "in", tmp_path / "set", Options(**TINY))
+    assert not (tmp_path / "set").exists() and not leftovers(tmp_path)
+
+
+def test_again_is_free_other_is_refused(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 6)
+    out = tmp_path / "set"
+    prepare(root, out, Options(**TINY))
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    prepare(root, out, Options(size=(8, 8), workers=2))
+    with pytest.raises(SimulacraError, match="seed was 0, not 1"):
+        prepare(root, out, Options(**TINY, seed=1))
+    (root / "person 0" / "0.png").unlink()
+    with pytest.raises(SimulacraError, match="other pictures"):
+        prepare(root, out, Options(**TINY))
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SimulacraError, match="not a finished data set"):
+        prepare(root, tmp_path / "mine", Options(**TINY))
+
+
+PREPARE = "import sys; from simulacra.data.prepare import *; prepare(sys.argv[1], sys.argv[2], Options(size=(8, 8)))"
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: signal.Signals) -> None:
+    root = make_folder(tmp_path / "in", 1, side=700)
+    for number in range(1, 400):
+        (root / "person 0" / f"{number}.png").hardlink_to(root / "person 0" / "0.png")
+    process = subprocess.Popen(
+        [sys.executable, "-c", PREPARE, str(root), str(tmp_path / "set")], stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 30
+    while not leftovers(tmp_path) and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(process.pid, blow)
+    assert process.wait(30) != 0
+    assert not (tmp_path / "set").exists()
+    if blow == signal.SIGINT:
+        assert not leftovers(tmp_path)
+    for aside in leftovers(tmp_path):
+        with pytest.raises(SimulacraError):
+            open_dataset(tmp_path / aside)
+
+
+def test_opening_what_is_not_whole_is_a_sentence(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 6)
+    data = prepare(root, tmp_path / "set", Options(**TINY))
+    for path, told in [(tmp_path / "sett", "no data set at"), (root, "simulacra prepare")]:
+        with pytest.raises(SimulacraError, match=told):
+            open_dataset(path)
+    images = tmp_path / "set" / "images.npy"
+    whole = images.read_bytes()
+    for broken in (whole[:-1], whole + b"x", b"", b"junk" * 100):
+        images.write_bytes(broken)
+        with pytest.raises(SimulacraError, match="damaged"):
+            open_dataset(tmp_path / "set")
+    images.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(SimulacraError, match="has changed"):
+        verify(open_dataset(tmp_path / "set"))
+    images.write_bytes(whole)
+    verify(open_dataset(tmp_path / "set"))
+    np.save(tmp_path / "set" / "labels.npy", np.full(6, 7))
+    with pytest.raises(SimulacraError, match="damaged"):
+        open_dataset(tmp_path / "set")
+    (tmp_path / "set" / "data.json").unlink()
+    with pytest.raises(SimulacraError, match="not a whole data set"):
+        open_dataset(tmp_path / "set")
+    assert data.hash
+
+
+def test_splits_are_views_in_order(tmp_path: Path) -> None:
+    data = prepare(make_folder(tmp_path / "in", 10), tmp_path / "set", Options(**TINY))
+    parts = [data.split(name) for name in ("train", "valid", "test")]
+    assert [len(part) for part in parts] == [8, 1, 1]
+    assert (np.concatenate([part.images for part in parts]) == data.images).all()
+    assert data.labels is not None and parts[1].labels is not None
+    assert parts[1].labels.tolist() == data.labels[8:9].tolist()
+    with pytest.raises(SimulacraError, match="is empty"):
+        parts[0].split("test")
+    with pytest.raises(SimulacraError, match="no part 'tests'"):
+        data.split("tests")
+
+
+def test_the_hash_sees_pixels_shape_labels_and_names() -> None:
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.zeros(4, np.int64)
+    other = images.copy()
+    other[3, 1, 1, 0] = 1
+    hashes = {
+        content_hash(images, None),
+        content_hash(other, None),
+        content_hash(images.reshape(2, 4, 2, 1), None),
+        content_hash(images, labels, ("a",)),
+        content_hash(images, labels + 1, ("a",)),
+        content_hash(images, labels, ("b",)),
+    }
+    assert len(hashes) == 6 and content_hash(images.copy(), None) in hashes
+
+
+def test_an_array_is_shortened_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    new_array(path, 1000, Recipe(size=(5, 7), channels="rgb"))
+    rows = np.load(path, mmap_mode="r+")
+    rows[:3] = np.arange(3)[:, None, None, None]
+    del rows
+    shorten(path, 3)
+    short = np.load(path)
+    assert short.shape == (3, 5, 7, 3) and short[2].min() == 2
+
+
+def test_the_report_says_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_folder(tmp_path / "in", 6)
+    (root / "person 0" / "[bold]odd.png").write_bytes(b"")
+    (root / "notes.doc").write_text("x")
+    Image.new("RGBA", (9, 30), (0, 0, 0, 0)).save(root / "person 1" / "clear.png")
+    report = inspect(root, workers=1)
+    assert (report.found, report.usable, report.not_pictures, report.blank) == (8, 7, 1, 1)
+    assert report.rejects == {"empty file": ["person 0/[bold]odd.png"]}
+    assert report.sizes == {(16, 16): 6, (9, 30): 1} and report.transparent == 1 and report.enlarged == 7
+    assert json.loads(json.dumps(report.to_json()))["sizes"] == {"16x16": 6, "9x30": 1}
+    print_report(report)
+    said = capsys.readouterr().out
+    assert "7 of 8" in said and "[bold]odd.png" in said and "empty file" in said
+
+
+def test_the_sheet_is_drawn_whatever_the_names(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 6)
+    (root / "person 0").rename(root / "$x_{写真} 😀")
+    prepare(root, tmp_path / "set", Options(**TINY))
+    with Image.open(tmp_path / "set" / "sheet.png") as sheet:
+        assert min(sheet.size) > 500 and len(sheet.convert("RGB").getcolors(1 << 22) or []) > 50
+    told = json.loads((tmp_path / "set" / "sheet.json").read_text("utf-8"))
+    assert told["usable"] == 6 and "$x_{写真} 😀" in told["classes"]
+
+
+def test_the_mean_and_the_grid() -> None:
+    images = np.stack([np.full((4, 6, 1), value, np.uint8) for value in (0, 100, 200)])
+    assert (mean_picture(images) == 100).all()
+    assert random_grid(images).shape == (4, 3 * 7 - 1, 3)
