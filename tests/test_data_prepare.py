@@ -1,5 +1,6 @@
 """Prepare: what is chosen, that it is the same each time, and that nothing half-written looks whole."""
 
+import errno
 import json
 import os
 import signal
@@ -212,6 +213,16 @@ def test_nothing_usable_is_a_sentence_with_the_reasons(tmp_path: Path) -> None:
         (tmp_path / "in" / f"{number}.png").write_bytes(b"" if number else b"text")
     with pytest.raises(SimulacraError, match="2 empty file; 1 not a picture inside"):
         prepare(tmp_path / "in", tmp_path / "set", Options(**TINY))
+    assert not (tmp_path / "set").exists() and not leftovers(tmp_path)
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(SimulacraError, match="disk is full"):
+        prepare(make_folder(tmp_path / "in", 3), tmp_path / "set", Options(**TINY))
     assert not (tmp_path / "set").exists() and not leftovers(tmp_path)
 
 

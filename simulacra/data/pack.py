@@ -51,9 +51,12 @@ class Job:
 
 
 def new_array(path: Path, n: int, recipe: Recipe) -> None:
-    """Make room for n pictures; the disk is filled as they are written."""
+    """Make room for n pictures. A disk too small for them is found out now (OSError), not by a crash later."""
     channels = {"grey": 1, "rgb": 3, "rgba": 4}[recipe.channels]
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(n, *recipe.size, channels))
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def shorten(path: Path, n: int) -> None:

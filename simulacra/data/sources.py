@@ -65,13 +65,12 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
     """
     path = Path(source)
     if source != "peeps" and not path.exists():
-        near = did_you_mean(
-            path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        )
+        near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
         raise SimulacraError(f"There are no pictures at {source}: the path does not exist.{near}")
-    with tempfile.TemporaryDirectory(prefix="simulacra-") as name, disk_errors(Path(name)):
+    with tempfile.TemporaryDirectory(prefix="simulacra-") as room:
         try:
-            found = _found(str(source), path, Path(name), labels)
+            with disk_errors(Path(room)):
+                found = _found(str(source), path, Path(room), labels)
             if not found.items and not found.set_aside:
                 raise SimulacraError(f"No pictures in {source} ({found.not_pictures} other files).")
             yield found
@@ -80,6 +79,8 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
 
 
 def _found(source: str, path: Path, room: Path, labels: str) -> Source:
+    if source != "peeps" and not os.access(path, os.R_OK):
+        raise SimulacraError(f"{source} may not be read: check its permissions.")
     if source == "peeps" or is_prepared(path):
         return _unlabelled(_from_dataset(source, open_dataset(source), room), labels)
     if path.is_dir():
@@ -98,9 +99,7 @@ def _found(source: str, path: Path, room: Path, labels: str) -> Source:
         return _labelled(source, "tar", archives.list_tar(plain), labels)
     if archives.is_zip(path):
         return _labelled(source, "zip", archives.list_zip(path), labels)
-    raise SimulacraError(
-        f"{source} is no folder, zip, tar or IDX file. Give the folder that the pictures are in."
-    )
+    raise SimulacraError(f"{source} is no folder, zip, tar or IDX file. Give the folder that the pictures are in.")
 
 
 def _walk(root: Path) -> Listing:
@@ -140,9 +139,7 @@ def _labelled(source: str, kind: str, listing: Listing, want: str) -> Source:
     tables = [] if want == "folder" else _tables(listing)
     given = label(tables[0], [item.name for item in items], want) if len(tables) == 1 else None
     if given is not None and (want != "auto" or 2 * int(given.known.sum()) >= len(items)):
-        lost = [
-            (i.name, f"no row in {tables[0].name}") for i, k in zip(items, given.known, strict=True) if not k
-        ]
+        lost = [(i.name, f"no row in {tables[0].name}") for i, k in zip(items, given.known, strict=True) if not k]
         return replace(
             found,
             items=[item for item, known in zip(items, given.known, strict=True) if known],
@@ -153,9 +150,7 @@ def _labelled(source: str, kind: str, listing: Listing, want: str) -> Source:
             notes=given.notes,
         )
     if want not in ("auto", "folder"):  # more tables than one, or none
-        raise SimulacraError(
-            f"{source} has {len(tables) or 'no'} tables with columns: {want!r} cannot be found."
-        )
+        raise SimulacraError(f"{source} has {len(tables) or 'no'} tables with columns: {want!r} cannot be found.")
     if tables:
         names = ", ".join(table.name for table in tables)
         found = replace(found, notes=(f"not used, since it is not clear what it is for: {names}",))
@@ -242,9 +237,7 @@ def _from_cifar(source: str, batches: archives.Batches, room: Path) -> Source:
         pixels, numbers = arrays.cifar_pixels(arrays.read_pickle(data.read(), part), part)
         packed = room / f"{part}.npy"
         np.save(packed, pixels)
-        items += [
-            Item(f"{part}/{n:06d}", ArrayRow(str(packed), n), batches.stamp) for n in range(len(pixels))
-        ]
+        items += [Item(f"{part}/{n:06d}", ArrayRow(str(packed), n), batches.stamp) for n in range(len(pixels))]
         labels += numbers
     names = batches.class_names()
     if labels and not 0 <= min(labels) <= max(labels) < len(names):
