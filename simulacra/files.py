@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from simulacra.errors import SimulacraError
+
+
+ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight more: what is being written, or thrown away
 
 
 @contextlib.contextmanager
@@ -66,6 +70,26 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
             aside.rename(path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder that stands under its own name: renamed first, so that half of it is never met there."""
+    aside = folder.rename(folder.with_name(f".{folder.name}.deletion"))
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What a killed process left aside in a folder."""
+    return [path for path in folder.glob(".*") if ASIDE.fullmatch(path.name)]
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a killed process left aside in a folder. Only for one that nobody else writes to now."""
+    for path in leftovers(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

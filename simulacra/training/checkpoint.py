@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from simulacra.errors import SimulacraError
-from simulacra.files import folder_written_aside
+from simulacra.files import discard, folder_written_aside
 from simulacra.model import checkpoints, save_model
 from simulacra.training.ema import EMA
 
@@ -54,17 +53,11 @@ def thin_out(run: Path, *, images_per_epoch: int, budget: float | None) -> None:
         for path in kept[:-2]:
             hundred = int(path.name) // (KEPT_EPOCHS * images_per_epoch)
             if hundred in seen:
-                shutil.rmtree(path)
+                discard(path)
             seen.add(hundred)
         return
     sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in kept}
     while sum(sizes[path] for path in kept) > budget and len(kept) > 2:
         times = [int(path.name) for path in kept]
         gaps = [times[i + 1] - (times[i - 1] if i else 0) for i in range(len(kept) - 2)]
-        shutil.rmtree(kept.pop(gaps.index(min(gaps))))
-
-
-def sweep(run: Path) -> None:
-    """Remove half-written leftovers of a killed run: everything under `checkpoints/` that starts with a dot."""
-    for path in (run / "checkpoints").glob(".*"):
-        shutil.rmtree(path, ignore_errors=True)
+        discard(kept.pop(gaps.index(min(gaps))))

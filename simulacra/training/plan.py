@@ -10,7 +10,7 @@ from typing import Any
 from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.files import read_json
+from simulacra.files import leftovers, read_json
 from simulacra.game import GAN, Settings, configured, find
 from simulacra.training import balance
 from simulacra.training.device import choose_device, choose_precision
@@ -101,7 +101,7 @@ def plan(
     old = old or _stored(folder)
     if old and gan is None:
         spec = old["spec"]
-    if folder.exists() and not old and any(folder.iterdir() if folder.is_dir() else [folder]):
+    if folder.exists() and not old and _is_in_use(folder):
         raise SimulacraError(f"{folder} exists and is not a run: choose another --run.")
     game, config = _settings(spec, part, words, old if gan is None else None)
     chosen = precision or (old["precision"] if old else "auto")
@@ -171,6 +171,12 @@ def _stored(folder: Path) -> dict[str, Any] | None:
         return None
     stored = read_json(path)
     return stored if isinstance(stored, dict) and stored.get("format") == FORMAT else None
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether more stands there than a run leaves that was killed before it wrote its `config.json`."""
+    ours = {folder / ".lock", *leftovers(folder)}
+    return not folder.is_dir() or any(path not in ours for path in folder.iterdir())
 
 
 def _refuse_changes(folder: Path, old: dict[str, Any], new: Plan) -> None:

@@ -20,7 +20,7 @@ from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed, uint8_grid
 from simulacra.errors import SimulacraError
-from simulacra.files import disk_errors, write_json, written_aside
+from simulacra.files import disk_errors, sweep, write_json, written_aside
 from simulacra.model import checkpoints
 from simulacra.training import checkpoint, distributed
 from simulacra.training.curves import draw_curves, make_film
@@ -129,7 +129,8 @@ class Run:
         if kept:
             trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
         if distributed.rank() == 0:
-            checkpoint.sweep(plan.folder)
+            for folder in (plan.folder, plan.folder / "checkpoints", plan.folder / "previews"):
+                sweep(folder)
             write_json(plan.folder / "config.json", self.record())
             trainer.journal.rewind(trainer.nimg)
             reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(PREVIEWS, trainer.feed.n))]
