@@ -243,3 +243,14 @@ def test_a_missing_data_set_stops_a_resume_with_a_sentence(run_cli: Cli, faces: 
     assert status == 1
     assert str(faces) in err
     assert run_cli("train", run, "--total", "128")[0] == 0
+
+
+def test_four_lines_of_python(photos: Path, tmp_path: Path) -> None:
+    import simulacra
+
+    simulacra.prepare(photos, tmp_path / "faces", size=16)
+    run = simulacra.train(tmp_path / "faces", gan="dcgan:tiny", run=tmp_path / "run", total=32, quiet=True)
+    pictures = simulacra.load(run).sample(range(3))
+    assert [picture.size for picture in pictures] == [(16, 16)] * 3
+    with pytest.raises(simulacra.SimulacraError, match="Did you mean 'limit'"):
+        simulacra.prepare(photos, tmp_path / "other", limits=3)

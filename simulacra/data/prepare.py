@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import platform
@@ -26,7 +27,7 @@ from simulacra.data.packing import Packing, split_counts
 from simulacra.data.pictures import Recipe, SetAside, is_grey
 from simulacra.data.sheet import write_sheet
 from simulacra.data.sources import Source, open_source
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import folder_written_aside, read_json, write_json, written_aside
 
 __all__ = ["Options", "export_zip", "parse_crop", "parse_size", "prepare"]
@@ -34,12 +35,16 @@ __all__ = ["Options", "export_zip", "parse_crop", "parse_size", "prepare"]
 SAMPLED = 256  # headers that decide between grey and rgb
 
 
-def prepare(source: str | Path, out: str | Path, options: Options) -> Dataset:
+def prepare(source: str | Path, out: str | Path, options: Options | None = None, **settings: Any) -> Dataset:
     """Make a data set of a source (see `open_source`) in the folder `out`, and open it.
+
+    `settings` are fields of `Options`, which stand for it: `prepare("photos", "faces", size=64)`; a size may be a
+    side, "64x48" (width x height) or (H, W).
 
     What is there already is kept if it was made from the same pictures with the same options, and never
     overwritten. Raises SimulacraError with a sentence if nothing can be made; a single picture never is one.
     """
+    options = _options(options, settings)
     out = Path(out)
     with open_source(source, labels=options.labels) as found:
         made = {"options": options.told(), "source": _source_told(found)}
@@ -72,6 +77,16 @@ def export_zip(dataset: Dataset, out: str | Path) -> None:
             Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(packed, "PNG")
             archive.writestr(zipfile.ZipInfo(name), packed.getvalue())
         archive.writestr(zipfile.ZipInfo("dataset.json"), json.dumps(told))
+
+
+def _options(options: Options | None, settings: dict[str, Any]) -> Options:
+    known = {field.name for field in dataclasses.fields(Options)}
+    for name in settings.keys() - known:
+        raise SimulacraError(f"prepare has no setting {name!r}.{did_you_mean(name, known)}")
+    size = settings.get("size")
+    if isinstance(size, int | str):
+        settings = settings | {"size": parse_size(str(size))}
+    return dataclasses.replace(options or Options(), **settings)
 
 
 def _recipe(items: Sequence[Item], options: Options) -> Recipe:
