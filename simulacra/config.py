@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from simulacra.errors import SimulacraError, did_you_mean
@@ -45,6 +45,23 @@ def updated(config: T, values: Mapping[str, Any], *, of: str) -> T:
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 
+RANGES: Mapping[str, Callable[[float], bool]] = {
+    "at least 1": lambda number: number >= 1,
+    "at least 0": lambda number: number >= 0,
+    "more than 0": lambda number: number > 0,
+    "at least 0 and less than 1": lambda number: 0 <= number < 1,
+}
+
+
+def require(config: Any, range_: str, *names: str) -> None:
+    """Check that the named settings of `config` are in a range of `RANGES`, each number of a tuple too; None passes."""
+    for name in names:
+        value = getattr(config, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if not all(number is None or RANGES[range_](number) for number in numbers):
+            raise SimulacraError(f"{name} is {value}; it must be {range_}.")
+
+
 def to_json(config: Any) -> dict[str, Any]:
     """A dataclass as plain JSON values (tuples become lists)."""
     return {
@@ -64,7 +81,9 @@ def _read(hint: Any, value: Any, where: str) -> Any:
             return None
         return _read(next(choice for choice in choices if choice is not type(None)), value, where)
     if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else list(value)
+        parts = (
+            value.split(",") if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else [value]
+        )
         variadic = len(choices) == 2 and choices[1] is Ellipsis
         if not variadic and len(parts) != len(choices):
             raise SimulacraError(

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from simulacra.config import updated
+from simulacra.config import require, updated
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.losses import targets
 
@@ -54,6 +54,12 @@ class Settings:
     lr_decay: float = 0.0  # rate / (1 + lr_decay * plays)
     clip: float = 0.0  # gradients are clipped to +-clip by value; 0 is off
     ema: float = 10_000.0  # half-life of the average of G's weights, in images; 0 is off
+
+    def __post_init__(self) -> None:
+        require(self, "at least 1", "z", "batch")
+        require(self, "more than 0", "lr", "lr_d", "epochs")
+        require(self, "at least 0", "lr_decay", "clip", "ema")
+        require(self, "at least 0 and less than 1", "dropout", "label_noise", "smoothing", "betas")
 
 
 class Preset(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from simulacra import game, losses
+from simulacra.config import require
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans import mlp
@@ -38,6 +39,10 @@ class Networks(game.Settings):
     norm_g: Norm = "batch"
     norm_d: Norm = "batch"
     hidden: tuple[int, ...] = (256, 256)  # for network=mlp
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "features", "features_max", "hidden")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from simulacra import game, losses
+from simulacra.config import require
 from simulacra.game import Batch, Preset, Shape
 
 
@@ -30,6 +31,10 @@ class Settings(game.Settings):
     betas: tuple[float, float] = (0.9, 0.999)
     loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
     hidden: tuple[int, ...] = (256, 256)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "hidden")
 
 
 class Generator(game.Generator):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from simulacra import game, losses
+from simulacra.config import require
 from simulacra.game import Batch, Preset
 from simulacra.gans import dcgan
 
@@ -28,6 +29,10 @@ class Settings(dcgan.Networks):
     lr: float = 5e-5
     balance: str = "fixed:5"
     clamp: float = 0.01  # c
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "more than 0", "clamp")
 
 
 @game.register

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from simulacra import game, losses
+from simulacra.config import require
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans import dcgan
@@ -32,6 +33,10 @@ class Settings(dcgan.Networks):
     gp: float = 10.0  # λ
     one_sided: bool = False
     penalty_precision: Literal["same", "fp32"] = "same"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 0", "gp")
 
 
 @game.register

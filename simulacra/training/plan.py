@@ -133,8 +133,6 @@ def _settings(
     else:
         game = find(old["gan"])
         config = updated(updated(game.Config(), old["config"], of=game.name), words, of=game.name)
-    if config.batch < 1:
-        raise SimulacraError(f"The batch is {config.batch}; it must be at least 1.")
     balance.make(config.balance, critic=game.critic)
     return game, config
 
