@@ -20,6 +20,7 @@ from simulacra.config import require
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans import mlp
+from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d
 
 Norm = Literal["batch", "instance", "layer", "none"]
 
@@ -75,7 +76,7 @@ def norm(kind: Norm, channels: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "instance":
-        return nn.InstanceNorm2d(channels, affine=True)
+        return InstanceNorm2d(channels, affine=True)
     if kind == "layer":
         return nn.GroupNorm(1, channels)
     return nn.Identity()
@@ -131,7 +132,7 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(config.slope))
             if config.dropout:
                 layers.append(nn.Dropout(config.dropout))
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, (height, width)))
+        self.layers = nn.Sequential(*layers, Conv2d(channels[-1], 1, (height, width)))
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -149,11 +150,11 @@ class DenseGenerator(game.Generator):
         self.first = nn.Linear(config.z, 16 * 16 * 128)
         self.layers = nn.Sequential(
             leaky,
-            *(nn.Conv2d(128, 256, 5, padding=2), leaky),
-            *(nn.ConvTranspose2d(256, 256, 4, 2, 1), leaky),
-            *(nn.Conv2d(256, 256, 5, padding=2), leaky),
-            *(nn.Conv2d(256, 256, 5, padding=2), leaky),
-            nn.Conv2d(256, config.shape[0], 7, padding=3),
+            *(Conv2d(128, 256, 5, padding=2), leaky),
+            *(ConvTranspose2d(256, 256, 4, 2, 1), leaky),
+            *(Conv2d(256, 256, 5, padding=2), leaky),
+            *(Conv2d(256, 256, 5, padding=2), leaky),
+            Conv2d(256, config.shape[0], 7, padding=3),
             nn.Tanh() if config.output == "tanh" else nn.Identity(),
         )
 
@@ -169,9 +170,9 @@ class DenseDiscriminator(nn.Module):
     def __init__(self, config: Networks) -> None:
         super().__init__()
         leaky = nn.LeakyReLU(0.3)
-        convolutions: list[nn.Module] = [nn.Conv2d(config.shape[0], 128, 3), leaky]
+        convolutions: list[nn.Module] = [Conv2d(config.shape[0], 128, 3), leaky]
         for _ in range(3):
-            convolutions += [nn.Conv2d(128, 128, 4, 2), leaky]
+            convolutions += [Conv2d(128, 128, 4, 2), leaky]
         self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -267,12 +268,12 @@ def _activation(config: Networks) -> nn.Module:
 def _double(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
     odd = config.kernel % 2
     if config.upsample == "nearest":
-        return [nn.Upsample(scale_factor=2), nn.Conv2d(inner, outer, 3, padding=1, bias=bias)]
+        return [nn.Upsample(scale_factor=2), Conv2d(inner, outer, 3, padding=1, bias=bias)]
     padding = (config.kernel - 1) // 2
-    return [nn.ConvTranspose2d(inner, outer, config.kernel, 2, padding, odd, bias=bias)]
+    return [ConvTranspose2d(inner, outer, config.kernel, 2, padding, odd, bias=bias)]
 
 
 def _halve(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
     if config.downsample == "pool":
-        return [nn.Conv2d(inner, outer, 3, padding=1, bias=bias), nn.AvgPool2d(2)]
-    return [nn.Conv2d(inner, outer, config.kernel, 2, (config.kernel - 1) // 2, bias=bias)]
+        return [Conv2d(inner, outer, 3, padding=1, bias=bias), nn.AvgPool2d(2)]
+    return [Conv2d(inner, outer, config.kernel, 2, (config.kernel - 1) // 2, bias=bias)]
