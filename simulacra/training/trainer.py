@@ -57,6 +57,11 @@ class Trainer:
         self.device, self.config = feed.device, gan.config
         self.bf16 = precision == "bf16"
         self.micro = micro or math.ceil(self.config.batch / distributed.world())
+        if distributed.world() > 1 and self.config.batch % (self.micro * distributed.world()):
+            raise SimulacraError(
+                f"A batch of {self.config.batch} in parts of {self.micro} cannot be dealt evenly to {distributed.world()} "
+                "processes: choose another batch, micro or number of processes."
+            )
         self.sides: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
         self.losses: dict[str, Callable[..., tuple[Tensor, dict[str, Tensor]]]] = {
             "D": gan.d_loss,
@@ -102,22 +107,27 @@ class Trainer:
 
     def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Backward over this process's micro-batches; the mean loss and the readings of all of them."""
-        batch, parts = self.config.batch, []
+        batch, parts = self.config.batch, list[dict[str, Tensor]]()
         starts = range(0, batch, self.micro)
         for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
             count = min(self.micro, batch - start)
             torch.manual_seed(_key(self.seed, step, i))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 loss, readings = self.losses[player](self.feed.batch(self.nimg + start, count))
-            (loss * (count / batch * distributed.world())).backward()  # type: ignore[no-untyped-call]
-            parts.append((loss.detach(), {name: value.detach() for name, value in readings.items()}))
+            share = count / batch
+            (loss * (share * distributed.world())).backward()  # type: ignore[no-untyped-call]
+            seen = {name: value.detach() for name, value in readings.items()}
+            parts.append(
+                {"loss": loss.detach() * share}
+                | {name: value if name in ("real", "fake") else value * share for name, value in seen.items()}
+            )
         if len(parts) == 1 and distributed.world() == 1:
-            return parts[0]
-        joined = {name: torch.cat([part[name].reshape(-1) for _, part in parts]) for name in parts[0][1]}
-        gathered = {name: distributed.gather(value) for name, value in joined.items()}
-        per_picture = {"real", "fake"}
-        readings = {name: value if name in per_picture else value.mean() for name, value in gathered.items()}
-        return distributed.gather(torch.stack([loss for loss, _ in parts])).mean(), readings
+            joined = parts[0]
+        else:
+            columns = {name: torch.cat([part[name].reshape(-1) for part in parts]) for name in parts[0]}
+            gathered = {name: distributed.gather(value) for name, value in columns.items()}
+            joined = {name: value if name in ("real", "fake") else value.sum() for name, value in gathered.items()}
+        return joined.pop("loss"), joined
 
     def watch(self, step: int, loss: Tensor) -> None:
         """Stop at once when a loss is not finite, and say at which play it happened."""
@@ -132,12 +142,23 @@ class Trainer:
         finite = torch.isfinite(torch.stack([loss for _, loss in self.unread])).tolist()
         steps, self.unread = [step for step, _ in self.unread], []
         if not all(finite):
-            kept = checkpoints(self.folder)
-            back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
-            raise SimulacraError(
-                f"The loss became NaN or infinite at play {steps[finite.index(False)]} ({self.nimg} images): training has "
-                f"stopped. {back}; try a smaller lr, or precision fp32, in a new run."
-            )
+            raise self.broken("The loss", steps[finite.index(False)])
+
+    def look_at_weights(self) -> None:
+        """Before a checkpoint: a finite loss may have had a gradient that was not, and a step may have overflowed."""
+        held = [*self.gan.state_dict().values(), *self.ema.average.state_dict().values()]
+        finite = torch.stack([torch.isfinite(value).all() for value in held if value.is_floating_point()])
+        if not finite.all():
+            raise self.broken("A weight", sum(self.plays.values()) - 1)
+
+    def broken(self, what: str, step: int) -> SimulacraError:
+        """What to say when `what` is not finite after play number `step`."""
+        kept = checkpoints(self.folder)
+        back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
+        return SimulacraError(
+            f"{what} became NaN or infinite at play {step} ({self.nimg} images): training has stopped. {back}; "
+            "try a smaller lr, or precision fp32, in a new run."
+        )
 
     # --- the run ----------------------------------------------------------------------------------------
 
@@ -170,6 +191,7 @@ class Trainer:
             timely = timely or self.nimg // clock.save != mark // clock.save
             if self.nimg and (ended or halted or (self.nimg != mark and timely)):
                 self.look()
+                self.look_at_weights()
                 self.save()
                 saved()
                 kept = time.monotonic()
