@@ -190,7 +190,7 @@ def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
     sheet = uint8_grid(pictures, columns)
     image = Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet)
     with written_aside(path) as file:
-        image.save(file, "PNG")
+        image.save(file, "PNG", compress_level=1)  # previews are many, and zlib slow on noise
 
 
 @contextlib.contextmanager
