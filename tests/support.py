@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from simulacra.game import GAN, Shape, configured
 from simulacra.training.trainer import Trainer
 
 CPU = torch.device("cpu")
+# Processes are forked by a server that has imported what takes seconds; it never has more than one thread.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch", "pytest"])
 SHAPES: tuple[Shape, ...] = ((3, 16, 16), (1, 16, 16), (4, 16, 16), (3, 16, 24))
 
 

@@ -7,7 +7,6 @@ that each is there in a moment.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -21,14 +20,11 @@ from typing import Any
 
 import pytest
 import torch
-from support import differences, noise, on_disk, state
+from support import SERVER, differences, noise, on_disk, state
 
 from simulacra.model import checkpoints, load
 from simulacra.training import checkpoint
 from simulacra.training.run import train
-
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch", "pytest"])
 
 # Small batches and a checkpoint at every third play of D: kills meet them often.
 RHYTHM: dict[str, Any] = {"total": 720, "every": 56, "save_every": 24, "precision": "fp32", "device": "cpu"}

@@ -1,0 +1,132 @@
+"""Two processes over gloo: the same weights in both, bit for bit, and the ones that one process comes to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import SERVER, copied, differences, make_trainer, noise, on_disk, play
+
+from simulacra.errors import SimulacraError
+from simulacra.game import gans
+from simulacra.model import checkpoints
+from simulacra.training import distributed
+from simulacra.training import trainer as trainer_module
+from simulacra.training.run import train
+
+PLAYS = 8
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def join(rank: int, ports: tuple[int, int], folder: Path) -> None:
+    """One of two processes: plays every game, then a whole run, and writes down what it came to."""
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0]), "WORLD_SIZE": "2", "RANK": str(rank)}
+    distributed.start(torch.device("cpu"))
+    results: dict[str, Any] = {}
+    for name in gans():
+        for balance in ("fixed:1", "adaptive"):
+            trainer = play(make_trainer(f"{name}:tiny", folder, balance=balance, dropout=0.1), PLAYS)
+            results[f"{name} {balance}"] = trainer.state_dict()
+    results["agree"] = distributed.agree(rank == 1, False, True)
+    results["gather"] = distributed.gather(torch.tensor([rank * 10.0, rank * 10.0 + 1]))
+    tensors = [torch.tensor([1.0 + rank]), torch.tensor([[10.0 * rank]]), torch.tensor([rank])]
+    distributed.average(tensors)
+    results["average"] = tensors
+    try:
+        make_trainer("mlp:tiny", folder, batch=7)
+    except SimulacraError as error:
+        results["uneven"] = str(error)
+    torch.save(results, folder / f"rank{rank}.pt")
+    distributed.stop()
+
+    # Only one of them finds it time to save: without agreement they would wait for each other for ever.
+    os.environ["MASTER_PORT"] = str(ports[1])
+    trainer_module.SAVE_SECONDS = 0 if rank == 1 else 10_000
+    options: dict[str, Any] = {"gan": "mlp:tiny", "settings": {"batch": 8}, "precision": "fp32", "device": "cpu"}
+    train(folder / "data", run=folder / "run", total=64, every=32, save_every=10_000, quiet=True, **options)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("pair")
+    on_disk(folder / "data", noise(24))
+    ports = free_port(), free_port()
+    processes = [SERVER.Process(target=join, args=(rank, ports, folder)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    deadline = time.monotonic() + 120
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0, 0], "None: they waited for each other"
+    return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("balance", ["fixed:1", "adaptive"])
+@pytest.mark.parametrize("name", list(gans()))
+def test_two_processes_are_one_bit_for_bit(
+    name: str, balance: str, pair: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    one, other = (results[f"{name} {balance}"] for results in pair[1])
+    assert one["plays"] == other["plays"]
+    assert sum(one["plays"].values()) == PLAYS
+    assert not differences(one, other)
+    start = copied(make_trainer(f"{name}:tiny", tmp_path).gan)
+    assert any(not torch.equal(value, start[key]) for key, value in one["gan"].items() if key.startswith("D."))
+
+
+@pytest.mark.parametrize("balance", ["fixed:1", "adaptive"])
+@pytest.mark.parametrize("name", list(gans()))
+def test_two_processes_come_to_what_one_does(
+    name: str, balance: str, pair: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """One process with the same micro-batches, to rounding. A batch norm takes its running statistics from one
+    micro-batch after another there, and as a mean over the processes here; nothing is trained on them."""
+    half = make_trainer(f"{name}:tiny", tmp_path).config.batch // 2
+    alone = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1, micro=half), PLAYS)
+    theirs = pair[1][0][f"{name} {balance}"]
+    assert theirs["plays"] == alone.plays and theirs["nimg"] == alone.nimg
+    for key, value in alone.gan.named_parameters():
+        torch.testing.assert_close(
+            theirs["gan"][key], value.detach(), rtol=1e-3, atol=2e-5, msg=lambda m, k=key: f"{k}: {m}"
+        )
+    whole = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1), PLAYS)
+    assert differences(whole.gan.state_dict(), alone.gan.state_dict()), "else the comparison says nothing"
+
+
+def test_what_processes_say_to_each_other(pair: tuple[Path, list[dict[str, Any]]]) -> None:
+    for rank, results in enumerate(pair[1]):
+        assert results["agree"] == [True, False, True]
+        assert results["gather"].tolist() == [0, 1, 10, 11]
+        first, second, whole_number = results["average"]
+        assert first.tolist() == [1.5] and second.tolist() == [[5.0]]
+        assert whole_number.tolist() == [rank], "numbers of steps are not averaged"
+        assert "batch of 7" in results["uneven"]
+
+
+def test_a_run_of_two_is_written_by_one(pair: tuple[Path, list[dict[str, Any]]]) -> None:
+    run = pair[0] / "run"
+    assert len((run / "journal.jsonl").read_text().splitlines()) == 2
+    assert [int(path.name) for path in checkpoints(run)][-1] == 64
+    assert not [path.name for path in run.rglob(".*") if path.name != ".lock"]
+
+
+def test_one_process_alone_says_nothing() -> None:
+    value = torch.tensor([3.0])
+    distributed.average([value])
+    assert value.item() == 3 and distributed.gather(value) is value
+    assert distributed.agree(True, False) == [True, False]
+    assert (distributed.rank(), distributed.world()) == (0, 1)
