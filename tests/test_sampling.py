@@ -1,0 +1,210 @@
+"""Pictures from seeds: the formulas, the files, and nothing overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from support import game
+from torch import Tensor
+
+from simulacra.errors import SimulacraError
+from simulacra.game import Generator, to_image
+from simulacra.sampling import _spans, origin, parse_seeds, write_pictures
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return game("dcgan:tiny").G.eval()
+
+
+def drawn(generator: Generator, seeds: Sequence[int], **options: float) -> Tensor:
+    return torch.cat(list(generator.pictures(seeds, **options)))  # type: ignore[arg-type]
+
+
+# --- formulas -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("psi", [0.0, 0.5, 1.0, 1.5])
+def test_truncation_pulls_towards_the_centre(psi: float, generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    centre = torch.linspace(-1, 1, 8)
+    monkeypatch.setattr(generator, "centre", lambda: centre)
+    w = generator.seeded([3, 4])
+    with torch.no_grad():
+        expected = generator.render(centre + psi * (w - centre))
+    torch.testing.assert_close(drawn(generator, [3, 4], truncation=psi), expected)
+    if psi == 0:
+        assert torch.equal(expected[0], expected[1])
+
+
+@pytest.mark.parametrize("least", [0.0, 0.1, 2.0])
+def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
+    least: float, generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(generator, "embed", lambda z, y=None: (seen.append(z), z)[1])
+    plain = generator.seeded(range(50))
+    plain[0, 0] = 0.0
+    monkeypatch.setattr(generator, "seeded", lambda seeds: plain[list(seeds)].clone())
+    drawn(generator, range(50), min_latent=least)
+    z = torch.cat(seen)
+    assert z.abs().min() >= least
+    far = plain.abs() >= least
+    assert torch.equal(z[far], plain[far])
+    assert (z[~far].abs() == least).all()
+    assert (z.sign() == plain.sign())[plain != 0].all()
+    assert z[0, 0] == least
+
+
+@pytest.mark.parametrize("least", [-0.1, float("nan")])
+def test_an_odd_min_latent_is_refused(least: float, generator: Generator) -> None:
+    with pytest.raises(SimulacraError, match="min_latent"):
+        drawn(generator, [0], min_latent=least)
+
+
+def test_priors() -> None:
+    normal, uniform = (game("mlp:tiny", prior=prior).G for prior in ("normal", "uniform"))
+    torch.manual_seed(0)
+    for z in (normal.seeded(range(2000)), normal.draw(2000)):
+        assert z.std().item() == pytest.approx(1, abs=0.03) and z.abs().max() > 3
+    for z in (uniform.seeded(range(2000)), uniform.draw(2000)):
+        assert z.abs().max() <= 1 and z.std().item() == pytest.approx(3**-0.5, abs=0.02)
+        assert z.mean().item() == pytest.approx(0, abs=0.02)
+
+
+def test_seeds_take_nothing_from_the_global_state_and_leave_it(generator: Generator) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    first = generator.seeded([5, 2**62])
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(generator.seeded([5, 2**62]), first)
+
+
+def test_pictures_are_drawn_as_they_are_asked_for(generator: Generator) -> None:
+    """Ten million seeds are no burden: a batch is drawn when it is wanted."""
+    stream = generator.pictures(range(10_000_000), batch=4)
+    assert [next(stream).shape for _ in range(3)] == [(4, 3, 16, 16)] * 3
+    assert list(generator.pictures([])) == []
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_to_image_rounds_and_clamps(channels: int, mode: str) -> None:
+    picture = torch.tensor([-9.0, -1.0, 0.0, 0.5, 1.0, 9.0]).repeat(channels, 2, 1)
+    image = to_image(picture)
+    assert (image.mode, image.size) == (mode, (6, 2))
+    assert np.asarray(image).reshape(2, 6, channels)[1, :, -1].tolist() == [0, 0, 128, 191, 255, 255]
+
+
+def test_every_byte_survives_the_way_to_a_tensor_and_back() -> None:
+    grey = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert np.asarray(to_image(grey.float().div(127.5).sub(1))).ravel().tolist() == list(range(256))
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_say_where_they_come_from(generator: Generator, tmp_path: Path) -> None:
+    paths = write_pictures(generator, tmp_path, [7, 1_000_000], model="abc", truncation=0.5, min_latent=0.1)
+    assert [path.name for path in paths] == ["seed000007.png", "seed1000000.png"]
+    assert origin(paths[0]) == {"model": "abc", "seed": 7, "truncation": 0.5, "min_latent": 0.1}
+    with Image.open(paths[0]) as image:
+        expected = to_image(drawn(generator, [7, 1_000_000], truncation=0.5, min_latent=0.1)[0])
+        assert np.array_equal(np.asarray(image), np.asarray(expected))
+    Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
+    (tmp_path / "text.png").write_text("no picture")
+    assert origin(tmp_path / "plain.png") is origin(tmp_path / "text.png") is origin(tmp_path / "gone.png") is None
+
+
+def test_the_same_again_changes_nothing(generator: Generator, tmp_path: Path) -> None:
+    ask = {"model": "abc", "grid": True}
+    first = write_pictures(generator, tmp_path, [0, 1, 2], **ask)  # type: ignore[arg-type]
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in first}
+    first[1].unlink()
+    again = write_pictures(generator, tmp_path, [0, 1, 2], **ask)  # type: ignore[arg-type]
+    assert again == first
+    del before[first[1]]
+    assert all((path.stat().st_mtime_ns, path.stat().st_ino) == told for path, told in before.items())
+    assert first[1].exists(), "what was missing is drawn"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"model": "xyz"}, {"truncation": 0.9}, {"min_latent": 0.2}, {"seeds": [0, 2], "each": False, "grid": True}],
+)
+def test_another_picture_is_never_overwritten(other: dict[str, object], generator: Generator, tmp_path: Path) -> None:
+    ask: dict[str, object] = {"seeds": [0, 1], "model": "abc", "grid": True}
+    write_pictures(generator, tmp_path, **ask)  # type: ignore[arg-type]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SimulacraError, match=r"another picture"):
+        write_pictures(generator, tmp_path, **(ask | other))  # type: ignore[arg-type]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_refusal_comes_before_anything_is_drawn(generator: Generator, tmp_path: Path) -> None:
+    (tmp_path / "seed000002.png").write_text("mine")
+    with pytest.raises(SimulacraError, match=r"seed000002\.png"):
+        write_pictures(generator, tmp_path, [0, 1, 2], model="abc")
+    assert [path.name for path in tmp_path.iterdir()] == ["seed000002.png"]
+
+
+@pytest.mark.parametrize(("spec", "shape"), [("mlp:tiny", (3, 8, 8)), ("mlp:tiny", (1, 8, 6)), ("mlp:tiny", (4, 6, 8))])
+def test_the_grid_s_layout(spec: str, shape: tuple[int, int, int], tmp_path: Path) -> None:
+    """Seven pictures in rows of three; the last row is filled up with white."""
+    generator = game(spec, shape).G
+    (path,) = write_pictures(generator, tmp_path, range(7), model="abc", each=False, grid=True)
+    channels, height, width = shape
+    with Image.open(path) as image:
+        sheet = np.asarray(image).reshape(3 * height, 3 * width, channels)
+    for i in range(9):
+        y, x = divmod(i, 3)
+        tile = sheet[y * height : (y + 1) * height, x * width : (x + 1) * width]
+        alone = drawn(generator, [i])[0] if i < 7 else torch.ones(shape)
+        expected = np.asarray(to_image(alone)).reshape(height, width, channels)
+        assert np.abs(tile.astype(int) - expected).max() <= 1
+    assert origin(path) == {"model": "abc", "seeds": "0-6", "truncation": 1.0, "min_latent": 0.0}
+
+
+def test_a_grid_too_large_is_refused(generator: Generator, tmp_path: Path) -> None:
+    with pytest.raises(SimulacraError, match="fewer seeds"):
+        write_pictures(generator, tmp_path, range(1_100_000), model="abc", each=False, grid=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_counts_every_picture(generator: Generator, tmp_path: Path) -> None:
+    counts: list[int] = []
+    write_pictures(generator, tmp_path, range(70), model="abc", each=False, grid=True, advance=counts.append)
+    assert sum(counts) == 70 and len(counts) > 1
+
+
+# --- seeds --------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 30)), min_size=1, max_size=8))
+def test_seeds_are_read_in_order(spans: list[tuple[int, int]]) -> None:
+    text = ", ".join(f"{first}-{first + more}" if more else str(first) for first, more in spans)
+    expected = [seed for first, more in spans for seed in range(first, first + more + 1)]
+    assert parse_seeds(text) == expected
+    assert parse_seeds(_spans(expected)) == expected
+
+
+@given(st.text(alphabet="0123456789-,. xe²", max_size=12))
+def test_any_text_is_seeds_or_a_sentence(text: str) -> None:
+    try:
+        seeds = parse_seeds(text)
+    except SimulacraError as error:
+        assert text in str(error) or repr(text) in str(error) or "seed" in str(error)
+    else:
+        assert seeds and all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "3-", "-", "5-3", "1,,2", "a", "1.5", "0-99999999", str(2**63), "0x10"])
+def test_odd_seeds(text: str) -> None:
+    with pytest.raises(SimulacraError, match="seed"):
+        parse_seeds(text)
