@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 from simulacra.errors import SimulacraError
 
-
 ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight more: what is being written, or thrown away
 
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, PngImagePlugin
 
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
 from simulacra.game import Generator, to_image
+from simulacra.grid import Grid
 
 KEY = "simulacra"  # of the PNG text that tells where a picture comes from
-GRID_SIDE = 16_000  # pixels at most
+GRID_SIDE = 9_000  # pixels at most
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -55,32 +55,25 @@ def write_pictures(
     origin = {"model": model, "truncation": truncation, "min_latent": min_latent}
     names = {seed: out / f"seed{seed:06d}.png" for seed in seeds} if each else {}
     labels = {path: origin | {"seed": seed} for seed, path in names.items()}
-    grid_path, columns = out / "grid.png", max(1, round(len(seeds) ** 0.5))
+    grid_path = out / "grid.png"
     if grid:
         labels[grid_path] = origin | {"seeds": _spans(seeds)}
     kept = {path for path, label in labels.items() if _is_there(path, label)}
-    _, height, width = generator.shape
-    rows = -(-len(seeds) // columns)
-    if grid and max(rows * height, columns * width) > GRID_SIDE:
+    if grid and max(generator.shape[1:]) * len(seeds) ** 0.5 > GRID_SIDE:
         raise SimulacraError(
             f"A grid of {len(seeds)} pictures would be over {GRID_SIDE} pixels a side: ask for fewer seeds."
         )
-    sheet = np.full((rows * height, columns * width, generator.shape[0]), 255, np.uint8) if grid else None
-    done = 0
+    whole = Grid(len(seeds), generator.shape) if grid else None
+    waiting = iter(seeds)
     for batch in generator.pictures(seeds, truncation=truncation, min_latent=min_latent):
-        for picture in batch:
-            image = to_image(picture)
-            if each and names[seeds[done]] not in kept:
-                _write(image, names[seeds[done]], labels[names[seeds[done]]])
-            if sheet is not None:
-                y, x = divmod(done, columns)
-                tile = np.asarray(image).reshape(height, width, -1)
-                sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = tile
-            done += 1
+        for picture, seed in zip(batch, waiting, strict=False):
+            if each and names[seed] not in kept:
+                _write(to_image(picture), names[seed], labels[names[seed]])
+            if whole:
+                whole.add(picture)
         advance(len(batch))
-    if sheet is not None and grid_path not in kept:
-        image = Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet)
-        _write(image, grid_path, labels[grid_path])
+    if whole and grid_path not in kept:
+        _write(whole.image(), grid_path, labels[grid_path])
     return list(labels)
 
 

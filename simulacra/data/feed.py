@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -63,15 +62,3 @@ class Feed:
     def passes(self, nimg: int) -> float:
         """How many times the data has been shown after `nimg` images."""
         return nimg / self.n
-
-
-def uint8_grid(pictures: Iterator[Tensor] | list[Tensor], columns: int) -> np.ndarray:
-    """Pictures [C, H, W] in [-1, 1] laid out in rows of `columns` -> [rows·H, columns·W, C] uint8."""
-    tiles = [((p.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(1, 2, 0).cpu().numpy()) for p in pictures]
-    height, width, channels = tiles[0].shape
-    rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * height, columns * width, channels), 255, np.uint8)
-    for i, tile in enumerate(tiles):
-        y, x = divmod(i, columns)
-        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = tile
-    return sheet

@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from PIL import Image
 
 import simulacra
 from simulacra.config import to_json
 from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
-from simulacra.data.feed import Feed, uint8_grid
+from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, sweep, write_json, written_aside
+from simulacra.grid import Grid
 from simulacra.model import checkpoints
 from simulacra.training import checkpoint, distributed
 from simulacra.training.curves import draw_curves, make_film
@@ -185,12 +185,12 @@ class Run:
 
 
 def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
-    """Write pictures [C, H, W] as one square-ish PNG."""
-    columns = max(1, round(len(pictures) ** 0.5))
-    sheet = uint8_grid(pictures, columns)
-    image = Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet)
+    """Write pictures [C, H, W] as one PNG."""
+    grid = Grid(len(pictures), tuple(pictures[0].shape))  # type: ignore[arg-type]
+    for picture in pictures:
+        grid.add(picture)
     with written_aside(path) as file:
-        image.save(file, "PNG", compress_level=1)  # previews are many, and zlib slow on noise
+        grid.image().save(file, "PNG", compress_level=1)  # previews are many, and zlib slow on noise
 
 
 @contextlib.contextmanager
