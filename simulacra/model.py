@@ -80,6 +80,8 @@ def load(where: str | Path | None = None, device: str | torch.device = "cpu") ->
     settings = read_json(folder / "config.json")
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise SimulacraError(f"{folder / 'config.json'} is not of the format {FORMAT}.")
+    if not {"gan", "config", "classes"} <= settings.keys():
+        raise SimulacraError(f"{folder / 'config.json'} is damaged: it does not say which generator this is.")
     gan = find(settings["gan"])
     generator = gan.generator(updated(gan.Config(), settings["config"], of=f"{folder}: {gan.name}"))
     generator.classes = tuple(settings["classes"])

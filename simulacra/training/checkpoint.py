@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,14 @@ def save(
 def load(checkpoint: Path, device: torch.device) -> dict[str, Any]:
     """The state kept in a checkpoint. Raises `SimulacraError` when it is damaged."""
     try:
+        with zipfile.ZipFile(checkpoint / "state.pt") as archive:
+            if damaged := archive.testzip():  # torch reads on over a wrong checksum
+                raise ValueError(f"{damaged} in it has changed")
         state: dict[str, Any] = torch.load(checkpoint / "state.pt", map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged bytes can make the reader stumble over anything
+        why = str(error).partition("\n")[0] or type(error).__name__
         raise SimulacraError(
-            f"{checkpoint / 'state.pt'} cannot be read ({str(error).splitlines()[0]}): delete the folder {checkpoint} "
+            f"{checkpoint / 'state.pt'} cannot be read ({why}): delete the folder {checkpoint} "
             "and the run goes on from the checkpoint before it."
         ) from error
     return state
