@@ -48,7 +48,12 @@ def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
     least: float, generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Tensor] = []
-    monkeypatch.setattr(generator, "embed", lambda z, y=None: (seen.append(z), z)[1])
+
+    def embed(z: Tensor, y: Tensor | None = None) -> Tensor:
+        seen.append(z)
+        return z
+
+    monkeypatch.setattr(generator, "embed", embed)
     plain = generator.seeded(range(50))
     plain[0, 0] = 0.0
     monkeypatch.setattr(generator, "seeded", lambda seeds: plain[list(seeds)].clone())

@@ -1,0 +1,135 @@
+"""Whole or not there: files aside and renamed, the journal, which checkpoints are kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulacra.errors import SimulacraError
+from simulacra.files import folder_written_aside, read_json, sweep, write_json, written_aside
+from simulacra.model import checkpoints
+from simulacra.training import checkpoint
+from simulacra.training.journal import Journal, read
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_file_takes_its_name_only_when_it_is_whole(old: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "file.txt"
+    if old:
+        path.parent.mkdir()
+        path.write_text(old)
+    with pytest.raises(ZeroDivisionError), written_aside(path) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert [p.read_text() for p in path.parent.iterdir()] == ([old] if old else [])
+    with written_aside(path) as file:
+        file.write(b"new")
+        assert not path.exists() or path.read_text() == old
+    assert path.read_text() == "new"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    with pytest.raises(ZeroDivisionError), folder_written_aside(path) as aside:
+        (aside / "a").write_text("half")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    with folder_written_aside(path) as aside:
+        (aside / "a").write_text("whole")
+        assert not path.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "disk is full"), (errno.EACCES, "permissions")]
+)
+def test_what_the_system_refuses_is_a_sentence(number: int, told: str, tmp_path: Path) -> None:
+    with pytest.raises(SimulacraError, match=told), written_aside(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SimulacraError, match="a folder is needed"), written_aside(tmp_path / "file" / "x"):
+        pass
+
+
+def test_sweep_takes_only_what_was_written_aside(tmp_path: Path) -> None:
+    kept = [".lock", ".gitignore", ".DS_Store", "journal.jsonl", ".config.json.bak"]
+    for name in [*kept, ".journal.jsonl.abcd_012"]:
+        (tmp_path / name).write_text("")
+    (tmp_path / ".000000080.deletion" / "inside").mkdir(parents=True)
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"ü": [1, None]})
+    assert read_json(tmp_path / "a.json") == {"ü": [1, None]}
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert read_json(tmp_path / "a.json") == {"ü": [1, None]}
+    (tmp_path / "b.json").write_bytes(b'{"a": \xff')
+    for name, told in (("b.json", "not readable JSON"), ("c.json", "missing")):
+        with pytest.raises(SimulacraError, match=told):
+            read_json(tmp_path / name)
+
+
+# --- the journal --------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 200))
+def test_a_journal_cut_anywhere_keeps_its_whole_lines(cut: int) -> None:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "journal.jsonl")
+        lines = [{"nimg": 10 * i, "d_loss": 0.5 * i} for i in range(1, 6)]
+        for line in lines:
+            journal.write(line)
+        whole = journal.path.read_bytes()
+        journal.path.write_bytes(whole[:cut])
+        kept = read(journal.path)
+        assert kept == lines[: len(kept)]
+        assert whole[:cut].count(b"\n") <= len(kept) <= whole[:cut].count(b"\n") + 1
+        journal.rewind(30)
+        journal.write({"nimg": 40})
+        assert [line["nimg"] for line in read(journal.path)] == [
+            line["nimg"] for line in kept if line["nimg"] <= 30
+        ] + [40]
+
+
+# --- thinning -----------------------------------------------------------------------------------------------------
+
+
+def kept_of(tmp_path: Path, times: list[int], *, images_per_epoch: int, budget: float | None) -> list[int]:
+    """Thinned out after each save, as a run does."""
+    for nimg in times:
+        folder = tmp_path / "checkpoints" / f"{nimg:09d}"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "state.pt").write_bytes(bytes(998))
+        checkpoint.thin_out(tmp_path, images_per_epoch=images_per_epoch, budget=budget)
+    assert not list((tmp_path / "checkpoints").glob(".*"))
+    return [int(path.name) for path in checkpoints(tmp_path)]
+
+
+def test_the_last_two_and_each_hundredth_epoch_s_are_kept(tmp_path: Path) -> None:
+    kept = kept_of(tmp_path, list(range(30, 3600, 30)), images_per_epoch=10, budget=None)
+    assert kept == [1020, 2010, 3000, 3540, 3570]
+
+
+def test_a_disk_budget_is_kept_and_spread(tmp_path: Path) -> None:
+    kept = kept_of(tmp_path, list(range(10, 1010, 10)), images_per_epoch=10, budget=8000)
+    assert len(kept) == 8
+    assert kept[-2:] == [990, 1000]
+    gaps = [b - a for a, b in zip([0, *kept], kept, strict=False)]
+    assert max(gaps) <= 5 * 1000 / 8, f"spread over the run: {kept}"
+    assert kept_of(tmp_path / "small", [1, 2, 3], images_per_epoch=10, budget=10) == [2, 3]
