@@ -182,6 +182,18 @@ def test_a_grid_too_large_is_refused(generator: Generator, tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+def test_every_picture_has_its_own_seed_s_name_over_many_batches(tmp_path: Path) -> None:
+    generator = game("mlp:tiny", (1, 4, 4)).G
+    paths = write_pictures(generator, tmp_path, range(60, 200), model="abc")
+    assert len(paths) == 140
+    for path, seed in zip(paths, range(60, 200), strict=True):
+        told = origin(path)
+        assert told is not None and told["seed"] == seed and path.name == f"seed{seed:06d}.png"
+        with Image.open(path) as image:
+            alone = np.asarray(to_image(drawn(generator, [seed])[0])).astype(int)
+            assert np.abs(np.asarray(image) - alone).max() <= 1
+
+
 def test_progress_counts_every_picture(generator: Generator, tmp_path: Path) -> None:
     counts: list[int] = []
     write_pictures(generator, tmp_path, range(70), model="abc", each=False, grid=True, advance=counts.append)
