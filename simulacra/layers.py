@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PATCHES = 1 << 22  # numbers in a matrix of patches: larger ones are slow to allocate and fall out of the cache
+PATCHES = 1 << 21  # numbers in a matrix of patches: larger ones are slow to allocate and fall out of the cache
 OVERLAP = 4  # patches that hold each number more often than this (a stride of 1) cost more than they save
 
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.game import GAN
+from simulacra.game import GAN, Batch
 from simulacra.model import checkpoints
 from simulacra.training import balance, checkpoint, distributed
+from simulacra.training.compiled import Outcome, compiler
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
 
@@ -52,6 +53,7 @@ class Trainer:
         precision: str = "fp32",
         micro: int | None = None,
         about: dict[str, Any] | None = None,
+        compiled: bool = False,
     ) -> None:
         self.gan, self.feed, self.folder, self.seed, self.about = gan, feed, folder, seed, about or {}
         self.device, self.config = feed.device, gan.config
@@ -69,6 +71,7 @@ class Trainer:
         }
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
+        self.compiler = compiler(gan, self.backward, micro=self.micro, bf16=self.bf16) if compiled else None
         self.ema = EMA(gan.G, self.config.ema)
         self.balance = balance.make(self.config.balance, critic=gan.critic)
         self.plays = {"D": 0, "G": 0}
@@ -108,17 +111,17 @@ class Trainer:
     def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Backward over this process's micro-batches; the mean loss and the readings of all of them."""
         batch, parts = self.config.batch, list[dict[str, Tensor]]()
+        if self.compiler is not None:
+            return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
         starts = range(0, batch, self.micro)
         for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
             count = min(self.micro, batch - start)
             torch.manual_seed(_key(self.seed, step, i))
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                loss, readings = self.losses[player](self.feed.batch(self.nimg + start, count))
             share = count / batch
-            (loss * (share * distributed.world())).backward()  # type: ignore[no-untyped-call]
-            seen = {name: value.detach() for name, value in readings.items()}
+            dealt = self.feed.batch(self.nimg + start, count)
+            loss, seen = self.backward(player, dealt, share * distributed.world())
             parts.append(
-                {"loss": loss.detach() * share}
+                {"loss": loss * share}
                 | {name: value if name in ("real", "fake") else value * share for name, value in seen.items()}
             )
         if len(parts) == 1 and distributed.world() == 1:
@@ -128,6 +131,13 @@ class Trainer:
             gathered = {name: distributed.gather(value) for name, value in columns.items()}
             joined = {name: value if name in ("real", "fake") else value.sum() for name, value in gathered.items()}
         return joined.pop("loss"), joined
+
+    def backward(self, player: str, batch: Batch, share: float = 1.0) -> Outcome:
+        """The loss and the readings of a batch; adds its `share` of the gradients."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            loss, readings = self.losses[player](batch)
+        (loss * share).backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), {name: value.detach() for name, value in readings.items()}
 
     def watch(self, step: int, loss: Tensor) -> None:
         """Stop at once when a loss is not finite, and say at which play it happened."""
@@ -230,6 +240,7 @@ class Trainer:
             "ema": self.ema.average.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
             "balance": self.balance.state_dict(),
+            "compiled": dict(self.compiler.chosen) if self.compiler else {},
             "meter": {"sums": self.meter.sums, "counts": self.meter.counts},
             "plays": self.plays,
             "nimg": self.nimg,
@@ -243,6 +254,8 @@ class Trainer:
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
         self.balance.load_state_dict(state["balance"])
+        if self.compiler:
+            self.compiler.chosen = dict(state["compiled"])
         self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
         self.plays, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
 

@@ -1,0 +1,139 @@
+"""Compiled plays: the same gradients as eager, the same numbers after a resume, and a sentence where they fail."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import differences, game, make_trainer, play
+from torch import Tensor
+
+from simulacra.game import GAN, Batch, gans
+from simulacra.training import compiled
+from simulacra.training.trainer import Trainer
+
+compiler_needed = pytest.mark.skipif(
+    not any(shutil.which(name) for name in ("c++", "g++", "clang++")), reason="no C++ compiler"
+)
+# Where the penalty dominates, a second-order term that got lost would be the whole of the gradient.
+DOMINANT: dict[str, dict[str, Any]] = {"wgan-gp": {"gp": 1000.0}}
+EAGER_KERNELS = functools.partial(torch.compile, backend="aot_eager")
+
+
+@pytest.fixture
+def float64(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Everything in float64: the contract's casts to float32 are left out."""
+    monkeypatch.setattr(Tensor, "float", lambda tensor: tensor)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def turn(gan: GAN, player: str) -> Batch:
+    """The player's turn, with a batch for it."""
+    gan.G.requires_grad_(player == "G")
+    gan.D.requires_grad_(player == "D")
+    return Batch(torch.rand(gan.config.batch, *gan.config.shape) * 2 - 1)
+
+
+def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
+    gan = game(spec, **settings)
+    batch = turn(gan, player)
+    before = {name: buffer.clone() for name, buffer in gan.named_buffers()}
+    graph = compiled.Play(gan, player, batch, bf16=False)
+    torch.testing.assert_close(dict(gan.named_buffers()), before, rtol=0, atol=0)  # tracing left no trace
+    torch.manual_seed(7)
+    loss, readings = graph(batch)
+    gradients = [parameter.grad for parameter in graph.mine]
+    after = {name: buffer.clone() for name, buffer in gan.named_buffers()}
+    gan.load_state_dict(before, strict=False)
+    gan.zero_grad()
+    torch.manual_seed(7)
+    expected, seen = gan.d_loss(batch) if player == "D" else gan.g_loss(batch)
+    expected.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(readings, {name: value.detach() for name, value in seen.items()})
+    torch.testing.assert_close(after, dict(gan.named_buffers()))
+    for mine, parameter in zip(gradients, graph.mine, strict=True):
+        torch.testing.assert_close(mine, parameter.grad, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("player", ["D", "G"])
+@pytest.mark.parametrize("name", gans())
+def test_the_traced_gradient_is_eagers(name: str, player: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
+    agree_with_eager(f"{name}:tiny", player, **DOMINANT.get(name, {}))
+
+
+@compiler_needed
+@pytest.mark.usefixtures("float64")
+def test_the_compiled_penalty_is_eagers() -> None:
+    agree_with_eager("wgan-gp:tiny", "D", **DOMINANT["wgan-gp"])
+
+
+@pytest.mark.usefixtures("float64")
+def test_noise_is_eagers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
+    agree_with_eager("dcgan:tiny", "D", label_noise=0.1)
+
+
+def same_state(one: Trainer, other: Trainer) -> None:
+    """Equal bit for bit, whatever was chosen."""
+    assert not differences(one.state_dict() | {"compiled": {}}, other.state_dict() | {"compiled": {}})
+
+
+def compiling(trainer: Trainer) -> Trainer:
+    trainer.compiler = compiled.Compiler(trainer.gan, trainer.backward, bf16=False)
+    return trainer
+
+
+@compiler_needed
+def test_a_compiled_run_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = functools.partial(make_trainer, "mlp:tiny", tmp_path, dropout=0.3, label_noise=0.1)
+    monkeypatch.setattr(compiled.Compiler, "timed", lambda self, way, *rest: 1.0 + (not isinstance(way, compiled.Play)))
+    whole = play(compiling(made()), 6)
+    assert whole.state_dict()["compiled"] == {"D": True, "G": True}
+    state = play(compiling(made()), 3).state_dict()
+    monkeypatch.setattr(compiled.Compiler, "timed", lambda *_: pytest.fail("the choice was made before"))
+    torch._dynamo.reset()
+    resumed = compiling(made())
+    resumed.load_state_dict(state)
+    same_state(play(resumed, 3), whole)
+
+
+def test_choosing_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
+    monkeypatch.setattr(compiled.Compiler, "timed", slower(compiled.Compiler.timed))
+    plain = play(make_trainer("dcgan:tiny", tmp_path), 4)
+    tried = play(compiling(make_trainer("dcgan:tiny", tmp_path)), 4)
+    assert tried.state_dict()["compiled"] == {"D": False, "G": False}
+    same_state(tried, plain)
+
+
+def slower(timed: Any) -> Any:
+    """`timed`, to which every compiled play seems slow."""
+    return lambda self, way, *rest: timed(self, way, *rest) + 1e6 * isinstance(way, compiled.Play)
+
+
+def test_an_error_while_compiling_is_said_and_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no compiler\nand more")
+
+    monkeypatch.setattr(torch, "compile", fail)
+    tried = play(compiling(make_trainer("wgan-gp:tiny", tmp_path)), 4)
+    same_state(tried, play(make_trainer("wgan-gp:tiny", tmp_path), 4))
+    told = capsys.readouterr().err
+    assert "D's play cannot be compiled (no compiler): it runs eagerly." in told and "and more" not in told
+
+
+def test_where_compiling_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    gan = game("mlp:tiny")
+    assert compiled.compiler(gan, lambda *_: pytest.fail(), micro=gan.config.batch // 2, bf16=False) is None
+    assert "--micro" in capsys.readouterr().err
