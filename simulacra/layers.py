@@ -6,7 +6,8 @@ forward pass and its input gradient run near it. Written as a matrix product, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -33,6 +34,23 @@ class Steps(NamedTuple):
 #     w = match(x, y)      the weight gradient of both
 
 
+_inputs_only = False
+
+
+@contextlib.contextmanager
+def inputs_only() -> Iterator[None]:
+    """For `torch.autograd.grad` by a network's input: the weight gradients are left out.
+
+    A custom function is not told which of its gradients are asked for, and would take them in vain.
+    """
+    global _inputs_only
+    before, _inputs_only = _inputs_only, True
+    try:
+        yield
+    finally:
+        _inputs_only = before
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
@@ -44,8 +62,8 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (x, weight), (g,), needed = ctx.saved_tensors, gradients, ctx.needs_input_grad
         to_x = scatter(g, weight, None, ctx.steps, x.shape[2:]) if needed[0] else None
-        to_weight = match(x, g, ctx.steps) if needed[1] else None
-        return to_x, to_weight, g.sum((0, 2, 3)) if needed[2] else None, None
+        to_weight = match(x, g, ctx.steps) if needed[1] and not _inputs_only else None
+        return to_x, to_weight, g.sum((0, 2, 3)) if needed[2] and not _inputs_only else None, None
 
 
 class _Scatter(torch.autograd.Function):
@@ -63,8 +81,8 @@ class _Scatter(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (y, weight), (g,), needed = ctx.saved_tensors, gradients, ctx.needs_input_grad
         to_y = gather(g, weight, None, ctx.steps) if needed[0] else None
-        to_weight = match(g, y, ctx.steps) if needed[1] else None
-        return to_y, to_weight, g.sum((0, 2, 3)) if needed[2] else None, None, None
+        to_weight = match(g, y, ctx.steps) if needed[1] and not _inputs_only else None
+        return to_y, to_weight, g.sum((0, 2, 3)) if needed[2] and not _inputs_only else None, None, None
 
 
 class _Match(torch.autograd.Function):

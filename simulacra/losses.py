@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from simulacra.layers import inputs_only
+
 Critic = Callable[[Tensor], Tensor]
 
 
@@ -66,7 +68,8 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 def gradient_norms(critic: Critic, images: Tensor) -> Tensor:
     """‖∇x D(x)‖₂ over all of C, H, W for each picture [N]; differentiable."""
     images = images.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    with inputs_only():
+        (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
     norms: Tensor = at_least_float32(gradient).flatten(1).norm(dim=1)
     return norms
 
@@ -85,5 +88,6 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, *, one_sided: b
 def r1(critic: Critic, real: Tensor) -> Tensor:
     """E[‖∇x D(x)‖²] on reals (Mescheder et al. 2018, equation 9); on fakes it is called R2."""
     images = real.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    with inputs_only():
+        (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
     return at_least_float32(gradient).square().flatten(1).sum(1).mean()
