@@ -119,7 +119,14 @@ class Run:
             "simulacra": simulacra.__version__,
         }
         self.trainer = Trainer(
-            gan, feed, plan.folder, seed=plan.seed, precision=plan.precision, micro=plan.micro, about=about
+            gan,
+            feed,
+            plan.folder,
+            seed=plan.seed,
+            precision=plan.precision,
+            micro=plan.micro,
+            about=about,
+            compiled=plan.compile,
         )
 
     def prepare_folder(self) -> None:
