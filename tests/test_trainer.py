@@ -24,7 +24,7 @@ from simulacra.training.trainer import Clock, Trainer
 
 @pytest.mark.parametrize("half_life", [0.0, 3.0, 40.0, 1e9])
 def test_the_average_is_its_closed_sum(half_life: float) -> None:
-    """average_n = Σ_k (1 - β_k) Π_{j>k} β_j w_k + Π β_j w_0 with β = ½^(shown / half-life)."""
+    """average_n = Σ_k (1 - β_k) Π_{j>k} β_j w_k + Π β_j w_0 with β = ½^(shown since the last / half-life)."""
     generator = game("dcgan:tiny").G
     ema = EMA(generator, half_life)
     weights, betas = [copied(generator)], []
@@ -34,8 +34,8 @@ def test_the_average_is_its_closed_sum(half_life: float) -> None:
                 value.add_(torch.randn_like(value))
         generator.train()(generator.seeded([n, n + 1]))  # moves the running statistics
         weights.append(copied(generator))
-        betas.append(0.5 ** (8 / min(half_life, RAMP * n * 80)) if half_life else 0.0)
-        ema.update(8, n * 80)
+        betas.append(0.5 ** (80 / min(half_life, RAMP * n * 80)) if half_life else 0.0)
+        ema.update(n * 80)
     for key, value in ema.average.state_dict().items():
         if not value.is_floating_point():
             assert torch.equal(value, weights[-1][key])

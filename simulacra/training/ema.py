@@ -15,21 +15,23 @@ class EMA:
     """A copy of G that follows its weights and buffers with a half-life in images."""
 
     def __init__(self, generator: Generator, half_life: float) -> None:
-        self.source, self.half_life = generator, half_life
+        self.half_life = half_life
+        self.nimg = 0  # at the last update
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         pairs = list(zip(self.average.state_dict().values(), generator.state_dict().values(), strict=True))
         self._floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
         self._others = [(mine, theirs) for mine, theirs in pairs if not mine.is_floating_point()]
 
     def decay(self, shown: int, nimg: int) -> float:
-        """The factor on the old average after a play that showed `shown` images, at `nimg` in all."""
+        """The factor on the old average when `shown` images were shown since the last play of G, `nimg` in all."""
         half_life = min(self.half_life, RAMP * nimg)
         return 0.5 ** (shown / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
-    def update(self, shown: int, nimg: int) -> None:
-        """Move the average after a play of G."""
+    def update(self, nimg: int) -> None:
+        """Move the average after a play of G, at `nimg` images in all."""
         mine, theirs = [pair[0] for pair in self._floats], [pair[1] for pair in self._floats]
-        torch._foreach_lerp_(mine, theirs, 1 - self.decay(shown, nimg))
+        torch._foreach_lerp_(mine, theirs, 1 - self.decay(nimg - self.nimg, nimg))
+        self.nimg = nimg
         for old, new in self._others:
             old.copy_(new)

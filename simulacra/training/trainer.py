@@ -103,7 +103,7 @@ class Trainer:
         if player == "D":
             self.gan.constrain()
         else:
-            self.ema.update(self.config.batch, self.nimg)
+            self.ema.update(self.nimg)
         self.balance.saw(player, readings)
         self.meter.add_play(player, loss, readings, critic=self.gan.critic)
         self.watch(step, loss)
@@ -238,6 +238,7 @@ class Trainer:
         return {
             "gan": self.gan.state_dict(),
             "ema": self.ema.average.state_dict(),
+            "ema_nimg": self.ema.nimg,
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
             "balance": self.balance.state_dict(),
             "compiled": dict(self.compiler.chosen) if self.compiler else {},
@@ -251,6 +252,7 @@ class Trainer:
         """Go on from `state_dict()`; the journal is cut back to that moment."""
         self.gan.load_state_dict(state["gan"])
         self.ema.average.load_state_dict(state["ema"])
+        self.ema.nimg = state["ema_nimg"]
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
         self.balance.load_state_dict(state["balance"])
