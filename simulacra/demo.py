@@ -8,7 +8,13 @@ from simulacra.console import console
 
 SIZE = 32
 MINUTES = 2.8
-SETTINGS = {"features": 32, "batch": 32}
+SETTINGS = {
+    "features": 32,
+    "batch": 32,
+    "lr": 4e-4,
+    "lr_d": 1e-4,
+    "ema": 5000,
+}  # a slow D leaves G room at so few images
 
 
 def demo(run: Path) -> bool:

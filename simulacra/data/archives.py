@@ -91,9 +91,7 @@ def list_tar(path: Path) -> Listing:
             for member in archive:
                 name = printable(member.name).removeprefix("./")
                 if member.isreg():
-                    part = FilePart(
-                        str(path), member.offset_data, member.size, (about.st_size, about.st_mtime_ns)
-                    )
+                    part = FilePart(str(path), member.offset_data, member.size, (about.st_size, about.st_mtime_ns))
                     listing.add(name, part, f"{member.size}.{member.mtime:.0f}")
                 elif member.issym() or member.islnk():
                     listing.set_aside.append((name, "a link inside an archive"))

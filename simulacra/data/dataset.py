@@ -146,9 +146,7 @@ def _opened(path: Path, told: dict[str, Any]) -> Dataset:
     return Dataset(name, path, images, labels, classes, attributes, splits, digest)
 
 
-def _labels_fit(
-    labels: NDArray[Any] | None, n: int, classes: tuple[str, ...], attributes: tuple[str, ...]
-) -> bool:
+def _labels_fit(labels: NDArray[Any] | None, n: int, classes: tuple[str, ...], attributes: tuple[str, ...]) -> bool:
     if labels is None:
         return True
     if classes:

@@ -39,9 +39,7 @@ SAMPLINGS = {
     "bicubic": Image.Resampling.BICUBIC,
     "box": Image.Resampling.BOX,
 }
-OVERSAMPLING = (
-    2.0  # a JPEG decoded at a fraction of its size keeps at least this many pixels per pixel wanted
-)
+OVERSAMPLING = 2.0  # a JPEG decoded at a fraction of its size keeps at least this many pixels per pixel wanted
 
 
 class SetAside(Exception):
@@ -100,9 +98,7 @@ def render(data: bytes | NDArray[np.uint8], recipe: Recipe) -> tuple[NDArray[np.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow's remarks about odd files: the facts and reasons say it better
+            warnings.simplefilter("ignore")  # Pillow's remarks about odd files: the facts and reasons say it better
             image = open_picture(data)
             facts, orientation = _facts(image, recipe)
             image = _reduced(image, recipe, orientation)

@@ -57,9 +57,7 @@ def read_table(name: str, data: bytes) -> Table:
         lines = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
         return _table(name, lines[0] if lines else [], [line for line in lines[1:] if line])
     except (ValueError, TypeError, AttributeError, IndexError, csv.Error) as error:
-        raise SimulacraError(
-            f"The table {name} cannot be read ({error}). Mend it, or move it away."
-        ) from error
+        raise SimulacraError(f"The table {name} cannot be read ({error}). Mend it, or move it away.") from error
 
 
 def label(table: Table, names: Sequence[str], want: str) -> Labelling:
@@ -70,16 +68,13 @@ def label(table: Table, names: Sequence[str], want: str) -> Labelling:
     """
     if want != "auto" and want not in table.columns:
         hint = did_you_mean(want, table.columns)
-        raise SimulacraError(
-            f"{table.name} has no column {want!r}.{hint} It has: {', '.join(table.columns)}."
-        )
+        raise SimulacraError(f"{table.name} has no column {want!r}.{hint} It has: {', '.join(table.columns)}.")
     found = [_row(table, name) for name in names]
     known = np.array([row is not None for row in found], dtype=bool)
     if not known.any():
         return Labelling(None, known)
     columns = {
-        column: ["" if row is None else row[place] for row in found]
-        for place, column in enumerate(table.columns)
+        column: ["" if row is None else row[place] for row in found] for place, column in enumerate(table.columns)
     }
     chosen = want if want != "auto" else next((c for c in columns if c.lower() in CLASS_COLUMNS), None)
     if chosen is not None:

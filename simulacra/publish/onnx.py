@@ -28,7 +28,13 @@ def export(generator: Generator, out: Path) -> Path:
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         aside = Path(folder) / "G.onnx"
         torch.onnx.export(
-            generator.eval(), (latents,), aside, dynamo=True, external_data=False, verbose=False, **names  # type: ignore[arg-type]
+            generator.eval(),
+            (latents,),
+            aside,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            **names,  # type: ignore[arg-type]
         )
         with written_aside(out) as file:
             file.write(aside.read_bytes())
