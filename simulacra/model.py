@@ -54,7 +54,7 @@ def model_folder(where: str | Path | None = None) -> Path:
 
     Raises `SimulacraError` when there is none.
     """
-    if where is None or (str(where) == SHIPPED and not Path(where).exists()):
+    if where is None or str(where) == SHIPPED:  # a folder of that name is ./peeps
         return Path(str(resources.files("simulacra") / "models" / SHIPPED))
     path = Path(where).expanduser()
     if (path / "G.safetensors").is_file():

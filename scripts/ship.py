@@ -1,0 +1,39 @@
+"""Make a run's last checkpoint the model that comes along: `python scripts/ship.py runs/peeps`.
+
+The weights are stored as fp16. The shipped model was trained with
+`simulacra train peeps --gan wgan-gp --balance fixed:2 features=32 batch=32 lr=4e-4 norm_d=layer`, on a processor.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from simulacra.config import updated
+from simulacra.files import read_json
+from simulacra.game import find
+from simulacra.model import load, model_folder, save_model
+
+TOLD = ("data", "data_hash", "seed", "simulacra", "nimg")
+
+
+def main(run: str) -> None:
+    """Write `simulacra/models/peeps/`."""
+    settings = read_json(model_folder(run) / "config.json")
+    gan = find(settings["gan"])
+    out = Path(__file__).parents[1] / "simulacra" / "models" / "peeps"
+    save_model(
+        load(run),
+        out,
+        gan=gan.name,
+        config=updated(gan.Config(), settings["config"], of=gan.name),
+        about={key: settings[key] for key in TOLD},
+        dtype=torch.float16,
+    )
+    print(f"{out}: {sum(file.stat().st_size for file in out.iterdir()) / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
