@@ -254,3 +254,20 @@ def test_four_lines_of_python(photos: Path, tmp_path: Path) -> None:
     assert [picture.size for picture in pictures] == [(16, 16)] * 3
     with pytest.raises(simulacra.SimulacraError, match="Did you mean 'limit'"):
         simulacra.prepare(photos, tmp_path / "other", limits=3)
+
+
+def test_sample_without_arguments_draws_with_the_model_that_comes_along(
+    run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simulacra.model import model_folder
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "peeps").mkdir()  # the name always means the built-in one
+    status, _, err = run_cli("sample")
+    assert status == 0, err
+    drawn = [np.asarray(Image.open(path)) for path in sorted(Path("samples").glob("*.png"))]
+    assert len(drawn) == 16
+    assert {picture.shape for picture in drawn} == {(64, 64, 3)}
+    assert np.stack(drawn).std(axis=0).mean() > 20, "sixteen different people"
+    assert run_cli("sample", "peeps")[0] == 0
+    assert sum(file.stat().st_size for file in model_folder().iterdir()) < 15e6
