@@ -24,7 +24,7 @@ def demo(run: Path) -> bool:
     """
     from simulacra.data.dataset import is_prepared
     from simulacra.data.prepare import Options, prepare
-    from simulacra.model import fingerprint, load
+    from simulacra.model import fingerprint, load, model_folder
     from simulacra.sampling import write_pictures
     from simulacra.training.run import carry_out
 
@@ -35,7 +35,7 @@ def demo(run: Path) -> bool:
     folder, ended = carry_out(data, gan=None, run=run, minutes=MINUTES, draw=True, settings=settings)
     if not ended:
         return True
-    path = folder / "demo"
+    path = folder / "people" / model_folder(folder).name
     write_pictures(load(folder), path, range(64), model=fingerprint(folder), each=False, grid=True)
     console.print(f"The film of the training: {folder / 'film.webp'}", markup=False)
     console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
