@@ -40,7 +40,7 @@ def draw_curves(run: Path) -> list[Path]:
             axis.plot(*zip(*points, strict=True) if points else ([], []), label=label, linewidth=1.2)
         axis.set_ylabel(title)
         axis.grid(alpha=0.3)
-        axis.legend(loc="upper right", framealpha=0.8)
+        axis.legend(loc="best", framealpha=0.6)
     axes[-1].set_xlabel("thousands of images shown")
     axes[-1].set_ylim(-0.02, 1.02)
     figure.suptitle(run.name)
