@@ -51,6 +51,7 @@ class Settings:
     lr: float = 2e-4
     lr_d: float | None = None  # D's own rate
     betas: tuple[float, float] = (0.5, 0.999)
+    alpha: float = 0.99  # rmsprop's memory of squared gradients
     lr_decay: float = 0.0  # rate / (1 + lr_decay * plays)
     clip: float = 0.0  # gradients are clipped to +-clip by value; 0 is off
     ema: float = 10_000.0  # half-life of the average of G's weights, in images; 0 is off
@@ -59,7 +60,7 @@ class Settings:
         require(self, "at least 1", "z", "batch")
         require(self, "more than 0", "lr", "lr_d", "epochs")
         require(self, "at least 0", "lr_decay", "clip", "ema")
-        require(self, "at least 0 and less than 1", "dropout", "label_noise", "smoothing", "betas")
+        require(self, "at least 0 and less than 1", "dropout", "label_noise", "smoothing", "alpha", "betas")
 
 
 class Preset(NamedTuple):
@@ -210,7 +211,7 @@ class GAN(nn.Module):
             if config.optimizer == "adam":
                 made[player] = torch.optim.Adam(network.parameters(), rates[player], config.betas, fused=True)
             else:
-                made[player] = torch.optim.RMSprop(network.parameters(), rates[player], foreach=True)
+                made[player] = torch.optim.RMSprop(network.parameters(), rates[player], self.config.alpha, foreach=True)
         return made
 
     def rate(self, plays: int) -> float:

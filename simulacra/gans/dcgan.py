@@ -232,7 +232,7 @@ class DCGAN(game.GAN):
                 "lr_d": 8e-4,
                 "clip": 1.0,
             }
-            | {"lr_decay": 1e-8, "label_noise": 0.05, "separate": False, "batch": 20, "epochs": 40},
+            | {"alpha": 0.9, "lr_decay": 1e-8, "label_noise": 0.05, "separate": False, "batch": 20, "epochs": 40},
             "the dense 32 px networks, one class of a labelled set; 10,000 plays of each side on 5,000 pictures",
             32,
         ),
