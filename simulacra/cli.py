@@ -132,6 +132,9 @@ def train(
     every: str | None = None,
     save_every: str | None = None,
     disk: float | None = None,
+    measure_every: str | None = None,
+    patience: int | None = None,
+    rollback: int | None = None,
     dry_run: bool = False,
 ) -> None:
     """Train a GAN on a prepared data set; the same command again, or the run's folder, goes on where it stopped.
@@ -171,7 +174,13 @@ def train(
     save_every
         Images between checkpoints.
     disk
-        GB that the checkpoints may take; without it the last two and each hundredth epoch's are kept.
+        GB that the checkpoints may take; the best and the last two stay whatever it is.
+    measure_every
+        Images between scores; the best checkpoint is kept and becomes the run's model.
+    patience
+        The run ends after so many scores in a row without a new best (8); 0 never ends it.
+    rollback
+        How often the run may go back by itself to its last healthy checkpoint, with another seed (0).
     dry_run
         Say what would be done, and stop.
     """
@@ -181,7 +190,8 @@ def train(
     options: dict[str, Any] = {
         "gan": gan, "run": run, "total": total, "epochs": epochs, "minutes": minutes, "balance": balance,
         "precision": precision, "seed": seed, "compile": compile, "micro": micro, "every": every,
-        "save_every": save_every, "settings": parse_words(settings), "device": device,
+        "save_every": save_every, "measure_every": measure_every, "patience": patience, "rollback": rollback,
+        "settings": parse_words(settings), "device": device,
     }  # fmt: skip
     if threads is not None:
         _set_threads(threads)

@@ -29,7 +29,7 @@ COMMANDS = {
     "max_megapixels drop_duplicates workers zip",
     "sample": "model out seeds grid each truncation min_latent device",
     "train": "data settings gan run total epochs minutes balance precision seed compile micro device threads every "
-    "save_every disk dry_run",
+    "save_every disk measure_every patience rollback dry_run",
 }
 
 

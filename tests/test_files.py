@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -109,26 +110,43 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines(cut: int) -> None:
 # --- thinning -----------------------------------------------------------------------------------------------------
 
 
-def kept_of(tmp_path: Path, times: list[int], *, images_per_epoch: int, budget: float | None) -> list[int]:
+def kept_of(tmp_path: Path, times: list[int], *, images_per_epoch: int, budget: float | None, **stay: Any) -> list[int]:
     """Thinned out after each save, as a run does."""
     for nimg in times:
         folder = tmp_path / "checkpoints" / f"{nimg:09d}"
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
         (folder / "state.pt").write_bytes(bytes(998))
-        checkpoint.thin_out(tmp_path, images_per_epoch=images_per_epoch, budget=budget)
+        checkpoint.thin_out(tmp_path, images_per_epoch=images_per_epoch, budget=budget, **stay)
     assert not list((tmp_path / "checkpoints").glob(".*"))
     return [int(path.name) for path in checkpoints(tmp_path)]
 
 
-def test_the_last_two_and_each_hundredth_epoch_s_are_kept(tmp_path: Path) -> None:
+def test_models_stay_spread_over_the_run_and_states_only_of_the_last_two(tmp_path: Path) -> None:
     kept = kept_of(tmp_path, list(range(30, 3600, 30)), images_per_epoch=10, budget=None)
-    assert kept == [1020, 2010, 3000, 3540, 3570]
+    assert {1020, 2010, 3000, 3540, 3570} <= set(kept), "each hundredth epoch's first and the last two"
+    assert len(kept) == 5 + checkpoint.MODELS
+    gaps = [b - a for a, b in zip([0, *kept], kept, strict=False)]
+    assert max(gaps) <= 3 * 3600 / len(kept), f"spread over the run: {kept}"
+    assert [int(path.name) for path in checkpoint.resumable(tmp_path)] == [3540, 3570]
+
+
+def test_the_best_and_what_must_stay_whole_stay(tmp_path: Path) -> None:
+    best, whole = [50, 470, 30, 90], [610]
+    times = list(range(10, 1010, 10))
+    kept = kept_of(tmp_path / "roomy", times, images_per_epoch=10**6, budget=None, best=best, whole=whole)
+    assert {50, 470, 30, 610, 990, 1000} <= set(kept)
+    assert [int(path.name) for path in checkpoint.resumable(tmp_path / "roomy")] == [610, 990, 1000]
+    kept = kept_of(tmp_path / "tight", times, images_per_epoch=10**6, budget=3500, best=best, whole=whole)
+    assert {50, 610, 990, 1000} <= set(kept)
+    assert sum(file.stat().st_size for file in (tmp_path / "tight").rglob("*.*")) <= 3500
+    kept = kept_of(tmp_path / "none", times, images_per_epoch=10**6, budget=1, best=best, whole=whole)
+    assert kept == [50, 610, 990, 1000], "the best, the last two and what must stay, whatever the budget"
 
 
 def test_a_disk_budget_is_kept_and_spread(tmp_path: Path) -> None:
-    kept = kept_of(tmp_path, list(range(10, 1010, 10)), images_per_epoch=10, budget=8000)
-    assert len(kept) == 8
+    kept = kept_of(tmp_path, list(range(10, 1010, 10)), images_per_epoch=10**6, budget=8000)
+    assert len(kept) >= 8
     assert kept[-2:] == [990, 1000]
     gaps = [b - a for a, b in zip([0, *kept], kept, strict=False)]
     assert max(gaps) <= 5 * 1000 / 8, f"spread over the run: {kept}"

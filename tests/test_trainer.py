@@ -128,7 +128,9 @@ def run_to(
     trainer: Trainer, total: int | None, tick: int = 24, save: int = 40, **options: Any
 ) -> tuple[bool, list[int]]:
     ticks: list[int] = []
-    clock = Clock(total=total, minutes=options.pop("minutes", None), tick=tick, save=save)
+    clock = Clock(
+        total=total, minutes=options.pop("minutes", None), tick=tick, save=save, measure=options.pop("measure", None)
+    )
     ended = trainer.train(clock, tick=lambda line: ticks.append(line["nimg"]), **options)
     return ended, ticks
 
@@ -136,7 +138,12 @@ def run_to(
 def test_the_clock_is_images_shown(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
     saves: list[int] = []
-    ended, ticks = run_to(trainer, 100, saved=lambda: saves.append(trainer.nimg))
+
+    def saved(measure: bool) -> bool:
+        saves.append(trainer.nimg)
+        return False
+
+    ended, ticks = run_to(trainer, 100, saved=saved)
     assert ended
     assert trainer.nimg == 104, "the first multiple of the batch at or past the length"
     assert ticks == [24, 48, 72, 96, 104]
@@ -144,6 +151,18 @@ def test_the_clock_is_images_shown(tmp_path: Path) -> None:
     assert [int(path.name) for path in checkpoints(tmp_path)] == saves
     assert run_to(trainer, 100) == (True, []), "a run at its end plays no more"
     assert trainer.nimg == 104
+
+
+def test_measuring_comes_at_its_own_checkpoints_and_may_end_the_run(tmp_path: Path) -> None:
+    trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
+    seen: list[tuple[int, bool]] = []
+
+    def saved(measure: bool) -> bool:
+        seen.append((trainer.nimg, measure))
+        return trainer.nimg >= 64
+
+    assert run_to(trainer, 100, measure=32, saved=saved)[0]
+    assert seen == [(32, True), (40, False), (64, True)]
 
 
 def test_a_run_by_minutes_ends_by_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from simulacra.files import discard, folder_written_aside
 from simulacra.model import checkpoints, save_model
 from simulacra.training.ema import EMA
 
-KEPT_EPOCHS = 100  # the first checkpoint of each hundredth epoch is kept for good
+KEPT_EPOCHS = 100  # the first checkpoint of each hundredth epoch is kept for good, as a model
+MODELS = 20  # of the others, at most so many stay as models
+BEST = 3  # the best so many stay
 
 
 def save(
@@ -45,23 +48,58 @@ def load(checkpoint: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def thin_out(run: Path, *, images_per_epoch: int, budget: float | None) -> None:
-    """Delete what need not be kept: all but the last two and each hundredth epoch's first.
+def resumable(run: Path) -> list[Path]:
+    """A run's checkpoints that hold the state of an exact resume, oldest first."""
+    return [path for path in checkpoints(run) if (path / "state.pt").is_file()]
 
-    budget: bytes that the checkpoints may take in all; within it every one is kept, and over it the older of
-    the two nearest neighbours goes first, so that what remains is spread over the run. The last two stay.
+
+def thin_out(
+    run: Path,
+    *,
+    images_per_epoch: int,
+    budget: float | None,
+    best: Sequence[int] = (),
+    whole: Collection[int] = (),
+) -> None:
+    """Delete what need not be kept.
+
+    The last two checkpoints and those of `whole` (nimg) keep the state of an exact resume, which is most of their
+    size; the others stay as models: at most `MODELS` spread over the run, each hundredth epoch's first, and the
+    `best` (nimg, best first).
+
+    budget: bytes that the checkpoints may take in all. Over it the models in between go first, then the hundredth
+    epochs', then the best but one; the best, the last two and `whole` stay.
     """
     kept = checkpoints(run)
-    if budget is None:
-        seen: set[int] = {0}
-        for path in kept[:-2]:
-            hundred = int(path.name) // (KEPT_EPOCHS * images_per_epoch)
-            if hundred in seen:
-                discard(path)
-            seen.add(hundred)
-        return
+    stay = {path for path in kept if int(path.name) in whole} | set(kept[-2:])
+    for path in kept:
+        if path not in stay:
+            (path / "state.pt").unlink(missing_ok=True)
     sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in kept}
-    while sum(sizes[path] for path in kept) > budget and len(kept) > 2:
-        times = [int(path.name) for path in kept]
-        gaps = [times[i + 1] - (times[i - 1] if i else 0) for i in range(len(kept) - 2)]
-        discard(kept.pop(gaps.index(min(gaps))))
+    places = {int(path.name): path for path in kept}
+    ranked = [places[nimg] for nimg in best[:BEST] if nimg in places]
+    firsts = {int(path.name) // (KEPT_EPOCHS * images_per_epoch): path for path in reversed(kept)}
+    hundredths = [path for number, path in firsts.items() if number and path not in stay and path not in ranked]
+    between = [path for path in kept if path not in stay and path not in ranked and path not in hundredths]
+
+    def over() -> bool:
+        return budget is not None and sum(sizes[path] for path in kept) > budget
+
+    def drop(path: Path) -> None:
+        discard(path)
+        kept.remove(path)
+
+    while between and (len(between) > MODELS or over()):
+        drop(between.pop(_most_crowded(between, kept)))
+    while hundredths and over():
+        drop(hundredths.pop(_most_crowded(hundredths, kept)))
+    for path in reversed(ranked[1:]):
+        if path not in stay and over():
+            drop(path)
+
+
+def _most_crowded(paths: list[Path], kept: list[Path]) -> int:
+    """Which of `paths` has its neighbours among `kept` nearest to each other: what it shows is shown by them."""
+    times = [0, *(int(path.name) for path in kept)]
+    gaps = {path: times[min(i + 2, len(times) - 1)] - times[i] for i, path in enumerate(kept)}
+    return min(range(len(paths)), key=lambda i: gaps[paths[i]])

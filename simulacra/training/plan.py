@@ -17,6 +17,7 @@ from simulacra.training.device import choose_device, choose_precision
 from simulacra.training.trainer import Clock
 
 FORMAT = "simulacra-run-1"
+PATIENCE = 8
 TICKS = 100  # journal lines and previews in a run of known length
 
 
@@ -35,6 +36,8 @@ class Plan:
     compile: bool
     micro: int | None
     clock: Clock
+    patience: int  # scores in a row without a new best that end the run; 0 is never
+    rollback: int  # times at most that the run goes back to its last healthy checkpoint by itself
     resumed: bool  # the folder already holds this run
 
     def identity(self) -> dict[str, Any]:
@@ -78,6 +81,9 @@ def plan(
     micro: int | None = None,
     every: str | int | None = None,
     save_every: str | int | None = None,
+    measure_every: str | int | None = None,
+    patience: int | None = None,
+    rollback: int | None = None,
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -90,6 +96,9 @@ def plan(
     for name, length in (("--epochs", epochs), ("--minutes", minutes)):
         if length is not None and not 0 < length < 1e9:
             raise SimulacraError(f"{name} is {length}; it must be a positive number.")
+    for name, count in (("--patience", patience), ("--rollback", rollback)):
+        if count is not None and not 0 <= count < 1e6:
+            raise SimulacraError(f"{name} is {count}; it must be a number from 0 up.")
     words = dict(settings or {}) | ({"balance": balance} if balance else {})
     old = _stored(Path(data).expanduser()) if run is None else None
     folder = Path(data).expanduser() if old else None
@@ -104,6 +113,7 @@ def plan(
     if folder.exists() and not old and _is_in_use(folder):
         raise SimulacraError(f"{folder} exists and is not a run: choose another --run.")
     game, config = _settings(spec, part, words, old if gan is None else None)
+    stored = old["length"] if old else {}
     chosen = precision or (old["precision"] if old else "auto")
     made = Plan(
         folder=folder,
@@ -116,7 +126,9 @@ def plan(
         precision=choose_precision(chosen, choose_device(device)),
         compile=compile if compile is not None else bool(old and old["compile"]),
         micro=micro if micro is not None else (old["micro"] if old else None),
-        clock=_clock(config, len(part.images), total, epochs, minutes, every, save_every, old),
+        clock=_clock(config, len(part.images), total, epochs, minutes, every, save_every, measure_every, old),
+        patience=patience if patience is not None else stored.get("patience", PATIENCE),
+        rollback=rollback if rollback is not None else stored.get("rollback", 0),
         resumed=bool(old),
     )
     if old:
@@ -145,6 +157,7 @@ def _clock(
     minutes: float | None,
     every: str | int | None,
     save_every: str | int | None,
+    measure_every: str | int | None,
     old: dict[str, Any] | None,
 ) -> Clock:
     """The run's length and rhythm; what the command does not say, an existing run says."""
@@ -159,7 +172,8 @@ def _clock(
     tick = tick or max(config.batch, images // TICKS if images else n)
     save = parse_count(save_every) if save_every is not None else stored and stored["save"]
     save = save or max(config.batch, min(10 * n, images // 10 if images else 10 * n))
-    return Clock(total=images, minutes=minutes, tick=tick, save=save)
+    measure = parse_count(measure_every) if measure_every is not None else stored and stored.get("measure")
+    return Clock(total=images, minutes=minutes, tick=tick, save=save, measure=measure)
 
 
 def _stored(folder: Path) -> dict[str, Any] | None:

@@ -132,7 +132,11 @@ class Run:
     def prepare_folder(self) -> None:
         """Make the folder, or bring it back to its last checkpoint."""
         plan, trainer = self.plan, self.trainer
-        kept = checkpoints(plan.folder)
+        kept = checkpoint.resumable(plan.folder)
+        if not kept and checkpoints(plan.folder):
+            raise SimulacraError(
+                f"The checkpoints in {plan.folder} are models without the state of a resume: start a new run with another --run."
+            )
         if kept:
             trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
         if distributed.rank() == 0:
@@ -148,6 +152,7 @@ class Run:
         """What `config.json` holds."""
         plan, clock = self.plan, self.plan.clock
         length = {"total": clock.total, "minutes": clock.minutes, "tick": clock.tick, "save": clock.save}
+        length |= {"measure": clock.measure, "patience": plan.patience, "rollback": plan.rollback}
         versions = {
             "simulacra": simulacra.__version__,
             "torch": torch.__version__,
@@ -168,6 +173,10 @@ class Run:
         save_grid(path, pictures)
         return path
 
+    def measure(self) -> bool:
+        """Score the checkpoint just written; True when the scores have stopped improving."""
+        raise NotImplementedError
+
     def train(
         self,
         on_tick: Callable[[dict[str, Any]], None],
@@ -182,9 +191,12 @@ class Run:
                 self.preview()
                 on_tick(line)
 
-        def saved() -> None:
+        def saved(measure: bool) -> bool:
+            enough = False
             if distributed.rank() == 0:
+                enough = measure and self.measure()
                 checkpoint.thin_out(self.plan.folder, images_per_epoch=self.trainer.feed.n, budget=self.disk)
+            return enough
 
         return self.trainer.train(
             self.plan.clock, tick=tick, stop=stop, played=lambda: on_play(self.trainer), saved=saved

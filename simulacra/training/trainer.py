@@ -38,6 +38,7 @@ class Clock:
     minutes: float | None
     tick: int  # a journal line and a preview
     save: int  # a checkpoint
+    measure: int | None = None  # a checkpoint that is scored
 
 
 class Trainer:
@@ -177,13 +178,14 @@ class Trainer:
         clock: Clock,
         *,
         tick: Callable[[dict[str, Any]], None],
-        saved: Callable[[], None] = lambda: None,
+        saved: Callable[[bool], bool] = lambda measure: False,
         played: Callable[[], None] = lambda: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Play until the clock's end. True when it was reached, False when `stop()` asked for a halt before.
 
-        `tick(line)` is called with each journal line, `saved()` after each checkpoint, `played()` after each play.
+        `tick(line)` is called with each journal line, `played()` after each play, and `saved(measure)` after each
+        checkpoint, with whether it is due to be scored: True from it ends the run.
         """
         began, before = time.monotonic(), self.seconds
         last, mark, kept = (began, self.nimg), self.nimg, began
@@ -198,13 +200,14 @@ class Trainer:
                 line = self.line((self.nimg - last[1]) / max(now - last[0], 1e-9))
                 last, self.meter = (now, self.nimg), Meter()
                 tick(line)
-            timely = timely or self.nimg // clock.save != mark // clock.save
+            measure = clock.measure is not None and (self.nimg // clock.measure != mark // clock.measure or ended)
+            timely = timely or measure or self.nimg // clock.save != mark // clock.save
             if self.nimg and (ended or halted or (self.nimg != mark and timely)):
                 self.look()
                 self.look_at_weights()
                 self.save()
-                saved()
-                kept = time.monotonic()
+                (enough,) = distributed.agree(saved(measure))
+                ended, kept = ended or enough, time.monotonic()
             if ended or halted:
                 return ended
             mark = self.nimg
