@@ -36,7 +36,6 @@ STAGES = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
-MIDDLE = sum(stage.blocks for stage in STAGES[:5])  # the last block at stride 16 with 112 channels ends here
 LAYERS = {"112": 112, "1280": HEAD}
 
 
@@ -48,7 +47,7 @@ class Convolution(nn.Conv2d):
             fan_in, fan_out, kernel, stride, groups=groups, padding=(kernel - 1) // 2 if stride == 1 else 0
         )
         less, more = (kernel - stride) // 2, (kernel - stride + 1) // 2
-        self.around = (less, more, less, more)
+        self.around = (less, more, less, more)  # left, right, top, bottom
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, fan_out, H / stride, W / stride]; H and W are multiples of the stride."""
@@ -76,6 +75,8 @@ class Block(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Two layers' spatial means of pictures."""
 
+    middle = sum(stage.blocks for stage in STAGES[:5])  # blocks up to the last one at stride 16 with 112 channels
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = Convolution(3, STEM, 3, 2)
@@ -90,10 +91,10 @@ class EfficientNetLite0(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures [N, 3, SIDE, SIDE] in 0..255 -> features [N, 112], [N, 1280]."""
         x = F.relu6(self.stem((pictures - 127) / 128))
-        for block in self.blocks[:MIDDLE]:
+        for block in self.blocks[: self.middle]:
             x = block(x)
         middle = x  # [N, 112, 8, 8]
-        for block in self.blocks[MIDDLE:]:
+        for block in self.blocks[self.middle :]:
             x = block(x)
         last = F.relu6(self.head(x))  # [N, 1280, 4, 4]
         return middle.mean((2, 3)), last.mean((2, 3))

