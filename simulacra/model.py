@@ -49,8 +49,17 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
+def best(run: Path) -> Path | None:
+    """The checkpoint that a run's `best.json` names, or None where none was chosen or it is gone."""
+    if not (run / "best.json").is_file():
+        return None
+    chosen = run / "checkpoints" / str(read_json(run / "best.json")["checkpoint"])
+    return chosen if chosen in checkpoints(run) else None
+
+
 def model_folder(where: str | Path | None = None) -> Path:
-    """The model folder meant by `where`: a run (its last checkpoint), a checkpoint, a model folder, `peeps` or nothing.
+    """The model folder meant by `where`: a run (its best checkpoint if one was chosen, else its last), a checkpoint,
+    a model folder, `peeps` or nothing.
 
     Raises `SimulacraError` when there is none.
     """
@@ -62,7 +71,7 @@ def model_folder(where: str | Path | None = None) -> Path:
     if (path / "journal.jsonl").exists() or (path / "checkpoints").is_dir():
         kept = checkpoints(path)
         if kept:
-            return kept[-1]
+            return best(path) or kept[-1]
         raise SimulacraError(f"The run {path} has no checkpoint yet; train it on: simulacra train {path}")
     if not path.exists():
         raise SimulacraError(

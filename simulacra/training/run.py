@@ -21,7 +21,9 @@ from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, sweep, write_json, written_aside
 from simulacra.grid import Grid
-from simulacra.model import checkpoints
+from simulacra.measure.choose import Judge, add_score, mark_best, ranking, read_scores, since_best
+from simulacra.measure.features import open_extractor
+from simulacra.model import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed
 from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device
@@ -108,6 +110,7 @@ class Run:
 
     def __init__(self, plan: Plan, device: torch.device, disk: float | None) -> None:
         self.plan, self.device, self.disk = plan, device, disk
+        self.judge: Judge | None = None  # made when first needed
         torch.manual_seed(plan.seed)
         feed = Feed(plan.data, device, seed=plan.seed, mirror=plan.config.mirror)
         gan = plan.gan(plan.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -174,8 +177,20 @@ class Run:
         return path
 
     def measure(self) -> bool:
-        """Score the checkpoint just written; True when the scores have stopped improving."""
-        raise NotImplementedError
+        """Score the checkpoint just written and mark the best; True when the scores have stopped improving."""
+        if self.judge is None:
+            pictures = open_dataset(self.plan.source)
+            self.judge = Judge(pictures, extractor=open_extractor(device=self.device))
+        run, nimg = self.plan.folder, self.trainer.nimg
+        if nimg not in {line["nimg"] for line in read_scores(run)}:
+            model = fingerprint(run / "checkpoints" / f"{nimg:09d}")
+            add_score(run, self.judge.line(self.trainer.ema.average, nimg, model))
+        mark_best(run)
+        return self.enough()
+
+    def enough(self) -> bool:
+        """Whether so many scores in a row brought no new best that the run may end."""
+        return bool(self.plan.patience) and since_best(self.plan.folder) >= self.plan.patience
 
     def train(
         self,
@@ -195,7 +210,8 @@ class Run:
             enough = False
             if distributed.rank() == 0:
                 enough = measure and self.measure()
-                checkpoint.thin_out(self.plan.folder, images_per_epoch=self.trainer.feed.n, budget=self.disk)
+                best = ranking(self.plan.folder)
+                checkpoint.thin_out(self.plan.folder, images_per_epoch=self.trainer.feed.n, budget=self.disk, best=best)
             return enough
 
         return self.trainer.train(
