@@ -55,6 +55,18 @@ def progress(what: str, total: int, *, every_seconds: float = 10.0) -> Iterator[
     yield advance
 
 
+@contextlib.contextmanager
+def tasks() -> Iterator[Callable[[str, int], Advance]]:
+    """Yields `begin(what, total)`, which shows the next piece of work and ends the one before."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(what: str, total: int) -> Advance:
+            stack.close()
+            return stack.enter_context(progress(what, total))
+
+        yield begin
+
+
 def clock(seconds: float) -> str:
     """Seconds as `1:02:03` or `2:03`."""
     hours, rest = divmod(int(seconds + 0.5), 3600)

@@ -1,0 +1,88 @@
+"""Scores as a reader sees them in a terminal or a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from simulacra.console import console
+
+
+def print_certificate(told: dict[str, Any], path: Path | None) -> None:
+    """The scores with their intervals, the leading one first, and what to beware of."""
+    model, data = told["model"], told["data"]
+    who = model["run"] or model["folder"]
+    when = f" at {model['nimg']} images" if model["nimg"] else ""
+    console.print(
+        f"{who} ({model['gan']}{when}): {told['n']} pictures against {data['pictures']} of {data['name']} ({data['on']})",
+        markup=False,
+    )
+    table = Table(box=None)
+    for column in ("score", "value", "95 % interval", "reals : reals", "better"):
+        table.add_column(column, no_wrap=True)
+    order = sorted(told["scores"], key=lambda name: name != told["leads"])
+    for name in order:
+        score = told["scores"][name]
+        floor = f"{_short(score['floor'])} (n {score['n_floor']})" if score["floor"] is not None else ""
+        interval = f"{_short(score['low'])} to {_short(score['high'])}" if score["low"] is not None else ""
+        style = "bold" if name == told["leads"] else ""
+        table.add_row(name, _short(score["value"]), interval, floor, score["better"], style=style)
+    console.print(table)
+    for warning in told["warnings"]:
+        console.print(f"Beware: {warning}", markup=False)
+    if path is not None:
+        console.print(f"Certificate: {path}", markup=False)
+
+
+def print_choice(run: Path, told: dict[str, Any]) -> None:
+    """Which checkpoint, and why."""
+    anew, name = told["anew"], told["by"]
+    console.print(f"Best: {run / 'checkpoints' / told['checkpoint']}", markup=False)
+    console.print(told["why"], markup=False)
+    if told["nimg"] != told["last"]["nimg"]:
+        gap = anew["difference"]
+        sure = "better than the last" if gap["high"] < 0 else "not surely better than the last"
+        console.print(
+            f"Judged anew with other seeds: {name} {_with(anew['best'])}, the last {_with(anew['last'])}, "
+            f"difference {_with(gap)}: {sure}.",
+            markup=False,
+        )
+    else:
+        console.print(f"Judged anew with other seeds: {name} {_with(anew['best'])}.", markup=False)
+    console.print(f"simulacra sample {run} now draws with it; all scores: {run / 'scores.jsonl'}", markup=False)
+
+
+def print_comparison(told: dict[str, Any]) -> None:
+    """One line a score."""
+    for key in "ab":
+        console.print(f"{key}: {told[key]['name']}", markup=False)
+    console.print(
+        f"{told['n']} pictures each (seeds {told['seeds']}) against {told['n_real']} of {told['data']} ({told['on']})",
+        markup=False,
+    )
+    table = Table(box=None)
+    for column in ("score", "a", "b", "a - b", "95 % interval", "better"):
+        table.add_column(column, no_wrap=True)
+    for name in sorted(told["scores"], key=lambda name: name != told["leads"]):
+        score, gap = told["scores"][name], told["scores"][name]["difference"]
+        style = "bold" if name == told["leads"] else ""
+        table.add_row(
+            name,
+            _short(score["a"]["value"]),
+            _short(score["b"]["value"]),
+            _short(gap["value"]),
+            f"{_short(gap['low'])} to {_short(gap['high'])}",
+            score["better"] or "cannot tell",
+            style=style,
+        )
+    console.print(table)
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _with(score: dict[str, Any]) -> str:
+    return f"{_short(score['value'])} ({_short(score['low'])} to {_short(score['high'])})"
