@@ -5,6 +5,7 @@ A run's folder gains `scores.jsonl`, a line a scored checkpoint, and `best.json`
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -80,10 +81,8 @@ def read_scores(run: Path) -> list[Line]:
         return []
     lines: list[Line] = []
     for text in path.read_text(encoding="utf-8").splitlines():
-        try:
+        with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
             lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break  # cut short by a kill
     same = [line for line in lines if _terms(line) == _terms(lines[-1])]
     return [line for _, line in sorted({line["nimg"]: line for line in same}.items())]
 

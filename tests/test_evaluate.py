@@ -1,0 +1,309 @@
+"""Scores, certificate, the best moment of a run, and two models side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support import on_disk
+from torch import Tensor
+from torch.nn import functional as F
+
+from simulacra import model
+from simulacra.errors import SimulacraError
+from simulacra.game import Generator, configured
+from simulacra.measure import choose as choosing
+from simulacra.measure import evaluate as evaluating
+from simulacra.measure.choose import add_score, choose, mark_best, ranking, read_scores, since_best
+from simulacra.measure.compare import compare
+from simulacra.measure.evaluate import METRICS, evaluate
+from simulacra.measure.features import Extractor
+from simulacra.model import checkpoints
+from simulacra.training.run import train
+
+QUICK = ("fd", "kid", "prdc", "diversity")
+
+
+def look(pictures: Tensor) -> tuple[Tensor, ...]:
+    """Coarse pixels: enough to tell grey from noise, at no cost."""
+    small = F.adaptive_avg_pool2d(pictures, 4).flatten(1) / 64
+    return small, small
+
+
+def stand_in(*_: Any, **__: Any) -> Extractor:
+    """An extractor with the manners of a real one."""
+    return Extractor(
+        name="coarse",
+        sha256="0" * 64,
+        backend="torch",
+        layers={"48": 48, "same": 48},
+        fd_layer="48",
+        kid_layer="same",
+        neighbour_layer="48",
+        side=16,
+        device=torch.device("cpu"),
+        network=look,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
+    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.run"):
+        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+
+
+def blobs(n: int = 120, seed: int = 0) -> np.ndarray:
+    """Pictures of four flat quarters [n, 16, 16, 3]: few kinds, and a tiny game sees some of them soon."""
+    corners = np.random.default_rng(seed).integers(0, 4, (n, 2, 2, 3)) * 80
+    return np.kron(corners, np.ones((1, 8, 8, 1))).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 pictures, of them 20 held out."""
+    folder = on_disk(tmp_path_factory.mktemp("data") / "blobs", blobs())
+    told = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps(told | {"splits": {"train": 100, "valid": 20, "test": 0}}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run with five checkpoints."""
+    run = tmp_path_factory.mktemp("runs") / "a"
+    return train(data, gan="dcgan:tiny", run=run, total=400, save_every=80, quiet=True)
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy that a test may change."""
+    import shutil
+
+    yield shutil.copytree(trained, tmp_path / "runs" / "a")
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_says_all_that_decided_the_scores(run: Path) -> None:
+    told, path = evaluate(run, samples=64, metrics=QUICK)
+    assert path == run / "certificate.json"
+    assert json.loads(path.read_text()) == told
+    assert told["model"]["hash"] == model.fingerprint(run)
+    assert told["data"] | {"hash": ""} == {
+        "name": "tiny",
+        "hash": "",
+        "on": "train",
+        "pictures": 64,
+        "size": [3, 16, 16],
+    }
+    assert told["extractor"] == {"name": "coarse", "sha256": "0" * 64, "backend": "torch"}
+    assert told["seeds"] == "1000000-1000063"
+    assert {"simulacra", "torch", "python"} <= told["versions"].keys()
+    assert told["leads"] == "kid-coarse-same", "fewer than 2,000 pictures"
+    assert any("KID leads" in warning for warning in told["warnings"])
+    for name, score in told["scores"].items():
+        assert score["low"] <= score["value"] <= score["high"], name
+        assert (score["floor"] is not None) == name.startswith(("fd", "kid"))
+    assert evaluate(run, samples=64, metrics=QUICK)[0] == told, "the same again, to the last digit"
+
+
+def test_a_model_that_draws_its_training_pictures_scores_at_the_floor_and_noise_does_not(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reals(self: Any, seeds: range, **_: Any) -> Iterator[Tensor]:
+        yield torch.from_numpy(blobs(len(seeds), seed=1)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    honest, _ = evaluate(run, samples=100, metrics=QUICK)
+    monkeypatch.setattr("simulacra.game.Generator.pictures", reals)
+    ideal, _ = evaluate(run, samples=100, metrics=QUICK)
+    fd, kid = ideal["scores"]["fd-coarse-48"], ideal["scores"]["kid-coarse-same"]
+    assert fd["value"] < 1.5 * fd["floor"]
+    assert kid["low"] < 0.05 * honest["scores"]["kid-coarse-same"]["value"]
+    assert honest["scores"]["fd-coarse-48"]["low"] > 3 * fd["high"]
+    assert ideal["scores"]["recall-coarse-48"]["value"] > 0.8 > honest["scores"]["recall-coarse-48"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"metrics": ["fdd"]}, "Did you mean 'fd'"),
+        ({"samples": 1}, "--samples is 1"),
+        ({"on": "test"}, "empty"),
+        ({"data": "peeps"}, "64x64 RGB"),
+        ({"data": "/nowhere"}, "/nowhere"),
+        ({"where": "/nowhere"}, "/nowhere"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, Any], told: str) -> None:
+    where = options.pop("where", run)
+    with pytest.raises(SimulacraError, match=told):
+        evaluate(where, **({"samples": 8, "metrics": ["fd"]} | options))
+    assert not (run / "certificate.json").exists()
+
+
+def test_a_data_set_that_is_gone_is_asked_for(run: Path, data: Path) -> None:
+    told = json.loads((run / "config.json").read_text())
+    told["data"]["source"] = "/was/here"
+    (run / "config.json").write_text(json.dumps(told))
+    with pytest.raises(SimulacraError, match=r"/was/here.*--data"):
+        evaluate(run, samples=8, metrics=["fd"])
+    assert evaluate(run, samples=8, metrics=["fd"], data=data)[0]["warnings"]
+
+
+def test_three_pictures_have_scores_that_call_themselves_guesses(tmp_path: Path) -> None:
+    few = on_disk(tmp_path / "few", blobs(3))
+    told, _ = evaluate(train(few, gan="mlp:tiny", run=tmp_path / "r", total=30, quiet=True), samples=8)
+    assert any("guess" in warning for warning in told["warnings"])
+    assert all(np.isfinite(score["value"]) for score in told["scores"].values())
+
+
+def test_every_metric_comes_where_the_data_allows_it(run: Path) -> None:
+    told, _ = evaluate(run, samples=40)
+    kinds = {name.partition("-")[0] for name in told["scores"]}
+    assert kinds >= {"fd", "kid", "precision", "recall", "density", "coverage", "diversity", "memorisation", "path"}
+    assert len(told["nearest"]) > 0
+    assert METRICS[-1] == "classes"
+    assert any("classes" in warning for warning in told["warnings"]), "there are none, and it says so"
+
+
+def test_another_model_s_certificate_is_kept(run: Path) -> None:
+    first, path = evaluate(run / "checkpoints" / "000000080", samples=8, metrics=["fd"])
+    assert path is not None
+    evaluate(run, samples=8, metrics=["fd"])
+    assert json.loads((run / f"certificate-{first['model']['hash']}.json").read_text()) == first
+    (run / "notes.json").write_text("{}")
+    with pytest.raises(SimulacraError, match=r"notes\.json exists"):
+        evaluate(run, samples=8, metrics=["fd"], out=run / "notes.json")
+
+
+# --- choose -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_checkpoint_becomes_the_run_s_model(run: Path) -> None:
+    told = choose(run, samples=64)
+    lines = read_scores(run)
+    assert [line["nimg"] for line in lines] == [int(path.name) for path in checkpoints(run)] == [80, 160, 240, 320, 400]
+    best = min(lines, key=lambda line: float(line["scores"]["kid-coarse-same"]["value"]))
+    assert told["nimg"] == best["nimg"]
+    assert told["last"]["nimg"] == 400
+    assert told["scored"] == 5
+    assert model.model_folder(run) == run / "checkpoints" / told["checkpoint"]
+    assert told["anew"]["seeds"].startswith("1000000-")
+    again = (run / "scores.jsonl").read_text()
+    assert choose(run, samples=64) == told
+    assert (run / "scores.jsonl").read_text() == again, "nothing was scored twice"
+    choose(run, samples=32)
+    assert {line["n"] for line in read_scores(run)} == {32}, "only what was scored alike is compared"
+
+
+def test_a_best_that_is_gone_gives_way_to_the_last(run: Path) -> None:
+    told = choose(run, samples=16)
+    import shutil
+
+    shutil.rmtree(run / "checkpoints" / told["checkpoint"])
+    assert model.model_folder(run) == checkpoints(run)[-1]
+    assert told["nimg"] not in ranking(run)
+
+
+def line(nimg: int, value: float, **terms: Any) -> dict[str, Any]:
+    score = {"value": value, "low": value - 1, "high": value + 1}
+    same = {"extractor": {}, "on": "train", "data": "", "n": 9, "n_real": 9, "seeds": "0-8"} | terms
+    return {"nimg": nimg, "model": str(nimg), "leads": "kid", "scores": {"kid": score}} | same
+
+
+def test_the_sentence_says_whether_the_last_may_be_as_good(tmp_path: Path) -> None:
+    for nimg in (10, 20, 30):
+        folder = tmp_path / "checkpoints" / f"{nimg:09d}"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    add_score(tmp_path, line(10, 5.0))
+    add_score(tmp_path, line(20, 2.0))
+    add_score(tmp_path, line(30, 3.5))
+    told = mark_best(tmp_path)
+    assert told is not None
+    assert told["nimg"] == 20
+    assert "overlap" in told["why"]
+    assert since_best(tmp_path) == 1
+    add_score(tmp_path, line(30, 9.0))
+    told = mark_best(tmp_path)  # the newest line of a checkpoint counts
+    assert told is not None
+    assert "apart" in told["why"]
+    with (tmp_path / "scores.jsonl").open("a") as file:
+        file.write('{"nimg": 40, "mod')  # cut short by a kill
+    assert len(read_scores(tmp_path)) == 3
+    add_score(tmp_path, line(30, 1.0))
+    assert since_best(tmp_path) == 0
+
+
+# --- while training -----------------------------------------------------------------------------------------------------
+
+
+def test_measuring_while_training_keeps_the_best_and_ends_when_nothing_improves(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([5.0, 3.0, 4.0, 4.5, 4.2, 1.0])
+
+    def planted(self: Any, generator: Any, nimg: int, fingerprint: str) -> dict[str, Any]:
+        return line(nimg, next(values)) | {"model": fingerprint}
+
+    monkeypatch.setattr(choosing.Judge, "line", planted)
+    options: dict[str, Any] = {"gan": "dcgan:tiny", "run": tmp_path / "r", "total": 4000, "save_every": 4000}
+    run = train(data, **options, measure_every=80, patience=3, quiet=True)
+    assert [each["nimg"] for each in read_scores(run)] == [80, 160, 240, 320, 400]
+    assert model.model_folder(run).name == "000000160"
+    assert checkpoints(run)[-1].name == "000000400", "three scores without a new best end it"
+    train(data, **options, patience=3, quiet=True)
+    assert checkpoints(run)[-1].name == "000000400", "and the same command does not start it again"
+    train(data, **options | {"total": 480}, patience=0, quiet=True)
+    assert model.model_folder(run).name == "000000480"
+    assert json.loads((run / "best.json").read_text())["value"] == 1.0
+
+
+def test_measuring_leaves_the_run_bit_for_bit_as_it_was(data: Path, tmp_path: Path) -> None:
+    same: dict[str, Any] = {"gan": "dcgan:tiny", "total": 320, "save_every": 160, "quiet": True}
+    plain = train(data, run=tmp_path / "plain", **same)
+    measured = train(data, run=tmp_path / "measured", measure_every=80, **same)
+    assert len(read_scores(measured)) == 4
+    last = [model.fingerprint(checkpoints(run)[-1]) for run in (plain, measured)]
+    assert last[0] == last[1]
+
+
+def black_out(generator: Generator) -> Generator:
+    """The same with every weight at zero but the last bias, which makes all of it black."""
+    for parameter in generator.parameters():
+        parameter.zero_()
+    list(generator.parameters())[-1].fill_(-5)
+    return generator
+
+
+# --- compare ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_not_better_than_itself_and_is_better_than_a_black_one(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    told = compare(run, run, samples=50)
+    for score in told["scores"].values():
+        assert score["better"] is None
+        assert score["difference"]["value"] == 0
+    grey = tmp_path / "grey"
+    model.save_model(
+        black_out(model.load(run)), grey, gan="dcgan", config=configured("dcgan:tiny", (3, 16, 16), {})[1], about={}
+    )
+    told = compare(grey, run, samples=80, data=data)
+    assert told["scores"]["kid-coarse-same"]["better"] == "b"
+    assert told["scores"]["diversity-coarse-48"]["better"] == "b"
+    flipped = compare(run, grey, samples=80)
+    assert flipped["scores"]["kid-coarse-same"]["better"] == "a"
+    assert told["leads"] == "kid-coarse-same"
+
+
+def test_a_metric_is_known_by_one_name_everywhere() -> None:
+    assert set(evaluating.KINDS) | set(evaluating.MORE) == set(METRICS)
