@@ -11,8 +11,9 @@ from typing import Any
 
 # extra -> what it is for, the modules it needs
 EXTRAS = {
-    "onnx": ("export a generator to ONNX", ("onnx", "onnxscript", "onnxruntime")),
+    "onnx": ("export a generator to ONNX; quicker scores on a CPU", ("onnx", "onnxscript", "onnxruntime")),
     "heif": ("read HEIC and HEIF photos", ("pillow_heif",)),
+    "inception": ("scores by Inception, with a weight file that you bring", ("torch_fidelity",)),
 }
 CORE = ("torch", "numpy", "pillow", "safetensors", "matplotlib", "rich", "cyclopts")
 

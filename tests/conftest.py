@@ -15,6 +15,12 @@ settings.register_profile("simulacra", deadline=None, max_examples=50, derandomi
 settings.load_profile("simulacra")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's cache folder, nor do the processes that it starts."""
+    os.environ["SIMULACRA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def _threads() -> None:
     """A command under test may have changed it."""

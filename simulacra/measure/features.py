@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +46,8 @@ class Extractor:
     neighbour_layer: str
     side: int | None  # pictures are made this large; None: the network resizes them, and takes 8 bits only
     device: torch.device
-    network: Callable[[Tensor], tuple[Tensor, ...]]  # [N, 3, H, W] float32 in 0..255 -> [N, D] for each layer
+    # [N, 3, H, W] float32 in 0..255 -> [N, D] for each layer
+    network: Callable[[Tensor], tuple[Tensor, ...]] = field(repr=False)
 
     @property
     def batch(self) -> int:
@@ -96,7 +97,7 @@ def open_extractor(
 
     efl0: EfficientNet-lite0, its weights in a package; inception and dinov2: `weights` is a file that the user brings.
     sha256: what the file's must be. backend: ONNX Runtime serves efl0 on a CPU, and is taken there where installed.
-    Raises `SimulacraError` for an unknown name, weights that are missing, changed or of another network, and for a
+    device: an Apple GPU ("mps") is passed over for the CPU, for it lacks operations that are needed here. Raises `SimulacraError` for an unknown name, weights that are missing, changed or of another network, and for a
     backend or package that is not there.
     """
     if name not in EXTRACTORS:
@@ -106,8 +107,9 @@ def open_extractor(
     digest = files.digest(path)
     if sha256 is not None and sha256.lower() != digest:
         raise SimulacraError(f"The sha256 of {path} is {digest} and not {sha256}: it is another file, or damaged.")
-    opened = {"efl0": _efl0, "inception": _inception, "dinov2": _dinov2}[name](path, torch.device(device), backend)
-    return Extractor(name=name, sha256=digest, device=torch.device(device), **opened)
+    where = torch.device("cpu" if torch.device(device).type == "mps" else device)
+    opened = {"efl0": _efl0, "inception": _inception, "dinov2": _dinov2}[name](path, where, backend)
+    return Extractor(name=name, sha256=digest, device=where, **opened)
 
 
 def _efl0(path: Path, device: torch.device, backend: str) -> dict[str, Any]:

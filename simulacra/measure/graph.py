@@ -89,6 +89,7 @@ def runner(network: EfficientNetLite0) -> Callable[[Tensor], tuple[Tensor, ...]]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave torch the cores
     session = onnxruntime.InferenceSession(as_onnx(network), options, providers=["CPUExecutionProvider"])
 
     def run(square: Tensor) -> tuple[Tensor, ...]:

@@ -67,7 +67,7 @@ def loaded(path: Path, name: str, build: Callable[[Mapping[str, Tensor]], Networ
     try:
         return build(state)
     except (KeyError, RuntimeError, AttributeError, TypeError) as error:
-        first = str(error).splitlines()[0][:200]
+        because = " ".join(str(error).split())[:160]
         raise SimulacraError(
-            f"{path} holds other weights than {name}'s ({first}); it needs {WANTED.get(name, FILE)}."
+            f"{path} does not hold the weights of {name}: it needs {WANTED.get(name, FILE)} ({because} …)."
         ) from error
