@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -24,6 +25,27 @@ FRAME_SECONDS = 0.12
 LAST_SECONDS = 2.0
 FRAMES = 240  # at most: a long run is thinned
 
+T = TypeVar("T")
+
+
+def points(lines: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    """(thousands of images shown, value) of the journal lines that have `key`."""
+    told = [(line["nimg"] / 1000, line[key]) for line in lines if key in line]
+    return [x for x, _ in told], [y for _, y in told]
+
+
+def stills(run: Path) -> list[Path]:
+    """A run's previews, oldest first."""
+    found = [path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of `items`, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / max(1, most - 1))] for i in range(most)]
+
 
 def draw_curves(run: Path) -> list[Path]:
     """Write `curves.png` and `curves.svg` from the run's journal. Raises `SimulacraError` when it is empty."""
@@ -36,8 +58,7 @@ def draw_curves(run: Path) -> list[Path]:
     axes = figure.subplots(len(PANELS), 1, sharex=True)
     for axis, (title, curves) in zip(axes, PANELS.items(), strict=True):
         for key, label in curves.items():
-            points = [(line["nimg"] / 1000, line[key]) for line in lines if key in line]
-            axis.plot(*zip(*points, strict=True) if points else ([], []), label=label, linewidth=1.2)
+            axis.plot(*points(lines, key), label=label, linewidth=1.2)
         axis.set_ylabel(title)
         axis.grid(alpha=0.3)
         axis.legend(loc="best", framealpha=0.6)
@@ -53,14 +74,9 @@ def draw_curves(run: Path) -> list[Path]:
 
 def make_film(run: Path) -> Path:
     """Write `film.webp`, an animation of the previews. Raises `SimulacraError` when there are none."""
-    stills = sorted(
-        (path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()), key=lambda p: int(p.stem)
-    )
-    if not stills:
+    chosen = thinned(stills(run), FRAMES)
+    if not chosen:
         raise SimulacraError(f"{run} has no previews to make a film of: train it first.")
-    step = max(1, len(stills) / FRAMES)
-    chosen = [stills[int(i * step)] for i in range(int(len(stills) / step))]
-    chosen = chosen if chosen[-1] == stills[-1] else [*chosen, stills[-1]]
     frames = []
     for still in chosen:
         with Image.open(still) as image:

@@ -1,0 +1,156 @@
+"""The stills of a report, drawn once and inlined at whatever quality there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from simulacra.publish.report import words
+from simulacra.publish.report.evidence import Evidence
+from simulacra.publish.report.pictures import (
+    SHEET,
+    TILE,
+    Picture,
+    Tile,
+    as_image,
+    columns_for,
+    cut,
+    fakes,
+    inlined,
+    sheet,
+    walk,
+)
+from simulacra.training.curves import stills, thinned
+
+WALKS, STEPS = 5, 8
+SWEEP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
+SWEEP_SEEDS = range(5)
+PAIRS = 8  # nearest neighbours shown
+MOMENTS, GROWN = 8, 3  # columns and rows of the strip of previews
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A fake and the training picture nearest to it."""
+
+    fake: Picture
+    real: Picture | None
+    seed: int
+    row: int
+    distance: str
+
+
+class Gallery:
+    """The pictures of a report, drawn once and inlined at a quality."""
+
+    def __init__(self, told: Evidence) -> None:
+        self.told, self.columns = told, columns_for(told.shape)
+        generator, self.count = told.generator, self.columns**2
+        self.walks = [] if generator is None else [walk(generator, 2 * i, 2 * i + 1, STEPS) for i in range(WALKS)]
+        self.sweep: list[list[Tile]] = []
+        if generator is not None:
+            by_psi = [fakes(generator, SWEEP_SEEDS, truncation=psi) for psi in SWEEP]
+            self.sweep = [list(row) for row in zip(*by_psi, strict=True)]
+        self.fakes = [] if generator is None else fakes(generator, range(self.count))
+        self.nearest, self.their_fakes = self._nearest()
+        self.moments = thinned(stills(told.run), MOMENTS)
+
+    def at(self, quality: int) -> dict[str, Any]:
+        """Everything at a quality, under the names of the template."""
+        return {
+            "fake_sheet": self._fakes(quality),
+            "real_sheet": self._reals(quality),
+            "walks": [
+                self._row(row, f"{STEPS} steps from seed {2 * i} to seed {2 * i + 1}", quality)
+                for i, row in enumerate(self.walks)
+            ],
+            "sweep": [
+                self._row(row, f"Seed {seed} at truncation {SWEEP[0]} to {SWEEP[-1]}", quality)
+                for seed, row in zip(SWEEP_SEEDS, self.sweep, strict=False)
+            ],
+            "psis": SWEEP,
+            "strip": self._strip(quality),
+            "moments": [int(path.stem) for path in self.moments],
+            "pairs": self._pairs(quality),
+            "data_sheet": self._data_sheet(quality),
+        }
+
+    def _row(self, tiles: Sequence[Tile], alt: str, quality: int) -> Picture:
+        return inlined(sheet(tiles, len(tiles)), alt, width=TILE * len(tiles), quality=quality)
+
+    def _fakes(self, quality: int) -> Picture | None:
+        """Fakes as the model draws them; the last preview where it cannot be loaded."""
+        alt = f"{self.columns} by {self.columns} generated pictures"
+        if self.fakes:
+            image = sheet(self.fakes, self.columns)
+        elif previews := stills(self.told.run):
+            image = self._open(previews[-1])
+        else:
+            return None
+        return inlined(image, alt, width=SHEET, quality=quality)
+
+    def _reals(self, quality: int) -> Picture | None:
+        """Training pictures at random, the same each time; without the data, those that the run kept."""
+        data, kept = self.told.data, self.told.run / "previews" / "real.png"
+        if data is not None:
+            images = data.split("train").images
+            rows = np.sort(np.random.default_rng(0).permutation(len(images))[: self.count])
+            image = sheet(list(images[rows]), self.columns)
+        elif kept.exists():
+            image = self._open(kept)
+        else:
+            return None
+        return inlined(image, f"{self.columns} by {self.columns} training pictures", width=SHEET, quality=quality)
+
+    def _open(self, path: Path) -> Image.Image:
+        with Image.open(path) as preview:
+            return cut(preview, self.told.shape, self.columns, self.columns)
+
+    def _strip(self, quality: int) -> list[Picture]:
+        """A row for each of the first seeds: its picture at moments of the training."""
+        shots = []
+        _, height, width = self.told.shape
+        for path in self.moments:
+            with Image.open(path) as preview:
+                shots.append(np.atleast_3d(np.asarray(preview.crop((0, 0, min(preview.width, GROWN * width), height)))))
+        if len(shots) < 2:
+            return []
+        rows = [[shot[:, i * width : (i + 1) * width] for shot in shots] for i in range(shots[0].shape[1] // width)]
+        return [
+            self._row(row, f"Seed {i} at {len(row)} moments of the training", quality) for i, row in enumerate(rows)
+        ]
+
+    def _nearest(self) -> tuple[list[dict[str, Any]], list[Tile]]:
+        """The fakes nearest to a training picture, nearest first, as the certified model draws them."""
+        judged = self.told.judged()
+        if judged is None:
+            return [], []
+        generator, certificate = judged
+        nearest = sorted(certificate.get("nearest", []), key=lambda found: found["distance"])[:PAIRS]
+        return nearest, fakes(generator, [found["seed"] for found in nearest])
+
+    def _pairs(self, quality: int) -> list[Pair]:
+        images = None if self.told.data is None else self.told.data.split("train").images
+        made = []
+        for found, fake in zip(self.nearest, self.their_fakes, strict=True):
+            seed, row = int(found["seed"]), int(found["train"])
+            shown = inlined(as_image(fake), f"Generated picture of seed {seed}", width=TILE, quality=quality)
+            real = None
+            if images is not None and 0 <= row < len(images):
+                real = inlined(as_image(images[row]), f"Training picture {row}", width=TILE, quality=quality)
+            made.append(Pair(shown, real, seed, row, words.number(found["distance"])))
+        return made
+
+    def _data_sheet(self, quality: int) -> Picture | None:
+        """The sheet that `prepare` drew, if it stands beside the data."""
+        data = self.told.data
+        if data is None or data.path is None or not (data.path / "sheet.png").is_file():
+            return None
+        with Image.open(data.path / "sheet.png") as drawn:
+            image = drawn.convert("RGB")
+        return inlined(image, f"The data sheet of {data.name}", width=1200, quality=quality)

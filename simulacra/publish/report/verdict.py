@@ -1,0 +1,146 @@
+"""What the scores of a run come to, in sentences that need no knowledge of the field, and drawn on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from simulacra.publish.report.evidence import Evidence
+from simulacra.publish.report.tables import Alarm
+from simulacra.publish.report.words import decimals, interval, number
+
+Score = Mapping[str, Any]
+
+KINDS = {"fd": "Fréchet distance", "kid": "kernel distance"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The verdict on the checkpoint that is shown."""
+
+    sentences: list[Markup]
+    metric: str  # the score it is told in; empty where there is none
+    what: str  # that score in a sentence
+    rows: list[tuple[str, Score]]  # scores on the same terms, the one of the checkpoint first
+    notes: dict[str, str]  # memorisation, health
+    warnings: list[str]
+
+
+def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
+    """The verdict, as far as the run was scored.
+
+    A certificate of another checkpoint says nothing here. Scores of different numbers of pictures are not drawn side
+    by side: the number is part of the score.
+    """
+    best = told.best if told.chosen else None
+    mine = told.certificate if told.certificate and told.certificate["model"]["nimg"] == told.drawn else None
+    leads = mine["leads"] if mine and mine["leads"] in mine["scores"] else ""
+    sentences, rows = [_which(told)], list[tuple[str, Score]]()
+    if mine and leads:
+        sentences += _certified(mine["scores"][leads], leads)
+        rows = _rungs(told, mine, best, leads)
+    elif best:
+        own, _ = judged(best)
+        sentences += [_distance(own, str(best["by"]))]
+        rows = [(f"best, at {told.drawn:,}", own)]
+        if best["last"]["nimg"] != best["nimg"]:
+            rows += [(f"last, at {best['last']['nimg']:,}", judged(best)[1])]
+    if best and best["last"]["nimg"] != best["nimg"]:
+        sentences.append(_instead_of_the_last(best, told, repeat=bool(leads)))
+    return Verdict(
+        sentences=sentences,
+        metric=leads or (str(best["by"]) if best else ""),
+        what=str(mine["scores"][leads].get("what", "")) if mine and leads else "",
+        rows=rows,
+        notes={"memorisation": _memorisation(mine, told), "health": _health(alarms, told)},
+        warnings=[str(warning) for warning in (mine or {}).get("warnings", [])],
+    )
+
+
+def judged(best: Score) -> tuple[Score, Score]:
+    """The scores of the best and the last checkpoint: those of fresh seeds, where `choose` made them."""
+    anew: Score = best.get("anew") or {}
+    return anew.get("best", best), anew.get("last", best["last"])
+
+
+def _which(told: Evidence) -> Markup:
+    images = Markup("<strong>{:,} images</strong>").format(told.drawn)
+    if told.chosen and told.best:
+        of = f"Of {told.best['scored']} checkpoints" if told.best["scored"] > 1 else "Of one checkpoint"
+        last = ", the last one," if told.best["last"]["nimg"] == told.drawn else ""
+        return Markup("{}, the one after {}{} is the best.").format(of, images, last)
+    why = "The checkpoint chosen as the best is gone" if told.best else "Nobody has looked yet which checkpoint is best"
+    return Markup("{}; what is shown here is the last one, after {}.").format(why, images)
+
+
+def _distance(score: Score, metric: str) -> Markup:
+    name = KINDS.get(metric.partition("-")[0], metric)
+    places = decimals(score)
+    spread = interval(score, places)
+    said = Markup("The {} between its pictures and the real ones is <strong>{}</strong>{}; lower is better.")
+    between = Markup(' <span class="soft">({})</span>').format(spread) if spread else ""
+    return said.format(name, number(float(score["value"]), places), between)
+
+
+def _certified(score: Score, metric: str) -> list[Markup]:
+    floor = score.get("floor")
+    if floor is None:
+        return [_distance(score, metric)]
+    each = Markup(", {:,} each,").format(score["n_floor"]) if score.get("n_floor") else ""
+    real = Markup("Between two halves of the real pictures{} it is <strong>{}</strong>.")
+    return [_distance(score, metric), real.format(each, number(float(floor), decimals(score)))]
+
+
+def _instead_of_the_last(best: Score, told: Evidence, *, repeat: bool) -> Markup:
+    """What the last checkpoint would have been, and whether the difference is more than chance."""
+    own, last = judged(best)
+    places = decimals(own, last)
+    gap = (best.get("anew") or {}).get("difference")
+    apart = gap["high"] < 0 or gap["low"] > 0 if gap else own["high"] < last["low"] or last["high"] < own["low"]
+    if gap and gap["value"] > 0:
+        sure = "the last one is better" if apart else "the difference may be chance"
+    else:
+        sure = "the difference is more than chance" if apart else "the difference may be chance"
+    a, b = (Markup("<strong>{}</strong>").format(number(float(score["value"]), places)) for score in (own, last))
+    if repeat:
+        n = f"{told.scores[-1]['n']:,}" if told.scores else "the same number of"
+        return Markup("Judged by {} pictures each, it came to {} and the last checkpoint to {}: {}.").format(
+            n, a, b, sure
+        )
+    return Markup("The last checkpoint would have been {}: {}.").format(b, sure)
+
+
+def _rungs(told: Evidence, mine: Score, best: Score | None, leads: str) -> list[tuple[str, Score]]:
+    score = mine["scores"][leads]
+    rows: list[tuple[str, Score]] = [(f"after {told.drawn:,}", score)]
+    same = best and best["by"] == leads and told.scores and told.scores[-1]["n"] == mine["n"]
+    if best and same and best["last"]["nimg"] != best["nimg"]:
+        rows += [(f"last, after {best['last']['nimg']:,}", judged(best)[1])]
+    return rows if score.get("floor") is None else [*rows, ("reals : reals", {"value": score["floor"]})]
+
+
+def _memorisation(mine: Score | None, told: Evidence) -> str:
+    """Whether the model copies its training pictures, as far as anyone looked."""
+    if mine is None:
+        return "nobody has looked for copies of training pictures in this checkpoint"
+    if told_so := mine.get("memorisation"):
+        return str(told_so["sentence"]) if isinstance(told_so, Mapping) else str(told_so)
+    nearest = min((pair["distance"] for pair in mine.get("nearest") or []), default=None)
+    if nearest is None:
+        return "nobody has looked for copies of training pictures in this checkpoint"
+    return f"the fake nearest to a training picture is at a distance of {number(nearest)}: see for yourself below"
+
+
+def _health(alarms: Sequence[Alarm], told: Evidence) -> str:
+    if not alarms:
+        return "no alarm"
+    end = told.lines[-1]["nimg"]
+    return "; ".join(
+        f"{alarm.name} {'since' if alarm.end == end else 'from'} {alarm.begin:,}"
+        + ("" if alarm.end == end else f" to {alarm.end:,}")
+        + " images"
+        for alarm in alarms
+    )
