@@ -260,7 +260,7 @@ def evaluate(
     on: Literal["train", "valid", "test"] = "train",
     data: str | None = None,
     samples: int = 5000,
-    metrics: str = "fd,kid,prdc,diversity,memorisation,path,classes",
+    metrics: str | None = None,
     first_seed: int = 1_000_000,
     extractor: str = "efl0",
     weights: Path | None = None,
@@ -282,7 +282,7 @@ def evaluate(
     samples
         Pictures to draw; also at most so many real ones.
     metrics
-        Which scores, with commas.
+        Which scores, with commas, of fd,kid,prdc,diversity,memorisation,path,classes; all that the data allows if not given.
     first_seed
         The first seed; a run's best is chosen by those from 0, so these are others.
     extractor
@@ -306,7 +306,7 @@ def evaluate(
     _set_threads(threads)
     with tasks() as advance:
         told, path = measure(
-            model, on=on, data=data, samples=samples, metrics=[word.strip() for word in metrics.split(",")],
+            model, on=on, data=data, samples=samples, metrics=metrics and [word.strip() for word in metrics.split(",")],
             first_seed=first_seed, extractor=extractor, weights=weights, sha256=sha256, out=out,
             device=choose_device(device), advance=advance,
         )  # fmt: skip

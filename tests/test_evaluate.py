@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra import model
+from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
 from simulacra.game import Generator, configured
 from simulacra.measure import choose as choosing
@@ -142,9 +143,10 @@ def test_a_model_that_draws_its_training_pictures_scores_at_the_floor_and_noise_
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, Any], told: str) -> None:
-    where = options.pop("where", run)
+    merged: dict[str, Any] = {"samples": 8, "metrics": ["fd"]} | options
+    where = merged.pop("where", run)
     with pytest.raises(SimulacraError, match=told):
-        evaluate(where, **({"samples": 8, "metrics": ["fd"]} | options))
+        evaluate(where, **merged)
     assert not (run / "certificate.json").exists()
 
 
@@ -169,8 +171,39 @@ def test_every_metric_comes_where_the_data_allows_it(run: Path) -> None:
     kinds = {name.partition("-")[0] for name in told["scores"]}
     assert kinds >= {"fd", "kid", "precision", "recall", "density", "coverage", "diversity", "memorisation", "path"}
     assert len(told["nearest"]) > 0
-    assert METRICS[-1] == "classes"
-    assert any("classes" in warning for warning in told["warnings"]), "there are none, and it says so"
+    assert told["memorisation"]["verdict"] == "no sign"
+    assert all(0 <= near["train"] < 100 and 1_000_000 <= near["seed"] < 1_000_040 for near in told["nearest"])
+    with pytest.raises(SimulacraError, match="no classes"):
+        evaluate(run, samples=8, metrics=["classes"])
+
+
+def test_classes_are_read_from_fakes_where_there_are_some(tmp_path: Path) -> None:
+    pictures, labels = blobs(100), np.arange(100) % 2
+    pictures[labels == 1] = 255 - pictures[labels == 1] // 4
+    folder = on_disk(tmp_path / "two", pictures)
+    np.save(folder / "labels.npy", labels)
+    told = json.loads((folder / "data.json").read_text()) | {"classes": ["dark", "light"]}
+    told["hash"] = content_hash(pictures, labels, ("dark", "light"))
+    (folder / "data.json").write_text(json.dumps(told))
+    made, _ = evaluate(train(folder, gan="mlp:tiny", run=tmp_path / "r", total=40, quiet=True), samples=30)
+    score = made["scores"]["classes-coarse-same"]
+    assert 1 <= score["value"] <= 2
+    assert score["floor"] > 1.8, "reals of two equally common classes"
+    assert "100.0%" in score["what"]
+
+
+def test_a_generator_that_copies_is_told_on(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = torch.from_numpy(blobs()[:100]).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def thief(self: Any, seeds: range, **_: Any) -> Iterator[Tensor]:
+        yield copies[torch.tensor([seed % 100 for seed in seeds])] + 0.02 * torch.randn(len(seeds), 3, 16, 16)
+
+    torch.manual_seed(0)
+    monkeypatch.setattr("simulacra.game.Generator.pictures", thief)
+    told, _ = evaluate(run, samples=100, metrics=["memorisation"])
+    assert told["memorisation"]["verdict"] == "copying"
+    assert any("copying" in warning for warning in told["warnings"])
+    assert sum(near["seed"] % 100 == near["train"] for near in told["nearest"]) >= 18, "and names the pairs"
 
 
 def test_another_model_s_certificate_is_kept(run: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,17 @@ import numpy as np
 import torch
 
 import simulacra
-from simulacra.data.dataset import Dataset, verify
+from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import read_json, write_json
-from simulacra.game import Generator
-from simulacra.measure import scores
-from simulacra.measure.features import Extractor, Features, open_extractor
+from simulacra.measure import further, scores
+from simulacra.measure.evidence import Begin, Evidence
+from simulacra.measure.features import Extractor, open_extractor
 from simulacra.measure.scores import Score
-from simulacra.measure.subject import CHOSEN, Advance, Subject, fakes_of, identity, reals_of, some, subject
+from simulacra.measure.subject import CHOSEN, identity, some, subject
 
 FORMAT = "simulacra-certificate-1"
 SAMPLES = 5000
-TRAINING = 20_000  # training pictures at most among which copies are looked for
 FEW = 50  # pictures of the data below which every score is little more than a guess
 KINDS = {
     "fd": frozenset(["fd"]),
@@ -33,45 +30,12 @@ KINDS = {
     "prdc": frozenset(["precision", "recall", "density", "coverage"]),
     "diversity": frozenset(["diversity"]),
 }
-METRICS = (*KINDS, "memorisation", "path", "classes")
-
-Begin = Callable[[str, int], Advance]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the scores are computed from; each part is made when it is first asked for."""
-
-    subject: Subject
-    generator: Generator
-    extractor: Extractor
-    data: Dataset
-    on: str
-    seeds: range
-    begin: Begin
-
-    @cached_property
-    def fakes(self) -> Features:
-        """Features of the model's pictures."""
-        return fakes_of(self.generator, self.extractor, self.seeds, self.begin("Fakes", len(self.seeds)))
-
-    @cached_property
-    def reals(self) -> Features:
-        """Features of the pictures compared with."""
-        return self.part(self.on, len(self.seeds))
-
-    def part(self, name: str, at_most: int) -> Features:
-        """Features of a part of the data set."""
-        part = self.data.split(name)
-        return reals_of(part, self.extractor, at_most, self.begin(f"Reals, {name}", min(len(part), at_most)))
-
-    @cached_property
-    def held_out(self) -> Features | None:
-        """Features of the pictures that were not trained on, or None where the data set has none."""
-        parts = [self.part(name, TRAINING) for name in ("valid", "test") if self.data.splits.get(name)]
-        if not parts:
-            return None
-        return {layer: np.concatenate([part[layer] for part in parts]) for layer in parts[0]}
+MORE: dict[str, Callable[[Evidence], further.Found]] = {
+    "memorisation": further.memorisation,
+    "path": further.path,
+    "classes": further.classes,
+}
+METRICS = (*KINDS, *MORE)
 
 
 def evaluate(
@@ -80,7 +44,7 @@ def evaluate(
     data: str | Path | None = None,
     on: str = "train",
     samples: int = SAMPLES,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     first_seed: int = CHOSEN,
     extractor: str | Extractor = "efl0",
     weights: Path | None = None,
@@ -93,13 +57,13 @@ def evaluate(
 
     where: a run (its best checkpoint), a checkpoint, a model folder, or the model that comes along.
     data, on: the data set and its part to compare with; what the model was trained on if not given.
-    samples: fakes, and at most so many reals. metrics: of `METRICS`. first_seed: the fakes are those of the seeds
+    samples: fakes, and at most so many reals. metrics: of `METRICS`; all that the data allows if not given. first_seed: the fakes are those of the seeds
     from here on; a run's best checkpoint is chosen by other seeds. extractor, weights, sha256: see `open_extractor`.
     out: the certificate's file; `certificate.json` in the run if not given.
 
     Raises `SimulacraError` for an unknown metric, too few pictures, or a data set that is gone or does not fit.
     """
-    for word in metrics:
+    for word in metrics or ():
         if word not in METRICS:
             hint = did_you_mean(word, METRICS) or f" There are: {', '.join(METRICS)}."
             raise SimulacraError(f"There is no metric called {word!r}.{hint}")
@@ -123,7 +87,7 @@ def evaluate(
         seeds=seeds,
         begin=advance,
     )
-    told = certificate(evidence, metrics)
+    told = certificate(evidence, metrics or [word for word in METRICS if word != "classes" or pictures.classes])
     path = out or (chosen.run / "certificate.json" if chosen.run else None)
     if path is not None:
         _put_by(path, told)
@@ -135,13 +99,14 @@ def certificate(evidence: Evidence, metrics: Sequence[str]) -> dict[str, Any]:
     """The scores, and all that decided them."""
     kinds = frozenset[str]().union(*(KINDS[word] for word in metrics if word in KINDS))
     made: dict[str, Score] = {}
-    told: dict[str, Any] = {}
+    told, warnings = dict[str, Any](), list[str]()
     if kinds:
         floors = scores.floors_of(evidence.extractor, evidence.reals, kinds)
         made |= scores.scored(evidence.extractor, evidence.reals, evidence.fakes, kinds, floors)
     for word in metrics:
         if word in MORE:
             found, extra = MORE[word](evidence)
+            warnings += extra.pop("warnings", [])
             made, told = made | found, told | extra
     subject, data, eyes = evidence.subject, evidence.data, evidence.extractor
     n_real = len(some(len(data.split(evidence.on)), len(evidence.seeds)))
@@ -158,7 +123,7 @@ def certificate(evidence: Evidence, metrics: Sequence[str]) -> dict[str, Any]:
         "versions": _versions(eyes),
         "leads": scores.leading(eyes, len(evidence.seeds), n_real),
         "scores": {name: score.told() for name, score in made.items()},
-        "warnings": [*_warnings(evidence, n_real), *told.pop("warnings", [])],
+        "warnings": [*_warnings(evidence, n_real), *warnings],
     } | told
 
 
@@ -195,6 +160,3 @@ def _versions(extractor: Extractor) -> dict[str, str]:
     if extractor.backend == "onnxruntime":
         found["onnxruntime"] = importlib.metadata.version("onnxruntime")
     return found | {"numpy": np.__version__}
-
-
-MORE: dict[str, Callable[[Evidence], tuple[dict[str, Score], dict[str, Any]]]] = {}
