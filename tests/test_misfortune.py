@@ -80,7 +80,7 @@ def test_a_full_disk_in_the_journal_or_a_preview(target: str, run: Path, monkeyp
         if target == "preview":
             patch.setattr(os, "fsync", full)
         else:
-            patch.setattr(Journal, "rewind", lambda self, nimg: None)
+            patch.setattr(Journal, "rewind", lambda self, nimg: [])
             (run / "journal.jsonl").unlink()
             (run / "journal.jsonl").symlink_to("/dev/full")
         with pytest.raises(SimulacraError, match="The disk is full"):

@@ -57,11 +57,12 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rewind(self, nimg: int) -> None:
-        """Drop the lines after `nimg` images: the plays they tell of are about to be played again."""
+    def rewind(self, nimg: int) -> list[dict[str, Any]]:
+        """Drop the lines after `nimg` images: the plays they tell of are about to be played again. Returns the rest."""
         lines = [line for line in read(self.path) if line["nimg"] <= nimg]
         with written_aside(self.path) as file:
             file.writelines((json.dumps(line) + "\n").encode() for line in lines)
+        return lines
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line, whole."""

@@ -27,6 +27,7 @@ from simulacra.model import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed
 from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device
+from simulacra.training.health import Health, judge
 from simulacra.training.plan import FORMAT, Plan, plan
 from simulacra.training.show import Show
 from simulacra.training.trainer import Trainer
@@ -75,7 +76,7 @@ def carry_out(
             run.prepare_folder()
             with Show(made, run.trainer, quiet=quiet or not first) as show, stop_on_signal(show.stopping) as stop:
                 ended = run.train(show.tick, show.play, stop)
-                show.finished(ended)
+                show.finished(ended, enough=run.enough())
             if draw and first and run.trainer.nimg:
                 for path in [*draw_curves(made.folder), make_film(made.folder)]:
                     show.drew(path)
@@ -131,6 +132,10 @@ class Run:
             about=about,
             compiled=plan.compile,
         )
+        whole = open_dataset(plan.source)
+        valid = whole.split("valid") if whole.splits["valid"] else None
+        self.health = Health(plan.data, valid, device, tick=plan.clock.tick, shown=PREVIEWS)
+        self.lines: list[dict[str, Any]] = []  # of the journal
 
     def prepare_folder(self) -> None:
         """Make the folder, or bring it back to its last checkpoint."""
@@ -146,7 +151,7 @@ class Run:
             for folder in (plan.folder, plan.folder / "checkpoints", plan.folder / "previews"):
                 sweep(folder)
             write_json(plan.folder / "config.json", self.record())
-            trainer.journal.rewind(trainer.nimg)
+            self.lines = trainer.journal.rewind(trainer.nimg)
             reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(PREVIEWS, trainer.feed.n))]
             save_grid(plan.folder / "previews" / "real.png", reals)
         distributed.barrier()
@@ -169,12 +174,16 @@ class Run:
         }
         return record
 
-    def preview(self) -> Path:
-        """Draw the fixed seeds with the averaged generator."""
-        path = self.plan.folder / "previews" / f"{self.trainer.nimg:09d}.png"
-        pictures = [p for batch in self.trainer.ema.average.pictures(range(PREVIEWS)) for p in batch]
-        save_grid(path, pictures)
-        return path
+    def preview(self) -> torch.Tensor:
+        """Draw the fixed seeds with the averaged generator; returns the pictures [N, C, H, W]."""
+        pictures = torch.cat(list(self.trainer.ema.average.pictures(range(PREVIEWS))))
+        save_grid(self.plan.folder / "previews" / f"{self.trainer.nimg:09d}.png", list(pictures))
+        return pictures
+
+    def examined(self, line: dict[str, Any]) -> dict[str, Any]:
+        """A journal line with what it says of the run's health."""
+        line = line | self.health.measures(self.trainer, self.preview())
+        return line | judge(self.lines, line, critic=self.trainer.gan.critic)
 
     def measure(self) -> bool:
         """Score the checkpoint just written and mark the best; True when the scores have stopped improving."""
@@ -189,8 +198,9 @@ class Run:
         return self.enough()
 
     def enough(self) -> bool:
-        """Whether so many scores in a row brought no new best that the run may end."""
-        return bool(self.plan.patience) and since_best(self.plan.folder) >= self.plan.patience
+        """Whether so many scores in a row brought no new best that the run ends."""
+        patience = self.plan.patience if self.plan.clock.measure else 0
+        return bool(patience) and since_best(self.plan.folder) >= patience
 
     def train(
         self,
@@ -198,12 +208,16 @@ class Run:
         on_play: Callable[[Trainer], None],
         stop: Callable[[], bool],
     ) -> bool:
-        """Train to the plan's end; True when it was reached."""
+        """Train to the plan's end, or until its scores no longer improve; True when it ended by itself."""
+        (over,) = distributed.agree(distributed.rank() == 0 and self.enough())
+        if over:
+            return True
 
         def tick(line: dict[str, Any]) -> None:
             if distributed.rank() == 0:
+                line = self.examined(line)
                 self.trainer.journal.write(line)
-                self.preview()
+                self.lines.append(line)
                 on_tick(line)
 
         def saved(measure: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn
 
 from simulacra.console import clock, console
+from simulacra.training.health import VERDICTS
 from simulacra.training.plan import Plan
 from simulacra.training.trainer import Trainer
 
@@ -26,6 +28,7 @@ class Show:
         self.seen, self.speed = (self.began, trainer.nimg), 0.0
         self.bar: Progress | None = None
         self.losses = ""
+        self.standing: set[str] = set()  # verdicts that were said
 
     def __enter__(self) -> Show:
         if self.quiet:
@@ -91,19 +94,39 @@ class Show:
                 f"{line['images_per_second']:.0f}/s  {self.losses}  {self.left()} left",
                 markup=False,
             )
+        self.verdicts(line.get("health", {}))
+
+    def verdicts(self, standing: Mapping[str, str]) -> None:
+        """Say of each verdict once that it began, and once that it ended."""
+        plan, at = self.plan, f"{_count(self.trainer.nimg)} images"
+        news = [
+            f"{at}: {name}! {said} To try: {VERDICTS[name].advise(plan.gan, plan.config)}."
+            for name, said in standing.items()
+            if name not in self.standing
+        ]
+        news += [f"{at}: no longer {name}." for name in sorted(self.standing - standing.keys())]
+        self.standing = set(standing)
+        for said in news if not self.quiet else ():
+            console.print(said, markup=False)
 
     def stopping(self) -> None:
         """Ctrl-C was pressed."""
         if not self.quiet:
             console.print("Stopping after this step; once more to stop at once.")
 
-    def finished(self, ended: bool) -> None:
-        """The sitting is over."""
+    def finished(self, ended: bool, *, enough: bool = False) -> None:
+        """The sitting is over; `enough`: because the scores no longer improve."""
         if self.quiet:
             return
         if self.bar:
             self.bar.stop()
         folder, nimg = self.plan.folder, self.trainer.nimg
+        if enough and ended:
+            console.print(
+                f"{self.plan.patience} scores in a row brought no new best: {folder} ends at {nimg} images and stands for its "
+                f"best checkpoint. --patience 0 trains on; simulacra choose {folder} says more.",
+                markup=False,
+            )
         if not ended:
             console.print(f"Saved at {nimg} images. Go on with: simulacra train {folder}", markup=False)
         elif nimg == self.first:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
@@ -39,6 +40,10 @@ class Clock:
     tick: int  # a journal line and a preview
     save: int  # a checkpoint
     measure: int | None = None  # a checkpoint that is scored
+
+
+class Diverged(SimulacraError):
+    """A loss or a weight is no longer finite: there is nothing to go on with but an earlier checkpoint."""
 
 
 class Trainer:
@@ -92,6 +97,9 @@ class Trainer:
         self.gan.at(self.nimg, step)
         loss, readings = self.gradients(player, step)
         distributed.average_play(side, self.gan)
+        self.meter.add(
+            f"{player.lower()}_norm", get_total_norm([p.grad for p in side.parameters() if p.grad is not None])
+        )
         if self.config.clip:
             nn.utils.clip_grad_value_(side.parameters(), self.config.clip)
         optimizer = self.optimizers[player]
@@ -162,13 +170,13 @@ class Trainer:
         if not finite.all():
             raise self.broken("A weight", sum(self.plays.values()) - 1)
 
-    def broken(self, what: str, step: int) -> SimulacraError:
+    def broken(self, what: str, step: int) -> Diverged:
         """What to say when `what` is not finite after play number `step`."""
         kept = checkpoints(self.folder)
         back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
-        return SimulacraError(
+        return Diverged(
             f"{what} became NaN or infinite at play {step} ({self.nimg} images): training has stopped. {back}; "
-            "try a smaller lr, or precision fp32, in a new run."
+            "try a smaller lr, or precision fp32, in a new run, or --rollback 3 to let this one try other seeds."
         )
 
     # --- the run ----------------------------------------------------------------------------------------
@@ -216,10 +224,15 @@ class Trainer:
             self.seconds = before + time.monotonic() - began
 
     def line(self, speed: float) -> dict[str, Any]:
-        """A journal line: the clock, the means since the last one, speed and memory."""
+        """A journal line: the clock, the means since the last one, the size of the weights, speed and memory."""
         line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.passes(self.nimg), 4)}
         line |= {"seconds": round(self.seconds, 3), "d_plays": self.plays["D"], "g_plays": self.plays["G"]}
+        for player, side in self.sides.items():
+            self.meter.add(f"{player.lower()}_weight", get_total_norm(side.parameters()))
         line |= self.meter.read()
+        for name, value in line.items():
+            if not math.isfinite(value):
+                raise self.broken(f"The mean of {name}", sum(self.plays.values()) - 1)
         return line | {"images_per_second": round(speed, 2), "memory_mib": memory(self.device)}
 
     def save(self) -> None:
@@ -262,6 +275,7 @@ class Trainer:
         if self.compiler:
             self.compiler.chosen = dict(state["compiled"])
         self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
+        self.unread = []
         self.plays, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
 
 
