@@ -69,10 +69,17 @@ class Resampled:
         return cls(value, drawn - bias, bias, least)
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The interval that covers the score expected at this number of pictures, `level` of the time."""
+        """The interval that covers the score expected at this number of pictures, `level` of the time.
+
+        By quantiles; a normal one of the same deviation where the resamples are too few for such quantiles.
+        """
         if not 0 < level < 1:
             raise SimulacraError(f"The level of an interval is {level}; it must be between 0 and 1.")
-        low, high = np.quantile(self.replicates, [(1 - level) / 2, (1 + level) / 2])
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        if len(self.replicates) * ends[0] >= 2:
+            low, high = np.quantile(self.replicates, ends)
+        else:
+            low, high = (self.value + NormalDist().inv_cdf(end) * self.replicates.std() for end in ends)
         return Interval(self.value, max(self.least, float(low)), max(self.least, float(high)))
 
     def minus(self, other: Resampled) -> Resampled:
@@ -192,7 +199,7 @@ def wilson(rate: float, n: int, *, level: float = 0.95) -> Interval:
     z = NormalDist().inv_cdf((1 + level) / 2)
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
     reach = z / (1 + z * z / n) * float(np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)))
-    return Interval(rate, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Interval(rate, middle - reach if rate > 0 else 0.0, middle + reach if rate < 1 else 1.0)
 
 
 def _with_all(n: int, resamples: int, seed: int, side: int) -> Floats:
