@@ -20,7 +20,7 @@ def print_certificate(told: dict[str, Any], path: Path | None) -> None:
         markup=False,
     )
     table = Table(box=None)
-    for column in ("score", "value", "95 % interval", "reals : reals", "better"):
+    for column in ("score", "", "value", "95 % interval", "reals : reals"):
         table.add_column(column, no_wrap=True)
     order = sorted(told["scores"], key=lambda name: name != told["leads"])
     for name in order:
@@ -28,7 +28,8 @@ def print_certificate(told: dict[str, Any], path: Path | None) -> None:
         floor = f"{_short(score['floor'])} (n {score['n_floor']})" if score["floor"] is not None else ""
         interval = f"{_short(score['low'])} to {_short(score['high'])}" if score["low"] is not None else ""
         style = "bold" if name == told["leads"] else ""
-        table.add_row(name, _short(score["value"]), interval, floor, score["better"], style=style)
+        arrow = {"lower": "↓", "higher": "↑"}.get(score["better"], "")
+        table.add_row(name, arrow, f"{score['value']:.4g}", interval, floor, style=style)
     console.print(table)
     for warning in told["warnings"]:
         console.print(f"Beware: {warning}", markup=False)
@@ -81,7 +82,7 @@ def print_comparison(told: dict[str, Any]) -> None:
 
 
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value:.3g}"
 
 
 def _with(score: dict[str, Any]) -> str:
