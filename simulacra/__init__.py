@@ -3,6 +3,7 @@
 import simulacra
 simulacra.prepare("photos", "faces", size=64)
 simulacra.train("faces", gan="dcgan", run="runs/faces", epochs=50)
+simulacra.choose("runs/faces")
 pictures = simulacra.load("runs/faces").sample(range(16))
 """
 
@@ -11,14 +12,18 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["GANS", "SimulacraError", "load", "open_dataset", "prepare", "train"]
+__all__ = ["GANS", "SimulacraError", "choose", "compare", "evaluate", "load", "open_dataset", "prepare", "report", "train"]
 
 _HOMES = {
     "GANS": ("simulacra.game", "gans"),
     "SimulacraError": ("simulacra.errors", "SimulacraError"),
+    "choose": ("simulacra.measure.choose", "choose"),
+    "compare": ("simulacra.measure.compare", "compare"),
+    "evaluate": ("simulacra.measure.evaluate", "evaluate"),
     "load": ("simulacra.model", "load"),
     "open_dataset": ("simulacra.data.dataset", "open_dataset"),
     "prepare": ("simulacra.data.prepare", "prepare"),
+    "report": ("simulacra.publish.report", "report"),
     "train": ("simulacra.training.run", "train"),
 }
 
