@@ -265,6 +265,7 @@ def _stayed(past: Lines, line: Line, name: str) -> bool:
 
 
 def well(lines: Lines) -> int:
-    """The images shown at the last line without a serious sign; 0 if there is none."""
+    """The images shown at the last line without a serious sign or verdict; 0 if there is none."""
     serious = {name for name, verdict in VERDICTS.items() if verdict.serious}
-    return max((line["nimg"] for line in lines if not serious & set(line.get("signs", ()))), default=0)
+    fine = [line["nimg"] for line in lines if not serious & {*line.get("signs", ()), *line.get("health", ())}]
+    return max(fine, default=0)

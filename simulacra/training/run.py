@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 import simulacra
 from simulacra.config import to_json
@@ -19,18 +16,18 @@ from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.files import disk_errors, sweep, write_json, written_aside
+from simulacra.files import sweep, write_json, written_aside
 from simulacra.grid import Grid
 from simulacra.measure.choose import Judge, add_score, mark_best, ranking, read_scores, since_best
 from simulacra.measure.features import open_extractor
 from simulacra.model import checkpoints, fingerprint
-from simulacra.training import checkpoint, distributed
+from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device
-from simulacra.training.health import Health, judge
 from simulacra.training.plan import FORMAT, Plan, plan
 from simulacra.training.show import Show
-from simulacra.training.trainer import Trainer
+from simulacra.training.sitting import only_one, stop_on_signal
+from simulacra.training.trainer import Trainer, Unwell
 
 PREVIEWS = 64  # pictures in a preview grid
 
@@ -74,8 +71,11 @@ def carry_out(
         run = Run(made, where, disk)
         with only_one(made.folder) if first else contextlib.nullcontext():
             run.prepare_folder()
-            with Show(made, run.trainer, quiet=quiet or not first) as show, stop_on_signal(show.stopping) as stop:
-                ended = run.train(show.tick, show.play, stop)
+            with (
+                Show(made, lambda: run.trainer, quiet=quiet or not first) as show,
+                stop_on_signal(show.stopping) as stop,
+            ):
+                ended = run.train(show.tick, show.play, stop, show.went_back)
                 show.finished(ended, enough=run.enough())
             if draw and first and run.trainer.nimg:
                 for path in [*draw_curves(made.folder), make_film(made.folder)]:
@@ -112,41 +112,46 @@ class Run:
     def __init__(self, plan: Plan, device: torch.device, disk: float | None) -> None:
         self.plan, self.device, self.disk = plan, device, disk
         self.judge: Judge | None = None  # made when first needed
-        torch.manual_seed(plan.seed)
-        feed = Feed(plan.data, device, seed=plan.seed, mirror=plan.config.mirror)
+        whole = open_dataset(plan.source)
+        valid = whole.split("valid") if whole.splits["valid"] else None
+        self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=PREVIEWS)
+        self.lines: list[dict[str, Any]] = []  # of the journal
+        self.rollbacks = rollback.count(plan.folder)
+        self.trainer = self.begin()
+
+    def begin(self) -> Trainer:
+        """The game before its first play, with the seed that is due after so many rollbacks."""
+        plan, device, seed = self.plan, self.device, rollback.seed_after(self.plan.seed, self.rollbacks)
+        torch.manual_seed(seed)
+        feed = Feed(plan.data, device, seed=seed, mirror=plan.config.mirror)
         gan = plan.gan(plan.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         gan.G.classes = plan.data.classes
         about = {
             "data": plan.data.name,
             "data_hash": plan.data.hash,
             "seed": plan.seed,
+            "rollbacks": self.rollbacks,
             "simulacra": simulacra.__version__,
         }
-        self.trainer = Trainer(
+        return Trainer(
             gan,
             feed,
             plan.folder,
-            seed=plan.seed,
+            seed=seed,
             precision=plan.precision,
             micro=plan.micro,
             about=about,
             compiled=plan.compile,
         )
-        whole = open_dataset(plan.source)
-        valid = whole.split("valid") if whole.splits["valid"] else None
-        self.health = Health(plan.data, valid, device, tick=plan.clock.tick, shown=PREVIEWS)
-        self.lines: list[dict[str, Any]] = []  # of the journal
 
     def prepare_folder(self) -> None:
         """Make the folder, or bring it back to its last checkpoint."""
         plan, trainer = self.plan, self.trainer
-        kept = checkpoint.resumable(plan.folder)
-        if not kept and checkpoints(plan.folder):
+        if checkpoints(plan.folder) and not checkpoint.resumable(plan.folder):
             raise SimulacraError(
                 f"The checkpoints in {plan.folder} are models without the state of a resume: start a new run with another --run."
             )
-        if kept:
-            trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
+        self.resume()
         if distributed.rank() == 0:
             for folder in (plan.folder, plan.folder / "checkpoints", plan.folder / "previews"):
                 sweep(folder)
@@ -155,6 +160,11 @@ class Run:
             reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(PREVIEWS, trainer.feed.n))]
             save_grid(plan.folder / "previews" / "real.png", reals)
         distributed.barrier()
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint that allows it, if there is one."""
+        if kept := checkpoint.resumable(self.plan.folder):
+            self.trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
 
     def record(self) -> dict[str, Any]:
         """What `config.json` holds."""
@@ -183,7 +193,7 @@ class Run:
     def examined(self, line: dict[str, Any]) -> dict[str, Any]:
         """A journal line with what it says of the run's health."""
         line = line | self.health.measures(self.trainer, self.preview())
-        return line | judge(self.lines, line, critic=self.trainer.gan.critic)
+        return line | health.judge(self.lines, line, critic=self.trainer.gan.critic)
 
     def measure(self) -> bool:
         """Score the checkpoint just written and mark the best; True when the scores have stopped improving."""
@@ -207,6 +217,7 @@ class Run:
         on_tick: Callable[[dict[str, Any]], None],
         on_play: Callable[[Trainer], None],
         stop: Callable[[], bool],
+        on_return: Callable[[dict[str, Any]], None],
     ) -> bool:
         """Train to the plan's end, or until its scores no longer improve; True when it ended by itself."""
         (over,) = distributed.agree(distributed.rank() == 0 and self.enough())
@@ -219,18 +230,64 @@ class Run:
                 self.trainer.journal.write(line)
                 self.lines.append(line)
                 on_tick(line)
+            self.look_back(line)
 
         def saved(measure: bool) -> bool:
             enough = False
             if distributed.rank() == 0:
                 enough = measure and self.measure()
-                best = ranking(self.plan.folder)
-                checkpoint.thin_out(self.plan.folder, images_per_epoch=self.trainer.feed.n, budget=self.disk, best=best)
+                folder, shown = self.plan.folder, self.trainer.feed.n
+                whole = [rollback.healthy(folder, self.lines)]  # a later sitting may have --rollback
+                checkpoint.thin_out(folder, images_per_epoch=shown, budget=self.disk, best=ranking(folder), whole=whole)
             return enough
 
-        return self.trainer.train(
-            self.plan.clock, tick=tick, stop=stop, played=lambda: on_play(self.trainer), saved=saved
-        )
+        while True:
+            try:
+                return self.trainer.train(
+                    self.plan.clock, tick=tick, stop=stop, played=lambda: on_play(self.trainer), saved=saved
+                )
+            except Unwell as error:
+                if not self.plan.rollback:
+                    raise
+                trouble = error.with_traceback(None)  # its frames would keep the old trainer
+            told = self.go_back(trouble)
+            if distributed.rank() == 0:
+                on_return(told)
+
+    def look_back(self, line: dict[str, Any]) -> None:
+        """Raise `Unwell`, in all processes, when a serious verdict stands and the run may go back."""
+        if not self.plan.rollback:
+            return
+        standing = [name for name in line.get("health", {}) if health.VERDICTS[name].serious]
+        if distributed.agree(bool(standing))[0]:
+            name = standing[0] if standing else "unwell"
+            raise Unwell(name, line.get("health", {}).get(name, "The first process found the run no longer well"))
+
+    def go_back(self, trouble: Unwell) -> dict[str, Any]:
+        """Return to the last healthy checkpoint, or to the beginning, and go on from there with another seed.
+
+        Returns the line of `rollbacks.jsonl`. Raises `SimulacraError` when the run has gone back as often as it may:
+        it ends at that checkpoint then.
+        """
+        folder, seconds, final = self.plan.folder, self.trainer.seconds, self.rollbacks >= self.plan.rollback
+        told: dict[str, Any] = {"verdict": trouble.verdict, "seen": trouble.seen, "from": self.trainer.nimg}
+        told["seed"] = rollback.seed_after(self.plan.seed, self.rollbacks + 1)
+        if distributed.rank() == 0:
+            told["to"] = rollback.healthy(folder, self.lines)
+            rollback.forget(folder, told["to"])
+            mark_best(folder)
+            self.lines = self.trainer.journal.rewind(told["to"])
+            if not final:
+                rollback.record(folder, told)
+        distributed.barrier()
+        if final:
+            raise rollback.enough(folder, trouble, self.rollbacks)
+        self.rollbacks += 1
+        del self.trainer  # its memory, before another one is made
+        self.trainer = self.begin()
+        self.resume()
+        self.trainer.seconds = seconds  # the time was spent
+        return told
 
 
 def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
@@ -240,45 +297,3 @@ def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
         grid.add(picture)
     with written_aside(path) as file:
         grid.image().save(file, "PNG", compress_level=1)  # previews are many, and zlib slow on noise
-
-
-@contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the run's lock: two processes training one run would spoil it. A kill lets go of it."""
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise SimulacraError(
-                f"{folder} is being trained by another process: wait for it or stop it first."
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def stop_on_signal(say: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Yields `asked()`: True once Ctrl-C or a terminate signal came. A second one acts at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: object) -> None:
-        asked.set()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        say()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,13 +22,19 @@ SPEED_MEMORY = 0.9  # of the smoothed speed that the time left is reckoned with
 class Show:
     """The voice of one sitting. Silent when `quiet`."""
 
-    def __init__(self, plan: Plan, trainer: Trainer, *, quiet: bool) -> None:
-        self.plan, self.trainer, self.quiet = plan, trainer, quiet
-        self.began, self.first = time.monotonic(), trainer.nimg
-        self.seen, self.speed = (self.began, trainer.nimg), 0.0
+    def __init__(self, plan: Plan, current: Callable[[], Trainer], *, quiet: bool) -> None:
+        """current: gives the run's trainer, which a rollback replaces."""
+        self.plan, self.current, self.quiet = plan, current, quiet
+        self.began, self.first = time.monotonic(), self.trainer.nimg
+        self.seen, self.speed = (self.began, self.first), 0.0
         self.bar: Progress | None = None
         self.losses = ""
         self.standing: set[str] = set()  # verdicts that were said
+
+    @property
+    def trainer(self) -> Trainer:
+        """The run's trainer at the moment."""
+        return self.current()
 
     def __enter__(self) -> Show:
         if self.quiet:
@@ -108,6 +114,13 @@ class Show:
         self.standing = set(standing)
         for said in news if not self.quiet else ():
             console.print(said, markup=False)
+
+    def went_back(self, told: dict[str, Any]) -> None:
+        """The run has returned to an earlier checkpoint."""
+        self.standing = set()
+        if not self.quiet:
+            where = f"to {_count(told['to'])} images, its last healthy checkpoint" if told["to"] else "to its beginning"
+            console.print(f"{told['seen']} The run goes back {where}, and on with seed {told['seed']}.", markup=False)
 
     def stopping(self) -> None:
         """Ctrl-C was pressed."""

@@ -42,8 +42,13 @@ class Clock:
     measure: int | None = None  # a checkpoint that is scored
 
 
-class Diverged(SimulacraError):
-    """A loss or a weight is no longer finite: there is nothing to go on with but an earlier checkpoint."""
+class Unwell(SimulacraError):
+    """The run cannot go on as it is: there is nothing to go on with but an earlier checkpoint."""
+
+    def __init__(self, verdict: str, seen: str, then: str = "") -> None:
+        """verdict: its name. seen, then: what was seen and what follows for a user, as sentences."""
+        super().__init__(f"{seen} {then}".strip())
+        self.verdict, self.seen = verdict, seen
 
 
 class Trainer:
@@ -170,13 +175,15 @@ class Trainer:
         if not finite.all():
             raise self.broken("A weight", sum(self.plays.values()) - 1)
 
-    def broken(self, what: str, step: int) -> Diverged:
+    def broken(self, what: str, step: int) -> Unwell:
         """What to say when `what` is not finite after play number `step`."""
         kept = checkpoints(self.folder)
         back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
-        return Diverged(
-            f"{what} became NaN or infinite at play {step} ({self.nimg} images): training has stopped. {back}; "
-            "try a smaller lr, or precision fp32, in a new run, or --rollback 3 to let this one try other seeds."
+        return Unwell(
+            "diverged",
+            f"{what} became NaN or infinite at play {step} ({self.nimg} images).",
+            f"Training has stopped. {back}; try a smaller lr, or precision fp32, in a new run, or --rollback 3, which lets "
+            "this one try other seeds.",
         )
 
     # --- the run ----------------------------------------------------------------------------------------
