@@ -39,6 +39,7 @@ class Evidence:
     certificate: Line | None
     rollbacks: list[Line]
     model: Path  # the checkpoint that is drawn: the best, else the last
+    hash: str  # of that checkpoint
     ended: float  # when the journal was last written, in seconds since 1970
     gan: type[GAN] | None = None
     generator: Generator | None = None
@@ -52,8 +53,13 @@ class Evidence:
 
     @property
     def nimg(self) -> int:
-        """Images shown so far."""
-        return int(self.lines[-1]["nimg"]) if self.lines else int(checkpoints(self.run)[-1].name)
+        """Images shown so far; a run that was stopped has a checkpoint after its last journal line."""
+        return max([int(checkpoints(self.run)[-1].name), *(int(line["nimg"]) for line in self.lines[-1:])])
+
+    @property
+    def watched(self) -> bool:
+        """Whether its health was measured."""
+        return any("g_norm" in line or "health" in line for line in self.lines)
 
     @property
     def drawn(self) -> int:
@@ -64,6 +70,11 @@ class Evidence:
     def chosen(self) -> bool:
         """Whether the checkpoint that is drawn is the one that was chosen as the best."""
         return self.best is not None and int(self.best["nimg"]) == self.drawn
+
+    @property
+    def own_certificate(self) -> Line | None:
+        """The certificate, if it is of the checkpoint that is drawn."""
+        return self.certificate if self.certificate and self.certificate["model"]["hash"] == self.hash else None
 
     @property
     def shape(self) -> Shape:
@@ -81,7 +92,7 @@ class Evidence:
         if told is None or self.generator is None:
             return None
         for folder in checkpoints(self.run):
-            if int(folder.name) == told["model"]["nimg"] and fingerprint(folder) == told["model"]["hash"]:
+            if fingerprint(folder) == told["model"]["hash"]:
                 return (self.generator if folder == self.model else load(folder)), told
         return None
 
@@ -104,6 +115,7 @@ def gather(run: Path) -> Evidence:
         certificate=_optional(run / "certificate.json"),
         rollbacks=journal.read(run / "rollbacks.jsonl"),
         model=model,
+        hash=fingerprint(model),
         ended=(kept if kept.exists() else model / "config.json").stat().st_mtime,
     )
     _open_game(told)

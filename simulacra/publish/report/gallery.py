@@ -43,6 +43,7 @@ class Pair:
     seed: int
     row: int
     distance: str
+    quantile: str  # the share of unseen real pictures that come as near; empty where it is not known
 
 
 class Gallery:
@@ -131,7 +132,7 @@ class Gallery:
         if judged is None:
             return [], []
         generator, certificate = judged
-        nearest = sorted(certificate.get("nearest", []), key=lambda found: found["distance"])[:PAIRS]
+        nearest = certificate.get("nearest", [])[:PAIRS]
         return nearest, fakes(generator, [found["seed"] for found in nearest])
 
     def _pairs(self, quality: int) -> list[Pair]:
@@ -143,7 +144,9 @@ class Gallery:
             real = None
             if images is not None and 0 <= row < len(images):
                 real = inlined(as_image(images[row]), f"Training picture {row}", width=TILE, quality=quality)
-            made.append(Pair(shown, real, seed, row, words.number(found["distance"])))
+            share = found.get("quantile")
+            told = "" if share is None else f"{share:.1%}"
+            made.append(Pair(shown, real, seed, row, words.number(float(found["distance"]), 1), told))
         return made
 
     def _data_sheet(self, quality: int) -> Picture | None:

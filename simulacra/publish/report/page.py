@@ -53,7 +53,6 @@ def _text_parts(told: Evidence) -> dict[str, Any]:
     health = tables.alarms(told.lines)
     found = verdict(told, health)
     counted, shares, more = tables.shares(told.data) if told.data else ("", [], 0)
-    header, rolled = tables.rollbacks(told.rollbacks)
     json_text = json.dumps(told.certificate, indent=2, ensure_ascii=False) if told.certificate else ""
     return {
         "mark": MARK,
@@ -68,8 +67,7 @@ def _text_parts(told: Evidence) -> dict[str, Any]:
         "ladder": plots.ladder(found.rows, found.metric) if len(found.rows) > 1 else None,
         "alarms": health,
         "advice": tables.advice(health, told),
-        "rollback_header": header,
-        "rollbacks": rolled,
+        "rollbacks": tables.rollbacks(told.rollbacks),
         "facts": tables.facts(told),
         "counted": counted,
         "shares": shares,
@@ -90,14 +88,12 @@ def _subtitle(told: Evidence) -> list[str]:
     made = [
         f"{game}{titled} on {stored['pictures']:,} training pictures of {stored['name']}, {words.pixels(told.shape)}."
     ]
-    if told.lines:
-        line = told.lines[-1]
-        took = (
-            f"{told.nimg:,} images shown, {number(line['epoch'])} times the data, in {words.duration(line['seconds'])}"
-        )
-        made.append(f"{took}; last written {words.day(told.ended)}.")
+    total = told.config.get("length", {}).get("total")
+    shown = f"{told.nimg:,} of {total:,} images shown" if total and told.nimg < total else f"{told.nimg:,} images shown"
+    took = f", in {words.duration(told.lines[-1]['seconds'])}" if told.lines else ""
+    made.append(f"{shown}, {number(told.nimg / stored['pictures'])} times the data{took}.")
     with_what = [f"{name} {version}" for name, version in versions.items()]
-    return [*made, " · ".join([str(told.config.get("precision", "")), *with_what])]
+    return [*made, " · ".join([words.day(told.ended), str(told.config.get("precision", "")), *with_what])]
 
 
 def _fakes_are(told: Evidence) -> str:

@@ -121,19 +121,19 @@ class Film:
 def film(previews: Sequence[Path], shape: Shape, *, room: int) -> Film | None:
     """The best film of the previews that takes at most `room` bytes of the page; None when none does."""
     columns = columns_for(shape)
-    # A film may come out smaller than its frames one by one, but not by half: steps beyond that are not tried.
+    most, largest, _ = FILMS[0]
+    whole = [_frame(path, shape, columns, largest) for path in thinned(previews, most)]
     for frames, side, quality in FILMS:
-        chosen = thinned(previews, frames)
-        few = [_frame(path, shape, columns, side) for path in thinned(chosen, SAMPLES)]
-        estimate = sum(_size(frame, quality) for frame in few) / len(few) * len(chosen)
-        if estimate * 4 / 3 > 2 * room:
+        shots = [fitted(frame, side) for frame in thinned(whole, frames)]
+        few = thinned(shots, SAMPLES)
+        estimate = sum(_size(frame, quality) for frame in few) / len(few) * len(shots)
+        if estimate * 4 / 3 > 2 * room:  # a film may come out smaller than its frames one by one, but not by half
             continue
-        shots = [_frame(path, shape, columns, side) for path in chosen]
-        alt = f"The same {columns} by {columns} seeds at {len(chosen)} moments of the training, as an animation"
+        alt = f"The same {columns} by {columns} seeds at {len(shots)} moments of the training, as an animation"
         moving = _animated(shots, alt, quality)
         still = inlined(shots[-1], alt.replace("as an animation", "the last of them"), width=side, quality=quality)
         if len(moving.uri) + len(still.uri) <= room:
-            return Film(moving, still, len(chosen), len(previews), side != FILMS[0][1])
+            return Film(moving, still, len(shots), len(previews), (frames, side, quality) != FILMS[0])
     return None
 
 

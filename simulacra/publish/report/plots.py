@@ -31,6 +31,7 @@ HEALTH = {  # further readings of the journal, in the manner of PANELS
     "norm of the gradient": {"d_norm": "D", "g_norm": "G"},
     "norm of the weights": {"d_weight": "D", "g_weight": "G"},
 }
+FROM_ZERO = {"plays per 1,000 images", "images per second"}
 LOGARITHMIC = {"norm of the gradient"}
 SIZE = (4.6, 2.35)  # inches: at this width the text is of a readable size on a phone
 MOST_POINTS = 600  # of a line: more than its pixels
@@ -141,6 +142,10 @@ def _lines(
             axes.yaxis.set_minor_formatter(NullFormatter())
         if title == "accuracy":
             axes.set_ylim(-0.02, 1.02)
+        elif not any(y for curve in curves for y in curve.y):
+            axes.set_ylim(-0.02, 1.02)  # nothing but zeros
+        elif title in FROM_ZERO:
+            axes.set_ylim(0, 1.08 * max(y for curve in curves for y in curve.y))
         axes.set_xlabel("thousands of images shown")
         svg = _svg(figure, title)
     return Plot(title, svg, [curve.label for curve in curves] if len(curves) > 1 else ())
@@ -169,26 +174,23 @@ def plane(scores: Sequence[Line], precision: str, recall: str, best: float | Non
     there = [line for line in scores if {precision, recall} <= line["scores"].keys()]
     x, y = ([line["scores"][name]["value"] for line in there] for name in (recall, precision))
     with _axes("precision and recall", (4.6, 3.3)) as (figure, axes):
-        axes.plot(x, y, "-", color=COLOURS[0], lw=1, alpha=0.5)
-        axes.plot(x, y, "o", color=COLOURS[0], ms=4.5)
-        for place, name in {0: "first", len(there) - 1: "last"}.items():
-            if there[place]["nimg"] / 1000 == best:
-                continue
-            axes.annotate(name, (x[place], y[place]), (5, -10), textcoords="offset points", size=8, color=INK)
+        axes.plot(x, y, "-", color=COLOURS[0], lw=1, alpha=0.35)
+        for place, point in enumerate(zip(x, y, strict=True)):
+            axes.plot(*point, "o", color=COLOURS[0], ms=5, alpha=0.25 + 0.75 * place / len(x))
         for line in there:
             if best is not None and line["nimg"] / 1000 == best:
                 p, r = line["scores"][precision], line["scores"][recall]
-                spread = [[[s["value"] - s["low"]], [s["high"] - s["value"]]] for s in (r, p)]
-                axes.errorbar([r["value"]], [p["value"]], xerr=spread[0], yerr=spread[1], color=COLOURS[1], lw=1.2)
-                axes.plot([r["value"]], [p["value"]], "o", color=COLOURS[1], mec=PAPER, ms=9, mew=1.5)
-                axes.annotate("best", (r["value"], p["value"]), (-7, 6), ha="right",
-                              textcoords="offset points", size=9, color=INK)  # fmt: skip
+                axes.plot([r["low"], r["high"]], [p["value"]] * 2, color=COLOURS[1])
+                axes.plot([r["value"]] * 2, [p["low"], p["high"]], color=COLOURS[1])
+                axes.plot(r["value"], p["value"], "D", color=COLOURS[1], mec=PAPER, ms=8.5, mew=1.5)
         axes.margins(0.14)
         axes.set_xlim(max(-0.02, axes.get_xlim()[0]), min(1.02, axes.get_xlim()[1]))
         axes.set_ylim(max(-0.02, axes.get_ylim()[0]), min(1.02, axes.get_ylim()[1]))
         axes.set_xlabel("recall: how much of the variety of the reals the fakes reach")
         axes.set_ylabel("precision: how many fakes look real")
-        return Plot(f"{precision} and {recall}", _svg(figure, f"{precision} and {recall} over the run"))
+        axes.locator_params(nbins=6)
+        title = f"{precision.replace('precision', 'precision and recall', 1)}, from pale (first) to dark (last)"
+        return Plot(title, _svg(figure, title + ("" if best is None else "; the diamond is the best")))
 
 
 @contextmanager

@@ -138,17 +138,16 @@ def advice(alarms: Sequence[Alarm], told: Evidence) -> dict[str, str]:
     return {alarm.name: VERDICTS[alarm.name].advise(told.gan, config) for alarm in alarms if alarm.name in VERDICTS}
 
 
-def rollbacks(lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of what `rollbacks.jsonl` holds, whatever its keys."""
-    shown = lines[-MOST_ROLLBACKS:]
-    header = list(dict.fromkeys(key for line in shown for key in line))
-    return header, [[_cell(line.get(key)) for key in header] for line in shown]
+def rollbacks(lines: Sequence[Line]) -> list[list[str]]:
+    """Of each time the run went back: why, from where to where, what was seen, and the seed it went on with."""
+    keys = ("verdict", "from", "to", "seen")
+    return [[*(number(line.get(key)) for key in keys), str(line.get("seed", "–"))] for line in lines[-MOST_ROLLBACKS:]]
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_cell(item)}" for key, item in value.items())
-    return ", ".join(map(_cell, value)) if isinstance(value, list) else number(value)
+    return number(value)
 
 
 @dataclasses.dataclass(frozen=True)

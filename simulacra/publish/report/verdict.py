@@ -23,7 +23,6 @@ class Verdict:
 
     sentences: list[Markup]
     metric: str  # the score it is told in; empty where there is none
-    what: str  # that score in a sentence
     rows: list[tuple[str, Score]]  # scores on the same terms, the one of the checkpoint first
     notes: dict[str, str]  # memorisation, health
     warnings: list[str]
@@ -36,7 +35,7 @@ def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
     by side: the number is part of the score.
     """
     best = told.best if told.chosen else None
-    mine = told.certificate if told.certificate and told.certificate["model"]["nimg"] == told.drawn else None
+    mine = told.own_certificate
     leads = mine["leads"] if mine and mine["leads"] in mine["scores"] else ""
     sentences, rows = [_which(told)], list[tuple[str, Score]]()
     if mine and leads:
@@ -50,13 +49,13 @@ def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
             rows += [(f"last, at {best['last']['nimg']:,}", judged(best)[1])]
     if best and best["last"]["nimg"] != best["nimg"]:
         sentences.append(_instead_of_the_last(best, told, repeat=bool(leads)))
+    notes = {"memorisation": _memorisation(mine), "health": _health(alarms, told)}
     return Verdict(
         sentences=sentences,
         metric=leads or (str(best["by"]) if best else ""),
-        what=str(mine["scores"][leads].get("what", "")) if mine and leads else "",
         rows=rows,
-        notes={"memorisation": _memorisation(mine, told), "health": _health(alarms, told)},
-        warnings=[str(warning) for warning in (mine or {}).get("warnings", [])],
+        notes=notes,
+        warnings=[said for said in (mine or {}).get("warnings", []) if said not in notes.values()],
     )
 
 
@@ -122,25 +121,23 @@ def _rungs(told: Evidence, mine: Score, best: Score | None, leads: str) -> list[
     return rows if score.get("floor") is None else [*rows, ("reals : reals", {"value": score["floor"]})]
 
 
-def _memorisation(mine: Score | None, told: Evidence) -> str:
+def _memorisation(mine: Score | None) -> str:
     """Whether the model copies its training pictures, as far as anyone looked."""
-    if mine is None:
-        return "nobody has looked for copies of training pictures in this checkpoint"
-    if told_so := mine.get("memorisation"):
-        return str(told_so["sentence"]) if isinstance(told_so, Mapping) else str(told_so)
-    nearest = min((pair["distance"] for pair in mine.get("nearest") or []), default=None)
-    if nearest is None:
-        return "nobody has looked for copies of training pictures in this checkpoint"
-    return f"the fake nearest to a training picture is at a distance of {number(nearest)}: see for yourself below"
+    if mine and (found := mine.get("memorisation")):
+        return str(found["sentence"])
+    return "nobody has looked for copies of training pictures in this checkpoint"
 
 
 def _health(alarms: Sequence[Alarm], told: Evidence) -> str:
-    if not alarms:
-        return "no alarm"
+    if not told.watched:
+        return "not measured in this run"
     end = told.lines[-1]["nimg"]
-    return "; ".join(
+    said = [
         f"{alarm.name} {'since' if alarm.end == end else 'from'} {alarm.begin:,}"
         + ("" if alarm.end == end else f" to {alarm.end:,}")
         + " images"
         for alarm in alarms
-    )
+    ]
+    times = len(told.rollbacks)
+    said += [f"went back to an earlier checkpoint {'once' if times == 1 else f'{times} times'}"] if times else []
+    return "; ".join(said) or "no alarm"
