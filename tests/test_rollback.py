@@ -1,0 +1,238 @@
+"""A run that goes back: to its last healthy checkpoint, with another seed, so many times, and as if it were not killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import SERVER, differences, noise, on_disk, state
+
+from simulacra.errors import SimulacraError
+from simulacra.files import write_json
+from simulacra.model import checkpoints
+from simulacra.training import checkpoint, health, rollback
+from simulacra.training.journal import read
+from simulacra.training.run import Run, train
+from simulacra.training.trainer import Trainer, Unwell
+
+OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 32, "total": 192, "quiet": True}
+OPTIONS |= {"device": "cpu", "precision": "fp32", "settings": {"batch": 8}, "seed": 5}
+SEEDS = [rollback.seed_after(5, k) for k in range(4)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return on_disk(tmp_path_factory.mktemp("data") / "tiny", noise(24))
+
+
+def breaking(seeds: list[int], at: int = 80) -> Callable[[Trainer], None]:
+    """`Trainer.play` that meets with a NaN after `at` images, with these seeds alone."""
+    honest = Trainer.play
+
+    def play(self: Trainer) -> None:
+        if self.nimg >= at and self.seed in seeds:
+            with torch.no_grad():
+                next(self.gan.D.parameters()).fill_(float("nan"))
+        honest(self)
+
+    return play
+
+
+def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:1]))
+    with pytest.raises(SimulacraError, match="NaN or infinite at play"):
+        train(data, run=tmp_path / "without", **OPTIONS)
+    assert train(data, run=run, rollback=2, **OPTIONS) == run
+    (line,) = read(run / "rollbacks.jsonl")
+    assert (line["verdict"], line["from"], line["to"], line["seed"]) == ("diverged", 80, 64, SEEDS[1])
+    assert "NaN or infinite at play" in line["seen"]
+    assert [each["nimg"] for each in read(run / "journal.jsonl")] == list(range(16, 193, 16))
+    assert int(checkpoints(run)[-1].name) == 192
+    told = [json.loads((path / "config.json").read_text()) for path in checkpoints(run)]
+    assert [each["rollbacks"] for each in told] == [0, 0, 1, 1, 1, 1] and {each["seed"] for each in told} == {5}
+    train(tmp_path / "run", quiet=True, device="cpu")  # has reached its length: identity unchanged
+
+    monkeypatch.undo()
+    plain = train(data, run=tmp_path / "plain", **OPTIONS)
+    assert differences(state(plain), state(run)), "another seed, another end"
+
+
+def test_it_goes_back_so_often_and_then_stops_in_health(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:3]))
+    for _ in range(2):  # the same command again comes to the same
+        with pytest.raises(SimulacraError, match=r"gone back 2 times already.*000000064.*larger --rollback"):
+            train(data, run=run, rollback=2, **OPTIONS)
+        assert [line["seed"] for line in read(run / "rollbacks.jsonl")] == SEEDS[1:3]
+        assert [int(path.name) for path in checkpoints(run)] == [32, 64]
+        assert read(run / "journal.jsonl")[-1]["nimg"] == 64
+    train(data, run=run, rollback=3, **OPTIONS)
+    assert [line["seed"] for line in read(run / "rollbacks.jsonl")] == SEEDS[1:4]
+    assert int(checkpoints(run)[-1].name) == 192
+
+
+def test_without_a_healthy_checkpoint_it_begins_anew(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:1], at=16))
+    run = train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
+    assert [line["to"] for line in read(run / "rollbacks.jsonl")] == [0]
+    other = train(data, run=tmp_path / "other", **(OPTIONS | {"seed": SEEDS[1]}))
+    left, right = state(run), state(other)
+    assert not differences(left, right), "it is the run of that seed"
+
+
+@pytest.mark.parametrize("name", ["collapsed", "stalled", "unbalanced", "overfitting"])
+def test_a_serious_verdict_goes_back_before_its_first_sign(
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+
+    def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
+        if line["nimg"] <= 100 or rollback.count(run):
+            return {}
+        return {"signs": [name]} | ({"health": {name: "It is sick."}} if line["nimg"] > 150 else {})
+
+    monkeypatch.setattr(health, "judge", judge)
+    train(data, run=run, rollback=1, **OPTIONS)
+    lines = read(run / "rollbacks.jsonl")
+    if name in ("unbalanced", "overfitting"):
+        assert not lines and read(run / "journal.jsonl")[-1]["health"] == {name: "It is sick."}
+    else:
+        (line,) = lines
+        assert (line["from"], line["to"], line["seen"], line["verdict"]) == (160, 96, "It is sick.", name)
+        assert "health" not in read(run / "journal.jsonl")[-1]
+    assert int(checkpoints(run)[-1].name) == 192
+
+
+def test_what_came_after_is_forgotten(data: Path, tmp_path: Path) -> None:
+    run = train(data, run=tmp_path / "run", **OPTIONS)
+    scores: list[dict[str, Any]] = [{"nimg": nimg, "scores": {}} for nimg in (64, 128, 192)]
+    (run / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
+    write_json(run / "best.json", {"checkpoint": "000000128", "nimg": 128})
+    rollback.forget(run, 100)
+    assert [int(path.name) for path in checkpoints(run)] == [32, 64, 96]
+    assert [line["nimg"] for line in read(run / "scores.jsonl")] == [64]
+    assert not (run / "best.json").exists()
+    names = sorted(path.stem for path in (run / "previews").iterdir())
+    assert names == [f"{nimg:09d}" for nimg in range(16, 97, 16)] + ["real"]
+    write_json(run / "best.json", {"checkpoint": "000000064", "nimg": 64})
+    rollback.forget(run, 100)
+    assert (run / "best.json").exists()
+
+
+def test_the_last_healthy_checkpoint_keeps_its_state(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While signs are there that are no verdict yet, checkpoints go on being written and thinned."""
+    monkeypatch.setattr(
+        health, "judge", lambda past, line, critic: {"signs": ["collapsed"]} if line["nimg"] > 70 else {}
+    )
+    run = train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
+    assert [int(path.name) for path in checkpoint.resumable(run)] == [64, 160, 192]
+    assert rollback.healthy(run, read(run / "journal.jsonl")) == 64
+
+
+# --- killed -------------------------------------------------------------------------------------------------------
+
+
+def sitting(data: Path, run: Path, die_at: int | None) -> None:
+    """One process: a run that is sick twice, killed while it goes back, before its file operation number `die_at`."""
+    torch.set_num_threads(1)
+    patch = pytest.MonkeyPatch()
+
+    def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
+        if line["nimg"] <= 24 or rollback.count(run) == 2:
+            return {}
+        return {"signs": ["stalled"]} | ({"health": {"stalled": "It is sick."}} if line["nimg"] >= 48 else {})
+
+    patch.setattr(health, "judge", judge)
+    honest = Run.go_back
+
+    def go_back(self: Run, trouble: Unwell) -> dict[str, Any]:
+        left = [die_at]
+
+        def count(event: str, told: tuple[Any, ...]) -> None:
+            operations = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
+            if left[0] is not None and event in operations and (event != "open" or str(told[0]).startswith(str(run))):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        return honest(self, trouble)
+
+    patch.setattr(Run, "go_back", go_back)
+    train(data, run=run, rollback=2, **(OPTIONS | {"total": 64, "every": 8, "save_every": 16}))
+
+
+def test_killed_while_it_goes_back(data: Path, tmp_path: Path) -> None:
+    """Life k dies before its k-th file operation, until one reaches the end, which is that of an unkilled run."""
+    run, whole, lives = tmp_path / "run", tmp_path / "whole", 0
+    process = SERVER.Process(target=sitting, args=(data, whole, None))
+    process.start()
+    process.join()
+    while process.exitcode != 0 or not lives:
+        lives += 1
+        process = SERVER.Process(target=sitting, args=(data, run, lives))
+        process.start()
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+    assert lives > 10
+    assert [line["seed"] for line in read(whole / "rollbacks.jsonl")] == SEEDS[1:3]
+    assert not differences(state(whole), state(run))
+    for name in ("journal.jsonl", "rollbacks.jsonl"):
+        assert not differences(read(whole / name), read(run / name))
+    files = [{p.relative_to(each).as_posix() for p in each.rglob("*")} - {".lock"} for each in (whole, run)]
+    assert files[0] == files[1]
+
+
+# --- two processes ------------------------------------------------------------------------------------------------
+
+
+def join(rank: int, port: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Trainer, "play", breaking(SEEDS[:1], at=80))
+    if rank == 0:  # which alone sees it
+
+        def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
+            sick = line["nimg"] == 128 and rollback.count(folder / "run") == 1
+            return {"signs": ["stalled"], "health": {"stalled": "It is sick."}} if sick else {}
+
+        patch.setattr(health, "judge", judge)
+    train(folder / "data", run=folder / "run", rollback=2, **OPTIONS)
+
+
+def test_two_processes_go_back_together(tmp_path: Path) -> None:
+    on_disk(tmp_path / "data", noise(24))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    processes = [SERVER.Process(target=join, args=(rank, port, tmp_path)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0, 0], "None: they waited for each other"
+    lines = read(tmp_path / "run" / "rollbacks.jsonl")
+    assert [(line["verdict"], line["from"], line["to"]) for line in lines] == [
+        ("diverged", 80, 64),
+        ("stalled", 128, 96),
+    ]
+    assert int(checkpoints(tmp_path / "run")[-1].name) == 192
