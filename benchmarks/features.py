@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.measure.features import Backend, Extractor, features_of, open_extractor, treated
 
-PICTURES, TURNS, WANTED = 192, 9, 0.85
+PICTURES, TURNS, WANTED = 128, 9, 0.85
 
 
 def batches(data: Dataset, size: int) -> list[Tensor]:
