@@ -32,6 +32,8 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise SimulacraError(f"{path} may not be written: check its permissions.") from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
             raise SimulacraError(f"{path} cannot be written: a file stands where a folder is needed.") from error
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL):
+            raise SimulacraError(f"{path} cannot be written here ({error.strerror}): choose another place.") from error
         raise
 
 

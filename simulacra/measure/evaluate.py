@@ -14,7 +14,7 @@ import torch
 import simulacra
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.files import read_json, write_json
+from simulacra.files import disk_errors, read_json, write_json
 from simulacra.measure import further, scores
 from simulacra.measure.evidence import Begin, Evidence
 from simulacra.measure.features import Extractor, open_extractor
@@ -70,6 +70,9 @@ def evaluate(
     if samples < 2 or not 0 <= first_seed < 2**62:
         raise SimulacraError(f"--samples is {samples} and the first seed {first_seed}; at least 2, and from 0 up.")
     chosen = subject(where)
+    path = out or (chosen.run / "certificate.json" if chosen.run else None)
+    if path is not None:
+        _clear(path)
     pictures = chosen.data(data)
     verify(pictures)
     if len(pictures.split(on)) < 2:
@@ -88,7 +91,6 @@ def evaluate(
         begin=advance,
     )
     told = certificate(evidence, metrics or [word for word in METRICS if word != "classes" or pictures.classes])
-    path = out or (chosen.run / "certificate.json" if chosen.run else None)
     if path is not None:
         _put_by(path, told)
         write_json(path, told)
@@ -145,12 +147,19 @@ def _warnings(evidence: Evidence, n_real: int) -> list[str]:
     return found
 
 
+def _clear(path: Path) -> None:
+    """Raise `SimulacraError`, before the work is done, where a certificate cannot be written."""
+    old = read_json(path) if path.is_file() else None
+    if path.exists() and (not isinstance(old, dict) or old.get("format") != FORMAT):
+        raise SimulacraError(f"{path} exists and is no certificate: choose another --out.")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def _put_by(path: Path, told: dict[str, Any]) -> None:
     """Another model's certificate that stands at `path` is kept under a name of its own."""
     if path.is_file():
         old = read_json(path)
-        if not isinstance(old, dict) or old.get("format") != FORMAT:
-            raise SimulacraError(f"{path} exists and is no certificate: choose another --out.")
         if old["model"]["hash"] != told["model"]["hash"]:
             path.rename(path.with_name(f"{path.stem}-{old['model']['hash']}{path.suffix}"))
 
