@@ -20,6 +20,7 @@ lint: $(READY)
 bench: $(READY)
 	$(RUN) benchmarks/prepare.py
 	$(RUN) benchmarks/step.py
+	$(RUN) benchmarks/features.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
