@@ -30,7 +30,7 @@ from simulacra.measure.intervals import Interval, share
 SIDE = 16  # of a thumbnail
 OTHERS = 50  # training pictures that the nearest one is compared with
 NEAR = 0.05  # the share of held-out pictures that counts as near
-ALARM = 1e-3  # false alarms, where fakes are as near as held-out pictures
+ALARM = 5e-3  # false alarms, where fakes are as near as held-out pictures
 NOTABLE = 1.5  # times as many near fakes as expected before it is called copying
 SHOWN = 20
 
@@ -78,7 +78,7 @@ def memorisation(
     """Whether `fake` [N, D] holds copies of `train` [M, D], judged by `held_out` [K, D] or None; all `thumbnails`.
 
     The alarm is exact: with K held-out pictures the number of fakes below the r-th nearest of them, r = 5 % of K, is
-    beta-binomial if fakes are as near as held-out pictures are; it says "copying" where a number so large has p < 0.001
+    beta-binomial if fakes are as near as held-out pictures are; it says "copying" where a number so large has p < 0.005
     and is 1.5 times the 5 % expected. Fakes that are poor are far from everything and leave room below 5 %: copies in up to
     5 % of such fakes raise no alarm, but lead the table. Fewer than 19 held-out pictures: "cannot tell".
 

@@ -1,0 +1,74 @@
+"""The reader of classes and the score computed from what it reads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from simulacra.errors import SimulacraError
+from simulacra.measure.reader import fit_reader, inception_score, resampled_inception_score
+
+
+def test_the_inception_score_of_known_probabilities() -> None:
+    """The number of classes for sure and even readings, 1 for readings that never change, e^(KL) by hand else."""
+    assert inception_score(np.tile(np.eye(7), (10, 1))) == pytest.approx(7)
+    assert inception_score(np.tile([0.2, 0.5, 0.3], (10, 1))) == pytest.approx(1)
+    assert inception_score(np.tile([[1.0, 0], [1, 0], [0, 1]], (5, 1))) == pytest.approx(
+        math.exp(-2 / 3 * math.log(2 / 3) - 1 / 3 * math.log(1 / 3))
+    )
+    kl = 0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5)
+    assert inception_score(np.array([[0.9, 0.1], [0.1, 0.9]])) == pytest.approx(math.exp(kl))
+
+
+def test_its_interval_covers_the_score_of_many() -> None:
+    source = np.random.default_rng(0)
+    many = inception_score(source.dirichlet(np.full(4, 0.3), size=100_000))
+    found = [resampled_inception_score(source.dirichlet(np.full(4, 0.3), size=400), seed=i) for i in range(100)]
+    assert 0.88 <= np.mean([score.interval().low <= many <= score.interval().high for score in found]) <= 1
+    assert found[0].interval().low >= 1
+
+
+def test_a_reader_learns_what_can_be_told_apart_and_says_how_well() -> None:
+    source = np.random.default_rng(1)
+    labels = source.integers(0, 3, 400)
+    features = source.normal(size=(400, 10)) * np.geomspace(1e-3, 1e3, 10)
+    features[:, 0] += 5e-3 * (labels == 1)
+    features[:, 9] += 5e3 * (labels == 2)
+    features[:, 5] = 7  # never varies
+    reader = fit_reader(features, labels)
+    assert reader.accuracy.value > 0.95 and reader.held_out == 80
+    assert reader.accuracy.low < reader.accuracy.value
+    assert reader.most_common < 0.5
+    read = reader(features)
+    assert read.sum(1) == pytest.approx(np.ones(400))
+    assert np.mean(read.argmax(1) == labels) > 0.95
+    assert (reader(features) == fit_reader(features, labels)(features)).all()
+    noise = fit_reader(source.normal(size=(400, 10)), labels)
+    assert noise.accuracy.value < 0.5, "what it did not learn from decides"
+
+
+def test_a_class_without_pictures_is_never_read() -> None:
+    source = np.random.default_rng(2)
+    labels = source.integers(0, 2, 60) * 2
+    reader = fit_reader(source.normal(size=(60, 4)) + labels[:, None], labels, classes=4)
+    read = reader(source.normal(size=(5, 4)))
+    assert read.shape == (5, 4) and read[:, [1, 3]].max() < 0.1
+
+
+def test_refusals() -> None:
+    x = np.random.default_rng(3).normal(size=(20, 4))
+    labels = np.arange(20) % 2
+    with pytest.raises(SimulacraError, match=r"Labels must be \[N\]"):
+        fit_reader(x, labels[:10])
+    with pytest.raises(SimulacraError, match=r"Labels must be \[N\]"):
+        fit_reader(x, labels.astype(float))
+    with pytest.raises(SimulacraError, match="two classes"):
+        fit_reader(x, 0 * labels)
+    with pytest.raises(SimulacraError, match="at least 10"):
+        fit_reader(x[:9], labels[:9])
+    with pytest.raises(SimulacraError, match="sum to 1"):
+        inception_score(np.ones((3, 2)))
+    with pytest.raises(SimulacraError, match="not finite"):
+        fit_reader(x, labels)(np.full((2, 4), np.nan))
