@@ -1,0 +1,223 @@
+"""The alarm: what is measured disturbs nothing, each verdict comes when it should, and healthy runs raise none."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support import CPU, copied, differences, make_trainer, noise, packed, play
+from torch import Tensor
+
+from simulacra.data.dataset import Dataset
+from simulacra.game import configured, gans
+from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, spread, well
+
+Line = dict[str, Any]
+
+
+def measure(trainer: Any, valid: Dataset | None = None, *, tick: int = 240) -> dict[str, float]:
+    pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
+    data = packed(noise(40, trainer.config.shape))
+    return Health(data, valid, CPU, tick=tick, shown=64).measures(trainer, pictures)
+
+
+# --- what is measured ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separate", [True, False])
+@pytest.mark.parametrize("name", list(gans()))
+def test_measuring_leaves_no_trace(name: str, separate: bool, tmp_path: Path) -> None:
+    """Weights, buffers, modes, gradients and the next plays are what they are without it, to the bit."""
+    options: dict[str, Any] = {"dropout": 0.2, "separate": separate}
+    one, other = (play(make_trainer(f"{name}:tiny", tmp_path, **options), 5) for _ in range(2))
+    before = copied(one.gan)
+    found = measure(one, packed(noise(30, seed=9)))
+    assert {"overfit", "overfit_error", "diversity", "distinct"} >= found.keys() >= {"diversity", "distinct"}
+    assert all(math.isfinite(value) for value in found.values())
+    assert not differences(before, copied(one.gan))
+    assert all(module.training for module in one.gan.modules())
+    play(one, 5), play(other, 5)
+    assert not differences(one.state_dict(), other.state_dict())
+    assert measure(one) == measure(other), "it is a function of the state"
+
+
+@pytest.mark.parametrize("options", [{"micro": 3}, {"precision": "bf16"}])
+@pytest.mark.parametrize("shape", [(1, 16, 16), (4, 16, 24)])
+def test_measuring_suits_every_way_of_training(options: dict[str, Any], shape: Any, tmp_path: Path) -> None:
+    trainer = play(make_trainer("dcgan:tiny", tmp_path, packed(noise(40, shape)), **options), 3)
+    before = copied(trainer.gan)
+    assert measure(trainer, packed(noise(30, shape, seed=9))).keys() >= {"diversity", "distinct"}
+    assert not differences(before, copied(trainer.gan))
+
+
+def judging(trainer: Any, train: float, valid: float, fake: float) -> None:
+    """A D that gives black pictures `train`, white ones `valid` and fakes `fake`, with a deviation of 1."""
+
+    def judge(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        around = torch.tensor([1.0, -1.0]).repeat(len(real))[: len(real)]
+        return (train if real.mean() < 0 else valid) + around, fake + around
+
+    trainer.gan.judge = judge
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"), [((8, 8, 0), 0), ((8, 2, 0), 0.75), ((8, 0, 0), 1), ((-1, -4, -5), 0.75)]
+)
+def test_overfitting_is_its_formula(scores: tuple[float, float, float], expected: float, tmp_path: Path) -> None:
+    black, white = (packed(np.full((n, 16, 16, 3), level, np.uint8)) for n, level in ((40, 0), (20, 255)))
+    trainer = make_trainer("mlp:tiny", tmp_path, black)
+    judging(trainer, *scores)
+    look = Health(black, white, CPU, tick=10_000, shown=64)
+    found = look.overfitting(trainer)
+    assert found["overfit"] == pytest.approx(expected)
+    error = math.sqrt(1 / 39 + 1 / 19)  # of means of 40 and 20 with a variance of n / (n - 1)
+    assert found["overfit_error"] == pytest.approx(error / (scores[0] - scores[2]))
+    assert "diversity" not in look.measures(trainer, torch.zeros(64, 3, 16, 16)), "reals that are all the same"
+
+
+def test_where_overfitting_cannot_be_told(tmp_path: Path) -> None:
+    black, white = (packed(np.full((40, 16, 16, 3), level, np.uint8)) for level in (0, 255))
+    trainer = make_trainer("mlp:tiny", tmp_path, black)
+    judging(trainer, 0, 0, 1)
+    some = packed(white.images[:3])
+    cases = [(None, 1000), (some, 1000), (white, 36), (white, 1000)]  # none, too few, too short a tick, D has lost
+    assert all(Health(black, part, CPU, tick=tick, shown=64).overfitting(trainer) == {} for part, tick in cases)
+
+
+@given(kinds=st.integers(1, 16), each=st.integers(2, 6), size=st.sampled_from([5, 8, 20]), seed=st.integers(0, 99))
+def test_so_many_kinds_are_counted(kinds: int, each: int, size: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    modes = torch.randn(kinds, 3, size, size)
+    apart, count = spread(modes.repeat_interleave(each, 0), scale=10.0)
+    assert count == pytest.approx(kinds, rel=1e-3)
+    assert apart >= 0 and (apart > 0) == (kinds > 1)
+    shuffled = modes.repeat_interleave(each, 0)[torch.randperm(kinds * each)]
+    assert spread(shuffled, scale=10.0) == pytest.approx((apart, count))
+    assert spread(shuffled * 0.1, scale=1.0) == pytest.approx((apart * 0.1, count), rel=1e-4), "contrast is a scale"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_very_few_pictures(n: int, tmp_path: Path) -> None:
+    trainer = play(make_trainer("mlp:tiny", tmp_path, packed(noise(n))), 2)
+    pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
+    found = Health(packed(noise(n)), None, CPU, tick=1000, shown=64).measures(trainer, pictures)
+    assert found.keys() == ({"diversity", "distinct"} if n > 1 else set())
+
+
+# --- signs and verdicts -------------------------------------------------------------------------------------------
+
+WELL: Line = {"d_loss": 0.8, "g_loss": 1.4, "acc_d": 0.9, "acc_g": 0.1, "d_norm": 20.0, "g_norm": 8.0}
+WELL |= {"d_weight": 16.0, "g_weight": 20.0, "diversity": 0.8, "distinct": 0.7, "overfit": 0.1, "overfit_error": 0.1}
+
+
+def told(sick: list[Line], *, plays: int = 50, critic: bool = False, first: int = 10, after: int = 0) -> list[Line]:
+    """A journal of `first` healthy lines, the `sick` ones, and `after` healthy ones."""
+    lines: list[Line] = []
+    for i, change in enumerate([{}] * first + sick + [{}] * after):
+        line = {"nimg": 1000 * (i + 1), "g_plays": plays * (i + 1)} | WELL | change
+        lines.append(line | judge(lines, line, critic=critic))
+    return lines
+
+
+SICK: dict[str, list[Line]] = {
+    "overfitting": [{"overfit": 0.9}],
+    "stalled": [{"g_norm": 1e-3, "acc_d": 0.995}],
+    "collapsed": [{"diversity": 0.1}, {"distinct": 0.1}, {"diversity": 0.005}],
+    "diverged": [{"d_loss": 9.0}, {"d_weight": 170.0}, {"g_weight": 210.0}, {"d_norm": 2100.0}, {"g_norm": 900.0}],
+    "unbalanced": [{"acc_d": 0.9995, "acc_g": 0.0}, {"acc_d": 0.5, "acc_g": 0.97}],
+}
+
+
+@pytest.mark.parametrize(("name", "change"), [(name, change) for name in VERDICTS for change in SICK[name]])
+def test_each_verdict_comes_stays_and_goes(name: str, change: Line) -> None:
+    lines = told([change] * 11, after=HOLD + 4)
+    began = next(i for i, line in enumerate(lines) if "health" in line)
+    slow = HOLD - 1 if "d_loss" in change else 0  # which is a mean over so many lines
+    assert 9 + HOLD <= began <= 9 + HOLD + slow
+    ends = next(i for i, line in enumerate(lines) if i > began and "health" not in line)
+    assert 21 + ENDS - 1 <= ends <= 21 + ENDS - 1 + slow
+    assert all(list(line["health"]) == [name] for line in lines[began:ends])
+    assert not any("health" in line for line in lines[ends:])
+    sentence = lines[began]["health"][name]
+    assert sentence.startswith(VERDICTS[name].means) and sentence.endswith(".") and any(c.isdigit() for c in sentence)
+    assert not told([change] * (HOLD - 1), after=20)[-1].get("health"), "not by a sign that soon goes"
+    assert not any("health" in line for line in told([change, {}] * 20)), "nor by one that comes and goes"
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_many_short_ticks_are_no_more_than_few(name: str) -> None:
+    lines = told(SICK[name][:1] * 60, plays=3)
+    began = next(line["g_plays"] for line in lines if "health" in line)
+    assert PLAYS <= began - 30 <= PLAYS + 3 * HOLD
+
+
+def test_a_verdict_outlives_a_single_better_tick() -> None:
+    change = SICK["unbalanced"][0]
+    lines = told([change] * 8 + [{}] * (ENDS - 1) + [change] * 4)
+    assert all("health" in line for line in lines[14:])
+    assert well(lines) == lines[-1]["nimg"] and well([]) == 0, "going back would not help"
+    serious = told(SICK["collapsed"][:1] * 8 + [{}])
+    assert well(serious) == 10_000, "while a verdict stands, a better tick is no health"
+
+
+def test_a_grey_beginning_is_no_collapse_but_staying_grey_is() -> None:
+    grey = {"diversity": 0.004, "distinct": 0.02, "g_norm": 0.4}
+    assert not any("signs" in line for line in told([grey] * 5, first=0))
+    assert "collapsed" in told([grey] * 20, first=0)[-1]["health"]
+    repeating = {"diversity": 0.75, "distinct": 4 / 64}
+    assert "collapsed" in told([repeating] * 5, first=0)[-1]["health"], "four pictures, again and again"
+
+
+def test_a_long_run_may_change_slowly() -> None:
+    """Weights that grow to 40 times their size, and gradients that shrink to a fortieth, over 400 ticks."""
+    slow = [
+        {"g_weight": 20 + 2 * i, "d_weight": 16 + i, "g_norm": 30 / (1 + i / 10), "acc_d": 0.99} for i in range(400)
+    ]
+    assert not any("signs" in line for line in told(slow, first=0))
+
+
+def test_a_critic_may_be_sure() -> None:
+    sure = {"acc_d": 1.0, "acc_g": 0.0, "d_loss": 12.0}
+    assert not any("signs" in line for line in told([sure] * 20, critic=True))
+    assert "unbalanced" in told([{"acc_d": 0.1, "acc_g": 0.97}] * 20, critic=True)[-1]["health"]
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(sorted(WELL.keys() - {"overfit_error"})), st.floats(-1e9, 1e9, allow_nan=False), max_size=6
+        ),
+        max_size=14,
+    )
+)
+def test_whatever_a_journal_says(changes: list[Line]) -> None:
+    """No verdict before its time, no matter the numbers; and every line follows from those before it alone."""
+    lines: list[Line] = []
+    for i, change in enumerate(changes):
+        line = {"nimg": i + 1, "g_plays": 40 * i} | ({"overfit_error": 0.1} | change if "overfit" in change else change)
+        lines.append(line | judge(lines, line, critic=False))
+        assert i >= HOLD - 1 or "health" not in lines[-1]
+        assert all(name in VERDICTS and said for name, said in lines[-1].get("health", {}).items())
+
+
+@pytest.mark.parametrize("name", list(gans()))
+def test_advice_is_made_of_this_game_s_settings(name: str) -> None:
+    gan, config = configured(f"{name}:tiny", (3, 16, 16), {"lr": 2e-4, "lr_d": 8e-5})
+    for verdict in VERDICTS.values():
+        advice = verdict.advise(gan, config)
+        words = dict(word.strip(",;:").split("=") for word in advice.split() if "=" in word)
+        fitting = {key: value for key, value in words.items() if key != "loss"}
+        configured(name, (3, 16, 16), {key: _value(value) for key, value in fitting.items()})
+        assert "{" not in advice
+    assert "lr=0.0001" in VERDICTS["diverged"].advise(gan, config)
+    assert "lr_d=4e-05" in VERDICTS["diverged"].advise(gan, config)
+
+
+def _value(word: str) -> Any:
+    return word == "true" if word in ("true", "false") else float(word)
