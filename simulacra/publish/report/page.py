@@ -19,7 +19,7 @@ from simulacra.publish.report.words import number
 from simulacra.training.curves import stills
 
 MARK = '<meta name="generator" content="simulacra report">'
-QUALITIES = (84, 60, 35, 10)  # of the stills: the first at which the page is not too large
+QUALITIES = (84, 50, 20)  # of the stills: the first at which the page is not too large
 FILM_ROOM = 300_000  # bytes that the stills leave to the film, if a lower quality of them can
 MOST_PLOTS = 12  # of scores
 MOST_JSON = 400_000  # characters of the certificate that are written into the page

@@ -34,6 +34,7 @@ HEALTH = {  # further readings of the journal, in the manner of PANELS
 FROM_ZERO = {"plays per 1,000 images", "images per second"}
 LOGARITHMIC = {"norm of the gradient"}
 SIZE = (4.6, 2.35)  # inches: at this width the text is of a readable size on a phone
+MARGINS = {"left": 0.125, "right": 0.995, "bottom": 0.185, "top": 0.965}  # shares; the same in all, so that axes align
 MOST_POINTS = 600  # of a line: more than its pixels
 
 
@@ -116,7 +117,7 @@ def _lines(
 ) -> Plot:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    with _axes(title) as (figure, axes):
+    with _axes(title, SIZE, MARGINS) as (figure, axes):
         for begin, end in alarms:
             axes.axvspan(begin, end, color=COLOURS[1], alpha=0.16, lw=0)
         for curve, colour, dash in zip(curves, COLOURS, DASHES, strict=False):
@@ -153,7 +154,7 @@ def _lines(
 
 def ladder(rows: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> Plot:
     """Named scores under each other on one scale, with their intervals: what is better than what, at a glance."""
-    with _axes(metric, (4.6, 0.62 + 0.34 * len(rows))) as (figure, axes):
+    with _axes(f"ladder of {metric}", (4.6, 0.62 + 0.34 * len(rows))) as (figure, axes):
         for place, (_, score) in enumerate(rows):
             if score.get("low") is not None and score.get("high") is not None:
                 axes.plot([score["low"], score["high"]], [place] * 2, color=COLOURS[0], lw=5, alpha=0.3)
@@ -194,8 +195,13 @@ def plane(scores: Sequence[Line], precision: str, recall: str, best: float | Non
 
 
 @contextmanager
-def _axes(title: str, size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
-    """One set of axes in the report's manner: two thin spines, quiet ticks, no frame, text as text."""
+def _axes(
+    title: str, size: tuple[float, float] = SIZE, margins: dict[str, float] | None = None
+) -> Iterator[tuple[Figure, Axes]]:
+    """One set of axes in the report's manner: two thin spines, quiet ticks, no frame, text as text.
+
+    title: any two drawings of a page have different ones. margins: those of the axes, fitted to the text if not given.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -208,8 +214,8 @@ def _axes(title: str, size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure
     }  # fmt: skip
     with rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the text is drawn by the reader's fonts, not by these
-        figure = Figure(figsize=size, layout="constrained", facecolor="none")
-        axes = figure.subplots()
+        figure = Figure(figsize=size, layout=None if margins else "constrained", facecolor="none")
+        axes = figure.subplots(gridspec_kw=margins)
         axes.set_facecolor("none")
         axes.grid(axis="y")
         yield figure, axes

@@ -1,0 +1,401 @@
+"""The report: one file that asks nothing of any network, tells what there is, and says what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from simulacra.data.dataset import open_dataset
+from simulacra.errors import SimulacraError
+from simulacra.model import checkpoints, fingerprint, load
+from simulacra.publish.report import LIMIT, report
+from simulacra.publish.report.evidence import gather
+from simulacra.publish.report.page import MARK
+from simulacra.publish.report.pictures import fakes, inlined, sheet, tiles_of, walk
+from simulacra.publish.report.tables import alarms, settings
+from simulacra.publish.report.verdict import verdict
+from simulacra.publish.report.words import decimals, duration, interval, number, short
+from simulacra.training.curves import thinned
+from simulacra.training.run import train
+from tests.support import noise, on_disk
+
+HOSTILE = "<script>alert(1)</script> & 'x' {{ 7*7 }} $x_1$"
+EXTRACTOR = {"name": "efl0", "sha256": "ab" * 32, "backend": "torch"}
+KID = "kid-efl0-1280"
+SECTIONS = ["verdict", "pictures", "film", "journeys", "nearest", "scores"]
+SECTIONS += ["curves", "health", "data", "settings", "certificate"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few plays on a data set with a hostile name; never scored."""
+    folder = tmp_path_factory.mktemp("report")
+    data = on_disk(folder / "data", noise(24))
+    told = json.loads((data / "data.json").read_text())
+    (data / "data.json").write_text(json.dumps(told | {"name": HOSTILE}))
+    Image.fromarray(noise(1, (3, 300, 500))[0]).save(data / "sheet.png")
+    options: dict[str, Any] = {"total": 48, "every": 8, "save_every": 16, "settings": {"batch": 8, "lr": 3e-4}}
+    return train(data, run=folder / "run", gan="mlp:tiny", quiet=True, **options)
+
+
+@pytest.fixture(scope="module")
+def plain(trained: Path) -> Page:
+    """Its report."""
+    return Page(report(trained))
+
+
+@pytest.fixture
+def bare(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "a run & <b>"))
+
+
+@pytest.fixture(scope="module")
+def full(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it with everything a run can have; the best checkpoint is not the last."""
+    run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("full") / "run"))
+    scored(run)
+    return run
+
+
+def score(value: float, half: float = 0.01, **more: Any) -> dict[str, Any]:
+    told = {"value": value, "low": value - half, "high": value + half, "n": 40, "n_real": 24, "better": "lower"}
+    return told | {"what": f"a score {HOSTILE}", "floor": None, "n_floor": None} | more
+
+
+def scored(run: Path) -> None:
+    """Scores as `choose` and `evaluate` write them, and a journal with alarms."""
+    kept = checkpoints(run)
+    best, last = kept[-2], kept[-1]
+    terms = {"extractor": EXTRACTOR, "on": "train", "data": "x", "n": 40, "n_real": 24, "seeds": "0-39"}
+    values = {path: 0.5 - 0.1 * i for i, path in enumerate(kept)} | {best: 0.2, last: 0.3}
+    names = ("precision-efl0-112", "recall-efl0-112")
+    lines = [
+        {"nimg": int(path.name), "model": fingerprint(path), "leads": KID}
+        | terms
+        | {"scores": {KID: score(value)} | {name: score(value / 2) for name in names}}
+        for path, value in values.items()
+    ]
+    (run / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    anew = {"by": KID, "seeds": "9-9", "best": score(0.21), "last": score(0.32), "difference": score(-0.11)}
+    told = {"checkpoint": best.name, "nimg": int(best.name), "by": KID, **score(0.2), "scored": len(kept), "anew": anew}
+    (run / "best.json").write_text(json.dumps(told | {"last": {"nimg": int(last.name), **score(0.3)}}))
+    write_certificate(run, best)
+    path = run / "journal.jsonl"
+    journal = [json.loads(line) for line in path.read_text().splitlines()]
+    journal[2]["health"] = journal[3]["health"] = {"collapsed": f"all alike {HOSTILE}"}
+    journal[-1]["health"] = {"unheard of": "a verdict of another version"}
+    path.write_text("".join(json.dumps(line) + "\n" for line in journal))
+    back = {"verdict": "diverged", "seen": HOSTILE, "from": 40, "to": 16, "seed": 1234567}
+    (run / "rollbacks.jsonl").write_text(json.dumps(back) + "\n")
+
+
+def write_certificate(run: Path, of: Path, **more: Any) -> None:
+    model = {"hash": fingerprint(of), "gan": "mlp", "nimg": int(of.name), "folder": of.name, "run": run.name}
+    data = {"name": HOSTILE, "hash": "cd" * 32, "on": "train", "pictures": 24, "size": [3, 16, 16]}
+    told: dict[str, Any] = {"format": "simulacra-certificate-1", "model": model, "data": data, "extractor": EXTRACTOR}
+    told |= {"n": 60, "seeds": "1000000-1000059", "versions": {"torch": "9"}, "leads": KID}
+    told["scores"] = {"fd-efl0-112": score(9.0), KID: score(0.213, floor=0.004, n_floor=12)}
+    told["warnings"] = [f"Beware of {HOSTILE}"]
+    told["memorisation"] = {"verdict": "no sign", "sentence": "No sign of copying: 0 of 60."}
+    told["nearest"] = [
+        {"seed": 1000000 + i, "train": i, "distance": 9.25 + i, "nearness": 0.5, "quantile": 0.25} for i in range(12)
+    ]
+    (run / "certificate.json").write_text(json.dumps(told | more))
+
+
+class Page(HTMLParser):
+    """A page taken apart: tags with their attributes, and the text outside style and drawings."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in ("meta", "img", "source", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open and "svg" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def all(self, *names: str) -> list[dict[str, str]]:
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+@pytest.fixture(scope="module")
+def page(full: Path) -> Page:
+    return Page(report(full))
+
+
+def test_the_page_asks_nothing_of_any_network(page: Page) -> None:
+    assert not page.open
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base", "form", "video"}
+    for _, attributes in page.tags:
+        for name in ("src", "srcset", "href", "xlink:href", "poster", "action", "data"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/webp;base64,"))
+        assert not any(name.startswith("on") for name in attributes)
+    assert all(inside.startswith("#") for inside in re.findall(r"url\(['\"]?([^)]*)", page.source))
+    assert "@import" not in page.source
+    policy = next(each["content"] for each in page.all("meta") if "http-equiv" in each)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_a_full_run_has_all_of_it(page: Page, full: Path) -> None:
+    assert [each["id"] for each in page.all("section")] == SECTIONS
+    assert {each["href"] for each in page.all("a")} == {f"#{name}" for name in SECTIONS[1:]}
+    assert len(page.source.encode()) == (full / "report.html").stat().st_size < LIMIT
+    best = checkpoints(full)[-2]
+    for words in (
+        f"Of {len(checkpoints(full))} checkpoints, the one after {int(best.name)} images is the best.",
+        "The kernel distance between its pictures and the real ones is 0.213 (0.203 to 0.223); lower is better.",
+        "Between two halves of the real pictures, 12 each, it is 0.004.",
+        "Judged by 40 pictures each, it came to 0.210 and the last checkpoint to 0.320: "
+        "the difference is more than chance.",
+        "No sign of copying: 0 of 60.",
+        "collapsed from 24 to 32 images; unheard of since 48 images; went back to an earlier checkpoint once",
+        "diverged",
+    ):
+        assert words in page.text
+    assert "missing" not in "".join(attributes.get("class", "") for attributes in page.all("p"))
+    for title in ("loss", "mean output of D", "accuracy", "plays per 1,000 images", "images per second", KID):
+        assert re.search(rf"<figcaption>{re.escape(title)}[\s<]", page.source), title
+    assert '"format": "simulacra-certificate-1"' in page.text
+
+
+def test_names_cannot_break_out_of_the_text(page: Page) -> None:
+    assert HOSTILE in page.text
+    assert "<script" not in page.source and "{{ 7*7 }}" in page.source
+    assert page.source.count("alert(1)") > 5
+
+
+def test_pictures_have_words_and_headings_descend(page: Page) -> None:
+    shown = page.all("img")
+    assert len(shown) > 20
+    assert all(each["alt"] and int(each["width"]) and int(each["height"]) for each in shown)
+    drawn = page.all("svg")
+    assert len(drawn) > 8 and all(each["role"] == "img" and each["aria-label"] for each in drawn)
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    assert len(page.all("table")) == len(page.all("caption"))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_drawings_take_their_colours_from_the_page(page: Page) -> None:
+    for svg in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL):
+        root = ElementTree.fromstring(svg)
+        assert "currentColor" in svg and "var(--c0)" in svg
+        assert not re.search("#0102", svg)
+        assert not re.findall(r"(?:fill|stroke): #\w+", svg)
+        known = {each.get("id") for each in root.iter()}
+        assert set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg)) <= known
+
+
+def test_a_bare_run_says_what_makes_the_rest(plain: Page, trained: Path) -> None:
+    told = plain
+    assert [each["id"] for each in told.all("section")] == SECTIONS
+    for verb in ("choose", "evaluate"):
+        assert f"simulacra {verb} {trained}" in told.text
+    last = checkpoints(trained)[-1]
+    assert (
+        f"Nobody has looked yet which checkpoint is best; what is shown here is the last one, after {int(last.name)}"
+        in told.text
+    )
+    assert "No checkpoint of this run was scored." in told.text
+
+
+def test_a_lost_data_set_and_a_checkpoint_of_the_future_are_said(bare: Path, tmp_path: Path) -> None:
+    config = json.loads((bare / "config.json").read_text())
+    config["data"]["source"] = str(on_disk(tmp_path / "other", noise(24, seed=7)))
+    (bare / "config.json").write_text(json.dumps(config))
+    assert "has changed since the run" in gather(bare).missing["data"].sentence
+    config["data"]["source"] = "/nowhere/secret"
+    (bare / "config.json").write_text(json.dumps(config))
+    path = checkpoints(bare)[-1] / "config.json"
+    model = json.loads(path.read_text())
+    path.write_text(json.dumps(model | {"config": model["config"] | {"of_the_future": 1}}))
+    made = Page(report(bare))
+    assert "is no longer where it was" in made.text and "/nowhere" not in made.source
+    assert f"simulacra report '{bare}'" in made.text
+    assert "cannot be loaded by this version of simulacra" in made.text
+    assert "Fake: the last preview of the run." in made.text
+    assert "Real: training pictures that the run kept." in made.text
+
+
+def test_a_certificate_of_another_checkpoint_is_no_verdict(bare: Path) -> None:
+    write_certificate(bare, checkpoints(bare)[0])
+    told = Page(report(bare))
+    assert "This certificate is of another checkpoint" in told.text
+    assert "0.213" not in told.text.partition("Real beside fake")[0]
+    assert "nearest real" in told.text  # its model is still there to be drawn
+    write_certificate(bare, checkpoints(bare)[0], model={"hash": "0" * 16, "nimg": 16, "gan": "mlp"})
+    assert gather(bare).judged() is None
+
+
+def test_a_difference_that_may_be_chance_is_called_so(full: Path) -> None:
+    told = gather(full)
+    assert told.best is not None
+    for gap, words in (
+        (score(-0.11, 0.2), "the difference may be chance"),
+        (score(-0.11, 0.02), "the difference is more than chance"),
+        (score(0.11, 0.02), "the last one is better"),
+    ):
+        told.best["anew"]["difference"] = gap
+        assert words in verdict(told, []).sentences[-1]
+    told.certificate = None
+    found = verdict(told, [])
+    assert [name for name, _ in found.rows] == ["best, at 32", "last, at 48"]
+    assert "The last checkpoint would have been <strong>0.320</strong>" in found.sentences[-1]
+
+
+def test_what_is_no_run_is_a_sentence(bare: Path, tmp_path: Path) -> None:
+    with pytest.raises(SimulacraError, match="does not exist"):
+        report(tmp_path / "nothing")
+    with pytest.raises(SimulacraError, match="is no run"):
+        report(tmp_path)
+    with pytest.raises(SimulacraError, match="is no run"):
+        report(checkpoints(bare)[0])
+    shutil.rmtree(bare / "checkpoints")
+    with pytest.raises(SimulacraError, match="has no checkpoint yet"):
+        report(bare)
+
+
+def test_only_reports_are_replaced(full: Path, page: Page, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.html"
+    mine.write_text("<p>years of work</p>")
+    with pytest.raises(SimulacraError, match="is not a report"):
+        report(full, mine)
+    assert mine.read_text() == "<p>years of work</p>"
+    with pytest.raises(SimulacraError, match="is a folder"):
+        report(full, tmp_path)
+    mine.write_text(f"<!doctype html>{MARK} an older one")
+    assert report(full, mine) == mine
+    assert mine.read_text() == page.source  # and the same run gives the same bytes
+
+
+def test_the_worst_run_fits(tmp_path: Path) -> None:
+    """Pictures of noise, 256 px: nothing is harder to make small."""
+    data = on_disk(tmp_path / "data", noise(16, (3, 256, 256)))
+    options: dict[str, Any] = {"total": 4, "settings": {"batch": 4, "hidden": "4,4"}}
+    run = train(data, run=tmp_path / "run", gan="mlp", quiet=True, **options)
+    previews = run / "previews"
+    for path in previews.glob("0*.png"):
+        path.unlink()
+    random = np.random.default_rng(0)
+    for i in range(3):
+        pixels = random.integers(0, 256, (1024, 1024, 3), np.uint8)
+        Image.fromarray(pixels).save(previews / f"{i + 1:09d}.png", compress_level=0)
+    for i in range(3, 36):
+        os.link(previews / f"{i % 3 + 1:09d}.png", previews / f"{i + 1:09d}.png")
+    told = Page(report(run))
+    assert LIMIT / 3 < len(told.source.encode()) <= LIMIT
+    assert re.search(
+        r"\d+ of the run's 36 previews, always the same seeds. Made smaller|Every preview, always the same seeds. Made smaller",
+        told.text,
+    )
+
+
+def test_the_film_gives_way_then_quality_then_it_is_an_error(plain: Page, bare: Path) -> None:
+    whole = len(plain.source.encode())
+    text = len(re.sub(r"data:image/webp[^\"]*", "", plain.source).encode())
+    small = report(bare, limit=(whole + text) // 2)
+    assert len(small.read_bytes()) <= (whole + text) // 2
+    assert "Real beside fake" in Page(small).text
+    with pytest.raises(SimulacraError, match="larger than"):
+        report(bare, limit=text // 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_every_kind_of_picture_is_inlined(channels: int) -> None:
+    tiles = tiles_of(torch.rand(5, channels, 6, 10) * 2 - 1)
+    assert sheet(tiles, 2).size == (20, 12)  # the fifth has no row to itself
+    shown = inlined(sheet(tiles, 5), "five", width=100, quality=80)
+    assert (shown.width, shown.height, shown.pixelated) == (100, 12, True)
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_a_walk_goes_from_seed_to_seed(trained: Path, prior: Literal["normal", "uniform"]) -> None:
+    generator = load(trained)
+    generator.prior = prior
+    seen: list[torch.Tensor] = []
+    generator.register_forward_pre_hook(lambda _, dealt: seen.append(dealt[0]))
+    steps = walk(generator, 3, 8, 5)
+    ends = fakes(generator, [3, 8])
+    assert np.abs(steps[0].astype(int) - ends[0]).max() <= 1 and np.abs(steps[-1].astype(int) - ends[1]).max() <= 1
+    z = seen[0]
+    if prior == "normal":  # the middle of the great circle is as far from both ends, and no shorter than the chord's
+        assert z[2].norm() > 1.2 * ((z[0] + z[-1]) / 2).norm()
+        angles = [torch.cosine_similarity(z[i], z[i + 1], dim=0) for i in range(4)]
+        assert max(angles) - min(angles) < 0.05
+    else:
+        assert torch.allclose(z[2], (z[0] + z[-1]) / 2, atol=1e-6) and z.abs().max() <= 1
+
+
+def test_alarms_in_a_row_are_one() -> None:
+    health: list[dict[str, str]] = [{}, {"a": "1"}, {"a": "2", "b": "x"}, {"b": "y"}, {"a": "3"}]
+    found = alarms([{"nimg": i} | ({"health": said} if said else {}) for i, said in enumerate(health)])
+    assert [(each.name, each.begin, each.end, each.sentence) for each in found] == [
+        ("a", 1, 2, "2"),
+        ("b", 2, 3, "y"),
+        ("a", 4, 4, "3"),
+    ]
+
+
+def test_settings_that_differ_are_marked(trained: Path) -> None:
+    told = gather(trained)
+    groups = settings(told.config, told.gan)
+    rows = {row.name: row for group in groups.values() for row in group}
+    assert (rows["lr"].value, rows["lr"].default, rows["lr"].changed) == ("0.0003", "0.0002", True)
+    assert not rows["dropout"].changed and "shape" not in rows
+    assert rows.keys() >= told.config["config"].keys() - {"shape"} | {"seed", "precision", "version of torch"}
+
+
+def test_numbers_read_well() -> None:
+    assert [number(v) for v in (None, 1234567, 0.000123456, -1.5, True, "x", float("nan"))] == [
+        "–", "1,234,567", "0.0001235", "−1.5", "True", "x", "not a number",
+    ]  # fmt: skip
+    narrow = {"value": 0.4123, "low": 0.4101, "high": 0.4149}
+    assert decimals(narrow) == 4 and interval(narrow, 4) == "0.4101 to 0.4149"
+    assert decimals({"value": 130.0, "low": 110.0, "high": 150.0}) == 0
+    assert decimals({"value": 0.0, "low": 0.0, "high": 0.0}) == 3 and interval({"value": 1.0}, 2) == ""
+    assert [duration(s) for s in (42, 600, 5900, 300_000)] == ["42 s", "10 min", "1 h 38 min", "3 d 11 h"]
+    assert [short(n) for n in (950, 4000, 245_856, 1_500_000)] == ["950", "4k", "246k", "1.5M"]
+
+
+def test_thinning_keeps_both_ends() -> None:
+    assert thinned(range(3), 5) == [0, 1, 2]
+    assert thinned(range(100), 5) == [0, 25, 50, 74, 99]
+
+
+def test_built_in_people_and_their_attributes_are_counted(bare: Path) -> None:
+    from simulacra.publish.report.tables import shares
+
+    what, rows, more = shares(open_dataset("peeps"))
+    assert what == "attributes" and more + len(rows) == 63
+    assert rows[0].share >= rows[1].share and rows[0].bar == 100
