@@ -10,18 +10,21 @@ import pytest
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
-from simulacra.measure.distances import diversity, diversity_ratio, frechet, kid, neighbours
+from simulacra.measure.distances import Neighbours, diversity, diversity_ratio, frechet, kid, neighbours
 from simulacra.measure.intervals import (
+    FAKES,
     REALS,
     Interval,
     Resampled,
     counts,
     floor,
+    halves,
     resampled_diversity,
     resampled_diversity_ratio,
     resampled_frechet,
     resampled_kid,
     resampled_mean,
+    resampled_neighbours,
     share,
 )
 
@@ -101,6 +104,45 @@ def test_the_intervals_of_diversity_and_its_ratio() -> None:
     assert 0.88 <= covered(1.1, ratios) <= 1
     singles = [resampled_diversity(sets[0], side=REALS, seed=seed).interval() for seed, sets in enumerate(found)]
     assert 0.88 <= covered(float(expected), singles) <= 1
+
+
+def test_the_intervals_of_precision_and_its_like_know_that_both_sets_were_drawn() -> None:
+    """An interval over one set alone, the other taken as given, would cover coverage 60 to 80 % of the time."""
+    source, kinds = np.random.default_rng(12), ("precision", "recall", "density", "coverage")
+
+    def score(near: Neighbours) -> list[float]:
+        return [float(getattr(near, kind).mean()) for kind in kinds]
+
+    drawn = [pair(source, 0.5, 0.8, n=120) for _ in range(150)]
+    expected = np.mean([score(neighbours(*sets)) for sets in drawn], axis=0)
+    found = [resampled_neighbours(*sets, seed=seed, resamples=80) for seed, sets in enumerate(drawn[:60])]
+    for kind, value in zip(kinds, expected, strict=True):
+        assert 0.88 <= covered(value, [scores[kind].interval() for scores in found]) <= 1, kind
+    assert [found[0][kind].value for kind in kinds] == pytest.approx(score(neighbours(*drawn[0])))
+
+
+def test_halves_are_drawn_as_if_they_were_the_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half's scores are those of `neighbours` on that half, whatever the blocks."""
+    real, fake = pair(np.random.default_rng(13), 0.5, n=41)
+    monkeypatch.setattr("simulacra.measure.distances.AT_ONCE", 300)
+    found = resampled_neighbours(real, fake, resamples=5)
+    of_reals, of_fakes = (halves(41, 5, 0, side) for side in (REALS, FAKES))
+    assert (of_reals.sum(1) == 20).all()
+    for b in range(5):
+        wanted = neighbours(real[of_reals[b]], fake[of_fakes[b]])
+        for kind, scores in found.items():
+            assert scores.replicates[b] + scores.bias == pytest.approx(getattr(wanted, kind).mean()), kind
+
+
+def test_neighbours_of_tiny_and_of_perfect_sets() -> None:
+    real, fake = pair(np.random.default_rng(14), 0.5, n=3)
+    for scores in (resampled_neighbours(real, fake[:2]), resampled_neighbours(real, real)):
+        for kind, score in scores.items():
+            made = score.interval()
+            assert 0 <= made.low <= made.value <= made.high < math.inf, kind
+    perfect = resampled_neighbours(real, real)["precision"]
+    assert perfect.interval().low < 0.6, "3 of 3 prove little"
+    assert perfect.minus(perfect).interval() == Interval(0, 0, 0)
 
 
 @pytest.mark.parametrize("name", ["frechet", "kid"])

@@ -30,14 +30,18 @@ from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
 from simulacra.measure.distances import (
+    TIE,
     Floats,
+    blocks,
     checked,
     euclidean,
     frechet_between,
     mean_within,
     mmd,
     moments,
+    neighbours,
     pair,
+    squared,
 )
 
 RESAMPLES = 200
@@ -61,20 +65,25 @@ class Resampled:
     replicates: Floats  # [B], recentred: their mean is the value
     bias: float = 0.0  # how far the resampled scores lay above the value: about the score's own bias, if anything less
     least: float = -np.inf  # the score cannot be below
+    share_of: int = 0  # where the score is a share: of how many pictures
 
     @classmethod
-    def of(cls, value: float, drawn: Floats, *, least: float = -np.inf) -> Resampled:
+    def of(cls, value: float, drawn: Floats, *, least: float = -np.inf, share_of: int = 0) -> Resampled:
         """From the scores `drawn` [B] of the resamples as they came."""
         bias = float(drawn.mean()) - value
-        return cls(value, drawn - bias, bias, least)
+        return cls(value, drawn - bias, bias, least, share_of)
 
     def interval(self, level: float = 0.95) -> Interval:
         """The interval that covers the score expected at this number of pictures, `level` of the time.
 
-        By quantiles; a normal one of the same deviation where the resamples are too few for such quantiles.
+        By quantiles; a normal one of the same deviation where the resamples are too few for such quantiles; a share's
+        is Wilson's for as many independent pictures as would give that deviation, sound also where all or none count.
         """
         if not 0 < level < 1:
             raise SimulacraError(f"The level of an interval is {level}; it must be between 0 and 1.")
+        if self.share_of:
+            known = self.value * (1 - self.value) / max(float(self.replicates.var()), 1e-12)
+            return wilson(self.value, min(known, self.share_of) or self.share_of, level=level)
         ends = [(1 - level) / 2, (1 + level) / 2]
         if len(self.replicates) * ends[0] >= 2:
             low, high = np.quantile(self.replicates, ends)
@@ -101,8 +110,8 @@ def counts(n: int, resamples: int, seed: int, side: int) -> Floats:
 def resampled_mean(values: NDArray[Any], *, side: int = FAKES, seed: int = 0, resamples: int = RESAMPLES) -> Resampled:
     """The mean of values [N], one a picture. `side`: whether they are the fakes' or the reals'.
 
-    For precision and density (values of fakes), recall and coverage (values of reals) the other set is taken as
-    given: the interval says nothing of how the score varies with that.
+    For values that depend on nothing but their own picture; not for precision and its like, see
+    `resampled_neighbours`.
     """
     taken = checked(np.asarray(values)[:, None], "values", least=1)[:, 0]
     drawn = counts(len(taken), resamples, seed, side) @ taken / len(taken)
@@ -145,6 +154,81 @@ def resampled_kid(real: NDArray[Any], fake: NDArray[Any], *, seed: int = 0, resa
         reals, fakes, _with_all(len(reals), resamples, seed, REALS), _with_all(len(fakes), resamples, seed, FAKES)
     )
     return Resampled.of(float(values[0]), values[1:])
+
+
+def resampled_neighbours(
+    real: NDArray[Any], fake: NDArray[Any], *, k: int = 5, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Resampled]:
+    """ "precision", "recall", "density" and "coverage" of features [N, D], [M, D]; values are those of `neighbours`.
+
+    Each resample is a half of the reals and a half of the fakes, drawn without repeats: a picture drawn twice would be
+    its own neighbour. Half a set varies around the whole by as much as the whole does around all there is. The interval
+    covers the score expected at this N and M.
+    """
+    reals, fakes = pair(real, fake)
+    whole = neighbours(reals, fakes, k=k)
+    real_halves, fake_halves = halves(len(reals), resamples, seed, REALS), halves(len(fakes), resamples, seed, FAKES)
+    centre = reals.mean(0)
+    holding, covered = _held(reals - centre, fakes - centre, real_halves, fake_halves, whole.k)
+    recalled, _ = _held(fakes - centre, reals - centre, fake_halves, real_halves, whole.k)
+
+    def mean(values: NDArray[Any], chosen: NDArray[np.bool_]) -> Floats:
+        found: Floats = (values * chosen).sum(1) / chosen.sum(1)
+        return found
+
+    return {
+        "precision": Resampled.of(
+            float(whole.precision.mean()), mean(holding > 0, fake_halves), least=0.0, share_of=len(fakes)
+        ),
+        "recall": Resampled.of(
+            float(whole.recall.mean()), mean(recalled > 0, real_halves), least=0.0, share_of=len(reals)
+        ),
+        "density": Resampled.of(float(whole.density.mean()), mean(holding, fake_halves) / whole.k, least=0.0),
+        "coverage": Resampled.of(
+            float(whole.coverage.mean()), mean(covered, real_halves), least=0.0, share_of=len(reals)
+        ),
+    }
+
+
+def halves(n: int, resamples: int, seed: int, side: int) -> NDArray[np.bool_]:
+    """[B, n]: which half of `n` pictures is drawn, at least two."""
+    source = np.random.default_rng([seed, side, 1])
+    order = source.permuted(np.tile(np.arange(n), (resamples, 1)), axis=1)
+    return order < max(n // 2, min(n, 2))
+
+
+def _held(
+    centres: Floats, points: Floats, own: NDArray[np.bool_], others: NDArray[np.bool_], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """How many drawn centres' balls hold each point [B, M], and whether each drawn centre's holds a drawn point [B, N].
+
+    A ball reaches to the k-th neighbour that is drawn. That one is all but surely (1 - 1e-6) among the 8 k nearest, so
+    only pairs nearer than those are looked at for each resample.
+    """
+    near = min(8 * k, len(centres) - 1)
+    reach: Floats = np.empty((len(own), len(centres)))
+    farthest: Floats = np.empty(len(centres))
+    for rows, values in blocks(centres, centres, squared):
+        values[np.arange(len(values)), np.arange(len(centres))[rows]] = np.inf
+        who = np.argpartition(values, near - 1, axis=1)[:, :near]
+        who = np.take_along_axis(who, np.take_along_axis(values, who, 1).argsort(1), 1)
+        distances = np.take_along_axis(values, who, 1)
+        farthest[rows] = distances[:, -1]
+        for drawn, radius in zip(own, reach, strict=True):
+            there = np.cumsum(drawn[who], axis=1) >= k
+            there[:, -1] = True
+            radius[rows] = distances[np.arange(len(who)), there.argmax(1)]
+    holding = np.zeros((len(own), len(points)), np.int32)
+    covered = np.zeros((len(own), len(centres)), np.bool_)
+    for rows, values in blocks(centres, points, squared):
+        centre, point = np.nonzero(values <= farthest[rows, None] * (1 + TIE))
+        distance = values[centre, point]
+        centre += rows.start
+        for b, radius in enumerate(reach):
+            held = (distance <= radius[centre] * (1 + TIE)) & own[b, centre]
+            holding[b] += np.bincount(point[held], minlength=len(points)).astype(np.int32)
+            covered[b, centre[held & others[b, point]]] = True
+    return holding, covered
 
 
 def resampled_diversity(
@@ -194,7 +278,7 @@ def floor(
     return Floor(float(np.mean(found)), half)
 
 
-def wilson(rate: float, n: int, *, level: float = 0.95) -> Interval:
+def wilson(rate: float, n: float, *, level: float = 0.95) -> Interval:
     """Wilson's score interval of a share `rate` among `n`."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
