@@ -34,7 +34,7 @@ HEALTH = {  # further readings of the journal, in the manner of PANELS
 FROM_ZERO = {"plays per 1,000 images", "images per second"}
 LOGARITHMIC = {"norm of the gradient"}
 SIZE = (4.6, 2.35)  # inches: at this width the text is of a readable size on a phone
-MARGINS = {"left": 0.125, "right": 0.995, "bottom": 0.185, "top": 0.965}  # shares; the same in all, so that axes align
+MARGINS = {"left": 0.095, "right": 0.995, "bottom": 0.185, "top": 0.965}  # shares; the same in all, so that axes align
 MOST_POINTS = 600  # of a line: more than its pixels
 
 
@@ -190,7 +190,7 @@ def plane(scores: Sequence[Line], precision: str, recall: str, best: float | Non
         axes.set_xlabel("recall: how much of the variety of the reals the fakes reach")
         axes.set_ylabel("precision: how many fakes look real")
         axes.locator_params(nbins=6)
-        title = f"{precision.replace('precision', 'precision and recall', 1)}, from pale (first) to dark (last)"
+        title = "precision and recall, from pale to dark over the run"
         return Plot(title, _svg(figure, title + ("" if best is None else "; the diamond is the best")))
 
 
