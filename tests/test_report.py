@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from PIL import Image
 
 from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.model import checkpoints, fingerprint, load
+from simulacra.model import checkpoints, load
 from simulacra.publish.report import LIMIT, report
 from simulacra.publish.report.evidence import gather
 from simulacra.publish.report.page import MARK
@@ -29,13 +28,8 @@ from simulacra.publish.report.verdict import verdict
 from simulacra.publish.report.words import decimals, duration, interval, number, short
 from simulacra.training.curves import thinned
 from simulacra.training.run import train
+from tests.reporting import HOSTILE, KID, SECTIONS, Page, score, scored, write_certificate
 from tests.support import noise, on_disk
-
-HOSTILE = "<script>alert(1)</script> & 'x' {{ 7*7 }} $x_1$"
-EXTRACTOR = {"name": "efl0", "sha256": "ab" * 32, "backend": "torch"}
-KID = "kid-efl0-1280"
-SECTIONS = ["verdict", "pictures", "film", "journeys", "nearest", "scores"]
-SECTIONS += ["curves", "health", "data", "settings", "certificate"]
 
 
 @pytest.fixture(scope="module")
@@ -68,83 +62,6 @@ def full(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("full") / "run"))
     scored(run)
     return run
-
-
-def score(value: float, half: float = 0.01, **more: Any) -> dict[str, Any]:
-    told = {"value": value, "low": value - half, "high": value + half, "n": 40, "n_real": 24, "better": "lower"}
-    return told | {"what": f"a score {HOSTILE}", "floor": None, "n_floor": None} | more
-
-
-def scored(run: Path) -> None:
-    """Scores as `choose` and `evaluate` write them, and a journal with alarms."""
-    kept = checkpoints(run)
-    best, last = kept[-2], kept[-1]
-    terms = {"extractor": EXTRACTOR, "on": "train", "data": "x", "n": 40, "n_real": 24, "seeds": "0-39"}
-    values = {path: 0.5 - 0.1 * i for i, path in enumerate(kept)} | {best: 0.2, last: 0.3}
-    names = ("precision-efl0-112", "recall-efl0-112")
-    lines = [
-        {"nimg": int(path.name), "model": fingerprint(path), "leads": KID}
-        | terms
-        | {"scores": {KID: score(value)} | {name: score(value / 2) for name in names}}
-        for path, value in values.items()
-    ]
-    (run / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    anew = {"by": KID, "seeds": "9-9", "best": score(0.21), "last": score(0.32), "difference": score(-0.11)}
-    told = {"checkpoint": best.name, "nimg": int(best.name), "by": KID, **score(0.2), "scored": len(kept), "anew": anew}
-    (run / "best.json").write_text(json.dumps(told | {"last": {"nimg": int(last.name), **score(0.3)}}))
-    write_certificate(run, best)
-    path = run / "journal.jsonl"
-    journal = [json.loads(line) for line in path.read_text().splitlines()]
-    journal[2]["health"] = journal[3]["health"] = {"collapsed": f"all alike {HOSTILE}"}
-    journal[-1]["health"] = {"unheard of": "a verdict of another version"}
-    path.write_text("".join(json.dumps(line) + "\n" for line in journal))
-    back = {"verdict": "diverged", "seen": HOSTILE, "from": 40, "to": 16, "seed": 1234567}
-    (run / "rollbacks.jsonl").write_text(json.dumps(back) + "\n")
-
-
-def write_certificate(run: Path, of: Path, **more: Any) -> None:
-    model = {"hash": fingerprint(of), "gan": "mlp", "nimg": int(of.name), "folder": of.name, "run": run.name}
-    data = {"name": HOSTILE, "hash": "cd" * 32, "on": "train", "pictures": 24, "size": [3, 16, 16]}
-    told: dict[str, Any] = {"format": "simulacra-certificate-1", "model": model, "data": data, "extractor": EXTRACTOR}
-    told |= {"n": 60, "seeds": "1000000-1000059", "versions": {"torch": "9"}, "leads": KID}
-    told["scores"] = {"fd-efl0-112": score(9.0), KID: score(0.213, floor=0.004, n_floor=12)}
-    told["warnings"] = [f"Beware of {HOSTILE}"]
-    told["memorisation"] = {"verdict": "no sign", "sentence": "No sign of copying: 0 of 60."}
-    told["nearest"] = [
-        {"seed": 1000000 + i, "train": i, "distance": 9.25 + i, "nearness": 0.5, "quantile": 0.25} for i in range(12)
-    ]
-    (run / "certificate.json").write_text(json.dumps(told | more))
-
-
-class Page(HTMLParser):
-    """A page taken apart: tags with their attributes, and the text outside style and drawings."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(self.source)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in ("meta", "img", "source", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open and "svg" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def all(self, *names: str) -> list[dict[str, str]]:
-        return [attributes for tag, attributes in self.tags if tag in names]
 
 
 @pytest.fixture(scope="module")
