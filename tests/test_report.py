@@ -8,25 +8,20 @@ import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.model import checkpoints, load
+from simulacra.model import checkpoints
 from simulacra.publish.report import LIMIT, report
 from simulacra.publish.report.evidence import gather
 from simulacra.publish.report.page import MARK
-from simulacra.publish.report.pictures import fakes, inlined, sheet, tiles_of, walk
-from simulacra.publish.report.tables import alarms, settings
+from simulacra.publish.report.tables import settings
 from simulacra.publish.report.verdict import verdict
-from simulacra.publish.report.words import decimals, duration, interval, number, short
-from simulacra.training.curves import thinned
 from simulacra.training.run import train
 from tests.reporting import HOSTILE, KID, SECTIONS, Page, score, scored, write_certificate
 from tests.support import noise, on_disk
@@ -248,42 +243,6 @@ def test_the_film_gives_way_then_quality_then_it_is_an_error(plain: Page, bare: 
         report(bare, limit=text // 2)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_every_kind_of_picture_is_inlined(channels: int) -> None:
-    tiles = tiles_of(torch.rand(5, channels, 6, 10) * 2 - 1)
-    assert sheet(tiles, 2).size == (20, 12)  # the fifth has no row to itself
-    shown = inlined(sheet(tiles, 5), "five", width=100, quality=80)
-    assert (shown.width, shown.height, shown.pixelated) == (100, 12, True)
-
-
-@pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_a_walk_goes_from_seed_to_seed(trained: Path, prior: Literal["normal", "uniform"]) -> None:
-    generator = load(trained)
-    generator.prior = prior
-    seen: list[torch.Tensor] = []
-    generator.register_forward_pre_hook(lambda _, dealt: seen.append(dealt[0]))
-    steps = walk(generator, 3, 8, 5)
-    ends = fakes(generator, [3, 8])
-    assert np.abs(steps[0].astype(int) - ends[0]).max() <= 1 and np.abs(steps[-1].astype(int) - ends[1]).max() <= 1
-    z = seen[0]
-    if prior == "normal":  # the middle of the great circle is as far from both ends, and no shorter than the chord's
-        assert z[2].norm() > 1.2 * ((z[0] + z[-1]) / 2).norm()
-        angles = [torch.cosine_similarity(z[i], z[i + 1], dim=0) for i in range(4)]
-        assert max(angles) - min(angles) < 0.05
-    else:
-        assert torch.allclose(z[2], (z[0] + z[-1]) / 2, atol=1e-6) and z.abs().max() <= 1
-
-
-def test_alarms_in_a_row_are_one() -> None:
-    health: list[dict[str, str]] = [{}, {"a": "1"}, {"a": "2", "b": "x"}, {"b": "y"}, {"a": "3"}]
-    found = alarms([{"nimg": i} | ({"health": said} if said else {}) for i, said in enumerate(health)])
-    assert [(each.name, each.begin, each.end, each.sentence) for each in found] == [
-        ("a", 1, 2, "2"),
-        ("b", 2, 3, "y"),
-        ("a", 4, 4, "3"),
-    ]
-
-
 def test_settings_that_differ_are_marked(trained: Path) -> None:
     told = gather(trained)
     groups = settings(told.config, told.gan)
@@ -291,28 +250,3 @@ def test_settings_that_differ_are_marked(trained: Path) -> None:
     assert (rows["lr"].value, rows["lr"].default, rows["lr"].changed) == ("0.0003", "0.0002", True)
     assert not rows["dropout"].changed and "shape" not in rows
     assert rows.keys() >= told.config["config"].keys() - {"shape"} | {"seed", "precision", "version of torch"}
-
-
-def test_numbers_read_well() -> None:
-    assert [number(v) for v in (None, 1234567, 0.000123456, -1.5, True, "x", float("nan"))] == [
-        "–", "1,234,567", "0.0001235", "−1.5", "True", "x", "not a number",
-    ]  # fmt: skip
-    narrow = {"value": 0.4123, "low": 0.4101, "high": 0.4149}
-    assert decimals(narrow) == 4 and interval(narrow, 4) == "0.4101 to 0.4149"
-    assert decimals({"value": 130.0, "low": 110.0, "high": 150.0}) == 0
-    assert decimals({"value": 0.0, "low": 0.0, "high": 0.0}) == 3 and interval({"value": 1.0}, 2) == ""
-    assert [duration(s) for s in (42, 600, 5900, 300_000)] == ["42 s", "10 min", "1 h 38 min", "3 d 11 h"]
-    assert [short(n) for n in (950, 4000, 245_856, 1_500_000)] == ["950", "4k", "246k", "1.5M"]
-
-
-def test_thinning_keeps_both_ends() -> None:
-    assert thinned(range(3), 5) == [0, 1, 2]
-    assert thinned(range(100), 5) == [0, 25, 50, 74, 99]
-
-
-def test_built_in_people_and_their_attributes_are_counted(bare: Path) -> None:
-    from simulacra.publish.report.tables import shares
-
-    what, rows, more = shares(open_dataset("peeps"))
-    assert what == "attributes" and more + len(rows) == 63
-    assert rows[0].share >= rows[1].share and rows[0].bar == 100
