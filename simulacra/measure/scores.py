@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 from simulacra.measure import distances
-from simulacra.measure.distances import neighbours
 from simulacra.measure.features import Extractor, Features
 from simulacra.measure.intervals import (
-    FAKES,
-    REALS,
     Floor,
     Resampled,
     floor,
     resampled_diversity_ratio,
     resampled_frechet,
     resampled_kid,
-    resampled_mean,
+    resampled_neighbours,
 )
 
 ENOUGH = 2000  # pictures on each side from which the Fréchet distance is steady; below, KID leads
@@ -55,7 +51,7 @@ KINDS = {  # score -> which is better, a sentence
     "diversity": ("higher", "mean distance between two fakes over that between two reals: near 0 is a collapse"),
 }
 
-LIMITS = {"kid": (-inf, inf), "precision": (0, 1), "recall": (0, 1), "coverage": (0, 1)}  # the others: 0 and up
+NEAR = frozenset(["precision", "recall", "density", "coverage"])
 
 
 def named(kind: str, extractor: Extractor) -> str:
@@ -80,10 +76,8 @@ def resampled(
     if "kid" in kinds:
         found["kid"] = resampled_kid(real[extractor.kid_layer], fake[extractor.kid_layer])
     a, b = real[extractor.neighbour_layer], fake[extractor.neighbour_layer]
-    if kinds & {"precision", "recall", "density", "coverage"}:
-        near = neighbours(a, b)
-        for kind, side in (("precision", FAKES), ("recall", REALS), ("density", FAKES), ("coverage", REALS)):
-            found[kind] = resampled_mean(getattr(near, kind), side=side)
+    if kinds & NEAR:
+        found |= {kind: score for kind, score in resampled_neighbours(a, b).items() if kind in kinds}
     if "diversity" in kinds:
         found["diversity"] = resampled_diversity_ratio(a, b)
     return {named(kind, extractor): value for kind, value in found.items() if kind in kinds}
@@ -100,11 +94,11 @@ def scored(
     made = {}
     for name, score in resampled(extractor, real, fake, kinds).items():
         kind, interval = name.partition("-")[0], score.interval()
-        least, (lowest, highest) = (floors or {}).get(name), LIMITS.get(kind, (0, inf))
+        least = (floors or {}).get(name)
         made[name] = Score(
             value=interval.value,
-            low=max(lowest, interval.low),
-            high=min(highest, interval.high),
+            low=interval.low,
+            high=interval.high,
             n=len(fake[extractor.fd_layer]),
             n_real=len(real[extractor.fd_layer]),
             better=KINDS[kind][0],
