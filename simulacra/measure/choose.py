@@ -117,7 +117,7 @@ def mark_best(run: Path) -> Line | None:
         return None
     best, last = min(lines, key=_rank), lines[-1]
     told = {"checkpoint": f"{best['nimg']:09d}", "model": best["model"], **_short(best), "last": _short(last)}
-    told |= {"why": _why(best, last, len(lines)), "scored": len(lines)}
+    told |= {"why": f"{_why(best, last, len(lines))}{_dissent(best, lines)}", "scored": len(lines)}
     write_json(run / "best.json", told)
     return told
 
@@ -206,6 +206,16 @@ def _why(best: Line, last: Line, count: int) -> str:
     apart = own["high"] < other["low"]
     verdict = "their intervals are apart" if apart else "their intervals overlap, so the last may be as good"
     return f"{said}; the last, at {last['nimg']} images, has {_said(other)}; {verdict}."
+
+
+def _dissent(best: Line, lines: list[Line]) -> str:
+    """Where the Fréchet distance and KID disagree, that is said: neither is the truth."""
+    for name in best["scores"]:
+        if name != best["leads"] and name.startswith(("fd-", "kid-")):
+            other = min(lines, key=lambda line: float(line["scores"][name]["value"]))
+            if other is not best and other["scores"][name]["high"] < best["scores"][name]["low"]:
+                return f" Look at both: {name} would choose {other['nimg']} images."
+    return ""
 
 
 def _said(score: Line) -> str:
