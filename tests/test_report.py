@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from reporting import HOSTILE, KID, SECTIONS, Page, score, scored, write_certificate
+from support import noise, on_disk
 
 from simulacra.errors import SimulacraError
 from simulacra.model import checkpoints
@@ -23,8 +25,6 @@ from simulacra.publish.report.page import MARK
 from simulacra.publish.report.tables import settings
 from simulacra.publish.report.verdict import verdict
 from simulacra.training.run import train
-from tests.reporting import HOSTILE, KID, SECTIONS, Page, score, scored, write_certificate
-from tests.support import noise, on_disk
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from support import game
 
 from simulacra.data.dataset import open_dataset
 from simulacra.publish.report.pictures import fakes, inlined, sheet, tiles_of, walk
 from simulacra.publish.report.tables import alarms, shares
 from simulacra.publish.report.words import decimals, duration, interval, number, short
 from simulacra.training.curves import thinned
-from tests.support import game
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
