@@ -54,7 +54,7 @@ def one(data: str, game: str, out: Path, minutes: float, samples: int) -> dict[s
     told |= {"best": chosen["nimg"], "anew": chosen["anew"], "scores": certificate["scores"]}
     told |= {
         "warnings": certificate["warnings"],
-        "health": sorted({name for l in lines for name in l.get("health", {})}),
+        "health": sorted({name for line in lines for name in line.get("health", {})}),
     }
     done.write_text(json.dumps(told, indent=2))
     return told

@@ -12,7 +12,18 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["GANS", "SimulacraError", "choose", "compare", "evaluate", "load", "open_dataset", "prepare", "report", "train"]
+__all__ = [
+    "GANS",
+    "SimulacraError",
+    "choose",
+    "compare",
+    "evaluate",
+    "load",
+    "open_dataset",
+    "prepare",
+    "report",
+    "train",
+]
 
 _HOMES = {
     "GANS": ("simulacra.game", "gans"),

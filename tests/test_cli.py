@@ -19,14 +19,18 @@ Cli = Callable[..., tuple[int, str, str]]
 
 # Frozen: whoever changes a command or an option changes a promise, and should have to say so here.
 COMMANDS = {
+    "choose": "run samples on data device threads",
+    "compare": "a b samples on data device threads",
     "curves": "run",
     "demo": "run",
     "doctor": "",
+    "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "export": "model out",
     "inspect": "source",
     "list": "gan",
     "prepare": "source out size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates workers zip",
+    "report": "run out",
     "sample": "model out seeds grid each truncation min_latent device",
     "train": "data settings gan run total epochs minutes balance precision seed compile micro device threads every "
     "save_every disk measure_every patience rollback dry_run",
@@ -132,6 +136,16 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["sample", "--no-each"], "--grid"),
         (["sample", "--min-latent", "-1"], "negative"),
         (["curves", "/nowhere"], "/nowhere"),
+        (["train", "peeps", "--patience", "-1"], "--patience"),
+        (["evaluate", "/nowhere"], "/nowhere"),
+        (["evaluate", "--metrics", "fid"], "Did you mean 'fd'"),
+        (["evaluate", "--samples", "1"], "at least 2"),
+        (["evaluate", "--extractor", "inception"], "weight file"),
+        (["evaluate", "--data", "/nowhere"], "/nowhere"),
+        (["evaluate", "--threads", "0"], "--threads"),
+        (["choose", "/nowhere"], "/nowhere"),
+        (["compare", "peeps", "/nowhere"], "/nowhere"),
+        (["report", "/nowhere"], "/nowhere"),
         (["list", "stylegan9"], "no GAN"),
     ],
 )
@@ -198,7 +212,20 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
     status, _, err = run_cli("train", run, "lr=1")
     assert status == 1
     assert "lr is 0.0002 there and 1.0 here" in err
-    assert run_cli("train", run, "--total", "240")[0] == 0
+    assert run_cli("train", run, "--total", "240", "--measure-every", "120")[0] == 0
+
+    status, out, err = run_cli("choose", run, "--samples", "6")
+    assert status == 0, err
+    assert "Best:" in out
+    status, out, err = run_cli("evaluate", run, "--samples", "8", "--metrics", "fd,kid,memorisation")
+    assert status == 0, err
+    assert "kid-efl0-1280" in out
+    assert "fd-efl0-112" in out
+    status, out, err = run_cli("compare", run / "checkpoints" / "000000200", run, "--samples", "6")
+    assert status == 0, err
+    assert "cannot tell" in out
+    assert run_cli("report", run)[0] == 0
+    assert (run / "report.html").stat().st_size < 5e6
 
     assert (
         run_cli("sample", run, "out", "--seeds", "0-8", "--grid", "--truncation", "0.8", "--min-latent", "0.1")[0] == 0

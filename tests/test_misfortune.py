@@ -19,7 +19,8 @@ from simulacra.files import read_json, write_json
 from simulacra.model import checkpoints, fingerprint, load
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal
-from simulacra.training.run import only_one, train
+from simulacra.training.run import train
+from simulacra.training.sitting import only_one
 
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 16, "quiet": True, "device": "cpu"}
 OPTIONS |= {"precision": "fp32", "settings": {"batch": 8}}

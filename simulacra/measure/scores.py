@@ -43,7 +43,7 @@ class Score:
 
 KINDS = {  # score -> which is better, a sentence
     "fd": ("lower", "Fréchet distance between the features of fakes and reals: quality and variety in one number"),
-    "kid": ("lower", "kernel distance between the same, unbiased for few pictures"),
+    "kid": ("lower", "kernel distance between the features of fakes and reals, unbiased for few pictures"),
     "precision": ("higher", "share of fakes that lie among the reals: how good a single picture is"),
     "recall": ("higher", "share of reals that lie among the fakes: how much of the variety is there"),
     "density": ("higher", "how many reals' neighbourhoods a fake lies in, over what is expected"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 from simulacra.errors import SimulacraError
@@ -41,3 +43,10 @@ def choose_precision(asked: str, device: torch.device) -> str:
     if asked == "auto":
         return "bf16" if has_bf16(device) else "fp32"
     return asked
+
+
+def device_name(device: torch.device) -> str:
+    """What a reader would call it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return {"mps": "Apple GPU"}.get(device.type, f"{platform.machine()} processor, {torch.get_num_threads()} threads")

@@ -23,7 +23,7 @@ from simulacra.measure.features import open_extractor
 from simulacra.model import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
-from simulacra.training.device import choose_device
+from simulacra.training.device import choose_device, device_name
 from simulacra.training.plan import FORMAT, Plan, plan
 from simulacra.training.show import Show
 from simulacra.training.sitting import only_one, stop_on_signal
@@ -175,6 +175,7 @@ class Run:
             "simulacra": simulacra.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
+            "device": device_name(self.device),
         }
         record = {"format": FORMAT, "spec": plan.spec} | plan.identity() | {"length": length, "versions": versions}
         record["data"] = record["data"] | {

@@ -106,9 +106,11 @@ def _instead_of_the_last(best: Score, told: Evidence, *, repeat: bool) -> Markup
     a, b = (Markup("<strong>{}</strong>").format(number(float(score["value"]), places)) for score in (own, last))
     if repeat:
         n = f"{told.scores[-1]['n']:,}" if told.scores else "the same number of"
-        return Markup("Judged by {} pictures each, it came to {} and the last checkpoint to {}: {}.").format(
-            n, a, b, sure
+        name = KINDS.get(str(best["by"]).partition("-")[0], best["by"])
+        said = Markup(
+            "By the {} of {} pictures each, which decided the choice, it came to {} and the last checkpoint to {}: {}."
         )
+        return said.format(name, n, a, b, sure)
     return Markup("The last checkpoint would have been {}: {}.").format(b, sure)
 
 
