@@ -28,8 +28,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "wgan": {"features": 32, "batch": 32, "lr": 2e-4, "clamp": 0.03, "balance": "fixed:2", "ema": 5000},
     "wgan-gp": {"features": 32, "batch": 32, "lr": 4e-4, "balance": "fixed:2", "norm_d": "layer", "ema": 5000},
 }
-SAVE_EVERY = {"mlp": "20k"}  # images; the others learn slower and gain sooner
-USUAL = "6k"
+SAVE_EVERY = {"mlp": "30k"}  # images; the others learn slower and gain sooner
+USUAL = "10k"
 
 
 def one(data: str, game: str, out: Path, minutes: float, samples: int) -> dict[str, Any]:
