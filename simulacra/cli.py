@@ -412,6 +412,47 @@ def report(run: Path, out: Path | None = None, /) -> None:
 
 
 @app.command
+def lab(
+    target: str | None = None,
+    /,
+    *settings: str,
+    gan: str | None = None,
+    out: Path | None = None,
+    plays: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+) -> None:
+    """See mode collapse happen, in the plane or on stacked digits, in a minute; without arguments, list what there is.
+
+    Parameters
+    ----------
+    target
+        ring, grid, roll, digits or bimodal.
+    settings
+        Settings of the game as key=value words.
+    gan
+        The game; mlp in the plane, dcgan on digits.
+    out
+        A new folder; lab/TARGET-GAN, with a number if that is taken.
+    plays
+        Length in plays of both sides.
+    minutes
+        Length in minutes.
+    seed
+        Decides the weights' start and all noise.
+    """
+    from simulacra.config import parse_words
+    from simulacra.lab.lab import list_targets, run
+
+    if target is None:
+        list_targets()
+        return
+    words = parse_words(settings)
+    result = run(target, gan=gan, settings=words, out=out, plays=plays, minutes=minutes, seed=seed)
+    sys.exit(0 if result.ended else 130)
+
+
+@app.command
 def curves(run: Path, /) -> None:
     """Draw a run's loss and accuracy curves (PNG, SVG) and a film of its previews (WebP).
 

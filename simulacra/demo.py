@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulacra.console import console
+from simulacra.console import console, tasks
 
 SIZE = 32
 MINUTES = 2.8
+SAMPLES = 500  # pictures by which each checkpoint is judged
 SETTINGS = {
     "features": 32,
     "batch": 32,
@@ -18,13 +19,16 @@ SETTINGS = {
 
 
 def demo(run: Path) -> bool:
-    """Prepare the built-in people at 32 px, train, draw; True when Ctrl-C came before the end.
+    """Prepare the built-in people at 32 px, train, choose, draw, report; True when Ctrl-C came before the end.
 
     A second call goes on with, or shows, what the first left.
     """
     from simulacra.data.dataset import is_prepared
     from simulacra.data.prepare import Options, prepare
+    from simulacra.measure.choose import choose
+    from simulacra.measure.tables import print_choice
     from simulacra.model import fingerprint, load, model_folder
+    from simulacra.publish.report import report
     from simulacra.sampling import write_pictures
     from simulacra.training.run import carry_out
 
@@ -35,9 +39,13 @@ def demo(run: Path) -> bool:
     folder, ended = carry_out(data, gan=None, run=run, minutes=MINUTES, draw=True, settings=settings)
     if not ended:
         return True
+    with tasks() as advance:
+        chosen = choose(folder, samples=SAMPLES, advance=advance)
+    print_choice(folder, chosen)
     path = folder / "people" / model_folder(folder).name
     write_pictures(load(folder), path, range(64), model=fingerprint(folder), each=False, grid=True)
     console.print(f"The film of the training: {folder / 'film.webp'}", markup=False)
     console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
+    console.print(f"All that is known of it:  {report(folder)}", markup=False)
     console.print(f"Train on with:            simulacra train {folder} --total 500k", markup=False)
     return False

@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "export": "model out",
     "inspect": "source",
+    "lab": "target settings gan out plays minutes seed",
     "list": "gan",
     "prepare": "source out size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates workers zip",
@@ -146,6 +147,10 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["choose", "/nowhere"], "/nowhere"),
         (["compare", "peeps", "/nowhere"], "/nowhere"),
         (["report", "/nowhere"], "/nowhere"),
+        (["lab", "rign"], "Did you mean 'ring'?"),
+        (["lab", "ring", "--plays", "0"], "plays"),
+        (["lab", "ring", "lr"], "key=value"),
+        (["lab", "bimodal", "--gan", "mlp"], "without a game"),
         (["list", "stylegan9"], "no GAN"),
     ],
 )
