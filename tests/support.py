@@ -37,13 +37,18 @@ def packed(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dat
     return Dataset("tiny", None, images, labels, classes, (), splits, content_hash(images, labels, classes))
 
 
-def on_disk(folder: Path, images: NDArray[np.uint8]) -> Path:
-    """The same as a prepared folder."""
+def on_disk(folder: Path, images: NDArray[np.uint8], valid: int = 0) -> Path:
+    """The same as a prepared folder, the last `valid` of them unseen."""
     made = packed(images)
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images)
     told = {"what": MARK, "format": FORMAT, "name": made.name, "shape": list(images.shape)}
-    told |= {"splits": dict(made.splits), "hash": made.hash, "classes": [], "attributes": []}
+    told |= {
+        "splits": {"train": len(images) - valid, "valid": valid, "test": 0},
+        "hash": made.hash,
+        "classes": [],
+        "attributes": [],
+    }
     (folder / "data.json").write_text(json.dumps(told))
     return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CPU, copied, differences, make_trainer, noise, packed, play
+from support import CPU, copied, differences, make_trainer, noise, on_disk, packed, play
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset
-from simulacra.game import configured, gans
+from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.game import Batch, configured, gans
+from simulacra.gans.mlp import MLP
 from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, spread, well
+from simulacra.training.journal import read
+from simulacra.training.run import train
 
 Line = dict[str, Any]
 
@@ -56,12 +60,12 @@ def test_measuring_suits_every_way_of_training(options: dict[str, Any], shape: A
     assert not differences(before, copied(trainer.gan))
 
 
-def judging(trainer: Any, train: float, valid: float, fake: float) -> None:
-    """A D that gives black pictures `train`, white ones `valid` and fakes `fake`, with a deviation of 1."""
+def judging(trainer: Any, known: float, unseen: float, made: float) -> None:
+    """A D that gives black pictures `known`, white ones `unseen` and fakes `made`, with a deviation of 1."""
 
-    def judge(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         around = torch.tensor([1.0, -1.0]).repeat(len(real))[: len(real)]
-        return (train if real.mean() < 0 else valid) + around, fake + around
+        return (known if real.mean() < 0 else unseen) + around, made + around
 
     trainer.gan.judge = judge
 
@@ -221,3 +225,82 @@ def test_advice_is_made_of_this_game_s_settings(name: str) -> None:
 
 def _value(word: str) -> Any:
     return word == "true" if word in ("true", "false") else float(word)
+
+
+# --- real runs, as small as they get -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The built-in people at 16 px: many for training, or few, and the same unseen ones."""
+    data, folder = open_dataset("peeps"), tmp_path_factory.mktemp("people")
+    parts = {"many": data.split("train").images[:400], "few": data.split("train").images[:5]}
+    made = {}
+    for name, part in parts.items():
+        images = np.concatenate([part, data.split("valid").images[:64]]).reshape(-1, 16, 4, 16, 4, 3)
+        made[name] = on_disk(folder / name, images.mean((2, 4)).round().astype(np.uint8), valid=64)
+    return made
+
+
+def sick_and_when(
+    data: Path,
+    run: Path,
+    gan: str,
+    *,
+    plays: int,
+    every: int,
+    batch: int = 16,
+    balance: str = "fixed:1",
+    **settings: Any,
+) -> dict[str, int]:
+    """Each verdict of a run, with the ticks for which it stood. `plays`, `every`: of D."""
+    options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "quiet": True, "save_every": 10**6}
+    words = {"batch": batch, "balance": balance} | settings
+    train(data, gan=gan, run=run, total=plays * batch, every=every * batch, settings=words, **options)
+    lines = read(run / "journal.jsonl")
+    found = [name for line in lines for name in line.get("health", {})]
+    return {name: found.count(name) for name in found}
+
+
+def test_minimax_against_a_fast_d_stalls(people: dict[str, Path], tmp_path: Path) -> None:
+    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=140, every=14, loss="minimax", lr_d=5e-3)
+    assert found.get("stalled", 0) >= 2 and found.get("unbalanced", 0) >= 2
+
+
+def test_a_thousandfold_rate_is_noticed(people: dict[str, Path], tmp_path: Path) -> None:
+    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=180, every=10, lr=0.2)
+    assert found.keys() & {"diverged", "collapsed", "stalled"}
+
+
+def test_five_pictures_are_learned_by_heart(people: dict[str, Path], tmp_path: Path) -> None:
+    found = sick_and_when(people["few"], tmp_path, "dcgan:tiny", plays=220, every=20, lr=4e-3, lr_d=2e-3)
+    assert found.get("overfitting", 0) >= 2
+
+
+def test_a_g_that_gives_up_its_variety_collapses(
+    people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G is taught to draw all kinds of pictures at first, and then always the same one."""
+    plays = itertools.count()
+
+    def g_loss(self: MLP, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        images = self.G(self.G.draw(len(batch.images)))
+        return images.var(0).mean() * (-1 if next(plays) < 60 else 100), {"fake": self.D(images)}
+
+    monkeypatch.setattr(MLP, "g_loss", g_loss)
+    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=220, every=12, lr=4e-3, lr_d=1e-5, ema=0)
+    assert found.get("collapsed", 0) >= 2
+
+
+SENSIBLE: dict[str, dict[str, Any]] = {
+    "mlp": {"lr": 1e-3},
+    "dcgan": {"lr": 2e-3, "lr_d": 5e-4},
+    "wgan": {"lr": 1e-3, "clamp": 0.05},
+    "wgan-gp": {"lr": 1e-3},
+}
+
+
+@pytest.mark.parametrize("name", list(gans()))
+def test_a_run_that_is_well_raises_no_alarm(name: str, people: dict[str, Path], tmp_path: Path) -> None:
+    words = SENSIBLE.get(name, {})
+    assert not sick_and_when(people["many"], tmp_path, f"{name}:tiny", plays=112, every=10, batch=8, **words)

@@ -37,13 +37,14 @@ PAST = 1000  # lines that are looked back on
 # Thresholds, each from journals of runs that learned and of runs that were broken on purpose.
 OVERFIT = 0.5  # on 2,400 and 48,000 pictures r stays below 0.2; on 20 it passes 0.8 within 100 plays
 SURE, FADED = 0.98, 0.01  # minimax against a fast D: 1e-3 to 1e-13 of G's highest gradient; where G learns, above 0.05
-FALLEN = 0.25  # a dcgan that collapsed: 0.05 of its best; an mlp that learned late dipped to 0.5 of it
+RISEN = 0.15  # what G draws before it learns lies below 0.1
+FALLEN = 0.25  # a dcgan that collapsed: 0.05 of its best; where G learns, above 0.5 once it has risen
 GREY, YOUNG = 0.01, 300  # dead: below 0.005; an mlp that learned late lay at 0.035 after 200 plays of G
 VIVID, FEW = 0.4, 0.1  # four pictures repeated: 0.75 and 0.06; an mlp that learned passed 0.4 with 0.12
 LOSS = 5.0  # at 50 times the rate D's loss averages 7 to 20; where G learns, below 3 from the first tick
 EXPLODED, GROWN = 100.0, 10.0  # of the median of healthy ticks; where G learns, 10 and 3
 WON = 0.999  # an mlp that learned had single ticks of 0.9991
-LOST = 0.95  # at the start, D may take everything for real for a tick or two
+LOST = 0.95  # at the start, D may take everything for real for 150 plays and still learn
 
 
 class Health:
@@ -149,7 +150,7 @@ def collapsed(lines: Lines, critic: bool) -> str:
     now = lines[-1]
     for name, what in (("diversity", "differ by"), ("distinct", "amount to")):
         best = _kept([line[name] for line in lines if name in line])
-        if now.get(name, 1.0) < FALLEN * best:
+        if best >= RISEN and now.get(name, 1.0) < FALLEN * best:
             return f"the fixed pictures {what} {now[name]:.1%} of what reals do, and did {best:.0%}"
     if now.get("diversity", 1.0) < GREY and now["g_plays"] >= YOUNG:
         return f"the fixed pictures differ by {now['diversity']:.1%} of what reals do"
@@ -181,7 +182,7 @@ def unbalanced(lines: Lines, critic: bool) -> str:
     right, fooled = now.get("acc_d", 0.5), now.get("acc_g", 0.5)
     if not critic and right >= WON and fooled <= 1 - WON:
         return f"D is right in {right:.2%} of its calls, and {fooled:.2%} of the fakes fool it"
-    if fooled >= LOST:
+    if fooled >= LOST and now["g_plays"] >= YOUNG:
         return f"{fooled:.0%} of the fakes fool D"
     return ""
 
