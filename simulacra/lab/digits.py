@@ -19,7 +19,7 @@ from simulacra.game import Generator, Shape
 from simulacra.grid import Grid
 from simulacra.lab.classifier import classifier, prepared
 from simulacra.lab.experiment import Experiment, Length, Line
-from simulacra.lab.film import AVERAGE, DPI, REAL, save_film, save_still
+from simulacra.lab.film import AVERAGE, DPI, FAKE, REAL, save_film, save_still
 from simulacra.lab.measures import divergence
 from simulacra.training.trainer import Trainer
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODES = 1000
-FAKES, FEW = 25_600, 2048  # scored at the end, and on the way
+FAKES, FEW = 25_600, 1000  # scored at the end, and on the way
 SURE = 0.9  # a picture is clear when the classifier is so sure of each of its three digits
 TILES, ZOOM = 64, 2  # of a frame
 
@@ -53,8 +53,8 @@ class DigitsExperiment(Experiment):
     length = Length(plays=None, minutes=4.0)
     looks = 12
 
-    def __init__(self, digits: NDArray[np.uint8], labels: NDArray[np.int64], *, fakes: int = FAKES) -> None:
-        self.images, self.n = prepared(digits), fakes
+    def __init__(self, digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+        self.images = prepared(digits)
         self.classifier, self.accuracy = classifier(digits, labels)
         self.read = self.classifier.read(self.images)  # of every digit: a stack of reals is three of them
         self.tiles: list[Image.Image] = []
@@ -65,7 +65,7 @@ class DigitsExperiment(Experiment):
 
     def ceiling(self) -> Line:
         """The scores of as many reals as fakes are scored at the end."""
-        return self.reals(self.n)
+        return self.reals(FAKES)
 
     def reals(self, n: int) -> Line:
         """The scores of `n` reals, through the same classifier."""
@@ -74,11 +74,15 @@ class DigitsExperiment(Experiment):
         return self.score(digits[chosen], sure[chosen])
 
     def score(self, digits: Tensor, sure: Tensor) -> Line:
-        """Of digits [N, 3] and how sure they are: distinct numbers of 1,000, KL to the uniform in nats, clear share."""
-        numbers = digits @ torch.tensor([100, 10, 1])
+        """Of digits [N, 3] and how sure they are: distinct numbers of 1,000, KL to the uniform in nats, clear share.
+
+        The classifier gives every picture a number, be it noise; so the numbers are counted among the clear alone, too.
+        """
+        numbers, clear = digits @ torch.tensor([100, 10, 1]), (sure >= SURE).all(1)
         counts = torch.bincount(numbers, minlength=MODES).double()
         told = {"n": len(numbers), "modes": int((counts > 0).sum()), "kl": round(divergence(counts / counts.sum()), 4)}
-        return told | {"clear": round(float((sure >= SURE).all(1).float().mean()), 4)}
+        share = round(float(clear.float().mean()), 4)
+        return told | {"clear": share, "clear_modes": len(set(numbers[clear].tolist()))}
 
     @torch.no_grad()
     def fakes(self, generator: Generator, n: int) -> Line:
@@ -92,12 +96,12 @@ class DigitsExperiment(Experiment):
         """The scores of the average of G, and a frame of its first fakes."""
         average = trainer.ema.average
         self.tiles.append(mosaic(torch.cat(list(average.pictures(range(TILES))))))
-        return {"average": self.fakes(average, min(FEW, self.n))}
+        return {"average": self.fakes(average, FEW)}
 
     def in_words(self, scores: Mapping[str, Any]) -> str:
         """Scores as one line."""
         found = f"{scores['modes']} of {MODES:,} modes among {scores['n']:,}"
-        return f"{found}   KL {scores['kl']:.2f}   {scores['clear']:.0%} clear"
+        return f"{found}   KL {scores['kl']:.2f}   {scores['clear']:.0%} clear, with {scores['clear_modes']} modes"
 
     def describe(self, line: Line) -> str:
         """A moment of the run as one line."""
@@ -105,7 +109,7 @@ class DigitsExperiment(Experiment):
 
     def finish(self, folder: Path, title: str, lines: list[Line], trainer: Trainer) -> tuple[Line, list[Path]]:
         """The scores of many more fakes, the film and the still."""
-        final = self.fakes(trainer.ema.average, self.n)
+        final = self.fakes(trainer.ema.average, FAKES)
         console.print(f"in the end: {self.in_words(final)}", markup=False)
         frames = [captioned(tile, title, self.describe(line)) for tile, line in zip(self.tiles, lines, strict=True)]
         paths = [save_film(folder / "film.webp", frames), save_still(folder / "still.png", self.still(title, lines))]
@@ -123,11 +127,13 @@ class DigitsExperiment(Experiment):
             axes.set_axis_off()
             axes.set_title(name, fontsize=10)
         few = lines[-1]["average"]["n"]
-        right.plot([line["plays"] for line in lines], [line["average"]["modes"] for line in lines], color=AVERAGE)
-        right.axhline(self.reals(few)["modes"], color=REAL, linestyle=":", label=f"{few:,} reals")
+        plays, scored = [line["plays"] for line in lines], [line["average"] for line in lines]
+        right.plot(plays, [each["modes"] for each in scored], color=AVERAGE, linewidth=2.2, label="all fakes")
+        right.plot(plays, [each["clear_modes"] for each in scored], color=FAKE, label="clear fakes")
+        right.axhline(self.reals(few)["modes"], color=REAL, linestyle=":", label="reals")
         right.set(xlabel="plays", title=f"modes among {few:,} fakes", ylim=(0, MODES))
         right.grid(alpha=0.25)
-        right.legend(loc="lower right")
+        right.legend(loc="best")
         figure.suptitle(title, fontsize=10)
         return figure
 

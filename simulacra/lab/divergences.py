@@ -68,20 +68,13 @@ OBJECTIVES: Mapping[str, Objective] = {
     "forward": Objective("KL(p‖q)", "maximum likelihood: covers every mode", kl),
     "js": Objective("JS(p, q)", "the minimax loss at the best D", jensen_shannon),
     "reverse": Objective("KL(q‖p)", "reverse: settles on a mode", lambda log_p, log_q: kl(log_q, log_p)),
+    # 2 KL(½(p + q)‖p): a reverse KL, softened
     "non_saturating": Objective(
         "KL(q‖p) - 2 JS(p, q)",
         "the non-saturating loss at the best D",
         lambda log_p, log_q: kl(log_q, log_p) - 2 * jensen_shannon(log_p, log_q),
     ),
 }
-LESSON = (
-    "Maximum likelihood descends KL(p‖q), which is infinite where q leaves out what p has: one Gaussian must cover both, and "
-    "the valley between them too. KL(q‖p) is infinite where q has what p has not: one Gaussian settles on one mode. At the "
-    "best D, the minimax loss is 2 JS - log 4 (Goodfellow et al. 2014, theorem 1), and the non-saturating loss has the gradient "
-    "of KL(q‖p) - 2 JS (Arjovsky & Bottou 2017, theorem 2.5), which seeks modes too. That is only half of why GANs collapse: a "
-    "G that is rich enough has its minimum at q = p under all four. In play D is never the best one, and G may run to wherever "
-    "the D of this moment is most deceived: see `simulacra lab ring`."
-)
 
 
 @dataclass(frozen=True)

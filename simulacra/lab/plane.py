@@ -22,7 +22,7 @@ from simulacra.training.trainer import Trainer
 FAKES = 2500  # as in VEEGAN's and PacGAN's tables
 MESH = 96  # D is asked at so many points a side
 
-PLAYS = {"ring": 4000, "grid": 10_000, "roll": 4000}
+PLAYS = {"ring": 6000, "grid": 12_000, "roll": 6000}
 
 
 def suited(gan: type[GAN]) -> bool:
@@ -55,9 +55,9 @@ class PlaneExperiment(Experiment):
         "z": 2,
         "batch": 256,
         "lr": 2e-3,
-        "ema": 10_000.0,
-        "clamp": 0.1,
-        "gp": 0.1,
+        "ema": 50_000.0,
+        "clamp": 0.05,
+        "gp": 1.0,
     }
     looks = 80
 
