@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from support import CPU, copied, differences, make_trainer, noise, on_disk, packed, play
 from torch import Tensor
 
+from simulacra.console import console
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.game import Batch, configured, gans
 from simulacra.gans.mlp import MLP
+from simulacra.training import health
 from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, spread, well
 from simulacra.training.journal import read
 from simulacra.training.run import train
@@ -225,6 +227,23 @@ def test_advice_is_made_of_this_game_s_settings(name: str) -> None:
 
 def _value(word: str) -> Any:
     return word == "true" if word in ("true", "false") else float(word)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_verdict_is_said_once_when_it_begins_and_once_when_it_ends(
+    terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def planted(past: list[Line], line: Line, *, critic: bool) -> Line:
+        return {"health": {"stalled": "It is stuck."}} if 30 < line["nimg"] < 70 else {}
+
+    monkeypatch.setattr(health, "judge", planted)
+    monkeypatch.setattr(console, "_force_terminal", terminal)
+    options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "settings": {"batch": 8}, "every": 8}
+    run = train(on_disk(tmp_path / "data", noise(24)), gan="mlp:tiny", run=tmp_path / "run", total=96, **options)
+    out = capsys.readouterr().out
+    assert out.count("32 images: stalled! It is stuck. To try: ") == 1 and out.count("stalled! ") == 1
+    assert out.count("72 images: no longer stalled.") == 1 and out.count("no longer") == 1
+    assert ["health" in line for line in read(run / "journal.jsonl")] == [False] * 3 + [True] * 5 + [False] * 4
 
 
 # --- real runs, as small as they get -------------------------------------------------------------------------------

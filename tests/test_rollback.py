@@ -116,6 +116,16 @@ def test_a_serious_verdict_goes_back_before_its_first_sign(
     assert int(checkpoints(run)[-1].name) == 192
 
 
+def test_what_was_never_well_ends_as_it_is(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        health, "judge", lambda past, line, critic: {"health": {"stalled": "It is sick."}} if line["nimg"] > 90 else {}
+    )
+    monkeypatch.setattr(rollback, "healthy", lambda run, lines: 0)
+    with pytest.raises(SimulacraError, match=r"It is sick\. The run has gone back once already\. It ends as it is"):
+        train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
+    assert [int(path.name) for path in checkpoints(tmp_path / "run")] == [32, 64]
+
+
 def test_what_came_after_is_forgotten(data: Path, tmp_path: Path) -> None:
     run = train(data, run=tmp_path / "run", **OPTIONS)
     scores: list[dict[str, Any]] = [{"nimg": nimg, "scores": {}} for nimg in (64, 128, 192)]

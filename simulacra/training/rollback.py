@@ -1,5 +1,10 @@
 """`--rollback`: a run that is no longer well goes back to its last healthy checkpoint, and on with another seed.
 
+A NaN sends it back, and so does a serious verdict: diverged, collapsed, stalled. Overfitting and a side that has won do
+not: another seed cures neither. Healthy is a checkpoint written before the first sign of what became the verdict;
+without one the run begins anew. When it has gone back as often as it may, it returns once more and stops there: what
+follows would be the same, and the model that stays should be a healthy one.
+
 Going back ends with a line in `rollbacks.jsonl`. A run killed before that line stands goes on from some checkpoint
 with the old seed, meets with the same trouble at the same play, and goes back then; one killed after it goes on with
 the new seed. Either way it ends as if it had not been killed.
@@ -18,7 +23,6 @@ from simulacra.model import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.health import Lines, well
 from simulacra.training.journal import read
-from simulacra.training.trainer import Unwell
 
 FILE = "rollbacks.jsonl"
 
@@ -63,13 +67,14 @@ def record(run: Path, line: dict[str, Any]) -> None:
     _rewrite(run / FILE, [*read(run / FILE), line])
 
 
-def enough(run: Path, trouble: Unwell, times: int) -> SimulacraError:
-    """What to say when a run has gone back as often as it may."""
-    kept = checkpoint.resumable(run)
-    where = f"It ends with {kept[-1]}, its last healthy checkpoint" if kept else "No checkpoint of it was healthy"
+def enough(run: Path, told: dict[str, Any], times: int) -> SimulacraError:
+    """What to say when a run that is not well has gone back as often as it may."""
+    kept = checkpoints(run)
+    where = f"It ends with {kept[-1]}, its last healthy checkpoint" if told.get("to") else "It ends as it is"
+    often = "once" if times == 1 else f"{times} times"
     return SimulacraError(
-        f"{trouble.seen} The run has gone back {times} times already. {where}: try other settings in a new run, or this one "
-        "with a larger --rollback."
+        f"{told['seen']} The run has gone back {often} already. {where}: try other settings in a new run, or this one with a "
+        "larger --rollback."
     )
 
 

@@ -275,14 +275,15 @@ class Run:
         told["seed"] = rollback.seed_after(self.plan.seed, self.rollbacks + 1)
         if distributed.rank() == 0:
             told["to"] = rollback.healthy(folder, self.lines)
-            rollback.forget(folder, told["to"])
-            mark_best(folder)
-            self.lines = self.trainer.journal.rewind(told["to"])
+            if told["to"] or not final:  # a sick model is more than none
+                rollback.forget(folder, told["to"])
+                mark_best(folder)
+                self.lines = self.trainer.journal.rewind(told["to"])
             if not final:
                 rollback.record(folder, told)
         distributed.barrier()
         if final:
-            raise rollback.enough(folder, trouble, self.rollbacks)
+            raise rollback.enough(folder, told, self.rollbacks)
         self.rollbacks += 1
         del self.trainer  # its memory, before another one is made
         self.trainer = self.begin()
