@@ -168,8 +168,9 @@ def test_measuring_comes_at_its_own_checkpoints_and_may_end_the_run(tmp_path: Pa
 def test_a_run_by_minutes_ends_by_them(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
     trainer.seconds = 59.9
-    ended, _ = run_to(trainer, None, minutes=1.0)
+    ended, ticks = run_to(trainer, None, minutes=1.0)
     assert ended
+    assert ticks[-1] == trainer.nimg, "whoever played last"
     assert trainer.nimg > 0 and 60 <= trainer.seconds < 90
 
 

@@ -208,7 +208,7 @@ class Trainer:
             over = clock.minutes is not None and self.seconds >= clock.minutes * 60
             halted, over, timely = distributed.agree(stop(), over, time.monotonic() - kept > SAVE_SECONDS)
             ended = over or (clock.total is not None and self.nimg >= clock.total)
-            due = self.nimg != mark and (self.nimg // clock.tick != mark // clock.tick or ended)
+            due = self.nimg // clock.tick != mark // clock.tick or (ended and self.nimg != last[1])
             if due:
                 self.look()
                 now = time.monotonic()
