@@ -136,7 +136,7 @@ SICK: dict[str, list[Line]] = {
     "stalled": [{"g_norm": 1e-3, "acc_d": 0.995}],
     "collapsed": [{"diversity": 0.1}, {"distinct": 0.1}, {"diversity": 0.005}],
     "diverged": [{"d_loss": 9.0}, {"d_weight": 170.0}, {"g_weight": 210.0}, {"d_norm": 2100.0}, {"g_norm": 900.0}],
-    "unbalanced": [{"acc_d": 0.9995, "acc_g": 0.0}, {"acc_d": 0.5, "acc_g": 0.97}],
+    "unbalanced": [{"acc_d": 0.9995, "acc_g": 0.0, "diversity": 0.3}, {"acc_d": 0.5, "acc_g": 0.97}],
 }
 
 
@@ -158,9 +158,9 @@ def test_each_verdict_comes_stays_and_goes(name: str, change: Line) -> None:
 
 @pytest.mark.parametrize("name", VERDICTS)
 def test_many_short_ticks_are_no_more_than_few(name: str) -> None:
-    lines = told(SICK[name][:1] * 60, plays=3)
+    lines = told(SICK[name][:1] * 60, plays=3, first=80)
     began = next(line["g_plays"] for line in lines if "health" in line)
-    assert PLAYS <= began - 30 <= PLAYS + 3 * HOLD
+    assert PLAYS <= began - 240 <= PLAYS + 3 * HOLD
 
 
 def test_a_verdict_outlives_a_single_better_tick() -> None:
@@ -186,6 +186,13 @@ def test_a_long_run_may_change_slowly() -> None:
         {"g_weight": 20 + 2 * i, "d_weight": 16 + i, "g_norm": 30 / (1 + i / 10), "acc_d": 0.99} for i in range(400)
     ]
     assert not any("signs" in line for line in told(slow, first=0))
+
+
+def test_d_may_be_sure_while_the_pictures_become_better() -> None:
+    sure = {"acc_d": 1.0, "acc_g": 0.0}
+    rising = [sure | {"diversity": 0.05 * 1.1**i} for i in range(20)] + [sure | {"diversity": 0.5}] * 20
+    assert not any("signs" in line for line in told(rising, first=0))
+    assert "unbalanced" in told([sure | {"diversity": 0.05}] * 20, first=0)[-1]["health"]
 
 
 def test_a_critic_may_be_sure() -> None:
@@ -283,7 +290,7 @@ def sick_and_when(
 
 def test_minimax_against_a_fast_d_stalls(people: dict[str, Path], tmp_path: Path) -> None:
     found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=140, every=14, loss="minimax", lr_d=5e-3)
-    assert found.get("stalled", 0) >= 2 and found.get("unbalanced", 0) >= 2
+    assert found.get("stalled", 0) >= 2
 
 
 def test_a_thousandfold_rate_is_noticed(people: dict[str, Path], tmp_path: Path) -> None:

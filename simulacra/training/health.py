@@ -31,7 +31,7 @@ SIDE = 8  # pictures are compared as means over SIDE x SIDE areas: what they are
 
 HOLD = 5  # ticks in a row that a sign must stay to become a verdict
 PLAYS = 100  # plays of G that it must stay, where ticks are short
-ENDS = 3  # ticks in a row without it that end the verdict
+ENDS = 5  # ticks in a row without it that end the verdict
 PAST = 1000  # lines that are looked back on
 
 # Thresholds, each from journals of runs that learned and of runs that were broken on purpose.
@@ -43,7 +43,10 @@ GREY, YOUNG = 0.01, 300  # dead: below 0.005; an mlp that learned late lay at 0.
 VIVID, FEW = 0.4, 0.1  # four pictures repeated: 0.75 and 0.06; an mlp that learned passed 0.4 with 0.12
 LOSS = 5.0  # at 50 times the rate D's loss averages 7 to 130; where G learns, below 1.8
 EXPLODED, GROWN = 100.0, 10.0  # of the median of healthy ticks; where G learns, 5 and 1.6
-WON = 0.999  # an mlp that learned had single ticks of 0.9991
+WON, MORE = (
+    0.999,
+    1.1,
+)  # a dcgan learned for 200 plays against a D that was always right, and drew twice as varied after 50
 LOST = 0.95  # at the start, D may take everything for real for 150 plays and still learn
 
 
@@ -180,11 +183,20 @@ def unbalanced(lines: Lines, critic: bool) -> str:
     """One side has won outright."""
     now = lines[-1]
     right, fooled = now.get("acc_d", 0.5), now.get("acc_g", 0.5)
-    if not critic and right >= WON and fooled <= 1 - WON:
-        return f"D is right in {right:.2%} of its calls, and {fooled:.2%} of the fakes fool it"
+    if not critic and right >= WON and fooled <= 1 - WON and not _improves(lines):
+        return f"D is right in {right:.2%} of its calls, and the pictures become no better"
     if fooled >= LOST and now["g_plays"] >= YOUNG:
         return f"{fooled:.0%} of the fakes fool D"
     return ""
+
+
+def _improves(lines: Lines) -> bool:
+    """Whether the pictures differ about as reals do, or more than PLAYS plays of G ago, or it is too soon to say."""
+    now = lines[-1]
+    before = [line for line in lines if line["g_plays"] <= now["g_plays"] - PLAYS]
+    if not before or now.get("diversity", 0.0) >= VIVID:
+        return True
+    return bool(now.get("diversity", 0.0) > MORE * before[-1].get("diversity", 0.0))
 
 
 def _kept(values: list[float]) -> float:
