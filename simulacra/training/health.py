@@ -40,13 +40,12 @@ SURE, FADED = 0.98, 0.01  # minimax against a fast D: 1e-3 to 1e-13 of G's highe
 RISEN = 0.15  # what G draws before it learns lies below 0.1
 FALLEN = 0.25  # a dcgan that collapsed: 0.05 of its best; where G learns, above 0.5 once it has risen
 GREY, YOUNG = 0.01, 300  # dead: below 0.005; an mlp that learned late lay at 0.035 after 200 plays of G
+PALE, OLD = 0.05, 1000  # an mlp that drew one mean person: 0.02; the one that learned late had passed 0.06 by 500 plays
 VIVID, FEW = 0.4, 0.1  # four pictures repeated: 0.75 and 0.06; an mlp that learned passed 0.4 with 0.12
 LOSS = 5.0  # at 50 times the rate D's loss averages 7 to 130; where G learns, below 1.8
 EXPLODED, GROWN = 100.0, 10.0  # of the median of healthy ticks; where G learns, 5 and 1.6
-WON, MORE = (
-    0.999,
-    1.1,
-)  # a dcgan learned for 200 plays against a D that was always right, and drew twice as varied after 50
+# a dcgan learned for 200 plays against a D that was always right, and drew twice as varied after 50
+WON, MORE = 0.999, 1.1
 LOST = 0.95  # at the start, D may take everything for real for 150 plays and still learn
 
 
@@ -155,8 +154,9 @@ def collapsed(lines: Lines, critic: bool) -> str:
         best = _kept([line[name] for line in lines if name in line])
         if best >= RISEN and now.get(name, 1.0) < FALLEN * best:
             return f"the fixed pictures {what} {now[name]:.1%} of what reals do, and did {best:.0%}"
-    if now.get("diversity", 1.0) < GREY and now["g_plays"] >= YOUNG:
-        return f"the fixed pictures differ by {now['diversity']:.1%} of what reals do"
+    for alike, plays in ((GREY, YOUNG), (PALE, OLD)):
+        if now.get("diversity", 1.0) < alike and now["g_plays"] >= plays:
+            return f"the fixed pictures differ by {now['diversity']:.1%} of what reals do"
     if now.get("diversity", 0.0) > VIVID and now.get("distinct", 1.0) < FEW:
         return (
             f"the fixed pictures repeat each other: they amount to {now['distinct']:.0%} of the different ones in reals"
