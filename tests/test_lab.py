@@ -46,7 +46,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seen(bench: PlaneExperiment, gan: str, settings: dict[str, Any], plays: int, seed: int = 0) -> list[dict[str, Any]]:
     """The looks at a run, without its times."""
-    trainer, length = build(bench, gan, settings, seed=seed), Length(plays=plays, minutes=None)
+    trainer, length = build(bench, gan, settings, folder=Path("lab"), seed=seed), Length(plays=plays, minutes=None)
     lines, ended = play(bench, trainer, length, looked=lambda *_: None, stop=lambda: False)
     assert ended
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
@@ -151,11 +151,11 @@ def test_the_same_command_sees_the_same() -> None:
 
 def test_settings_of_a_preset_stand_over_the_laboratory_and_words_over_both() -> None:
     bench = PlaneExperiment("ring")
-    config = build(bench, "mlp:tiny", {"batch": "32"}, seed=0).config
+    config = build(bench, "mlp:tiny", {"batch": "32"}, folder=Path("lab"), seed=0).config
     told = (config.z, config.batch, config.lr, config.output)
     assert told == (8, 32, bench.haste["lr"], "linear")
     with pytest.raises(SimulacraError, match="Did you mean"):
-        build(bench, "mlp", {"batsh": "32"}, seed=0)
+        build(bench, "mlp", {"batsh": "32"}, folder=Path("lab"), seed=0)
 
 
 def test_a_slow_d_lets_g_collapse() -> None:

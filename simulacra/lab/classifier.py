@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from simulacra.console import console
 from simulacra.data.dataset import content_hash
 from simulacra.measure import cache
 
@@ -60,6 +61,7 @@ def classifier(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[Cl
         torch.manual_seed(0)
         net = Classifier()
         if kept is None:
+            console.print("A small network learns to read digits; it is kept for the next time.")
             train(net, images[shown], truth[shown])
             cache.store(where, {name: value.numpy() for name, value in net.state_dict().items()})
         else:

@@ -49,13 +49,14 @@ class DigitsExperiment(Experiment):
 
     shape: ClassVar[Shape] = (3, 28, 28)
     # Narrow networks and rates for minutes on a processor; the rest is the game's own.
-    haste: ClassVar[Mapping[str, Any]] = {"features": 32, "batch": 64, "lr": 5e-4, "ema": 10_000.0, "clamp": 0.05}
+    haste: Mapping[str, Any] = {"features": 32, "batch": 64, "lr": 5e-4, "ema": 10_000.0, "clamp": 0.05}
     length = Length(plays=None, minutes=4.0)
     looks = 12
 
     def __init__(self, digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
         self.images = prepared(digits)
         self.classifier, self.accuracy = classifier(digits, labels)
+        console.print(f"It reads {self.accuracy:.1%} of the digits that it has not seen.", markup=False)
         self.read = self.classifier.read(self.images)  # of every digit: a stack of reals is three of them
         self.tiles: list[Image.Image] = []
 

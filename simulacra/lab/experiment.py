@@ -46,7 +46,7 @@ class Experiment(ABC):
     """What is dealt, how it is scored and what is drawn of it."""
 
     shape: ClassVar[Shape]
-    haste: ClassVar[Mapping[str, Any]]  # settings to learn in minutes, where a game has them
+    haste: Mapping[str, Any]  # settings to learn in minutes, where a game has them
     length: Length  # where none is asked for
     looks: int  # how often it is scored
 
@@ -86,8 +86,8 @@ class Endless(Feed):
         return Batch(self.draw(count, np.random.default_rng((self.seed, start))))
 
 
-def build(experiment: Experiment, spec: str, settings: Mapping[str, Any], *, seed: int) -> Trainer:
-    """A trainer for the game `spec` on an experiment; `settings` over the preset's over the experiment's own haste."""
+def build(experiment: Experiment, spec: str, settings: Mapping[str, Any], *, folder: Path, seed: int) -> Trainer:
+    """A trainer for the game `spec`; `settings` stand over the preset's, and those over the experiment's own haste."""
     if not 0 <= seed < 1 << 63:
         raise SimulacraError(f"--seed is {seed}; it must be a whole number of at least 0.")
     name, _, preset = spec.partition(":")
@@ -101,7 +101,7 @@ def build(experiment: Experiment, spec: str, settings: Mapping[str, Any], *, see
         raise SimulacraError(
             f"{name} turns pictures into pictures: the laboratory is for games that start from a latent."
         )
-    return Trainer(gan, Endless(experiment.draw, seed=seed), Path(), seed=seed)
+    return Trainer(gan, Endless(experiment.draw, seed=seed), folder, seed=seed)
 
 
 def play(

@@ -83,7 +83,8 @@ def run(
             raise SimulacraError(
                 "bimodal is without a game: it takes no --gan, no settings, no --plays and no --minutes."
             )
-        folder = claimed(out, "bimodal")
+        folder = out or free("bimodal")
+        claim(folder)
         say(*bimodal(folder))
         return Result(folder, True, {})
     with threads(1 if target in TARGETS else torch.get_num_threads()):
@@ -100,8 +101,9 @@ def experiment(
 ) -> Result:
     """One experiment with a game."""
     bench, spec = bench_of(target, gan)
-    trainer = build(bench, spec, settings, seed=seed)
-    folder = claimed(out, f"{target}-{spec.replace(':', '-')}")
+    folder = out or free(f"{target}-{spec.replace(':', '-')}")
+    trainer = build(bench, spec, settings, folder=folder, seed=seed)
+    claim(folder)
     parameters = {name: sum(p.numel() for p in getattr(trainer.gan, name).parameters()) for name in "GD"}
     title = " ".join([f"{target} · {spec}", *(f"{key}={value}" for key, value in settings.items())])
     ceiling = bench.ceiling()
@@ -144,14 +146,16 @@ class Voice:
             console.print(self.bench.describe(line), markup=False)
 
 
-def claimed(out: Path | None, name: str) -> Path:
-    """The folder to write into, made: `out`, or lab/NAME with a number if that is taken."""
-    if out is None:
-        numbered = (Path("lab") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
-        out = next(path for path in numbered if not path.exists())
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    return out
+def free(name: str) -> Path:
+    """lab/NAME, with a number if that is taken."""
+    numbered = (Path("lab") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
+    return next(path for path in numbered if not path.exists())
+
+
+def claim(folder: Path) -> None:
+    """Make the folder, once nothing more can be refused."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def say(*paths: Path) -> None:

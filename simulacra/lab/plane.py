@@ -23,6 +23,19 @@ FAKES = 2500  # as in VEEGAN's and PacGAN's tables
 MESH = 96  # D is asked at so many points a side
 
 PLAYS = {"ring": 6000, "grid": 12_000, "roll": 6000}
+LAYERS = {"ring": 2, "grid": 3, "roll": 2}  # of 128
+# Sizes, rates, and weights that suit the distances of the plane; what else a game does (momentum, balance, loss) is its
+# own.
+HASTE = {
+    "network": "mlp",
+    "output": "linear",
+    "z": 2,
+    "batch": 256,
+    "lr": 2e-3,
+    "ema": 50_000.0,
+    "clamp": 0.05,
+    "gp": 1.0,
+}
 
 
 def suited(gan: type[GAN]) -> bool:
@@ -46,27 +59,16 @@ class PlaneExperiment(Experiment):
     """A target of the plane."""
 
     shape: ClassVar[Shape] = (2, 1, 1)
-    # Sizes and rates alone, and the penalty's weight as its authors have it in the plane (0.1): what else a game does
-    # (momentum, balance, loss) is its own.
-    haste: ClassVar[Mapping[str, Any]] = {
-        "network": "mlp",
-        "output": "linear",
-        "hidden": (128, 128),
-        "z": 2,
-        "batch": 256,
-        "lr": 2e-3,
-        "ema": 50_000.0,
-        "clamp": 0.05,
-        "gp": 1.0,
-    }
     looks = 80
 
     def __init__(self, name: str) -> None:
         self.target, self.length = TARGETS[name](), Length(plays=PLAYS[name], minutes=None)
+        self.haste = HASTE | {"hidden": (128,) * LAYERS[name]}
         self.shots: list[Snapshot] = []
         ticks = torch.linspace(-EXTENT, EXTENT, MESH)
         self.mesh = torch.cartesian_prod(ticks, ticks).flip(1)[:, :, None, None]  # [S·S, 2, 1, 1], rows from below
         self.reals = self.target.draw(FAKES, np.random.default_rng(0))
+        self.latents: Tensor | None = None  # [FAKES, z]: the same at every look
 
     def draw(self, n: int, source: np.random.Generator) -> Tensor:
         """`n` reals [n, 2, 1, 1]."""
@@ -84,6 +86,8 @@ class PlaneExperiment(Experiment):
     @torch.no_grad()
     def look(self, trainer: Trainer) -> Line:
         """The scores of G and of its average from the same latents, and a snapshot of G and D."""
+        if self.latents is None:
+            self.latents = trainer.gan.G.seeded(range(FAKES))
         fakes = {"now": self.fakes(trainer.gan.G), "average": self.fakes(trainer.ema.average)}
         trainer.gan.D.eval()
         field = trainer.gan.D(self.mesh)
@@ -96,15 +100,9 @@ class PlaneExperiment(Experiment):
         """The points [N, 2] of fixed latents; the generator stays as it was."""
         training = generator.training
         generator.eval()
-        points: Tensor = generator(self.latents(generator)).flatten(1)
+        points: Tensor = generator(self.latents).flatten(1)
         generator.train(training)
         return points
-
-    def latents(self, generator: Generator) -> Tensor:
-        """The same latents [N, z] at every look."""
-        if not hasattr(self, "_latents"):
-            self._latents = generator.seeded(range(FAKES))
-        return self._latents
 
     def in_words(self, scores: Mapping[str, Any]) -> str:
         """Scores as one line."""
@@ -113,6 +111,11 @@ class PlaneExperiment(Experiment):
 
     def describe(self, line: Line) -> str:
         """A moment of the run as one line: the scores of G, and of its average."""
+        average = line["average"]
+        return f"{self.heading(line)}   (its average: {average['modes']}, {average['good']:.0%})"
+
+    def heading(self, line: Line) -> str:
+        """The same for a frame, which shows G alone."""
         return f"play {line['plays']:,}:   {self.in_words(line['now'])}"
 
     def finish(self, folder: Path, title: str, lines: list[Line], trainer: Trainer) -> tuple[Line, list[Path]]:
@@ -124,7 +127,7 @@ class PlaneExperiment(Experiment):
             ceiling=self.ceiling()["good"],
             critic=trainer.gan.critic,
         )
-        frames = list(film.frames(self.shots, lines, self.describe))
+        frames = list(film.frames(self.shots, lines, self.heading))
         return {}, [
             save_film(folder / "film.webp", frames),
             save_still(folder / "still.png", film.still(self.shots, lines)),
