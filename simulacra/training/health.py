@@ -123,7 +123,7 @@ def _unpacked(images: NDArray[np.uint8], device: torch.device) -> Tensor:
 def _judged(gan: GAN, real: Tensor, micro: int) -> tuple[Tensor, Tensor]:
     """D's outputs [N], [N] for reals and as many fakes, in equal batches of at most `micro`."""
     parts = [gan.judge(part, gan.fakes(len(part))) for part in real.chunk(-(-len(real) // micro))]
-    judged, fakes = (torch.cat(side).double() for side in zip(*parts, strict=True))
+    judged, fakes = (torch.cat(side).cpu().double() for side in zip(*parts, strict=True))
     return judged, fakes
 
 
