@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -64,6 +65,18 @@ def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, mo
     monkeypatch.undo()
     plain = train(data, run=tmp_path / "plain", **OPTIONS)
     assert differences(state(plain), state(run)), "another seed, another end"
+
+
+def test_what_it_says(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:1]))
+    train(data, run=tmp_path / "run", rollback=1, **(OPTIONS | {"quiet": False}))
+    out = capsys.readouterr().out
+    assert re.search(
+        rf"NaN or infinite at play \d+ \(80 images\)\. The run goes back to 64 images, .* with seed {SEEDS[1]}\.\n80 im",
+        out,
+    )
 
 
 def test_it_goes_back_so_often_and_then_stops_in_health(

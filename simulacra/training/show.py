@@ -117,10 +117,11 @@ class Show:
 
     def went_back(self, told: dict[str, Any]) -> None:
         """The run has returned to an earlier checkpoint."""
-        self.standing = set()
+        said = "" if told["verdict"] in self.standing else f"{told['seen']} "
+        self.standing, self.seen = set(), (time.monotonic(), self.trainer.nimg)
         if not self.quiet:
             where = f"to {_count(told['to'])} images, its last healthy checkpoint" if told["to"] else "to its beginning"
-            console.print(f"{told['seen']} The run goes back {where}, and on with seed {told['seed']}.", markup=False)
+            console.print(f"{said}The run goes back {where}, and on with seed {told['seed']}.", markup=False)
 
     def stopping(self) -> None:
         """Ctrl-C was pressed."""
