@@ -167,9 +167,18 @@ def test_damaged_state_is_a_sentence_that_names_it(run: Path) -> None:
         else:
             assert not differences(honest, got), f"a flipped byte at {place} was read as if it were whole"
     assert damaged > 50
-    path.unlink()
-    with pytest.raises(SimulacraError, match=r"state\.pt"):
-        train(run, total=64, quiet=True)
+
+
+def test_a_run_goes_on_from_the_last_checkpoint_that_has_a_state(data: Path, run: Path, tmp_path: Path) -> None:
+    unharmed = train(data, run=tmp_path / "whole", total=64, **OPTIONS)
+    last = checkpoints(run)[-1]
+    (last / "state.pt").unlink()
+    train(run, total=64, quiet=True)
+    assert not differences(state(unharmed), state(run))
+    for path in checkpoints(run):
+        (path / "state.pt").unlink(missing_ok=True)
+    with pytest.raises(SimulacraError, match="without the state"):
+        train(run, total=96, quiet=True)
 
 
 class Malice:

@@ -86,8 +86,8 @@ def test_a_full_run_has_all_of_it(page: Page, full: Path) -> None:
         f"Of {len(checkpoints(full))} checkpoints, the one after {int(best.name)} images is the best.",
         "The kernel distance between its pictures and the real ones is 0.213 (0.203 to 0.223); lower is better.",
         "Between two halves of the real pictures, 12 each, it is 0.004.",
-        "Judged by 40 pictures each, it came to 0.210 and the last checkpoint to 0.320: "
-        "the difference is more than chance.",
+        "By the kernel distance of 40 pictures each, which decided the choice, it came to 0.210 and the last checkpoint to "
+        "0.320: the difference is more than chance.",
         "No sign of copying: 0 of 60.",
         "collapsed from 24 to 32 images; unheard of since 48 images; went back to an earlier checkpoint once",
         "diverged",

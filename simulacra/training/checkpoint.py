@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from simulacra.errors import SimulacraError
-from simulacra.files import discard, folder_written_aside
+from simulacra.files import discard, folder_written_aside, written_aside
 from simulacra.model import checkpoints, save_model
 from simulacra.training.ema import EMA
 
@@ -24,8 +24,11 @@ def save(
 ) -> Path:
     """Write `checkpoints/NIMG/`: the averaged generator as a model folder, and `state.pt` for an exact resume."""
     final = run / "checkpoints" / f"{nimg:09d}"
-    if final.exists():
-        return final  # the same plays end in the same state
+    if final.exists():  # the same plays end in the same state
+        if not (final / "state.pt").exists():
+            with written_aside(final / "state.pt") as file:
+                torch.save(state, file)
+        return final
     with folder_written_aside(final) as aside:
         save_model(ema.average, aside, gan=gan, config=config, about=about)
         torch.save(state, aside / "state.pt")

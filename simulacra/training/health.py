@@ -152,7 +152,7 @@ def collapsed(lines: Lines, critic: bool) -> str:
     now = lines[-1]
     for name, what in (("diversity", "differ by"), ("distinct", "amount to")):
         best = _kept([line[name] for line in lines if name in line])
-        if best >= RISEN and now.get(name, 1.0) < FALLEN * best:
+        if name in now and best >= RISEN and now[name] < FALLEN * best:
             return f"the fixed pictures {what} {now[name]:.1%} of what reals do, and did {best:.0%}"
     for alike, plays in ((GREY, YOUNG), (PALE, OLD)):
         if now.get("diversity", 1.0) < alike and now["g_plays"] >= plays:
