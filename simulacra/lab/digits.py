@@ -49,7 +49,7 @@ class DigitsExperiment(Experiment):
 
     shape: ClassVar[Shape] = (3, 28, 28)
     # Narrow networks and rates for minutes on a processor; the rest is the game's own.
-    haste: Mapping[str, Any] = {"features": 32, "batch": 64, "lr": 5e-4, "ema": 10_000.0, "clamp": 0.05}
+    haste: Mapping[str, Any] = {"features": 32, "batch": 64, "lr": 1e-3, "ema": 10_000.0, "clamp": 0.05}
     length = Length(plays=None, minutes=4.0)
     looks = 12
 

@@ -89,8 +89,8 @@ class PlaneFilm:
         figure = Figure(figsize=(9.6, 5.4), dpi=DPI)
         image, reals, cloud = self.draw_plane(figure.add_axes((0.02, 0.07, 0.4725, 0.84)), shots[0])
         heading = figure.text(0.02, 0.945, "", fontsize=12, weight="bold")
-        figure.text(0.02, 0.025, self.legend(), fontsize=8.5, color="#444444")
-        panels = [figure.add_axes((0.57, bottom, 0.41, 0.24)) for bottom in (0.67, 0.37, 0.07)]
+        figure.text(0.02, 0.025, self.legend(), fontsize=8, color="#444444")
+        panels = [figure.add_axes((0.57, bottom, 0.41, 0.24)) for bottom in (0.69, 0.39, 0.09)]
         curves = self.draw_scores(panels, lines)
         screen = Screen(figure, [image, reals, cloud, *(curve for curve, _ in curves), heading])
         plays = [line["plays"] for line in lines]
@@ -122,8 +122,8 @@ class PlaneFilm:
 
     def legend(self) -> str:
         """What the colours are."""
-        scale = "D's score, blue is higher" if self.critic else "D, blue says real and orange says fake"
-        return f"dark blue: reals     orange: fakes of G     background: {scale}"
+        scale = "blue is a higher score" if self.critic else "blue says real, orange fake"
+        return f"dark blue: reals    orange: fakes    field of D: {scale}"
 
     def limits(self, field: NDArray[np.float32]) -> tuple[float, float]:
         """The values that get the full colours: 0 and 1 of a probability, the outer scores of a critic."""
