@@ -111,7 +111,10 @@ def test_a_certificate_says_all_that_decided_the_scores(run: Path) -> None:
     assert any("KID leads" in warning for warning in told["warnings"])
     for name, score in told["scores"].items():
         assert score["low"] <= score["value"] <= score["high"], name
-        assert (score["floor"] is not None) == name.startswith(("fd", "kid"))
+        assert score["n_floor"] == 32, "half against half"
+    floors = {name.partition("-")[0]: score["floor"] for name, score in told["scores"].items()}
+    assert floors["precision"] > 0.5
+    assert 0.8 < floors["diversity"] < 1.2
     assert evaluate(run, samples=64, metrics=QUICK)[0] == told, "the same again, to the last digit"
 
 

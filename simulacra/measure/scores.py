@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simulacra.measure import distances
+from simulacra.measure.distances import Floats
 from simulacra.measure.features import Extractor, Features
 from simulacra.measure.intervals import (
     Floor,
@@ -110,14 +112,20 @@ def scored(
 
 
 def floors_of(extractor: Extractor, real: Features, kinds: frozenset[str]) -> dict[str, Floor | None]:
-    """What the distances come to between reals and reals, half against half, by name."""
+    """What the scores come to between reals and reals, half against half, by name."""
     measures: dict[str, tuple[Callable[..., float], str]] = {
         "fd": (distances.frechet, extractor.fd_layer),
         "kid": (distances.kid, extractor.kid_layer),
+        "diversity": (distances.diversity_ratio, extractor.neighbour_layer),
     }
+    measures |= {kind: (partial(_near, kind), extractor.neighbour_layer) for kind in NEAR}
     return {
         named(kind, extractor): floor(score, real[layer]) for kind, (score, layer) in measures.items() if kind in kinds
     }
+
+
+def _near(kind: str, real: Floats, fake: Floats) -> float:
+    return float(getattr(distances.neighbours(real, fake), kind).mean())
 
 
 def round_to(value: Any) -> Any:
