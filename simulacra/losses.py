@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from simulacra.layers import inputs_only
 
@@ -58,6 +58,26 @@ def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
 def wasserstein_g(fake: Tensor) -> Tensor:
     """-E[D(G(z))]."""
     return -fake.mean()
+
+
+def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Miyato et al. 2018, equation 16; Lim & Ye 2017)."""
+    return relu(1 - real).mean() + relu(1 + fake).mean()
+
+
+def hinge_g(fake: Tensor) -> Tensor:
+    """-E[D(G(z))] (Miyato et al. 2018, equation 17)."""
+    return -fake.mean()
+
+
+def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
+    """E[softplus(-(D(x) - D(G(z))))], reals and fakes paired as they come (Jolicoeur-Martineau 2018; R3GAN, section 2.1)."""
+    return softplus(fake - real).mean()
+
+
+def relativistic_g(real: Tensor, fake: Tensor) -> Tensor:
+    """E[softplus(-(D(G(z)) - D(x)))], the mirror of D's."""
+    return softplus(real - fake).mean()
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from simulacra.data.dataset import FORMAT, MARK, Dataset, content_hash
 from simulacra.data.feed import Feed
-from simulacra.game import GAN, Shape, configured
+from simulacra.game import GAN, Shape, configured, gans
 from simulacra.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -37,6 +37,11 @@ def packed(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dat
     return Dataset("tiny", None, images, labels, classes, (), splits, content_hash(images, labels, classes))
 
 
+def labelled(images: NDArray[np.uint8], kinds: int = 3) -> Dataset:
+    """The same with `kinds` classes in turn."""
+    return packed(images, np.arange(len(images)) % kinds)
+
+
 def on_disk(folder: Path, images: NDArray[np.uint8], valid: int = 0) -> Path:
     """The same as a prepared folder, the last `valid` of them unseen."""
     made = packed(images)
@@ -53,11 +58,22 @@ def on_disk(folder: Path, images: NDArray[np.uint8], valid: int = 0) -> Path:
     return folder
 
 
+KINDS = 3  # classes of the tiny data sets
+TOLD = "+labels"  # after a game's name: its conditional form
+
+
 def game(spec: str, shape: Shape = (3, 16, 16), **settings: Any) -> GAN:
-    """A game as the trainer would build it, its weights from a fixed seed."""
-    gan, config = configured(spec, shape, settings)
+    """A game as the trainer would build it, its weights from a fixed seed: `dcgan:tiny`, `dcgan:tiny+labels`."""
+    told = {"conditional": True} if spec.endswith(TOLD) else {}
+    gan, config = configured(spec.removesuffix(TOLD), shape, told | settings, labels=KINDS)
     torch.manual_seed(0)
     return gan(config)
+
+
+def forms() -> list[str]:
+    """Every game at its tiny preset, and its conditional form where it has one."""
+    return [f"{name}:tiny{form}" for name, gan in gans().items()
+            for form in ("", TOLD) if not form or (gan.takes_labels and not gan.Config().conditional)]  # fmt: skip
 
 
 def make_trainer(
@@ -70,9 +86,10 @@ def make_trainer(
     **settings: Any,
 ) -> Trainer:
     """A trainer on `data` (noise if not given)."""
-    data = data or packed(noise())
+    data = data or labelled(noise())
     gan = game(spec, data.shape, **settings)
     feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
+    feed.tell(gan.G)
     return Trainer(gan, feed, folder, seed=3, precision=precision, micro=micro)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support import SHAPES, copied, differences, game, make_trainer, noise, packed, play
-from torch import nn
+from support import KINDS, SHAPES, copied, differences, forms, game, labelled, make_trainer, noise, play
+from torch import Tensor, nn
 
-from simulacra.game import GAN, Batch, Shape, find, gans
+from simulacra.game import GAN, Batch, Generator, Shape, find, gans
 from simulacra.training.trainer import Trainer
 
 NAMES = list(gans())
-every_game = pytest.mark.parametrize("name", NAMES)
+FORMS = forms()
+every_game = pytest.mark.parametrize("name", FORMS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids="x".join("%d" for _ in range(3)).__mod__)
 
 
@@ -25,7 +27,14 @@ def until_both_played(trainer: Trainer) -> Trainer:
 
 
 def batch(shape: Shape, n: int = 6) -> Batch:
-    return Batch(torch.rand(n, *shape, generator=torch.Generator().manual_seed(1)) * 2 - 1)
+    images = torch.rand(n, *shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return Batch(images, torch.arange(n) % KINDS)
+
+
+def drawn(generator: Generator, seeds: Sequence[int]) -> Tensor:
+    """Pictures of `seeds`, with the labels that they have."""
+    pictures: Tensor = generator(generator.seeded(seeds), generator.labelled(seeds))
+    return pictures
 
 
 def test_the_registry_finds_every_file() -> None:
@@ -40,8 +49,8 @@ def test_the_registry_finds_every_file() -> None:
 @every_game
 @every_shape
 def test_builds_and_renders(name: str, shape: Shape) -> None:
-    gan = game(f"{name}:tiny", shape)
-    pictures = gan.G(gan.G.draw(5))
+    gan = game(name, shape)
+    pictures = drawn(gan.G, range(5))
     assert pictures.shape == (5, *shape)
     assert pictures.dtype == torch.float32
     assert torch.isfinite(pictures).all()
@@ -52,12 +61,12 @@ def test_builds_and_renders(name: str, shape: Shape) -> None:
         assert loss.shape == ()
         assert torch.isfinite(loss)
         assert readings["fake"].shape == (6,)
-    assert gan.D(batch(shape).images).shape == (6,)
+    assert gan.judged(batch(shape).images, gan.told(batch(shape))).shape == (6,)
 
 
 @every_game
 def test_both_players_move_with_all_their_parameters(name: str, tmp_path: Path) -> None:
-    trainer = make_trainer(f"{name}:tiny", tmp_path)
+    trainer = make_trainer(name, tmp_path)
     before = {player: copied(side) for player, side in trainer.sides.items()}
     until_both_played(trainer)
     for player, side in trainer.sides.items():
@@ -73,7 +82,7 @@ def test_both_players_move_with_all_their_parameters(name: str, tmp_path: Path) 
 def test_a_play_leaves_the_opponent_alone(name: str, tmp_path: Path) -> None:
     """No parameter of the opponent moves and none gets a gradient; of its buffers only the running statistics of
     a batch norm may move, which follow every batch that goes through it and decide nothing in training."""
-    trainer = make_trainer(f"{name}:tiny", tmp_path)
+    trainer = make_trainer(name, tmp_path)
     for _ in range(5):
         other = "G" if trainer.balance.next() == "D" else "D"
         side = trainer.sides[other]
@@ -104,13 +113,13 @@ def test_eight_plays_are_three_then_saved_then_five(
 ) -> None:
     if balance != "own":
         options = options | {"balance": balance}
-    whole = play(make_trainer(f"{name}:tiny", tmp_path / "whole", **options), 8)
+    whole = play(make_trainer(name, tmp_path / "whole", **options), 8)
 
-    first = play(make_trainer(f"{name}:tiny", tmp_path / "parts", **options), 3)
+    first = play(make_trainer(name, tmp_path / "parts", **options), 3)
     torch.save(first.state_dict(), tmp_path / "state.pt")
     play(first, 2)  # what a killed process did after its last checkpoint leaves no trace
     torch.manual_seed(12345)
-    second = make_trainer(f"{name}:tiny", tmp_path / "parts", **options)
+    second = make_trainer(name, tmp_path / "parts", **options)
     play(second, 1)  # nor does what it held before
     second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     play(second, 5)
@@ -123,17 +132,17 @@ def test_eight_plays_are_three_then_saved_then_five(
 @every_game
 def test_the_seed_decides(name: str, tmp_path: Path) -> None:
     """The same seed gives the same run, and another seed another one, or the test above would say nothing."""
-    runs = [play(make_trainer(f"{name}:tiny", tmp_path), 3) for _ in range(2)]
+    runs = [play(make_trainer(name, tmp_path), 3) for _ in range(2)]
     assert not differences(runs[0].state_dict(), runs[1].state_dict())
-    other = make_trainer(f"{name}:tiny", tmp_path)
+    other = make_trainer(name, tmp_path)
     other.seed = 4
     assert differences(runs[0].state_dict(), play(other, 3).state_dict())
 
 
 @every_game
 def test_bf16_is_finite_and_near(name: str, tmp_path: Path) -> None:
-    low = play(make_trainer(f"{name}:tiny", tmp_path, precision="bf16"), 1)
-    full = play(make_trainer(f"{name}:tiny", tmp_path), 1)
+    low = play(make_trainer(name, tmp_path, precision="bf16"), 1)
+    full = play(make_trainer(name, tmp_path), 1)
     one, other = (
         torch.cat([p.grad.flatten() for p in t.gan.D.parameters() if p.grad is not None]) for t in (low, full)
     )
@@ -148,19 +157,19 @@ def test_bf16_is_finite_and_near(name: str, tmp_path: Path) -> None:
         assert value.grad is not None
         assert value.grad.dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
-        assert low.gan.G(low.gan.G.seeded([1])).dtype == torch.float32
+        assert drawn(low.gan.G, [1]).dtype == torch.float32
 
 
 @every_game
 @every_shape
 def test_a_picture_is_named_by_a_number(name: str, shape: Shape) -> None:
-    generator = game(f"{name}:tiny", shape).G.eval()
+    generator = game(name, shape).G.eval()
     alone, eight = generator.seeded([5]), generator.seeded([1, 2, 3, 4, 5, 6, 7, 8])
     assert torch.equal(alone[0], eight[4])
     assert torch.equal(generator.seeded([5]), alone)
     assert len(torch.unique(eight, dim=0)) == 8
     with torch.no_grad():
-        torch.testing.assert_close(generator(alone)[0], generator(eight)[4], rtol=0, atol=1e-5)
+        torch.testing.assert_close(drawn(generator, [5])[0], drawn(generator, range(1, 9))[4], rtol=0, atol=1e-5)
     first, second = (list(generator.pictures(range(1, 9), batch=size)) for size in (8, 3))
     assert [len(part) for part in second] == [3, 3, 2]
     torch.testing.assert_close(torch.cat(first), torch.cat(second), rtol=0, atol=1e-5)
@@ -173,23 +182,23 @@ def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="needs the extra: pip install 'simulacra[onnx]'")
     from simulacra.publish.onnx import export
 
-    generator = play(make_trainer(f"{name}:tiny", tmp_path), 4).gan.G.eval()
+    generator = play(make_trainer(name, tmp_path), 4).gan.G.eval()
     path = export(generator, tmp_path / "G.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     for n in (1, 5):
-        z = generator.seeded(range(n))
-        (pictures,) = session.run(["images"], {"z": z.numpy()})
+        told = {"z": generator.seeded(range(n)), "y": generator.labelled(range(n))}
+        (pictures,) = session.run(["images"], {key: value.numpy() for key, value in told.items() if value is not None})
         with torch.no_grad():
-            torch.testing.assert_close(torch.from_numpy(pictures), generator(z), rtol=0, atol=1e-5)
+            torch.testing.assert_close(torch.from_numpy(pictures), drawn(generator, range(n)), rtol=0, atol=1e-5)
 
 
 @every_game
 def test_no_graph_through_the_frozen_player(name: str, tmp_path: Path) -> None:
     """When D plays, no gradient may flow into G: its fakes carry none."""
-    gan: GAN = make_trainer(f"{name}:tiny", tmp_path, packed(noise(8))).gan
-    assert not gan.fakes(3).requires_grad
+    gan: GAN = make_trainer(name, tmp_path, labelled(noise(8))).gan
+    assert not gan.fakes(batch((3, 16, 16))).requires_grad
     loss, _ = gan.d_loss(batch((3, 16, 16)))
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(value.grad is None for value in gan.G.parameters())

@@ -65,9 +65,9 @@ def test_measuring_suits_every_way_of_training(options: dict[str, Any], shape: A
 def judging(trainer: Any, known: float, unseen: float, made: float) -> None:
     """A D that gives black pictures `known`, white ones `unseen` and fakes `made`, with a deviation of 1."""
 
-    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        around = torch.tensor([1.0, -1.0]).repeat(len(real))[: len(real)]
-        return (known if real.mean() < 0 else unseen) + around, made + around
+    def judge(batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+        around = torch.tensor([1.0, -1.0]).repeat(len(fake))[: len(fake)]
+        return (known if batch.images.mean() < 0 else unseen) + around, made + around
 
     trainer.gan.judge = judge
 

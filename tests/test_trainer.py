@@ -110,7 +110,7 @@ def test_gradients_of_micro_batches_add_up(micro: int, tmp_path: Path) -> None:
     spec: dict[str, Any] = {"z": 4, "batch": 8, "hidden": (16,)}
     whole, parts = (make_trainer("mlp:tiny", tmp_path, micro=m, **spec) for m in (8, micro))
     for trainer in (whole, parts):
-        trainer.gan.fakes = lambda n: torch.zeros(n, 3, 16, 16)  # type: ignore[method-assign]
+        trainer.gan.fakes = lambda batch: torch.zeros(len(batch.images), 3, 16, 16)  # type: ignore[method-assign]
         trainer.play()
     for one, other in zip(whole.gan.D.parameters(), parts.gan.D.parameters(), strict=True):
         assert one.grad is not None and other.grad is not None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
-from simulacra.game import Batch
+from simulacra.game import Batch, Generator
 
 DEVICE_SHARE = 0.4  # of the accelerator's free memory that the packed pictures may take
 
@@ -27,6 +27,7 @@ class Feed:
         self.labels = None if data.labels is None else torch.from_numpy(np.array(data.labels))
         if device.type == "cuda" and data.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
             self.images = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
+        self.names = data.classes or data.attributes
         self._pass = lru_cache(maxsize=2)(self._shuffled)
 
     def _shuffled(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,6 +59,13 @@ class Feed:
             images = torch.where(flip[:, None, None, None], images.flip(3), images)
         labels = None if self.labels is None else self.labels[torch.from_numpy(index)].to(self.device)
         return Batch(images.contiguous(memory_format=torch.channels_last), labels)
+
+    def tell(self, generator: Generator) -> None:
+        """Give a generator the labels' names, and the labels to draw from if it is told them."""
+        generator.classes = self.names
+        if generator.labels:
+            assert self.labels is not None
+            generator.remember(self.labels)
 
     def passes(self, nimg: int) -> float:
         """How many times the data has been shown after `nimg` images."""

@@ -252,12 +252,12 @@ class DCGAN(game.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))]."""
-        real, fake = self.judge(batch.images, self.fakes(len(batch.images)))
+        real, fake = self.judge(batch, self.fakes(batch))
         return losses.minimax_d(real, fake, *self.targets(real)), {"real": real, "fake": fake}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))]."""
-        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        fake = self.judged(self.dealt(batch), self.told(batch))
         return losses.non_saturating_g(fake), {"fake": fake}
 
 

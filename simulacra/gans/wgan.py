@@ -43,7 +43,7 @@ class WGAN(game.GAN):
     authors = "Arjovsky, Chintala, Bottou"
     paper = "arXiv:1701.07875"
     formulas = ("E[D(G(z))] - E[D(x)], weights clamped to ±c", "-E[D(G(z))]")
-    critic = True
+    critic, targeted = True, False
     Config = Settings
     presets = {  # noqa: RUF012
         "faces80": Preset(
@@ -67,12 +67,12 @@ class WGAN(game.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[D(G(z))] - E[D(x)]."""
-        real, fake = self.judge(batch.images, self.fakes(len(batch.images)))
+        real, fake = self.judge(batch, self.fakes(batch))
         return losses.wasserstein_d(real, fake), {"real": real, "fake": fake}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""
-        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        fake = self.judged(self.dealt(batch), self.told(batch))
         return losses.wasserstein_g(fake), {"fake": fake}
 
     @torch.no_grad()

@@ -47,7 +47,7 @@ class WGANGP(game.GAN):
     authors = "Gulrajani et al."
     paper = "arXiv:1704.00028"
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²]", "-E[D(G(z))]")
-    critic = True
+    critic, targeted = True, False
     Config = Settings
     presets = {  # noqa: RUF012
         "faces80": Preset(
@@ -75,15 +75,17 @@ class WGANGP(game.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²]."""
-        images, fakes = batch.images, self.fakes(len(batch.images))
-        real, fake = self.judge(images, fakes)
+        images, fakes, y = batch.images, self.fakes(batch), self.told(batch)
+        real, fake = self.judge(batch, fakes)
         enabled = self.config.penalty_precision == "same" and torch.is_autocast_enabled(images.device.type)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=enabled):
-            penalty = losses.gradient_penalty(self.D, images, fakes, one_sided=self.config.one_sided)
+            penalty = losses.gradient_penalty(
+                lambda x: self.judged(x, y), images, fakes, one_sided=self.config.one_sided
+            )
         loss = losses.wasserstein_d(real, fake) + self.config.gp * penalty
         return loss, {"real": real, "fake": fake, "penalty": penalty}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""
-        fake = self.D(self.G(self.G.draw(len(batch.images)))).float()
+        fake = self.judged(self.dealt(batch), self.told(batch))
         return losses.wasserstein_g(fake), {"fake": fake}

@@ -1,4 +1,7 @@
-"""A generator as ONNX: latents [N, z] in, pictures [N, C, H, W] float32 in [-1, 1] out; N is free."""
+"""A generator as ONNX: latents z [N, z] in, pictures [N, C, H, W] float32 in [-1, 1] out; N is free.
+
+A conditional one takes y [N, labels] float32, too: one-hot for a class, or attributes in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,20 @@ def export(generator: Generator, out: Path) -> Path:
         raise SimulacraError(f"Exporting to ONNX needs {', '.join(gone)}: pip install 'simulacra[onnx]'")
     if out.exists():
         raise SimulacraError(f"{out} exists: choose another name.")
-    latents = generator.seeded([0, 1])
-    names = {"input_names": ["z"], "output_names": ["images"], "dynamic_shapes": {"z": {0: torch.export.Dim("N")}}}
+    inputs = {"z": generator.seeded([0, 1]), "y": generator.labelled([0, 1])}
+    inputs = {name: value for name, value in inputs.items() if value is not None}
+    several = torch.export.Dim("N")
+    names = {
+        "input_names": list(inputs),
+        "output_names": ["images"],
+        "dynamic_shapes": {name: {0: several} for name in inputs},
+    }
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         aside = Path(folder) / "G.onnx"
         torch.onnx.export(
             generator.eval(),
-            (latents,),
+            tuple(inputs.values()),
             aside,
             dynamo=True,
             external_data=False,

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from simulacra.data.dataset import Dataset
-from simulacra.game import GAN, Settings
+from simulacra.game import GAN, Batch, Settings
 from simulacra.training.trainer import Trainer
 
 Line = dict[str, Any]
@@ -55,7 +55,7 @@ class Health:
     def __init__(self, data: Dataset, valid: Dataset | None, device: torch.device, *, tick: int, shown: int) -> None:
         """data, valid: training pictures and unseen ones. tick: images between looks. shown: pictures in a preview."""
         count = min(PICTURES, tick // SHARE)
-        self.reals = [_some(part, count, device) for part in (data, valid) if part is not None]
+        self.reals = [_some(part, count, device) for part in (data, valid) if part is not None]  # batches
         self.spread, self.distinct = spread(_unpacked(data.images[:shown], device)) if len(data) > 1 else (0.0, 1.0)
         self.shown = min(shown, len(data))
 
@@ -78,7 +78,7 @@ class Health:
         0: D knows nothing by heart; 1: unseen reals look like fakes to it. D judges as it does in training, batch
         by batch. Empty when there are too few unseen pictures, or D does not tell reals from fakes.
         """
-        if len(self.reals) < 2 or min(map(len, self.reals)) < FEWEST:
+        if len(self.reals) < 2 or min(len(part.images) for part in self.reals) < FEWEST:
             return {}
         gan, kept = trainer.gan, [(buffer, buffer.clone()) for buffer in trainer.gan.buffers()]
         torch.manual_seed(0)  # the next play seeds anew
@@ -109,10 +109,11 @@ def spread(pictures: Tensor, scale: float | None = None) -> tuple[float, float]:
     return apart, n * n / float(alike.square().sum())
 
 
-def _some(data: Dataset, count: int, device: torch.device) -> Tensor:
-    """At most `count` pictures of a data set, always the same ones."""
-    chosen = np.random.default_rng(0).permutation(len(data))[:count]
-    return _unpacked(data.images[np.sort(chosen)], device)
+def _some(data: Dataset, count: int, device: torch.device) -> Batch:
+    """At most `count` pictures of a data set with their labels, always the same ones."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(data))[:count])
+    labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[chosen])).to(device)
+    return Batch(_unpacked(data.images[chosen], device), labels)
 
 
 def _unpacked(images: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -120,9 +121,12 @@ def _unpacked(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def _judged(gan: GAN, real: Tensor, micro: int) -> tuple[Tensor, Tensor]:
+def _judged(gan: GAN, reals: Batch, micro: int) -> tuple[Tensor, Tensor]:
     """D's outputs [N], [N] for reals and as many fakes, in equal batches of at most `micro`."""
-    parts = [gan.judge(part, gan.fakes(len(part))) for part in real.chunk(-(-len(real) // micro))]
+    count = -(-len(reals.images) // micro)
+    labels = [None] * count if reals.labels is None else reals.labels.chunk(count)
+    dealt = [Batch(*part) for part in zip(reals.images.chunk(count), labels, strict=True)]
+    parts = [gan.judge(part, gan.fakes(part)) for part in dealt]
     judged, fakes = (torch.cat(side).cpu().double() for side in zip(*parts, strict=True))
     return judged, fakes
 
@@ -166,7 +170,7 @@ def collapsed(lines: Lines, critic: bool) -> str:
 
 def diverged(lines: Lines, critic: bool) -> str:
     """Losses, gradients or weights explode."""
-    recent = [line["d_loss"] for line in lines[-HOLD:] if "d_loss" in line]
+    recent = [line["adversarial" if "adversarial" in line else "d_loss"] for line in lines[-HOLD:] if "d_loss" in line]
     if not critic and len(recent) == HOLD and fmean(recent) > LOSS:
         return f"D's loss was {fmean(recent):.3g} over the last {HOLD} ticks, where a D that guesses has 1.39"
     for player in ("d", "g"):

@@ -115,6 +115,8 @@ def plan(
     game, config = _settings(spec, part, words, old if gan is None else None)
     stored = old["length"] if old else {}
     chosen = precision or (old["precision"] if old else "auto")
+    clock = _clock(config, len(part.images), total, epochs, minutes, every, save_every, measure_every, old)
+    config = _suited(game, config, clock.total, old)
     made = Plan(
         folder=folder,
         gan=game,
@@ -126,7 +128,7 @@ def plan(
         precision=choose_precision(chosen, choose_device(device)),
         compile=compile if compile is not None else bool(old and old["compile"]),
         micro=micro if micro is not None else (old["micro"] if old else None),
-        clock=_clock(config, len(part.images), total, epochs, minutes, every, save_every, measure_every, old),
+        clock=clock,
         patience=patience if patience is not None else stored.get("patience", PATIENCE),
         rollback=rollback if rollback is not None else stored.get("rollback", 0),
         resumed=bool(old),
@@ -141,12 +143,21 @@ def _settings(
 ) -> tuple[type[GAN], Settings]:
     """The game and its settings: of the command, or of the stored run with the command's words on top."""
     if old is None:
-        game, config = configured(spec, part.shape, words)
+        labels, attributes = len(part.classes or part.attributes), not part.classes
+        game, config = configured(spec, part.shape, words, labels=labels, attributes=attributes)
     else:
         game = find(old["gan"])
         config = updated(updated(game.Config(), old["config"], of=game.name), words, of=game.name)
     balance.make(config.balance, critic=game.critic)
     return game, config
+
+
+def _suited(game: type[GAN], config: Settings, total: int | None, old: dict[str, Any] | None) -> Settings:
+    """The settings with what they leave to the run's length: that of its first sitting, if it is longer now."""
+    suited: Settings = game.suited(config, total)
+    before, after = to_json(config), to_json(suited)
+    kept = {key: old["config"].get(key) for key in after if after[key] != before[key]} if old else {}
+    return updated(suited, kept, of=game.name)
 
 
 def _clock(

@@ -125,7 +125,7 @@ class Run:
         torch.manual_seed(seed)
         feed = Feed(plan.data, device, seed=seed, mirror=plan.config.mirror)
         gan = plan.gan(plan.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        gan.G.classes = plan.data.classes
+        feed.tell(gan.G)
         about = {
             "data": plan.data.name,
             "data_hash": plan.data.hash,

@@ -110,6 +110,8 @@ class Trainer:
         optimizer = self.optimizers[player]
         for group, rate in zip(optimizer.param_groups, self.rates[player], strict=True):
             group["lr"] = rate * self.gan.rate(self.plays[player])
+            if betas := self.gan.momenta():
+                group["betas"] = betas
         optimizer.step()
         self.plays[player] += 1
         shown = self.config.batch if self.balance.shows(player) else 0
@@ -119,6 +121,7 @@ class Trainer:
         else:
             self.ema.update(self.nimg)
         self.balance.saw(player, readings)
+        self.gan.saw(player, readings)
         self.meter.add_play(player, loss, readings, critic=self.gan.critic)
         self.watch(step, loss)
 
