@@ -1,0 +1,12 @@
+"""What several games share: fast convolutions and norms, equalised layers, resampling."""
+
+from simulacra.layers.convolution import Conv2d as Conv2d
+from simulacra.layers.convolution import ConvTranspose2d as ConvTranspose2d
+from simulacra.layers.convolution import InstanceNorm2d as InstanceNorm2d
+from simulacra.layers.convolution import inputs_only as inputs_only
+from simulacra.layers.equalised import EqualisedConv2d as EqualisedConv2d
+from simulacra.layers.equalised import EqualisedLinear as EqualisedLinear
+from simulacra.layers.equalised import minibatch_stddev as minibatch_stddev
+from simulacra.layers.equalised import pixel_norm as pixel_norm
+from simulacra.layers.resampling import downsample as downsample
+from simulacra.layers.resampling import upsample as upsample

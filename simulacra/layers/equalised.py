@@ -1,0 +1,65 @@
+"""Layers whose weights all learn at one rate: N(0, 1) in store, scaled by He's constant when used.
+
+Karras et al. 2018 (arXiv:1710.10196), section 4.1; with them its pixel norm (4.2) and minibatch deviation (3).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra.layers.convolution import Conv2d
+
+
+class EqualisedLinear(nn.Module):
+    """A fully connected layer. rate: the learning rate's factor for weights and biases, as in a mapping network."""
+
+    def __init__(
+        self, inner: int, outer: int, *, gain: float = 1.0, rate: float = 1.0, bias: float = 0.0, biased: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outer, inner) / rate)
+        self.bias = nn.Parameter(torch.full((outer,), bias / rate)) if biased else None
+        self.scale, self.rate = gain * rate / math.sqrt(inner), rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, inner] -> [N, outer]."""
+        return F.linear(x, self.weight * self.scale, None if self.bias is None else self.bias * self.rate)
+
+
+class EqualisedConv2d(Conv2d):
+    """A convolution that keeps the side (odd kernels) at a stride of 1."""
+
+    def __init__(
+        self, inner: int, outer: int, kernel: int, *, stride: int = 1, padding: int | None = None, gain: float = 1.0, bias: bool = True
+    ) -> None:  # fmt: skip
+        super().__init__(inner, outer, kernel, stride, kernel // 2 if padding is None else padding, bias=bias)
+        nn.init.normal_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self.scale = gain / math.sqrt(inner * kernel * kernel)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', H', W']."""
+        return super().forward(input * self.scale)  # the input is scaled: cheaper than the weight, and the same
+
+
+def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
+    """Each pixel's channels ([N, C, ...] over C) to a mean square of 1."""
+    return x * (x.square().mean(1, keepdim=True) + eps).rsqrt()
+
+
+def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
+    """[N, C, H, W] -> [N, C + 1, H, W]: the mean deviation over the pictures of a group as one more map.
+
+    group: at most so many pictures, the largest number that divides N.
+    """
+    n, _, height, width = x.shape
+    size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)
+    grouped = x.reshape(size, n // size, *x.shape[1:]).float()
+    deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # [N / size]
+    told = deviation.to(x.dtype).repeat(size)[:, None, None, None].expand(n, 1, height, width)
+    return torch.cat([x, told], 1).contiguous(memory_format=torch.channels_last)
