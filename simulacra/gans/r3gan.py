@@ -1,0 +1,282 @@
+"""The GAN is dead; long live the GAN! A Modern GAN Baseline. Huang, Gokaslan, Kuleshov, Tompkin. 2024.
+
+    D:  E[softplus(-(D(x) - D(G(z))))] + γ/2 (E[‖∇x D(x)‖²] + E[‖∇x D(G(z))‖²])
+    G:  E[softplus(-(D(G(z)) - D(x)))]
+
+A relativistic pairing loss, which cannot drop modes by locally optimal D's, with zero-centred penalties on reals (R1) and
+fakes (R2), which make it converge; no normalisation and no tricks. Both networks are the same residual blocks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra import game, losses
+from simulacra.config import require
+from simulacra.game import Batch, Preset
+from simulacra.gans import mlp
+from simulacra.gans.dcgan import base
+from simulacra.layers import Conv2d, downsample, upsample
+
+SLOPE = 0.2
+GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(game.Settings):
+    """A size for a laptop; see the presets for the paper's. Pairs (a, b) go from a to b over the first `burn_in` images."""
+
+    network: Literal["resnet", "mlp"] = "resnet"
+    z: int = 64
+    features: int = 32  # channels at the picture's own side; doubled at each halving
+    features_max: int = 256
+    blocks: int = 2  # residual blocks at each side
+    expansion: int = 2  # how much wider a block is inside
+    group: int = 16  # channels of a group of the 3x3 convolution; 0 is all of them
+    hidden: tuple[int, ...] = (256, 256)  # for network=mlp
+    gamma: tuple[float, float] = (1.0, 0.1)
+    lazy: int = 1  # the penalties are taken at every so many plays of D, and weigh as much more
+    penalty: Literal["exact", "difference"] = "exact"  # by a second derivative, or by finite differences
+    burn_in: float = 200_000.0
+    lr: float = 2e-4
+    lr_last: float = 0.25  # the rate's factor after the burn-in
+    betas: tuple[float, float] = (0.0, 0.9)
+    beta2_last: float = 0.99
+    batch: int = 64
+    epochs: float = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "features", "features_max", "blocks", "expansion", "hidden", "lazy")
+        require(self, "at least 0", "gamma", "group")
+        require(self, "more than 0", "lr_last", "burn_in")
+        require(self, "at least 0 and less than 1", "beta2_last")
+
+
+def convolution(
+    inner: int, outer: int, kernel: int, *, groups: int = 1, gain: float = 1.0, bias: bool = False
+) -> nn.Module:
+    """A convolution that keeps the side, its weights N(0, gain² / fan in)."""
+    made = nn.Conv2d(inner, outer, kernel, padding=kernel // 2, groups=groups, bias=bias)
+    if groups == 1:
+        made = Conv2d(inner, outer, kernel, padding=kernel // 2, bias=bias)
+    nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner // groups * kernel * kernel))
+    if bias:
+        nn.init.zeros_(made.bias)  # type: ignore[arg-type]
+    return made
+
+
+def linear(inner: int, outer: int, *, gain: float = 1.0) -> nn.Linear:
+    """A matrix, its weights N(0, gain² / fan in)."""
+    made = nn.Linear(inner, outer, bias=False)
+    nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner))
+    return made
+
+
+class Bend(nn.Module):
+    """A bias for each channel, and a leaky ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        return F.leaky_relu(x + self.bias[:, None, None], SLOPE)
+
+
+class Block(nn.Module):
+    """x + 1x1(bend(3x3(bend(1x1(x))))): wider inside, the 3x3 in groups, nothing normalised.
+
+    `depth` residual blocks in a row keep their variance by fixup (Zhang et al. 2019): the last convolution starts at 0,
+    the other two are scaled by depth^(-1/4).
+    """
+
+    def __init__(self, config: Settings, channels: int, depth: int) -> None:
+        super().__init__()
+        wide, gain = channels * config.expansion, GAIN * depth**-0.25
+        groups = max(1, wide // config.group) if config.group else 1
+        self.layers = nn.Sequential(
+            convolution(channels, wide, 1, gain=gain),
+            Bend(wide),
+            convolution(wide, wide, 3, groups=groups if wide % groups == 0 else 1, gain=gain),
+            Bend(wide),
+            convolution(wide, channels, 1, gain=0.0),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        y: Tensor = x + self.layers(x)
+        return y
+
+
+def channels_of(config: Settings) -> list[int]:
+    """Channels from the picture's side down to the base's."""
+    _, _, n = base(config.shape)
+    return [min(config.features << i, config.features_max) for i in range(n + 1)]
+
+
+def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
+    """The blocks at each side."""
+    depth = config.blocks * len(channels)
+    return [nn.Sequential(*(Block(config, each, depth) for _ in range(config.blocks))) for each in channels]
+
+
+class Generator(game.Generator):
+    """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        height, width, _ = base(config.shape)
+        channels = channels_of(config)[::-1]
+        self.told = linear(config.labels, config.z) if config.labels else None
+        self.first = linear(config.z * (2 if config.labels else 1), channels[0])
+        self.basis = nn.Parameter(torch.randn(channels[0], height, width))
+        self.stages = nn.ModuleList(stages(config, channels))
+        pairs = itertools.pairwise(channels)
+        self.narrow = nn.ModuleList(
+            convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs
+        )  # before each doubling: the same as after it, and four times cheaper
+        self.last = convolution(channels[-1], config.shape[0], 1, bias=True)
+        self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z], or [N, z + labels] -> pictures [N, C, H, W]."""
+        if self.told is not None:
+            w = torch.cat([w[:, : self.z_dim], self.told(w[:, self.z_dim :])], 1)
+        x = (self.first(w)[:, :, None, None] * self.basis).contiguous(memory_format=torch.channels_last)
+        x = self.stages[0](x)
+        for narrow, stage in zip(self.narrow, self.stages[1:], strict=True):
+            x = stage(upsample(narrow(x)))
+        images: Tensor = self.bound(self.last(x))
+        return images
+
+
+class Discriminator(nn.Module):
+    """A picture -> blocks and halvings -> a learned weighing of base x base positions -> a score."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        height, width, _ = base(config.shape)
+        channels = channels_of(config)
+        self.first = convolution(config.shape[0], channels[0], 1, bias=True)
+        self.stages = nn.ModuleList(stages(config, channels))
+        pairs = itertools.pairwise(channels)
+        self.widen = nn.ModuleList(convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs)
+        self.basis = nn.Parameter(torch.randn(channels[-1], height, width) / math.sqrt(height * width))
+        self.dropout = nn.Dropout(config.dropout)
+        self.last = linear(channels[-1], config.z if config.labels else 1)
+        self.told = linear(config.labels, config.z, gain=1 / math.sqrt(config.z)) if config.labels else None
+
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W], and labels [N, labels] -> scores [N]."""
+        x = self.stages[0](self.first(images))
+        for widen, stage in zip(self.widen, self.stages[1:], strict=True):
+            x = stage(widen(downsample(x)))
+        x = self.last(self.dropout((x * self.basis).sum((2, 3))))
+        scores: Tensor = x[:, 0] if self.told is None else (x * self.told(y)).sum(1)  # projection: Miyato & Koyama 2018
+        return scores
+
+
+@game.register
+class R3GAN(game.GAN):
+    """The relativistic pairing loss with zero-centred penalties: the modern baseline."""
+
+    name, title, year = "r3gan", "R3GAN, a modern GAN baseline", 2024
+    authors = "Huang, Gokaslan, Kuleshov, Tompkin"
+    paper = "arXiv:2501.05441"
+    formulas = (
+        "E[softplus(D(G(z)) - D(x))] + γ/2 (E[‖∇D(x)‖²] + E[‖∇D(G(z))‖²])",
+        "E[softplus(D(x) - D(G(z)))]",
+    )
+    critic, targeted, takes_labels = True, False, True
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "cifar32": Preset(
+            {"features": 768, "features_max": 768, "gamma": (0.05, 0.005), "batch": 512, "ema": 5e6, "burn_in": 1e7},
+            "the paper's settings for 32 px",
+            32,
+        ),
+        "ffhq64": Preset(
+            {"features": 768, "features_max": 768, "gamma": (2.0, 0.2), "batch": 256, "ema": 5e5, "burn_in": 1e7},
+            "the paper's settings for faces of 64 px",
+            64,
+        ),
+        "ffhq256": Preset(
+            {"features": 96, "features_max": 768, "gamma": (150.0, 15.0), "batch": 256, "ema": 5e5, "burn_in": 1e7},
+            "the paper's settings for faces of 256 px",
+            256,
+        ),
+        "tiny": Preset({"z": 8, "features": 8, "features_max": 16, "blocks": 1, "group": 4, "batch": 8}, "for tests"),
+    }
+    config: Settings
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = mlp.Discriminator(config, config.hidden) if config.network == "mlp" else Discriminator(config)
+        self.nimg = 0
+        self.register_buffer("turns", torch.zeros((), dtype=torch.int64))  # of D
+        self.turns: Tensor
+
+    @classmethod
+    def generator(cls, config: Any) -> game.Generator:
+        """The generator alone."""
+        return mlp.Generator(config, config.hidden) if config.network == "mlp" else Generator(config)
+
+    def at(self, nimg: int, step: int) -> None:
+        """The schedules follow the images shown."""
+        self.nimg = nimg
+
+    def scheduled(self, first: float, last: float) -> float:
+        """From `first` to `last` over the burn-in, as half a cosine (section 4 and appendix of the paper)."""
+        done = min(1.0, self.nimg / self.config.burn_in)
+        return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
+
+    def rate(self, plays: int) -> float:
+        """The learning rate's factor."""
+        return self.scheduled(1.0, self.config.lr_last)
+
+    def momenta(self) -> tuple[float, float]:
+        """Adam's betas: β2 grows."""
+        return self.config.betas[0], self.scheduled(self.config.betas[1], self.config.beta2_last)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
+        y, config = self.told(batch), self.config
+        due, exact = int(self.turns) % config.lazy == 0, config.penalty == "exact"
+        images = [side.detach().requires_grad_(due and exact) for side in (batch.images, self.fakes(batch))]
+        real, fake = (self.judged(side, y) for side in images)
+        adversarial = losses.relativistic_d(real, fake)
+        readings = {"real": real, "fake": fake, "adversarial": adversarial}
+        if not due:
+            return adversarial, readings
+        r1, r2 = (
+            losses.squared_gradient(scores, side)
+            if exact
+            else losses.r1_by_difference(lambda x: self.judged(x, y), side, scores)
+            for scores, side in zip((real, fake), images, strict=True)
+        )
+        gamma = self.scheduled(*config.gamma) * config.lazy
+        return adversarial + gamma / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
+
+    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
+        """Count D's turns."""
+        super().saw(player, readings)
+        self.turns += player == "D"
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """E[softplus(D(x) - D(G(z)))]."""
+        y = self.told(batch)
+        fake = self.judged(self.dealt(batch), y)
+        with torch.no_grad():
+            real = self.judged(batch.images, y)
+        return losses.relativistic_g(real, fake), {"fake": fake}
