@@ -32,6 +32,7 @@ class Generator(nn.Module):
         super().__init__()
         self.z_dim, self.prior, self.shape = config.z, config.prior, config.shape
         self.labels, self.attributes = config.labels, config.attributes
+        self.styles = 0  # layers that can each have a w of their own: `render` then takes [N, styles, w], too
         self.classes: tuple[str, ...] = ()  # names of the classes, or of the attributes
         if self.labels:
             empty = torch.zeros(REMEMBERED, self.labels) if self.attributes else torch.zeros(REMEMBERED).long()
