@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.settings import Settings
 
 REMEMBERED = 1024  # labels of the training pictures that a conditional generator keeps
-OTHER = 1 << 62  # added to a seed, for the draw of its label
+LABEL = 7  # beside a seed, for the draw of its label
 
 Layers = tuple[int, int] | None  # from the first up to, not including, the second; None is all
 
@@ -68,9 +69,14 @@ class Generator(nn.Module):
         return y.float() if y.is_floating_point() else one_hot(y, self.labels).float()
 
     def remember(self, labels: Tensor) -> None:
-        """Keep training labels ([N] or [N, labels]) to draw from, so that seeds have the labels of the data."""
-        chosen = torch.randint(len(labels), (REMEMBERED,), generator=torch.Generator().manual_seed(0))
-        self.bank.copy_(labels[chosen])
+        """Keep training labels ([N] or [N, labels]) to draw from, so that seeds have the labels of the data.
+
+        Classes are kept in the shares that they have, to 1 in `REMEMBERED`; attributes as whole rows.
+        """
+        n = len(labels)
+        order = labels.argsort() if labels.dim() == 1 else torch.randperm(n, generator=torch.Generator().manual_seed(0))
+        evenly = (torch.arange(REMEMBERED) * 2 + 1) * n // (2 * REMEMBERED)
+        self.bank.copy_(labels[order[evenly]])
 
     def labelled(self, seeds: Sequence[int], label: str = "") -> Tensor | None:
         """The condition [N, labels] of each seed, or None where the generator takes none.
@@ -79,35 +85,54 @@ class Generator(nn.Module):
         hair: red`. What it leaves open comes from the labels of the data, decided by the seed. Raises
         `SimulacraError` for a label that does not exist.
         """
+        asked = self.asked(label)
         if not self.labels:
-            if label:
-                raise SimulacraError("This model was trained without labels: train one with conditional=true.")
             return None
-        if label and not self.attributes:
-            return self.encode(torch.full((len(seeds),), self._number(label), device=self.device))
-        drawn = [
-            int(torch.randint(len(self.bank), (1,), generator=torch.Generator().manual_seed(int(seed) + OTHER)))
-            for seed in seeds
-        ]
+        if asked and not self.attributes:
+            return self.encode(torch.full((len(seeds),), next(iter(asked)), device=self.device))
+        size, bits = len(self.bank), (1 << 64) - 1
+        drawn = [int(np.random.default_rng([int(seed) & bits, LABEL]).integers(size)) for seed in seeds]
         y = self.encode(self.bank[drawn])
-        for word in label.split(",") if label else ():
-            name, equals, amount = word.strip().partition("=")
-            try:
-                value = float(amount) if equals else 1.0
-            except ValueError:
-                value = float("nan")
-            if not 0 <= value <= 1:
-                raise SimulacraError(f"{word.strip()!r}: an attribute is a number from 0 to 1, such as {name}=0.5.")
-            number = self._number(name.strip())
-            group, colon, _ = self._name(number).partition(":")
-            if colon and value:  # `hair: red` leaves no other hair
-                others = [i for i in range(self.labels) if self._name(i).startswith(f"{group}:")]
-                y[:, others] *= 1 - value
+        for group in {self._group(number) for number in asked} - {""}:  # `hair: red` leaves no other hair
+            told = [value for number, value in asked.items() if self._group(number) == group]
+            y[:, [self._group(i) == group for i in range(self.labels)]] *= max(0.0, 1 - sum(told))
+        for number, value in asked.items():
             y[:, number] = value
         return y
 
-    def _name(self, number: int) -> str:
+    def asked(self, label: str) -> dict[int, float]:
+        """What `label` asks for: a class's number with 1, or those of attributes with their values; see `labelled`."""
+        text = label.strip()
+        if not text:
+            return {}
+        if not self.labels:
+            raise SimulacraError(
+                f"This model was trained without labels and cannot be asked for {text!r}: train one with conditional=true."
+            )
+        if not self.attributes or text in self.classes:
+            return {self._number(text): 1.0}
+        made = {}
+        for word in text.split(","):
+            name, equals, amount = (part.strip() for part in word.partition("="))
+            number, value = self._number(name), 1.0
+            if equals:
+                try:
+                    value = float(amount)
+                except ValueError:
+                    value = float("nan")
+            if not 0 <= value <= 1:
+                raise SimulacraError(f"{word.strip()!r}: an attribute is a number from 0 to 1, such as {name}=0.5.")
+            made[number] = value
+        return made
+
+    def name_of(self, number: int) -> str:
+        """What a class or attribute is called; its number where the data gives no names."""
         return self.classes[number] if self.classes else str(number)
+
+    def _group(self, number: int) -> str:
+        """`hair` of the attribute `hair: red`; empty for one that stands alone."""
+        group, colon, _ = self.name_of(number).partition(":")
+        return group if colon else ""
 
     def _number(self, label: str) -> int:
         """A class or attribute by its name, or by its number where no name is that."""
@@ -115,7 +140,7 @@ class Generator(nn.Module):
             return self.classes.index(label)
         if label.isdecimal() and int(label) < self.labels:
             return int(label)
-        what, known = "attribute" if self.attributes else "class", self.classes or [str(self.labels - 1)]
+        what, known = "attribute" if self.attributes else "class", self.classes or (f"0 to {self.labels - 1}",)
         some = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
         hint = did_you_mean(label, known) or f" There are: {some}."
         raise SimulacraError(f"There is no {what} called {label!r}.{hint}")
