@@ -5,6 +5,9 @@
 
 Sides of b·2ⁿ pixels: the first layer of G makes b x b, each further one doubles it. Two architectures: the
 paper's, and a dense 32 px one (`network=dense`) from a textbook that trained it on the frogs of CIFAR-10.
+
+With `conditional=true` G's norms are told the labels, and D's logit is f(φ(x)) + <V y, φ(x)>: a projection
+discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from simulacra.config import require
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans import mlp
-from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d
+from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, Projection
 
 Norm = Literal["batch", "instance", "layer", "none"]
 
@@ -71,15 +74,16 @@ def base(shape: game.Shape) -> tuple[int, int, int]:
     return height, width, n
 
 
-def norm(kind: Norm, channels: int) -> nn.Module:
-    """The normalisation called `kind` for feature maps of `channels`."""
+def norm(kind: Norm, channels: int, labels: int = 0) -> nn.Module:
+    """The normalisation called `kind` for feature maps of `channels`; with labels, its gains and biases follow them."""
+    made: nn.Module = nn.Identity()
     if kind == "batch":
-        return nn.BatchNorm2d(channels)
-    if kind == "instance":
-        return InstanceNorm2d(channels, affine=True)
-    if kind == "layer":
-        return nn.GroupNorm(1, channels)
-    return nn.Identity()
+        made = nn.BatchNorm2d(channels, affine=not labels)
+    elif kind == "instance":
+        made = InstanceNorm2d(channels, affine=not labels)
+    elif kind == "layer":
+        made = nn.GroupNorm(1, channels, affine=not labels)
+    return ConditionalNorm(made, channels, labels) if labels else made
 
 
 def initialise(network: nn.Module) -> None:
@@ -104,17 +108,21 @@ class Generator(game.Generator):
         # A transposed convolution of a 1x1 input is a matrix product, and much faster as one.
         self.first = nn.Linear(config.z, height * width * channels[0], bias=plain)
         self.grid = (height, width, channels[0])
-        layers: list[nn.Module] = [norm(config.norm_g, channels[0]), _activation(config)]
+        layers: list[nn.Module] = [norm(config.norm_g, channels[0], config.labels), _activation(config)]
         for inner, outer in itertools.pairwise(channels):
-            layers += [*_double(config, inner, outer, plain), norm(config.norm_g, outer), _activation(config)]
+            layers += _double(config, inner, outer, plain)
+            layers += [norm(config.norm_g, outer, config.labels), _activation(config)]
         layers += _double(config, channels[-1], config.shape[0], True)
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
         initialise(self)
 
     def render(self, w: Tensor) -> Tensor:
-        """w [N, z] -> pictures [N, C, H, W]."""
-        images: Tensor = self.layers(self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2))  # channels last
-        return images
+        """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
+        z, y = w[:, : self.z_dim], w[:, self.z_dim :]
+        x: Tensor = self.first(z).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
+        for layer in self.layers:
+            x = layer(x, y) if isinstance(layer, ConditionalNorm) else layer(x)
+        return x
 
 
 class Discriminator(nn.Module):
@@ -132,13 +140,15 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(config.slope))
             if config.dropout:
                 layers.append(nn.Dropout(config.dropout))
+        self.projection = Projection(config.labels, channels[-1]) if config.labels else None
         self.layers = nn.Sequential(*layers, Conv2d(channels[-1], 1, (height, width)))
         initialise(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> logits [N]."""
-        logits: Tensor = self.layers(images)
-        return logits.flatten()
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        features = self.layers[:-1](images)
+        logits: Tensor = self.layers[-1:](features).flatten()
+        return logits if self.projection is None else logits + self.projection(features, y)
 
 
 class DenseGenerator(game.Generator):
@@ -147,7 +157,7 @@ class DenseGenerator(game.Generator):
     def __init__(self, config: Networks) -> None:
         super().__init__(config)
         leaky = nn.LeakyReLU(0.3)
-        self.first = nn.Linear(config.z, 16 * 16 * 128)
+        self.first = nn.Linear(config.z + config.labels, 16 * 16 * 128)
         self.layers = nn.Sequential(
             leaky,
             *(Conv2d(128, 256, 5, padding=2), leaky),
@@ -159,7 +169,7 @@ class DenseGenerator(game.Generator):
         )
 
     def render(self, w: Tensor) -> Tensor:
-        """w [N, z] -> pictures [N, C, 32, 32]."""
+        """w [N, z] or [N, z + labels] -> pictures [N, C, 32, 32]."""
         images: Tensor = self.layers(self.first(w).unflatten(1, (16, 16, 128)).permute(0, 3, 1, 2))
         return images
 
@@ -173,12 +183,14 @@ class DenseDiscriminator(nn.Module):
         convolutions: list[nn.Module] = [Conv2d(config.shape[0], 128, 3), leaky]
         for _ in range(3):
             convolutions += [Conv2d(128, 128, 4, 2), leaky]
+        self.projection = Projection(config.labels, 128) if config.labels else None
         self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Pictures [N, C, 32, 32] -> logits [N]."""
-        logits: Tensor = self.layers(images)
-        return logits.flatten()
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, 32, 32], y [N, labels] where there are labels -> logits [N]."""
+        features = self.layers[:-3](images)
+        logits: Tensor = self.layers[-3:](features).flatten()
+        return logits if self.projection is None else logits + self.projection(features, y)
 
 
 def build_generator(config: Networks) -> game.Generator:
@@ -212,6 +224,7 @@ class DCGAN(game.GAN):
     name, title, year = "dcgan", "Deep Convolutional GAN", 2015
     authors = "Radford, Metz, Chintala"
     paper = "arXiv:1511.06434"
+    takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))]")
     Config = Settings
     presets = {  # noqa: RUF012

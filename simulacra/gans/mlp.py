@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from simulacra import game, losses
@@ -42,7 +43,7 @@ class Generator(game.Generator):
 
     def __init__(self, config: game.Settings, hidden: Sequence[int] = (256, 256)) -> None:
         super().__init__(config)
-        widths = [config.z, *hidden]
+        widths = [config.z + config.labels, *hidden]
         layers: list[nn.Module] = []
         for inner, outer in itertools.pairwise(widths):
             layers += [nn.Linear(inner, outer), nn.ReLU()]
@@ -50,7 +51,7 @@ class Generator(game.Generator):
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
 
     def render(self, w: Tensor) -> Tensor:
-        """w [N, z] -> pictures [N, C, H, W]."""
+        """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
         images: Tensor = self.layers(w)
         return images.view(-1, *self.shape)
 
@@ -60,7 +61,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: game.Settings, hidden: Sequence[int] = (256, 256)) -> None:
         super().__init__()
-        widths = [prod(config.shape), *hidden]
+        widths = [prod(config.shape) + config.labels, *hidden]
         layers: list[nn.Module] = []
         for inner, outer in itertools.pairwise(widths):
             layers += [nn.Linear(inner, outer), nn.LeakyReLU(0.2)]
@@ -68,9 +69,10 @@ class Discriminator(nn.Module):
                 layers.append(nn.Dropout(config.dropout))
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> logits [N]."""
-        logits: Tensor = self.layers(images.flatten(1))
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        flat = images.flatten(1)
+        logits: Tensor = self.layers(flat if y is None else torch.cat([flat, y], 1))
         return logits.squeeze(1)
 
 
@@ -81,6 +83,7 @@ class MLP(game.GAN):
     name, title, year = "mlp", "Generative Adversarial Nets", 2014
     authors = "Goodfellow et al."
     paper = "arXiv:1406.2661"
+    takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))], or minimax E[log(1 - D(G(z)))]")
     Config = Settings
     presets = {  # noqa: RUF012

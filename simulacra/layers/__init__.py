@@ -1,5 +1,7 @@
-"""What several games share: fast convolutions and norms, equalised layers, resampling."""
+"""What several games share: fast convolutions and norms, labels, equalised layers, resampling."""
 
+from simulacra.layers.conditional import ConditionalNorm as ConditionalNorm
+from simulacra.layers.conditional import Projection as Projection
 from simulacra.layers.convolution import Conv2d as Conv2d
 from simulacra.layers.convolution import ConvTranspose2d as ConvTranspose2d
 from simulacra.layers.convolution import InstanceNorm2d as InstanceNorm2d

@@ -158,13 +158,15 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """`nn.InstanceNorm2d` with gains and biases, spelled out on a CPU: torch's own leaves channels last there."""
+    """`nn.InstanceNorm2d`, spelled out on a CPU: torch's own leaves channels last there."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape; each map to mean 0 and variance 1, then scaled and shifted."""
+        """[N, C, H, W] -> the same shape; each map to mean 0 and variance 1, then scaled and shifted if affine."""
         if input.device.type != "cpu":
             return super().forward(input)
         x = input.float() if input.dtype == torch.bfloat16 else input  # statistics need more than eight bits
         centred = x - x.mean((2, 3), keepdim=True)
-        scale = (centred.square().mean((2, 3), keepdim=True) + self.eps).rsqrt() * self.weight[:, None, None]
-        return torch.addcmul(self.bias[:, None, None], centred, scale).to(input.dtype)
+        scale = (centred.square().mean((2, 3), keepdim=True) + self.eps).rsqrt()
+        if not self.affine:
+            return (centred * scale).to(input.dtype)
+        return torch.addcmul(self.bias[:, None, None], centred, scale * self.weight[:, None, None]).to(input.dtype)
