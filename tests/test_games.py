@@ -12,18 +12,11 @@ from support import KINDS, SHAPES, copied, differences, forms, game, labelled, m
 from torch import Tensor, nn
 
 from simulacra.game import GAN, Batch, Generator, Shape, find, gans
-from simulacra.training.trainer import Trainer
 
 NAMES = list(gans())
 FORMS = forms()
 every_game = pytest.mark.parametrize("name", FORMS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids="x".join("%d" for _ in range(3)).__mod__)
-
-
-def until_both_played(trainer: Trainer) -> Trainer:
-    while not all(trainer.plays.values()):
-        trainer.play()
-    return trainer
 
 
 def batch(shape: Shape, n: int = 6) -> Batch:
@@ -68,11 +61,15 @@ def test_builds_and_renders(name: str, shape: Shape) -> None:
 def test_both_players_move_with_all_their_parameters(name: str, tmp_path: Path) -> None:
     trainer = make_trainer(name, tmp_path)
     before = {player: copied(side) for player, side in trainer.sides.items()}
-    play(until_both_played(trainer), 6)  # some layers start at 0, and what is below them rests for a play
+    taught: dict[str, set[str]] = {"D": set(), "G": set()}
+    while not all(trainer.plays.values()) or sum(trainer.plays.values()) < 8:  # layers may start at 0, or come later
+        trainer.play()
+        for player, side in trainer.sides.items():
+            gradients = {key: value.grad for key, value in side.named_parameters() if value.grad is not None}
+            taught[player] |= gradients.keys()
+            assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
     for player, side in trainer.sides.items():
-        for key, value in side.named_parameters():
-            assert value.grad is not None, f"{player} {key} has no gradient"
-            assert torch.isfinite(value.grad).all()
+        assert taught[player] == {key for key, _ in side.named_parameters()}, "some have no gradient"
         still = [key for key, value in side.named_parameters() if torch.equal(value, before[player][key])]
         free = [list(dict(side.named_parameters()))[-1]] if player == "D" and trainer.gan.critic else []
         assert set(still) <= set(free), "only a critic's last bias may rest: it takes no part in a difference of scores"
@@ -154,8 +151,7 @@ def test_bf16_is_finite_and_near(name: str, tmp_path: Path) -> None:
         assert torch.isfinite(value).all(), key
     for key, value in low.gan.named_parameters():
         assert value.dtype == torch.float32, f"{key}: weights are kept in full"
-        assert value.grad is not None
-        assert value.grad.dtype == torch.float32
+        assert value.grad is None or value.grad.dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
         assert drawn(low.gan.G, [1]).dtype == torch.float32
 

@@ -1,0 +1,301 @@
+"""Progressive Growing of GANs for Improved Quality, Stability, and Variation. Karras, Aila, Laine, Lehtinen. 2018.
+
+    D:  E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²] + ε E[D(x)²],  x̂ = εx + (1 - ε)G(z),  ε uniform in [0, 1]
+    G: -E[D(G(z))]
+
+Both networks begin at 4x4 (or at `dcgan.base`) and double, again and again: the new layers fade in while α rises
+from 0 to 1, α·new + (1 - α)·old enlarged, and then settle. All pictures that the two exchange are of the full
+side: those of a level are enlarged by repeating pixels, and D averages them back.
+
+The paper gives larger sides smaller batches, for the memory of its GPUs: here `--micro` is for that.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra import game, losses
+from simulacra.config import require, updated
+from simulacra.game import Batch, Preset
+from simulacra.gans.dcgan import base
+from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+
+PHASE = 600_000  # images of a fade, and of the time between two: the paper's
+BRIEF = 10_000  # the same where the run's length is in minutes: who counts them has few
+HE = 2**0.5  # the gain of layers that a rectifier follows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growing(game.Settings):
+    """Settings of networks that grow, shared by every game that borrows them."""
+
+    z: int = 512
+    features: int = 16  # channels at the full side; doubled at each halving (the paper: 16384 / side)
+    features_max: int = 512
+    fade: int | None = None  # images while a doubling fades in; None: see `paced`
+    stable: int | None = None  # images at a side before the next doubling; None: see `paced`
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "features", "features_max")
+        require(self, "at least 0", "fade", "stable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Growing):
+    """The paper's settings, but for the widths."""
+
+    batch: int = 16
+    gp: float = 10.0  # λ
+    drift: float = 1e-3  # ε
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 0", "gp", "drift")
+
+
+C = TypeVar("C", bound=Growing)
+
+
+def paced(config: C, total: int | None) -> C:
+    """`config` with `fade` and `stable` filled in so that the networks are grown after half of `total` images.
+
+    At most the paper's 600,000 each; 10,000 where minutes decide, and nobody knows how many images they are.
+    """
+    phases = 2 * base(config.shape)[2]  # those before the last
+    each = BRIEF if total is None else min(PHASE, total // 2 // phases)
+    unset = {name: each for name in ("fade", "stable") if getattr(config, name) is None}
+    return updated(config, unset, of="growth")
+
+
+def widths(config: Growing) -> list[int]:
+    """The channels at each level, the base first."""
+    levels = base(config.shape)[2]
+    return [min(config.features << (levels - level), config.features_max) for level in range(levels + 1)]
+
+
+def enlarged(images: Tensor, times: int) -> Tensor:
+    """[N, C, H, W] -> [N, C, times·H, times·W], pixels repeated."""
+    return F.interpolate(images, scale_factor=times, mode="nearest") if times > 1 else images
+
+
+def shrunk(images: Tensor, times: int = 2) -> Tensor:
+    """[N, C, H, W] -> [N, C, H / times, W / times], means of boxes."""
+    return F.avg_pool2d(images, times) if times > 1 else images
+
+
+class Growth(nn.Module):
+    """How far the networks have grown. It follows from the images shown, which the average and a file keep, too."""
+
+    shown: Tensor
+
+    def __init__(self, config: Growing) -> None:
+        super().__init__()
+        self.levels = base(config.shape)[2]
+        self.fade = PHASE if config.fade is None else config.fade
+        self.stable = PHASE if config.stable is None else config.stable
+        self.register_buffer("shown", torch.zeros((), dtype=torch.int64))
+        self.nimg = 0  # the same, without reading back from the device
+
+    def at(self, nimg: int) -> None:
+        """Grow to what is due after so many images."""
+        self.nimg = nimg
+        self.shown.fill_(nimg)
+
+    def train(self, mode: bool = True) -> Growth:
+        """The usual, and what was loaded meanwhile is noticed."""
+        self.nimg = int(self.shown)
+        return super().train(mode)
+
+    def stage(self) -> tuple[int, float]:
+        """(level, α): the side is the base's times 2^level, and its last doubling has faded in by α."""
+        if not self.training and not torch.compiler.is_compiling():  # the average's buffer is moved from outside
+            self.nimg = int(self.shown)
+        if self.nimg < self.stable:
+            return 0, 1.0
+        cycle, past = self.fade + self.stable, self.nimg - self.stable
+        level = 1 + past // cycle if cycle else self.levels
+        if level > self.levels:
+            return self.levels, 1.0
+        within = past - (level - 1) * cycle
+        return level, within / self.fade if within < self.fade else 1.0
+
+    @property
+    def doublings(self) -> float:
+        """How often the side has doubled, a fade counting by its α."""
+        level, alpha = self.stage()
+        return level - 1 + alpha
+
+    @property
+    def times(self) -> int:
+        """How many times the side of this moment goes into the full one."""
+        return 1 << (self.levels - self.stage()[0])
+
+    def faded(self, images: Tensor) -> Tensor:
+        """Reals as far between the two sides of a fade as the fakes are (appendix A)."""
+        alpha, coarse = self.stage()[1], 2 * self.times
+        return images if alpha == 1 else enlarged(shrunk(images, coarse), coarse).lerp(images, alpha)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """LeakyReLU 0.2."""
+    return F.leaky_relu(x, 0.2)
+
+
+class Doubling(nn.Module):
+    """[N, inner, H, W] -> [N, outer, 2H, 2W]."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__()
+        self.first = EqualisedConv2d(inner, outer, 3, gain=HE)
+        self.second = EqualisedConv2d(outer, outer, 3, gain=HE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enlarged, then two convolutions."""
+        x = pixel_norm(leaky(self.first(enlarged(x, 2))))
+        return pixel_norm(leaky(self.second(x)))
+
+
+class Halving(nn.Module):
+    """[N, inner, H, W] -> [N, outer, H/2, W/2]."""
+
+    def __init__(self, inner: int, outer: int, halve: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first = EqualisedConv2d(inner, inner, 3, gain=HE)
+        self.second = EqualisedConv2d(inner, outer, 3, gain=HE)
+        self.halve = halve
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Two convolutions, then halved."""
+        return self.halve(leaky(self.second(leaky(self.first(x)))))
+
+
+class Generator(game.Generator):
+    """z -> b x b -> doubled as often as it has grown -> a picture, enlarged to the full side."""
+
+    def __init__(self, config: Growing) -> None:
+        super().__init__(config)
+        self.growth = Growth(config)
+        height, width, _ = base(config.shape)
+        channels = widths(config)
+        self.grid = (height, width, channels[0])
+        self.first = EqualisedLinear(config.z, height * width * channels[0], gain=HE)
+        self.second = EqualisedConv2d(channels[0], channels[0], 3, gain=HE)
+        self.blocks = nn.ModuleList(Doubling(*pair) for pair in itertools.pairwise(channels))
+        self.to_rgb = nn.ModuleList(EqualisedConv2d(inner, config.shape[0], 1) for inner in channels)
+        self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
+
+    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """z [N, z] -> w [N, z], of length √z."""
+        return pixel_norm(z)
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z] -> pictures [N, C, H, W]."""
+        level, alpha = self.growth.stage()
+        x = self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
+        x = pixel_norm(leaky(self.second(pixel_norm(leaky(x)))))
+        before = x
+        for block in self.blocks[:level]:
+            before, x = x, block(x)
+        images: Tensor = self.out(self.to_rgb[level](x))
+        if alpha < 1:
+            images = enlarged(self.out(self.to_rgb[level - 1](before)), 2).lerp(images, alpha)
+        return enlarged(images, self.growth.times)
+
+
+class Discriminator(nn.Module):
+    """A picture, averaged to the side of the moment -> halved to b x b -> a score. It mirrors G.
+
+    stage: tells the level and α. halve: how features are halved.
+    """
+
+    def __init__(
+        self, config: Growing, stage: Callable[[], tuple[int, float]], halve: Callable[[Tensor], Tensor] = shrunk
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.stage = stage
+        height, width, self.levels = base(config.shape)
+        channels = widths(config)
+        self.from_rgb = nn.ModuleList(EqualisedConv2d(config.shape[0], inner, 1, gain=HE) for inner in channels)
+        self.blocks = nn.ModuleList(Halving(inner, outer, halve) for outer, inner in itertools.pairwise(channels))
+        self.first = EqualisedConv2d(channels[0] + 1, channels[0], 3, gain=HE)
+        self.second = EqualisedLinear(channels[0] * height * width, channels[0], gain=HE)
+        self.dropout = nn.Dropout(config.dropout)
+        self.last = EqualisedLinear(channels[0], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] of the full side -> scores [N]."""
+        level, alpha = self.stage()
+        images = shrunk(images, 1 << (self.levels - level))
+        x: Tensor = leaky(self.from_rgb[level](images))
+        for i in reversed(range(level)):
+            x = self.blocks[i](x)
+            if i == level - 1 and alpha < 1:
+                x = leaky(self.from_rgb[i](shrunk(images))).lerp(x, alpha)
+        x = leaky(self.first(minibatch_stddev(x))).flatten(1)
+        scores: Tensor = self.last(self.dropout(leaky(self.second(x))))
+        return scores.squeeze(1)
+
+
+@game.register
+class ProGAN(game.GAN):
+    """Growing from 4x4 up, with WGAN-GP's loss."""
+
+    name, title, year = "progan", "Progressive Growing of GANs", 2018
+    authors = "Karras et al."
+    paper = "arXiv:1710.10196"
+    formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²] + ε E[D(x)²]", "-E[D(G(z))]")
+    critic, targeted = True, False
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "paper128": Preset({"features": 128, "fade": PHASE, "stable": PHASE}, "the paper's widths and phases", 128),
+        "tiny": Preset({"z": 8, "features": 4, "batch": 8, "fade": 16, "stable": 0}, "for tests"),
+    }
+    config: Settings
+    G: Generator
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = Discriminator(config, self.G.growth.stage)
+
+    @classmethod
+    def generator(cls, config: Any) -> Generator:
+        """The generator alone."""
+        return Generator(config)
+
+    @classmethod
+    def suited(cls, config: Any, total: int | None) -> Any:
+        """The pace of growth from the run's length."""
+        return paced(config, total)
+
+    def at(self, nimg: int, step: int) -> None:
+        """Grow."""
+        self.G.growth.at(nimg)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²] + ε E[D(x)²]."""
+        growth = self.G.growth
+        batch = batch._replace(images=growth.faded(batch.images))
+        fakes = self.fakes(batch)
+        real, fake = self.judge(batch, fakes)
+        adversarial = losses.wasserstein_d(real, fake)
+        # A gradient by a pixel of the level is `times` as long as that by the pixels it was enlarged to.
+        penalty = losses.gradient_penalty(lambda x: growth.times * self.judged(x), batch.images, fakes)
+        loss = adversarial + self.config.gp * penalty + self.config.drift * real.square().mean()
+        readings = {"real": real, "fake": fake, "adversarial": adversarial, "penalty": penalty}
+        return loss, readings | {"doublings": fake.new_tensor(growth.doublings)}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[D(G(z))]."""
+        fake = self.judged(self.dealt(batch))
+        return losses.wasserstein_g(fake), {"fake": fake}
