@@ -208,6 +208,8 @@ def sample(
     /,
     *,
     seeds: str = "0-15",
+    label: str = "",
+    by_label: bool = False,
     grid: bool = False,
     each: bool = True,
     truncation: float = 1.0,
@@ -224,6 +226,11 @@ def sample(
         The folder to draw into; nothing there is overwritten.
     seeds
         Which pictures: a seed names a picture, such as 7 or 0-99 or 1,5,10-12.
+    label
+        What to draw, for a model trained with conditional=true: a class by name or number; or attributes, such as
+        "glasses, smile=0.5, hair: red". As the data has them if not given.
+    by_label
+        Draw them all into one labels.png, too: a row for each class or attribute.
     grid
         Draw them all into one grid.png, too.
     each
@@ -237,19 +244,25 @@ def sample(
     """
     from simulacra.console import console, progress
     from simulacra.model import fingerprint, load
-    from simulacra.sampling import parse_seeds, write_pictures
+    from simulacra.sampling import parse_seeds, rows_of, spelled, write_pictures
     from simulacra.training.device import choose_device
 
     numbers = parse_seeds(seeds)
-    if not each and not grid:
-        raise SimulacraError("Nothing to draw: --no-each needs --grid.")
+    if not each and not grid and not by_label:
+        raise SimulacraError("Nothing to draw: --no-each needs --grid or --by-label.")
     generator = load(model, choose_device(device))
-    with progress("Drawing", len(numbers)) as advance:
+    rows = len(rows_of(generator, label)) if by_label else 0
+    with progress("Drawing", len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
-            generator, out, numbers, model=fingerprint(model), truncation=truncation, min_latent=min_latent,
-            each=each, grid=grid, advance=advance,
+            generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
+            min_latent=min_latent, each=each, grid=grid, by_label=by_label, advance=advance,
         )  # fmt: skip
-    console.print(f"{len(numbers)} pictures: {paths[0] if len(paths) == 1 else out}", markup=False)
+    what = f"{len(numbers)} pictures" + (f" of {spelled(generator, label)}" if label else "")
+    console.print(f"{what}: {paths[0] if len(paths) == 1 else out}", markup=False)
+    if generator.labels and not label and not by_label:
+        console.print(
+            f"Labels as in the data; --label {generator.name_of(0)!r} asks for one, --by-label shows all.", markup=False
+        )
 
 
 @app.command

@@ -1,13 +1,14 @@
-"""Pictures from a trained generator, as files: one PNG a seed, or a grid, with their origin inside."""
+"""Pictures from a trained generator, as files: one PNG a seed, or many in a grid, with their origin inside."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, PngImagePlugin
+from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
@@ -41,40 +42,75 @@ def write_pictures(
     seeds: Sequence[int],
     *,
     model: str,
+    label: str = "",
     truncation: float = 1.0,
     min_latent: float = 0.0,
     each: bool = True,
     grid: bool = False,
+    by_label: bool = False,
     advance: Callable[[int], None] = lambda n: None,
 ) -> list[Path]:
-    """Draw `seeds` into the folder `out`: `seed000007.png` each, and/or `grid.png`; memory stays constant.
+    """Draw `seeds` into the folder `out`: `seed000007.png` each, `grid.png`, `labels.png`; memory stays constant.
 
-    A picture that is already there from the same model, seed and settings is left; one from elsewhere is never
+    label: see `Generator.labelled`. by_label: `labels.png` has all seeds in a row for each of `rows_of`.
+    A picture that is already there from the same model, seed, label and settings is left; one from elsewhere is never
     overwritten: that raises `SimulacraError`, before anything is drawn. model: the fingerprint to record.
     """
-    origin = {"model": model, "truncation": truncation, "min_latent": min_latent}
+    options: dict[str, Any] = {"truncation": truncation, "min_latent": min_latent}
+    sheets = [out / name for name, wanted in (("grid.png", grid), ("labels.png", by_label)) if wanted]
     names = {seed: out / f"seed{seed:06d}.png" for seed in seeds} if each else {}
-    labels = {path: origin | {"seed": seed} for seed, path in names.items()}
-    grid_path = out / "grid.png"
-    if grid:
-        labels[grid_path] = origin | {"seeds": _spans(seeds)}
-    kept = {path for path, label in labels.items() if _is_there(path, label)}
-    if grid and max(generator.shape[1:]) * len(seeds) ** 0.5 > GRID_SIDE:
-        raise SimulacraError(
-            f"A grid of {len(seeds)} pictures would be over {GRID_SIDE} pixels a side: ask for fewer seeds."
-        )
-    whole = Grid(len(seeds), generator.shape) if grid else None
-    waiting = iter(seeds)
-    for batch in generator.pictures(seeds, truncation=truncation, min_latent=min_latent):
-        for picture, seed in zip(batch, waiting, strict=False):
-            if each and names[seed] not in kept:
-                _write(to_image(picture), names[seed], labels[names[seed]])
-            if whole:
-                whole.add(picture)
-        advance(len(batch))
-    if whole and grid_path not in kept:
-        _write(whole.image(), grid_path, labels[grid_path])
-    return list(labels)
+    told = _told(generator, seeds, names, sheets, label, {"model": model} | options)
+    kept = {path for path, about in told.items() if _is_there(path, about)}
+
+    def write(path: Path, image: Image.Image) -> None:
+        if path not in kept:
+            _write(image, path, told[path])
+
+    def drawn(label: str) -> Iterator[Tensor]:
+        for batch in generator.pictures(seeds, label=label, **options):
+            yield from batch
+            advance(len(batch))
+
+    if each or grid:
+        sheet = Grid(len(seeds) if grid else 0, generator.shape)
+        for picture, seed in zip(drawn(label), seeds, strict=True):
+            if each:
+                write(names[seed], to_image(picture))
+            if grid:
+                sheet.add(picture)
+        if grid:
+            write(out / "grid.png", sheet.image())
+    if by_label:
+        rows = rows_of(generator, label)
+        sheet = Grid(len(rows) * len(seeds), generator.shape, columns=len(seeds), names=[name for name, _ in rows])
+        for _, of_row in rows:
+            for picture in drawn(of_row):
+                sheet.add(picture)
+        write(out / "labels.png", sheet.image())
+    return list(told)
+
+
+def rows_of(generator: Generator, label: str = "") -> list[tuple[str, str]]:
+    """The rows of `labels.png`, each with its name and its label: a class each; or the seeds as they come, then with
+    each attribute in turn, so that a column shows what it does to a picture.
+
+    label: what all rows have, where labels are attributes. Raises `SimulacraError` for a model without labels.
+    """
+    every = [generator.name_of(number) for number in range(generator.labels)]
+    if not every:
+        raise SimulacraError("This model was trained without labels: there are no rows to draw by.")
+    asked = spelled(generator, label)
+    if not generator.attributes:
+        if asked:
+            raise SimulacraError(f"A row for each class cannot be all {asked}: leave one of the two out.")
+        return [(name, name) for name in every]
+    return [(asked or "as drawn", asked), *((name, f"{asked}, {name}" if asked else name) for name in every)]
+
+
+def spelled(generator: Generator, label: str) -> str:
+    """A label as it is recorded: names for numbers, in one order."""
+    asked = sorted(generator.asked(label).items())
+    return ", ".join(generator.name_of(number) + ("" if value == 1 else f"={value:g}") for number, value in asked)
 
 
 def origin(path: Path) -> dict[str, Any] | None:
@@ -112,3 +148,44 @@ def _spans(seeds: Sequence[int]) -> str:
         else:
             spans.append([seed, seed])
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def _told(
+    generator: Generator,
+    seeds: Sequence[int],
+    names: Mapping[int, Path],
+    sheets: Sequence[Path],
+    label: str,
+    origin: Mapping[str, Any],
+) -> dict[Path, dict[str, Any]]:
+    """What each picture will say of itself: a class asked for or drawn; of attributes, what was asked for.
+
+    Raises `SimulacraError` for what cannot be drawn.
+    """
+    asked, told = spelled(generator, label), {}
+    drawn = generator.labels and not generator.attributes and not asked
+    for seed, path in names.items():
+        y = generator.labelled([seed]) if drawn else None
+        name = asked if y is None else generator.name_of(int(y.argmax()))
+        told[path] = {**origin, "seed": seed} | ({"label": name} if name else {})
+    for path in sheets:
+        rows = rows_of(generator, label) if path.stem == "labels" else []
+        _check_side(generator, len(seeds), len(rows))
+        told[path] = {**origin, "seeds": _spans(seeds)} | ({"label": asked} if asked else {})
+        told[path] |= {"rows": "labels"} if rows else {}
+    return told
+
+
+def _check_side(generator: Generator, count: int, rows: int) -> None:
+    """Raise `SimulacraError` where a grid of `count` pictures, or `rows` of as many, would be too large."""
+    _, height, width = generator.shape
+    if not rows and max(height, width) * count**0.5 > GRID_SIDE:
+        raise SimulacraError(
+            f"A grid of {count} pictures would be over {GRID_SIDE} pixels a side: ask for fewer seeds."
+        )
+    if rows and width * count > GRID_SIDE:
+        raise SimulacraError(f"Rows of {count} pictures would be over {GRID_SIDE} pixels long: ask for fewer seeds.")
+    if height * rows > GRID_SIDE:
+        raise SimulacraError(
+            f"{rows} rows would be over {GRID_SIDE} pixels high: draw some of the labels, one by one, with --label."
+        )

@@ -1,0 +1,233 @@
+"""Labels after training: what a label asks for, what a seed is given, and the pictures drawn by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support import game
+from torch import Tensor
+
+from simulacra.errors import SimulacraError
+from simulacra.game import GAN, Generator, configured, to_image
+from simulacra.grid import Grid
+from simulacra.sampling import origin, rows_of, spelled, write_pictures
+
+CLASSES = ("T-shirt, top", "1", "Sneaker")
+ATTRIBUTES = ("glasses", "smile", "hair: red", "hair: black", "hair: grey")
+
+
+def made(settings: dict[str, object], labels: int, *, attributes: bool = False) -> Generator:
+    gan, config = configured("dcgan:tiny", (1, 16, 16), settings, labels=labels, attributes=attributes)
+    torch.manual_seed(0)
+    game: GAN = gan(config)
+    for parameter in game.G.parameters():  # so that labels show in an untrained network
+        torch.nn.init.normal_(parameter, std=0.3)
+    return game.G.eval()
+
+
+@pytest.fixture(scope="module")
+def classed() -> Generator:
+    """Three classes, of which the first is half of the data and the last a tenth; the second is called 1."""
+    generator = made({"conditional": True}, 3)
+    generator.classes = CLASSES
+    generator.remember(torch.tensor([0] * 50 + [1] * 40 + [2] * 10))
+    return generator
+
+
+@pytest.fixture(scope="module")
+def attributed() -> Generator:
+    """Five attributes, three of them of one group; smiles come with glasses."""
+    generator = made({"conditional": True}, 5, attributes=True)
+    generator.classes = ATTRIBUTES
+    source = np.random.default_rng(0)
+    rows = np.zeros((300, 5), np.float32)
+    rows[:, 0] = rows[:, 1] = source.random(300) < 0.3
+    rows[np.arange(300), 2 + source.integers(0, 3, 300)] = 1
+    generator.remember(torch.from_numpy(rows))
+    return generator
+
+
+def given(generator: Generator, seeds: range | list[int], label: str = "") -> Tensor:
+    y = generator.labelled(seeds, label)
+    assert y is not None
+    return y
+
+
+# --- what a label asks for --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("label", "number"), [("Sneaker", 2), ("2", 2), ("1", 1), ("0", 0), (" T-shirt, top ", 0)])
+def test_a_class_is_named_or_numbered_and_a_name_comes_first(classed: Generator, label: str, number: int) -> None:
+    assert given(classed, range(4), label).tolist() == [[float(i == number) for i in range(3)]] * 4
+    assert spelled(classed, label) == CLASSES[number]
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("sneaker", "Did you mean 'Sneaker'"),
+        ("3", "There are: T-shirt, top, 1, Sneaker"),
+        ("-1", "no class called '-1'"),
+    ],
+)
+def test_a_class_that_does_not_exist_is_said(classed: Generator, label: str, told: str) -> None:
+    with pytest.raises(SimulacraError, match=told):
+        classed.labelled([0], label)
+
+
+def test_a_model_without_labels_takes_none() -> None:
+    plain = game("dcgan:tiny").G
+    assert plain.labelled([0, 1]) is None
+    with pytest.raises(SimulacraError, match="conditional=true"):
+        plain.labelled([0], "Sneaker")
+    with pytest.raises(SimulacraError, match="without labels"):
+        rows_of(plain)
+
+
+def test_attributes_are_set_and_the_rest_is_the_seed_s_own(attributed: Generator) -> None:
+    own, asked = given(attributed, range(50)), given(attributed, range(50), "glasses, smile = 0.5,3=0")
+    assert (asked[:, 0] == 1).all() and (asked[:, 1] == 0.5).all() and (asked[:, 3] == 0).all()
+    assert torch.equal(asked[:, [2, 4]], own[:, [2, 4]])
+    assert spelled(attributed, "smile=0.50, 0") == "glasses, smile=0.5"
+
+
+@pytest.mark.parametrize(
+    ("label", "hair"),
+    [("hair: red", (1, 0, 0)), ("hair: red=0.5, hair: black=0.5", (0.5, 0.5, 0)), ("hair: grey, hair: red", (1, 0, 1))],
+)
+def test_of_a_group_only_what_was_asked_for_is_left(attributed: Generator, label: str, hair: tuple[float, ...]) -> None:
+    assert given(attributed, range(20), label)[:, 2:].tolist() == [list(hair)] * 20
+
+
+def test_half_of_a_group_leaves_the_other_half_to_the_seed(attributed: Generator) -> None:
+    own, asked = given(attributed, range(50)), given(attributed, range(50), "hair: red=0.25")
+    assert (asked[:, 2] == 0.25).all()
+    assert torch.equal(asked[:, 3:], own[:, 3:] * 0.75)
+
+
+@pytest.mark.parametrize(
+    "label", ["smile=2", "smile=-0.1", "smile=nan", "smile=much", "smile=", "smlie", "smile,,", "9"]
+)
+def test_an_attribute_that_cannot_be_had_is_one_sentence(attributed: Generator, label: str) -> None:
+    with pytest.raises(SimulacraError, match=r"0 to 1|no attribute"):
+        attributed.labelled([0], label)
+
+
+# --- what a seed is given ---------------------------------------------------------------------------------------------
+
+
+def test_a_seed_has_the_same_label_alone_and_in_a_batch(classed: Generator, attributed: Generator) -> None:
+    for generator in (classed, attributed):
+        together = given(generator, [3, 2**62, 5])
+        alone = torch.cat([given(generator, [seed]) for seed in (3, 2**62, 5)])
+        assert torch.equal(together, alone)
+        state = torch.get_rng_state()
+        given(generator, range(5))
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_seeds_have_the_labels_of_the_data(classed: Generator, attributed: Generator) -> None:
+    shares = given(classed, range(4000)).mean(0)
+    assert torch.allclose(shares, torch.tensor([0.5, 0.4, 0.1]), atol=0.03)  # four deviations
+    kept = torch.bincount(classed.bank) / len(classed.bank)
+    assert torch.allclose(kept, torch.tensor([0.5, 0.4, 0.1]), atol=2e-3), "the bank itself is exact"
+    y = given(attributed, range(1000))
+    assert torch.equal(y[:, 0], y[:, 1]), "attributes come in whole rows of the data"
+    assert 0.22 < y[:, 0].mean() < 0.38 and (y[:, 2:].sum(1) == 1).all()
+
+
+def test_a_label_is_drawn_apart_from_the_latent(classed: Generator) -> None:
+    z, y = classed.seeded(range(3000)), given(classed, range(3000))
+    correlations = torch.corrcoef(torch.cat([z, y], 1).T)[: z.shape[1], z.shape[1] :]
+    assert correlations.abs().max() < 0.08  # over four deviations of 3,000 independent ones
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def bytes_of(picture: Tensor) -> np.ndarray:
+    return np.asarray(to_image(picture)).astype(int)
+
+
+def test_files_are_told_apart_by_their_label(classed: Generator, tmp_path: Path) -> None:
+    (path,) = write_pictures(classed, tmp_path, [4], model="m", label="Sneaker")
+    assert origin(path) == {"model": "m", "seed": 4, "truncation": 1.0, "min_latent": 0.0, "label": "Sneaker"}
+    before = path.stat().st_mtime_ns
+    assert write_pictures(classed, tmp_path, [4], model="m", label="2") == [path], "the same class by its number"
+    assert path.stat().st_mtime_ns == before
+    with pytest.raises(SimulacraError, match="another picture"):
+        write_pictures(classed, tmp_path, [4], model="m", label="1")
+    own = CLASSES[int(given(classed, [4]).argmax())]
+    (drawn,) = write_pictures(classed, tmp_path / "own", [4], model="m")
+    assert write_pictures(classed, tmp_path / "own", [4], model="m", label=own) == [drawn], "what the seed had anyway"
+    told = origin(drawn)
+    assert told is not None and told["label"] == own
+
+
+def test_attributes_are_recorded_as_asked(attributed: Generator, tmp_path: Path) -> None:
+    path, grid = write_pictures(attributed, tmp_path, [4], model="m", label="smile=0.5,glasses", grid=True)
+    for each in (path, grid):
+        told = origin(each)
+        assert told is not None and told["label"] == "glasses, smile=0.5"
+    (plain,) = write_pictures(attributed, tmp_path / "plain", [4], model="m")
+    assert "label" not in (origin(plain) or {})
+
+
+def test_a_row_for_each_class_with_all_seeds_and_its_name_at_the_left(classed: Generator, tmp_path: Path) -> None:
+    counts: list[int] = []
+    (path,) = write_pictures(
+        classed, tmp_path, range(5), model="m", each=False, by_label=True, advance=counts.append, truncation=0.9
+    )
+    assert path.name == "labels.png" and sum(counts) == 15
+    assert origin(path) == {"model": "m", "truncation": 0.9, "min_latent": 0.0, "seeds": "0-4", "rows": "labels"}
+    with Image.open(path) as image:
+        sheet = np.asarray(image).astype(int)
+    assert sheet.shape[0] == 3 * 16
+    margin = sheet.shape[1] - 5 * 16
+    for row, name in enumerate(CLASSES):
+        part = sheet[row * 16 : (row + 1) * 16]
+        assert (part[:, :margin] < 128).any() and (part[:, 0] == 255).all(), "a name, on white"
+        drawn = torch.cat(list(classed.pictures(range(5), label=name, truncation=0.9)))
+        expected = np.concatenate([bytes_of(picture) for picture in drawn], axis=1)
+        assert np.abs(part[:, margin:] - expected).max() <= 1
+    assert np.abs(sheet[:16, margin:] - sheet[16:32, margin:]).max() > 5, "the label decides"
+
+
+def test_rows_of_attributes_begin_with_the_seeds_as_they_come(attributed: Generator, tmp_path: Path) -> None:
+    assert [name for name, _ in rows_of(attributed)] == ["as drawn", *ATTRIBUTES]
+    rows = rows_of(attributed, "glasses")
+    assert rows[0] == ("glasses", "glasses") and rows[2] == ("smile", "glasses, smile")
+    (path,) = write_pictures(attributed, tmp_path, [0, 1], model="m", each=False, by_label=True, label="glasses")
+    told = origin(path)
+    assert told is not None and told["label"] == "glasses"
+    with Image.open(path) as image:
+        assert image.height == 6 * 16
+
+
+def test_what_has_no_rows_or_too_large_ones_is_refused(classed: Generator, tmp_path: Path) -> None:
+    with pytest.raises(SimulacraError, match="cannot be all Sneaker"):
+        write_pictures(classed, tmp_path, [0], model="m", by_label=True, label="Sneaker")
+    with pytest.raises(SimulacraError, match="fewer seeds"):
+        write_pictures(classed, tmp_path, range(600), model="m", by_label=True, each=False)
+    many = made({"conditional": True}, 600)
+    with pytest.raises(SimulacraError, match="600 rows"):
+        write_pictures(many, tmp_path, [0], model="m", by_label=True, each=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_grid_s_names(channels: int) -> None:
+    """Any name has room: long ones, accents, other writing, none at all."""
+    names = ["", "Élan", "日本語", "x" * 200, "two\nlines", "🙂"]
+    grid = Grid(12, (channels, 12, 10), columns=2, names=names)
+    for _ in range(12):
+        grid.add(torch.full((channels, 12, 10), -1.0))
+    pixels = np.asarray(grid.image()).reshape(72, -1, channels)
+    assert (pixels[:, -20:] == 0).all() and pixels.shape[1] < 420
+    written = (pixels[:, :-20, 0] < 128).reshape(6, -1).any(1)
+    assert written.tolist() == [False, True, True, True, True, True]
+    assert channels < 4 or (pixels[:, :-20, 3] == 255).all()
