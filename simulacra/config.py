@@ -73,6 +73,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     """Bring `value` (text from the command line, or a JSON value) to the type `hint`."""
     origin, choices = get_origin(hint), get_args(hint)
     if origin is Literal:
+        value = next((choice for choice in choices if str(choice) == str(value)), value)
         if value not in choices:
             raise SimulacraError(f"{where} is {value!r}; it must be one of {', '.join(map(str, choices))}.")
         return value

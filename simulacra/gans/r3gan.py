@@ -24,7 +24,7 @@ from simulacra.config import require
 from simulacra.game import Batch, Preset
 from simulacra.gans import mlp
 from simulacra.gans.dcgan import base
-from simulacra.layers import Conv2d, downsample, upsample
+from simulacra.layers import Conv2d, ConvTranspose2d, downsample, upsample
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
@@ -38,6 +38,9 @@ class Settings(game.Settings):
     z: int = 64
     features: int = 32  # channels at the picture's own side; doubled at each halving
     features_max: int = 256
+    patch: Literal[1, 2] = (
+        1  # 2: pictures enter and leave in patches, without blocks at their own side, which cost most
+    )
     blocks: int = 2  # residual blocks at each side
     expansion: int = 2  # how much wider a block is inside
     group: int = 16  # channels of a group of the 3x3 convolution; 0 is all of them
@@ -119,9 +122,9 @@ class Block(nn.Module):
 
 
 def channels_of(config: Settings) -> list[int]:
-    """Channels from the picture's side down to the base's."""
+    """Channels from the picture's side (half of it, with patches) down to the base's."""
     _, _, n = base(config.shape)
-    return [min(config.features << i, config.features_max) for i in range(n + 1)]
+    return [min(config.features << i, config.features_max) for i in range(config.patch - 1, n + 1)]
 
 
 def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
@@ -145,7 +148,10 @@ class Generator(game.Generator):
         self.narrow = nn.ModuleList(
             convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs
         )  # before each doubling: the same as after it, and four times cheaper
-        self.last = convolution(channels[-1], config.shape[0], 1, bias=True)
+        self.last: nn.Module = convolution(channels[-1], config.shape[0], 1, bias=True)
+        if config.patch > 1:
+            self.last = ConvTranspose2d(channels[-1], config.shape[0], 4, 2, 1)
+            nn.init.normal_(self.last.weight, 0.0, 0.5 / math.sqrt(channels[-1]))
         self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
     def render(self, w: Tensor) -> Tensor:
@@ -167,7 +173,10 @@ class Discriminator(nn.Module):
         super().__init__()
         height, width, _ = base(config.shape)
         channels = channels_of(config)
-        self.first = convolution(config.shape[0], channels[0], 1, bias=True)
+        self.first: nn.Module = convolution(config.shape[0], channels[0], 1, bias=True)
+        if config.patch > 1:
+            self.first = Conv2d(config.shape[0], channels[0], 4, 2, 1)
+            nn.init.normal_(self.first.weight, 0.0, 0.25 / math.sqrt(config.shape[0]))
         self.stages = nn.ModuleList(stages(config, channels))
         pairs = itertools.pairwise(channels)
         self.widen = nn.ModuleList(convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs)

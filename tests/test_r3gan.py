@@ -1,0 +1,129 @@
+"""R3GAN's parts: blocks that start as nothing, schedules, lazy penalties, and their finite differences."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from support import game, make_trainer, play
+from torch import Tensor, nn
+
+from simulacra import losses
+from simulacra.game import Batch
+from simulacra.gans.r3gan import R3GAN, Block, Discriminator, Generator, Settings
+
+SMALL = Settings(shape=(3, 16, 16), z=4, features=8, features_max=16, blocks=2, group=4)
+
+
+def test_a_block_starts_as_the_identity() -> None:
+    block, x = Block(SMALL, 8, depth=4), torch.randn(2, 8, 5, 7)
+    assert torch.equal(block(x), x)
+    nn.init.normal_(block.layers[-1].weight)  # type: ignore[arg-type]
+    assert not torch.allclose(block(x), x)
+
+
+@pytest.mark.parametrize("group", [0, 4, 8])
+def test_variance_is_kept_inside_a_block(group: int) -> None:
+    torch.manual_seed(0)
+    config = Settings(shape=(3, 16, 16), group=group)
+    block, x = Block(config, 64, depth=1), torch.randn(8, 64, 16, 16)
+    assert float(block.layers[:3](x).detach().std()) == pytest.approx(1, abs=0.35)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_networks_mirror_each_other(patch: int) -> None:
+    config = Settings(shape=(3, 32, 48), z=4, features=8, features_max=32, blocks=1, group=4, patch=patch)  # type: ignore[arg-type]
+    generator, critic = Generator(config), Discriminator(config)
+    sides: list[tuple[int, ...]] = []
+    for stage in generator.stages:
+        stage.register_forward_hook(lambda module, taken, made: sides.append(tuple(made.shape[1:])))
+    pictures = generator(generator.draw(2))
+    assert pictures.shape == (2, 3, 32, 48)
+    widest = [(32, 4, 6), (32, 8, 12), (16, 16, 24), (8, 32, 48)]
+    assert sides == widest[: 5 - patch]
+    assert len(critic.stages) == len(generator.stages)
+    assert critic(pictures).shape == (2,)
+
+
+def test_schedules_are_half_cosines(tmp_path: Path) -> None:
+    trainer = make_trainer("r3gan:tiny", tmp_path, burn_in=80, lr=1e-3, lr_last=0.5, beta2_last=0.99, gamma=[1.0, 0.2])
+    gan = trainer.gan
+    assert isinstance(gan, R3GAN)
+    for nimg, share in ((0, 0), (20, (1 - math.sqrt(0.5)) / 2), (40, 0.5), (80, 1), (1000, 1)):
+        gan.at(nimg, 0)
+        assert gan.scheduled(*gan.config.gamma) == pytest.approx(1 - 0.8 * share)
+        assert gan.rate(0) == pytest.approx(1 - 0.5 * share)
+        assert gan.momenta() == pytest.approx((0.0, 0.9 + 0.09 * share))
+    play(trainer, 40)  # 8 pictures to each play of D
+    for optimizer in trainer.optimizers.values():
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(5e-4)
+        assert optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.99))
+
+
+@pytest.mark.parametrize("lazy", [1, 3])
+def test_penalties_are_lazy_and_weigh_as_much_more(lazy: int, tmp_path: Path) -> None:
+    trainer = make_trainer("r3gan:tiny", tmp_path, lazy=lazy)
+    counted = []
+    for _ in range(14):
+        trainer.play()
+        counted.append(trainer.meter.counts.get("r1", 0))
+    assert counted[-1] == math.ceil(7 / lazy)
+    gan = game("r3gan:tiny", lazy=lazy, dropout=0.0)
+    batch = Batch(torch.rand(6, 3, 16, 16) * 2 - 1)
+    torch.manual_seed(1)
+    loss, readings = gan.d_loss(batch)
+    assert isinstance(gan, R3GAN)
+    weight = gan.config.gamma[0] / 2 * lazy
+    torch.testing.assert_close(loss, readings["adversarial"] + weight * (readings["r1"] + readings["r2"]))
+
+
+def test_what_d_pays_is_r1_on_reals_and_on_fakes() -> None:
+    gan = game("r3gan:tiny")
+    batch = Batch(torch.rand(6, 3, 16, 16) * 2 - 1)
+    torch.manual_seed(1)
+    _, readings = gan.d_loss(batch)
+    torch.manual_seed(1)
+    fakes = gan.fakes(batch)
+    torch.testing.assert_close(readings["r1"], losses.r1(gan.D, batch.images))
+    torch.testing.assert_close(readings["r2"], losses.r1(gan.D, fakes))
+
+
+class Smooth(nn.Module):
+    """A small D whose derivatives are all there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Softplus(), nn.Flatten(), nn.Linear(4 * 4, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.layers(x)
+        return scores[:, 0]
+
+
+def test_finite_differences_agree_with_the_exact_penalty() -> None:
+    """In the mean over directions: value, and the gradient that D learns from."""
+    torch.manual_seed(0)
+    critic, images = Smooth().double(), torch.rand(3, 2, 4, 4, dtype=torch.float64)
+    exact = losses.r1(critic, images)
+    wanted = torch.autograd.grad(exact, list(critic.parameters())[:3])
+    many = images.repeat(20_000, 1, 1, 1)
+    near = losses.r1_by_difference(critic, many, critic(many), step=1e-3)
+    torch.testing.assert_close(near, exact, rtol=0.02, atol=0)
+    for one, other in zip(torch.autograd.grad(near, list(critic.parameters())[:3]), wanted, strict=True):
+        assert torch.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.99
+
+
+def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = game("r3gan:tiny", penalty="difference")
+    monkeypatch.setattr(losses, "squared_gradient", None)
+    _, readings = gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
+    assert float(readings["r1"]) > 0
+
+
+def test_the_pairing_loss_looks_at_differences_only() -> None:
+    real, fake = torch.randn(8), torch.randn(8)
+    torch.testing.assert_close(losses.relativistic_d(real + 5, fake + 5), losses.relativistic_d(real, fake))
+    torch.testing.assert_close(losses.relativistic_d(real, fake), losses.relativistic_g(fake, real))
+    torch.testing.assert_close(losses.relativistic_d(real, fake), -torch.log(torch.sigmoid(real - fake)).mean())
