@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from simulacra.config import require
+from simulacra.errors import SimulacraError
 
 Shape = tuple[int, int, int]
+AUGMENTATIONS: Mapping[str, tuple[str, ...]] = {  # the kinds of each
+    "none": (),
+    "ada": ("blit", "geometric", "colour", "filter", "corrupt"),
+    "diff": ("colour", "translation", "cutout"),
+}
+AS_PUBLISHED = {"ada": ("blit", "geometric", "colour"), "diff": AUGMENTATIONS["diff"]}  # what the papers settle on
+MOST = 0.8  # of ada's p: above it augmentations leak into what G draws (Karras et al. 2020, section 2.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +36,7 @@ class Settings:
     separate: bool = True  # reals and fakes go through D as separate batches
     mirror: bool = False  # half of the reals are shown mirrored
     augment: Literal["none", "ada", "diff"] = "none"  # what D sees, reals and fakes, is augmented
-    augment_kinds: tuple[str, ...] = ()  # only these of the augmentations; all that keep the labels if none is named
+    augment_kinds: tuple[str, ...] = ()  # only these kinds; those that the paper settles on if none is named
     augment_p: float = 0.0  # ada: the probability at the start
     augment_target: float = 0.6  # ada: p rises while the mean sign of D on reals is above this
     augment_images: float = 500_000.0  # ada: images in which p can go from 0 to 1
@@ -50,6 +58,18 @@ class Settings:
         require(self, "at least 0", "labels", "lr_decay", "clip", "ema")
         require(self, "at least 0 and less than 1", "dropout", "label_noise", "smoothing", "alpha", "betas")
         require(self, "at least 0 and less than 1", "augment_p", "augment_target")
+        if self.augment_p > MOST:
+            raise SimulacraError(
+                f"augment_p is {self.augment_p}; it must be at most {MOST}, or what G draws is augmented."
+            )
+        known = AUGMENTATIONS[self.augment]
+        if unknown := [kind for kind in self.augment_kinds if kind not in known]:
+            which = f"it has: {', '.join(known)}" if known else "there are none without augment=ada or augment=diff"
+            raise SimulacraError(f"augment={self.augment} has no augment_kinds {', '.join(unknown)}: {which}.")
+
+    def kinds_of_augmentation(self) -> tuple[str, ...]:
+        """Which kinds of `augment` apply: those named, or those that the paper settles on."""
+        return self.augment_kinds or AS_PUBLISHED.get(self.augment, ())
 
 
 class Preset(NamedTuple):

@@ -1,0 +1,15 @@
+"""What D sees of reals and fakes alike, so that few pictures last longer."""
+
+from __future__ import annotations
+
+from simulacra.augment.ada import Adaptive
+from simulacra.augment.base import Augment as Augment
+from simulacra.augment.diff import Differentiable
+from simulacra.settings import Settings
+
+
+def make(config: Settings) -> Augment:
+    """The augmentation that `config.augment` names."""
+    if config.augment == "ada":
+        return Adaptive(config)
+    return Differentiable(config) if config.augment == "diff" else Augment()

@@ -1,0 +1,60 @@
+"""Training Generative Adversarial Networks with Limited Data. Karras et al. 2020. arXiv:2006.06676.
+
+Every transform is applied with probability p, to each picture by itself, and p follows from how sure D is: an
+augmentation that leaves enough pictures as they are can be undone in the distribution, so it does not leak into
+what G draws.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from simulacra.augment import base, transforms
+from simulacra.settings import MOST, Settings
+
+EVERY = 4  # plays of D between changes of p (appendix C)
+
+
+class Adaptive(base.Random):
+    """ADA: p rises while the mean sign of D on reals lies above its target, and falls below."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        self.kinds = config.kinds_of_augmentation()
+        self.target, self.images = config.augment_target, config.augment_images
+        self.register_buffer("p", torch.tensor(config.augment_p))
+        for name in ("signs", "seen", "plays"):  # since p last changed; whole numbers, so that they are exact
+            self.register_buffer(name, torch.zeros((), dtype=torch.int64))
+        self.p: Tensor
+        self.signs: Tensor
+        self.seen: Tensor
+        self.plays: Tensor
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> the same, each transform of each with probability p; those left out to the bit."""
+        p = self.p.to(x.dtype)
+        x = transforms.move(x, p, blit="blit" in self.kinds, geometric="geometric" in self.kinds)
+        for kind, change in (
+            ("colour", transforms.colour),
+            ("filter", transforms.bands),
+            ("corrupt", transforms.corrupt),
+        ):
+            x = change(x, p) if kind in self.kinds else x
+        return x
+
+    @torch.no_grad()
+    def saw(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
+        """Count D's signs on reals; a critic's score has no sign, so that of real less fake, in pairs.
+
+        Every fourth time p moves by the images seen since, over the images in which it could go from 0 to 1
+        (section 3.1). Nothing is read back from the device.
+        """
+        self.signs += (real - fake if critic else real).sign().sum().long()
+        self.seen += len(real)
+        self.plays += 1
+        due = self.plays >= EVERY
+        step = (self.signs / self.seen - self.target).sign() * self.seen / self.images
+        self.p.copy_((self.p + due * step).clamp(0, MOST))
+        for count in (self.signs, self.seen, self.plays):
+            count *= ~due

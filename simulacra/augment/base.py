@@ -1,0 +1,113 @@
+"""What every augmentation is, and the two tools that they share: chance, and looking pictures up on a grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MODES = ("bilinear", "nearest")  # by torch's numbers
+BORDERS = ("zeros", "border", "reflection")
+
+
+class Augment(nn.Module):
+    """No augmentation."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] -> the same shape; differentiable, any number of times."""
+        return images
+
+    def saw(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
+        """Take note of D's outputs [N], [N] after each play of D."""
+
+
+class Random(Augment):
+    """An augmentation of single pictures, each drawn for itself, in fp32 whatever the networks compute in."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] -> the same shape; differentiable, any number of times."""
+        with torch.autocast(images.device.type, enabled=False):
+            x = images if images.dtype == torch.float64 else images.float()
+            return self.drawn(x).to(images.dtype)
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """The same for pictures of full precision."""
+        raise TypeError(f"{type(self).__name__} must define drawn")
+
+
+def uniform(x: Tensor, *shape: int, low: float, high: float) -> Tensor:
+    """`shape` numbers for each picture of x, from [low, high): [*shape, N]."""
+    return low + (high - low) * torch.rand(*shape, len(x), device=x.device, dtype=x.dtype)
+
+
+def normal(x: Tensor, *shape: int) -> Tensor:
+    """`shape` standard normal numbers for each picture of x: [*shape, N]."""
+    return torch.randn(*shape, len(x), device=x.device, dtype=x.dtype)
+
+
+def each(values: Tensor) -> Tensor:
+    """One value a picture [N] -> [N, 1, 1, 1]."""
+    return values[:, None, None, None]
+
+
+def offsets(x: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the centres of pixels lie from the picture's, in pixels: right [W] and down [H, 1]."""
+    rows, columns = (torch.arange(side, device=x.device, dtype=x.dtype) - (side - 1) / 2 for side in x.shape[2:])
+    return columns, rows[:, None]
+
+
+def hole(x: Tensor, centre: Tensor) -> Tensor:
+    """Where pixels lie in the rectangle of half the picture's sides around `centre` [2, N], in sides: [N, 1, H, W]."""
+    right, down = offsets(x)
+    height, width = x.shape[2:]
+    across, along = ((right - each(centre[0] * width)).abs() < width / 4, (down - each(centre[1] * height)).abs())
+    return across & (along < height / 4)
+
+
+# Looking up on a grid is linear in the pictures, and its derivative is its adjoint: each is the other's derivative.
+# (torch's own function has a second derivative only in later versions than this package asks for.)
+
+
+class _LookUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, grid: Tensor, mode: int, border: int) -> Tensor:
+        ctx.save_for_backward(grid)
+        ctx.how, ctx.size = (mode, border), x.shape
+        return F.grid_sample(x, grid, MODES[mode], BORDERS[border], align_corners=False)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return put_back(gradients[0], *ctx.saved_tensors, *ctx.how, ctx.size), None, None, None
+
+
+class _PutBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, grid: Tensor, mode: int, border: int, size: torch.Size) -> Tensor:
+        ctx.save_for_backward(grid)
+        ctx.how = (mode, border)
+        # Of the pictures only the shape is read, as the grid's own gradient is not asked for.
+        pictures = y.new_empty(1).expand(size)
+        back = torch.ops.aten.grid_sampler_2d_backward
+        x: Tensor = back(y, pictures, grid, mode, border, False, [True, False])[0]
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return looked_up(gradients[0], *ctx.saved_tensors, *ctx.how), None, None, None, None
+
+
+# Function.apply has no types.
+looked_up: Any = _LookUp.apply
+put_back: Any = _PutBack.apply
+
+
+def look_up(x: Tensor, right: Tensor, down: Tensor, *, nearest: bool = False, reflect: bool = False) -> Tensor:
+    """x [N, C, H, W] at positions `right` and `down` [N, H, W], in pixels from the picture's centre.
+
+    Between pixels it is bilinear, or the nearest; outside lies 0, or the picture's reflection.
+    """
+    grid = torch.stack([right * (2 / x.shape[3]), down * (2 / x.shape[2])], 3)
+    looked: Tensor = looked_up(x, grid, MODES.index("nearest" if nearest else "bilinear"), 2 if reflect else 0)
+    return looked

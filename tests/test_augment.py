@@ -1,0 +1,358 @@
+"""Augmentation: what each kind does where the answer is known, derivatives of every order, and p's feedback."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support import copied, differences, forms, game, labelled, make_trainer, noise, play
+from torch import Tensor
+
+from simulacra import augment
+from simulacra.augment import base, diff, transforms
+from simulacra.augment.ada import Adaptive
+from simulacra.errors import SimulacraError
+from simulacra.settings import AUGMENTATIONS, MOST, Settings
+
+KINDS = [(name, kind) for name, kinds in AUGMENTATIONS.items() for kind in kinds]
+every_kind = pytest.mark.parametrize(("name", "kind"), KINDS, ids=["-".join(pair) for pair in KINDS])
+SHAPES = [(3, 8, 8), (1, 8, 8), (4, 8, 8), (3, 6, 10), (2, 1, 1)]
+
+
+def built(name: str, *kinds: str, p: float = 0.0, shape: Any = (3, 8, 8), **settings: Any) -> Any:
+    made = augment.make(Settings(shape=shape, augment=name, augment_kinds=kinds, **settings))  # type: ignore[arg-type]
+    if isinstance(made, Adaptive):
+        made.p.fill_(p)
+    return made
+
+
+def pictures(n: int, shape: Any = (3, 8, 8), dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(1), dtype=dtype) * 2 - 1
+
+
+# --- as a whole ---------------------------------------------------------------------------------------------------
+
+
+def bits(x: Tensor) -> bytes:
+    return x.contiguous().numpy().tobytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_probability_nothing_changes_by_a_bit(shape: Any) -> None:
+    x = pictures(16, shape)
+    x[0] = -0.0
+    for kinds in [(), AUGMENTATIONS["ada"]]:
+        assert bits(built("ada", *kinds, shape=shape)(x)) == bits(x)
+    assert bits(built("none")(x)) == bits(x)
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS["ada"])
+def test_a_picture_for_which_nothing_is_drawn_stays_to_the_bit(kind: str) -> None:
+    x = pictures(400)
+    y = built("ada", kind, p=0.1)(x)
+    same = sum(bits(one) == bits(other) for one, other in zip(x, y, strict=True)) / 400
+    switches = {"blit": 3, "geometric": 4, "colour": 5, "filter": 4, "corrupt": 2}[kind]
+    assert 0.9**switches - 0.08 < same < 0.9**switches + 0.12, "what is drawn may still be no change"
+
+
+@every_kind
+@given(
+    n=st.integers(1, 5), channels=st.integers(1, 5), height=st.integers(1, 20), width=st.integers(1, 20), seed=st.integers(0, 99)
+)  # fmt: skip
+def test_any_shape(name: str, kind: str, n: int, channels: int, height: int, width: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    x = pictures(n, (channels, height, width))
+    y = built(name, kind, p=0.9)(x)
+    assert y.shape == x.shape and y.dtype == x.dtype and torch.isfinite(y).all()
+
+
+@every_kind
+def test_alpha_keeps_its_colour_and_moves_along(name: str, kind: str) -> None:
+    x = pictures(20, (4, 8, 8))
+    torch.manual_seed(5)
+    y = built(name, kind, p=0.9, shape=(4, 8, 8))(x)
+    if kind == "colour":
+        assert torch.equal(y[:, 3], x[:, 3]) and not torch.equal(y[:, :3], x[:, :3])
+    else:
+        assert not torch.equal(y[:, 3], x[:, 3])
+
+
+@every_kind
+def test_pictures_are_changed_independently_and_by_torch_s_seed(name: str, kind: str) -> None:
+    x = pictures(1).expand(24, -1, -1, -1)
+    changing = built(name, kind, p=0.9)
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        runs.append(changing(x))
+    assert torch.equal(*runs)
+    assert len(torch.unique(runs[0], dim=0)) >= 8, "an eighth of 8 is a pixel: at most nine translations"
+    assert not torch.equal(runs[0], changing(x))
+
+
+@every_kind
+def test_derivatives_of_every_order_are_those_of_finite_differences(name: str, kind: str) -> None:
+    x = pictures(2, (3, 4, 5), torch.float64).requires_grad_()
+    changing = built(name, kind, p=0.9, shape=(3, 4, 5))
+
+    def changed(x: Tensor) -> Tensor:
+        torch.manual_seed(11)
+        y: Tensor = changing(x).pow(3)
+        return y
+
+    assert torch.autograd.gradcheck(changed, x, fast_mode=True)
+    assert torch.autograd.gradgradcheck(changed, x, fast_mode=True)
+
+
+@pytest.mark.parametrize("name", ["ada", "diff"])
+def test_a_penalty_on_the_gradient_has_a_gradient(name: str) -> None:
+    """As R1 has it: with respect to the pictures before they are augmented, and then to D's weights."""
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.Softplus(), torch.nn.Flatten(), torch.nn.Linear(144, 1)
+    )
+    x, changing = pictures(8).requires_grad_(), built(name, p=0.8)
+    (gradient,) = torch.autograd.grad(network(changing(x)).sum(), x, create_graph=True)
+    gradient.square().sum().backward()  # type: ignore[no-untyped-call]
+    weights = [weight.grad for key, weight in network.named_parameters() if "weight" in key]
+    assert all(grad is not None and torch.isfinite(grad).all() and grad.abs().sum() > 0 for grad in weights)
+
+
+def test_autocast_leaves_it_in_full_precision() -> None:
+    x, changing = pictures(8), built("ada", *AUGMENTATIONS["ada"], p=0.8)
+    runs = []
+    for enabled in (True, False):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            runs.append(changing(x))
+    assert torch.equal(*runs)
+    assert changing(x.bfloat16()).dtype == torch.bfloat16
+
+
+# --- what each kind does ------------------------------------------------------------------------------------------
+
+
+def images_of(x: Tensor, kind: str, p: float, seed: int = 0) -> Tensor:
+    torch.manual_seed(seed)
+    y: Tensor = built("ada", kind, p=p, shape=tuple(x.shape[1:]))(x)
+    return y
+
+
+def test_blitting_moves_whole_pixels() -> None:
+    """Mirrored, turned by quarters and moved by at most an eighth: each result is one of those, exactly."""
+    x = pictures(1, (1, 8, 8))
+    y = images_of(x.expand(600, -1, -1, -1), "blit", 0.9)
+    padded = torch.nn.functional.pad(x, (8, 8, 8, 8), mode="replicate")
+    padded[:, :, 7], padded[:, :, 16] = padded[:, :, 8], padded[:, :, 15]
+    possible = []
+    for mirrored, quarters, down, right in itertools.product((0, 1), range(4), (-1, 0, 1), (-1, 0, 1)):
+        turned = torch.rot90(padded.flip(3) if mirrored else padded, quarters, (2, 3))
+        possible.append(turned[0, :, 8 + down : 16 + down, 8 + right : 16 + right])
+    distances = (y[:, None] - torch.stack(possible)[None]).abs().flatten(2).amax(2)
+    assert distances.min(1).values.max() < 1e-5
+    share = torch.bincount(distances.min(1).indices, minlength=72) / 600
+    assert (share > 0).sum() > 60, "all of them come up"
+    # Nothing turned, mirrored or moved: (1 - p/2)(1 - 3p/4)(1 - p + p·P(rounded to 0)²), uniform in ±1 pixel.
+    assert share.argmax() == 4 and share[4] == pytest.approx(0.55 * 0.325 * 0.325, abs=0.03)
+
+
+def test_half_of_what_is_mirrored_by_chance_is_mirrored() -> None:
+    x = torch.arange(8.0).expand(4000, 1, 8, 8) / 8
+    torch.manual_seed(0)
+    matrix, _ = transforms.blitting(x, torch.tensor(0.6))
+    assert (torch.linalg.det(matrix) < 0).float().mean() == pytest.approx(0.3, abs=0.03)
+    turned = matrix[:, 0, 0].abs() < 0.5
+    assert turned.float().mean() == pytest.approx(0.3, abs=0.03), "two of the four turns are sideways"
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 16), (1, 16, 8)])
+def test_translations_are_by_the_side_they_go_along(shape: Any) -> None:
+    matrix, _ = transforms.blitting(torch.zeros(2000, *shape), torch.tensor(0.999))
+    far = matrix[:, :2, 2].abs().sort(1).values.amax(0)
+    assert far.tolist() == [1, 2], "an eighth of 8 and of 16"
+
+
+def test_geometry_has_the_paper_s_distributions() -> None:
+    torch.manual_seed(0)
+    matrix, on = transforms.geometry(torch.zeros(20_000, 1, 16, 16), torch.tensor(0.5))
+    size = torch.linalg.det(matrix[:, :2, :2]).sqrt().log2()
+    assert (size.abs() > 1e-4).float().mean() == pytest.approx(0.5, abs=0.02)
+    assert size[size.abs() > 1e-4].std() == pytest.approx(0.2, abs=0.01)
+    stretch = torch.linalg.svdvals(matrix[:, :2, :2]).log2()
+    assert ((stretch[:, 0] - stretch[:, 1]) > 1e-3).float().mean() == pytest.approx(0.5, abs=0.02)
+    angle = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])
+    assert (angle.abs() > 0.05).float().mean() < 0.52, "either of two rotations happens with p"
+    assert (~on).float().mean() == pytest.approx(0.5**4, abs=0.01)
+    still = matrix[~on]
+    assert torch.equal(still, torch.eye(3).expand_as(still)), "the mode stays at the identity"
+
+
+def test_looking_up_is_exact_at_pixels_and_linear_between() -> None:
+    x = pictures(2, (3, 6, 10))
+    right, down = base.offsets(x)
+    right, down = (line.expand(2, 6, 10) for line in (right, down))
+    torch.testing.assert_close(base.look_up(x, right, down), x, rtol=0, atol=1e-5)
+    between = base.look_up(x, right + 0.25, down)[..., :-1]
+    torch.testing.assert_close(between, 0.75 * x[..., :-1] + 0.25 * x[..., 1:], rtol=0, atol=1e-5)
+    assert torch.equal(base.look_up(x, right + 1, down, nearest=True)[..., :-1], x[..., 1:])
+    assert not base.look_up(x, right + 1, down, nearest=True)[..., -1].any(), "outside is 0"
+    mirrored = base.look_up(x, right + 10, down, reflect=True)
+    torch.testing.assert_close(mirrored, x.flip(3), rtol=0, atol=1e-5)
+
+
+def test_colours_turn_around_grey() -> None:
+    """What becomes of grey, black and red tells all: grey stays grey, hues keep their distance from grey."""
+    grey, red = torch.full((3,), 0.5), torch.tensor([1.0, -1, -1])
+    x = torch.stack([torch.zeros(3), grey, red], 1)[None, :, None].expand(500, -1, -1, -1)
+    y = images_of(x, "colour", 0.7)[:, :, 0]  # [N, 3, (black, grey, red)]
+    assert y[:, :, :2].std(1).max() < 1e-6
+    black, brighter, changed = y.unbind(2)
+    contrast = (brighter - black)[:, 0] / 0.5
+    torch.testing.assert_close(changed.mean(1), black[:, 0] + contrast * red.mean(), rtol=1e-4, atol=1e-5)
+    saturation = (changed - changed.mean(1, keepdim=True)).norm(dim=1) / contrast.abs() / (red - red.mean()).norm()
+    factors = saturation.log2()
+    drawn = factors.abs() > 1e-4
+    assert drawn.float().mean() == pytest.approx(0.7, abs=0.06) and factors[drawn].std() == pytest.approx(1, abs=0.12)
+    assert (contrast < 0).float().mean() == pytest.approx(0.35, abs=0.06), "half of those drawn are flipped"
+    first = changed[:, 0] > changed[:, 1:].amax(1)
+    assert 0.3 < first.float().mean() < 0.8, "hues turn"
+
+
+def test_grey_has_light_contrast_and_flips_alone() -> None:
+    x = torch.tensor([0.0, 0.5, 1.0]).expand(300, 1, 1, 3)
+    y = images_of(x, "colour", 0.8)[:, 0, 0]
+    torch.testing.assert_close(y[:, 2] - y[:, 1], y[:, 1] - y[:, 0], rtol=1e-4, atol=1e-5)
+    assert (y[:, 2] < y[:, 0]).float().mean() == pytest.approx(0.4, abs=0.08)
+
+
+def test_bands_are_all_of_the_picture_and_each_goes_its_way() -> None:
+    x = torch.zeros(1, 1, 16, 16)
+    waves, shares = transforms.cosines(x, 3)
+    torch.testing.assert_close(waves @ waves.T, torch.eye(16), rtol=0, atol=1e-5)
+    torch.testing.assert_close(shares.sum(0), torch.ones(16))
+    assert shares[0, 0] == 1 and shares[3, 15] > 0.9 and (shares >= 0).all()
+    flat = images_of(torch.full((300, 1, 8, 8), 0.5), "filter", 0.6)
+    assert (flat.flatten(1).std(1) < 1e-5).all(), "one grey has no waves"
+    gains = flat[:, 0, 0, 0] / 0.5
+    assert gains.min() < 0.7 and gains.max() < 1.3 * (13 / 12) ** 3, "at most the whole of a picture's power"
+
+
+def test_corruption_is_noise_and_holes() -> None:
+    y = images_of(torch.full((400, 3, 16, 16), 0.5), "corrupt", 0.5)
+    holes = (y == 0).all(1).flatten(1).sum(1)
+    assert (holes > 0).float().mean() == pytest.approx(0.5, abs=0.07)
+    assert holes.max() == 64, "at most a rectangle of half the sides"
+    noisy = (y[holes == 0].flatten(1).std(1) > 1e-6).float().mean()
+    assert noisy == pytest.approx(0.5, abs=0.1)
+
+
+def test_diffaugment_has_the_paper_s_ranges() -> None:
+    x = pictures(1, (3, 16, 16)).expand(500, -1, -1, -1)
+    torch.manual_seed(0)
+    y = built("diff", "colour")(x)
+    light = (y.mean((1, 2, 3)) - x.mean((1, 2, 3))).abs()
+    assert 0.45 < light.max() <= 0.5
+    grey, was = y.mean(1, keepdim=True), x.mean(1, keepdim=True)
+    contrast = grey.flatten(1).std(1) / was.flatten(1).std(1)
+    assert 0.5 <= contrast.min() < 0.55 and 1.45 < contrast.max() <= 1.5
+    saturation = (y - grey).flatten(1).norm(dim=1) / (x - was).flatten(1).norm(dim=1) / contrast
+    assert saturation.min() < 0.1 and 1.9 < saturation.max() <= 2
+    moved = diff.translation(x + 2)
+    gone = (moved == 0).all(1)
+    assert gone.all(2).sum(1).max() == gone.all(1).sum(1).max() == 2, "an eighth of 16"
+    inside = moved[~gone.any(1).any(1)]
+    assert torch.equal(inside, (x + 2)[: len(inside)]), "where nothing came in, nothing has moved"
+    cut = (built("diff", "cutout")(x + 2) == 0).all(1).flatten(1).sum(1)
+    assert cut.min() >= 16 and cut.max() == 64, "a hole of half the sides, a quarter of it at least inside"
+
+
+# --- p ------------------------------------------------------------------------------------------------------------
+
+
+def shown(made: Adaptive, sure: float, times: int, n: int = 10, critic: bool = False) -> list[float]:
+    """p after each of so many plays in which D is right about a share of the reals."""
+    real = torch.where(torch.arange(n) < sure * n, 2.0, -2.0)
+    found = []
+    for _ in range(times):
+        made.saw(real + (7 if critic else 0), torch.full((n,), 7.0 if critic else -1.0), critic=critic)
+        found.append(float(made.p))
+    return found
+
+
+@pytest.mark.parametrize("critic", [False, True])
+def test_p_rises_and_falls_every_fourth_play(critic: bool) -> None:
+    made = built("ada", augment_images=400.0, augment_p=0.0)
+    assert shown(made, 0.9, 9, critic=critic) == pytest.approx([0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2])
+    assert shown(made, 0.7, 4, critic=critic)[-1] == pytest.approx(0.1), "D is right about 70 %: a mean sign of 0.4"
+    assert min(shown(made, 0.5, 8, critic=critic)) == 0
+    assert shown(made, 1.0, 60, critic=critic)[-1] == pytest.approx(MOST)
+    assert shown(built("ada", augment_target=0.9), 0.9, 4)[-1] == 0
+
+
+def test_p_starts_where_it_is_told() -> None:
+    made = augment.make(Settings(augment="ada", augment_p=0.3))
+    assert float(made.p) == pytest.approx(0.3)  # type: ignore[arg-type]
+    assert not list(made.parameters()) and set(made.state_dict()) == {"p", "signs", "seen", "plays"}
+
+
+@pytest.mark.parametrize(
+    "words", [{"augment_p": 0.9}, {"augment_kinds": ("cutout",)}, {"augment": "none", "augment_kinds": ("blit",)}]
+)
+def test_what_cannot_be_is_said(words: dict[str, Any]) -> None:
+    with pytest.raises(SimulacraError, match=r"augment.*(at most 0\.8|it has: blit|augment=ada)"):
+        Settings(**({"augment": "ada"} | words))
+
+
+# --- in training --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["ada", "diff"])
+@pytest.mark.parametrize("name", forms())
+def test_every_game_plays_with_it(name: str, kind: str, tmp_path: Path) -> None:
+    """Both players still move, finitely; and what D sees is not what it is shown."""
+    options: dict[str, Any] = {"augment_p": 0.7} if kind == "ada" else {}
+    trainer = make_trainer(name, tmp_path, augment=kind, **options)
+    plain = make_trainer(name, tmp_path)
+    before = copied(trainer.gan)
+    play(trainer, 3), play(plain, 3)
+    assert all(torch.isfinite(value).all() for value in trainer.gan.state_dict().values())
+    assert any(not torch.equal(value, before[key]) for key, value in trainer.gan.D.state_dict(prefix="D.").items())
+    assert differences(copied(trainer.gan.D), copied(plain.gan.D))
+
+
+@pytest.mark.parametrize("options", [{}, {"micro": 3}, {"precision": "bf16"}])
+@pytest.mark.parametrize("name", ["dcgan:tiny", "wgan-gp:tiny"])
+def test_p_goes_on_exactly_after_a_resume(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    words: dict[str, Any] = {"augment": "ada", "augment_p": 0.4, "augment_images": 100.0, **options}
+    whole = play(make_trainer(name, tmp_path / "whole", **words), 13)
+    first = play(make_trainer(name, tmp_path / "parts", **words), 5)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = make_trainer(name, tmp_path / "parts", **words)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert not differences(whole.state_dict(), play(second, 8).state_dict())
+    assert float(whole.gan.augment.p) != pytest.approx(0.4)  # type: ignore[arg-type]
+
+
+def test_d_judges_what_it_sees_in_training() -> None:
+    gan = game("dcgan:tiny", augment="diff", norm_d="none")
+    images = pictures(8, (3, 16, 16))
+    torch.manual_seed(0)
+    seen = gan.augment(images)
+    torch.manual_seed(0)
+    assert torch.equal(gan.judged(images), gan.D(seen)) and not torch.equal(seen, images)
+
+
+def test_a_play_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
+    """p counts all reals of a play, however many parts it is played in."""
+    found = []
+    for micro in (8, 3):
+        trainer = make_trainer("dcgan:tiny", tmp_path, labelled(noise()), micro=micro, augment="ada")
+        play(trainer, 6)
+        counts = trainer.gan.augment.state_dict()
+        found.append((int(counts["seen"]), int(counts["plays"])))
+    assert found == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))
