@@ -18,6 +18,7 @@ from simulacra import augment
 from simulacra.config import updated
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.generator import Generator as Generator
+from simulacra.generator import Layers as Layers
 from simulacra.generator import to_image as to_image
 from simulacra.losses import targets
 from simulacra.settings import Preset as Preset

@@ -7,6 +7,7 @@ assembled. D gives logits; the sigmoid lives in here, as softplus: -log σ(x) = 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -125,3 +126,17 @@ def r1_by_difference(critic: Critic, images: Tensor, scores: Tensor, *, step: fl
     """
     moved = critic(images + step * torch.randn_like(images))
     return ((moved - scores) / step).square().mean()
+
+
+def path_lengths(images: Tensor, w: Tensor) -> Tensor:
+    """‖J_wᵀ y‖₂ [N] with J_w the slope of pictures by w, y normal (Karras et al. 2020, section 3.2, equation 4); differentiable.
+
+    images: [N, C, H, W], computed from w: [N, z], or [N, L, z] for one w a layer, of whose squared lengths the mean is
+    taken. y is divided by √(H W), so that lengths do not depend on the size of pictures.
+    """
+    y = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
+    with inputs_only():
+        (slope,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
+    slope = at_least_float32(slope)
+    lengths: Tensor = slope.flatten(1).norm(dim=1) / math.sqrt(slope[0].numel() / slope.shape[-1])
+    return lengths

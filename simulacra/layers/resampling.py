@@ -15,8 +15,13 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+def blur(x: Tensor, *, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
+    """[N, C, H, W] -> [N, C, (H + 2 padding - 4) / stride + 1, ...]: the filter, its sum `gain`, along both sides."""
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype) / 8
+    kernel = (gain * row[:, None] * row).expand(x.shape[1], 1, 4, 4)
+    return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])
+
+
 def downsample(x: Tensor) -> Tensor:
     """[N, C, H, W] -> [N, C, H/2, W/2], the adjoint of bilinear."""
-    row = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype) / 8
-    kernel = (row[:, None] * row).expand(x.shape[1], 1, 4, 4)
-    return F.conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+    return blur(x, padding=1, stride=2)

@@ -1,0 +1,344 @@
+"""Analyzing and Improving the Image Quality of StyleGAN. Karras, Laine, Aittala, Hellsten, Lehtinen, Aila. 2020.
+
+    D: -E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]
+    G: -E[log D(G(z))] + λ E[(‖J_wᵀ y‖₂ - a)²],  J_w = ∂g(w)/∂w, y normal pictures, a the running mean of ‖J_wᵀ y‖₂
+
+G maps z to w, and w scales the weights of each layer: g(w). The penalties are lazy: taken at every so many plays, with as much
+more weight. With `augment=ada` this is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676), whose γ, mapping network of two
+layers and conditional form are the ones here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping as Readings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra import game, losses
+from simulacra.config import require
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset
+from simulacra.gans.dcgan import base
+from simulacra.layers import (
+    EqualisedConv2d,
+    EqualisedLinear,
+    ModulatedConv2d,
+    ModulatedPixels,
+    blur,
+    downsample,
+    minibatch_stddev,
+    pixel_norm,
+    upsample,
+)
+
+SLOPE = 0.2
+GAIN = math.sqrt(2)  # keeps the variance through a leaky ReLU
+FOLLOW = 0.005  # how fast the mean w follows, a play
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(game.Settings):
+    """The sizes suit a laptop, the rest is the source's; see the presets for the papers' sizes."""
+
+    z: int = 128  # of w, too
+    features: int = 32  # channels at the picture's own side; doubled at each halving
+    features_max: int = 512
+    depth: int = 2  # layers of the mapping network
+    mapping_rate: float = 0.01  # their learning rate's factor
+    mixing: float = 0.9  # the share of fakes whose w changes to another one at a random layer
+    group: int = 4  # pictures whose deviation D is told
+    gamma: float | None = None  # weight of R1; none is 0.0002 H W / batch
+    r1_every: int = 16  # plays of D
+    path: float = 2.0  # weight of the path length penalty; 0 is off
+    path_every: int = 4  # plays of G
+    path_decay: float = 0.01  # how fast its mean follows
+    path_share: float = 0.5  # of the batch that it is taken on
+    batch: int = 32
+    lr: float = 2.5e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "features", "features_max", "depth", "group", "r1_every", "path_every")
+        require(self, "more than 0", "mapping_rate", "path_decay", "path_share")
+        require(self, "at least 0", "mixing", "gamma", "path")
+
+
+def widths(config: Settings) -> list[int]:
+    """Channels from the base to the picture's side."""
+    n = base(config.shape)[2]
+    return [min(config.features << i, config.features_max) for i in reversed(range(n + 1))]
+
+
+class Mapping(nn.Module):
+    """z, or y, or both -> w: normalised, then fully connected layers."""
+
+    def __init__(self, config: Settings, *, latent: bool) -> None:
+        super().__init__()
+        size, told = config.z, config.labels > 0
+        self.embedding = EqualisedLinear(config.labels, size, biased=False) if told else None
+        sizes = [size * (latent + told), *[size] * config.depth]
+        pairs = itertools.pairwise(sizes)
+        self.layers = nn.ModuleList(EqualisedLinear(a, b, gain=GAIN, rate=config.mapping_rate) for a, b in pairs)
+
+    def forward(self, z: Tensor | None, y: Tensor | None) -> Tensor:
+        """z [N, z], y [N, labels] -> w [N, z]."""
+        parts = [z, y if self.embedding is None or y is None else self.embedding(y)]
+        x = torch.cat([pixel_norm(part) for part in parts if part is not None], 1)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), SLOPE)
+        return x
+
+
+class Layer(nn.Module):
+    """A convolution that w modulates, then noise, a bias and a leaky ReLU."""
+
+    def __init__(self, config: Settings, inner: int, outer: int, sides: tuple[int, int], *, up: bool) -> None:
+        super().__init__()
+        self.style = EqualisedLinear(config.z, inner, bias=1.0)
+        self.convolution = ModulatedConv2d(inner, outer, 3, up=up, gain=GAIN)
+        self.strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outer))
+        self.register_buffer("constant", torch.randn(1, 1, *sides))  # the noise of a finished generator
+        self.constant: Tensor
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [N, C, H, W], w [N, z] -> [N, C', H', W']."""
+        noise = self.constant
+        if self.training:
+            noise = torch.randn(len(w), *noise.shape[1:], device=noise.device, dtype=noise.dtype)
+        x = self.convolution(x, self.style(w), noise * self.strength)
+        return F.leaky_relu_(x.add_(self.bias[:, None, None]), SLOPE)
+
+
+class Colours(nn.Module):
+    """Features -> a picture, by a convolution that w modulates."""
+
+    def __init__(self, config: Settings, inner: int) -> None:
+        super().__init__()
+        self.style = EqualisedLinear(config.z, inner, bias=1.0)
+        self.convolution = ModulatedPixels(inner, config.shape[0])
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [N, C, H, W], w [N, z] -> [N, channels, H, W]."""
+        picture: Tensor = self.convolution(x, self.style(w))
+        return picture
+
+
+class Generator(game.Generator):
+    """z -> w; a learned constant -> two layers at each side; the pictures of all sides are added up."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        height, width, n = base(config.shape)
+        channels = widths(config)
+        self.styles = 2 * n + 2  # the last of them for the colours alone
+        self.mapping = Mapping(config, latent=True)
+        self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
+        layers = [Layer(config, channels[0], channels[0], (height, width), up=False)]
+        for i, (inner, outer) in enumerate(itertools.pairwise(channels), 1):
+            sides = (height << i, width << i)
+            layers += [Layer(config, inner, outer, sides, up=True), Layer(config, outer, outer, sides, up=False)]
+        self.layers = nn.ModuleList(layers)
+        self.colours = nn.ModuleList(Colours(config, each) for each in channels)
+        self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
+        self.register_buffer("centre", torch.zeros(config.z))
+        self.centre: Tensor
+
+    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """z [N, z], y [N, labels] -> w [N, z]."""
+        w: Tensor = self.mapping(z, y)
+        return w
+
+    @torch.no_grad()
+    def follow(self, w: Tensor) -> None:
+        """The mean w moves towards that of w [N, z]."""
+        self.centre.lerp_(w.mean(0).to(self.centre.dtype), FOLLOW)
+
+    def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: game.Layers = None) -> Tensor:
+        """w [N, z] or [N, L, z] -> w̄ + ψ (w - w̄), w̄ the mean w; [N, L, z] where only some layers are truncated."""
+        pulled = torch.lerp(self.centre, w, psi)
+        if layers is None:
+            return pulled
+        first, end = layers
+        if not 0 <= first < end <= self.styles:
+            raise SimulacraError(f"Layers {first} to {end} cannot be truncated: this model has {self.styles}, from 0.")
+        chosen = torch.zeros(self.styles, 1, dtype=torch.bool, device=w.device)
+        chosen[first:end] = True
+        return torch.where(chosen, self.each(pulled), self.each(w))
+
+    def each(self, w: Tensor) -> Tensor:
+        """w [N, z] or [N, L, z] -> [N, L, z], one for each layer."""
+        return w if w.dim() == 3 else w[:, None].expand(-1, self.styles, -1)
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z], or [N, L, z] for one a layer -> pictures [N, C, H, W]."""
+        ws = self.each(w).unbind(1)
+        x = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)
+        picture: Tensor | None = None
+        for i, layer in enumerate(self.layers):
+            x = layer(x, ws[i])
+            if i % 2 == 0:
+                here = self.colours[i // 2](x, ws[i + 1])
+                picture = here if picture is None else upsample(picture) + here
+        bounded: Tensor = self.bound(picture)
+        return bounded
+
+
+class Block(nn.Module):
+    """Half the side: (two convolutions + a skip) / √2."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__()
+        self.first = EqualisedConv2d(inner, inner, 3, gain=GAIN)
+        self.second = EqualisedConv2d(inner, outer, 3, stride=2, padding=0)  # a gain of √2 / √2
+        self.skip = EqualisedConv2d(inner, outer, 1, gain=1 / GAIN, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', H/2, W/2]."""
+        y = F.leaky_relu_(self.first(x), SLOPE)
+        y = F.leaky_relu_(self.second(blur(y, padding=2)), SLOPE)
+        halved: Tensor = y + self.skip(downsample(x))
+        return halved
+
+
+class Discriminator(nn.Module):
+    """A picture -> residual blocks, each halving it -> the deviation within a group -> a logit."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        height, width, _ = base(config.shape)
+        channels = widths(config)[::-1]
+        top = channels[-1]
+        self.group = config.group
+        self.first = EqualisedConv2d(config.shape[0], channels[0], 1, gain=GAIN)
+        self.blocks = nn.Sequential(*(Block(a, b) for a, b in itertools.pairwise(channels)))
+        self.last = EqualisedConv2d(top + 1, top, 3, gain=GAIN)
+        self.dense = EqualisedLinear(top * height * width, top, gain=GAIN)
+        self.dropout = nn.Dropout(config.dropout)
+        self.told = Mapping(config, latent=False) if config.labels else None
+        self.out = EqualisedLinear(top, config.z if config.labels else 1)
+
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        x = self.blocks(F.leaky_relu_(self.first(images), SLOPE))
+        x = F.leaky_relu_(self.last(minibatch_stddev(x, self.group)), SLOPE)
+        x = F.leaky_relu(self.dense(x.permute(0, 2, 3, 1).flatten(1)), SLOPE)
+        x = self.out(self.dropout(x))
+        if self.told is not None:
+            x = x * self.told(None, y) / math.sqrt(x.shape[1])  # a projection: Miyato & Koyama 2018
+        logits: Tensor = x.sum(1)
+        return logits
+
+
+@game.register
+class StyleGAN2(game.GAN):
+    """Modulated convolutions, skips and residuals, lazy penalties."""
+
+    name, title, year = "stylegan2", "StyleGAN2, with ADA as an option", 2020
+    authors = "Karras, Laine, Aittala, Hellsten, Lehtinen, Aila"
+    paper = "arXiv:1912.04958"
+    formulas = (
+        "-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]",
+        "-E[log D(G(z))] + λ E[(‖J_wᵀ y‖ - a)²]",
+    )
+    takes_labels = True
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "paper256": Preset(
+            {"z": 512, "features": 64, "depth": 8, "gamma": 1.0, "batch": 64, "ema": 20_000},
+            "the settings of the ADA paper's experiments at 256 px",
+            256,
+        ),
+        "tiny": Preset({"z": 8, "features": 8, "features_max": 16, "batch": 8}, "for tests"),
+    }
+    config: Settings
+    G: Generator
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = Discriminator(config)
+        _, height, width = config.shape
+        self.gamma = 2e-4 * height * width / config.batch if config.gamma is None else config.gamma
+        self.due = {"D": True, "G": True}  # whether the next play is one with a penalty
+        self.register_buffer("turns", torch.zeros(2, dtype=torch.int64))  # plays of D and of G
+        self.register_buffer("length", torch.zeros(()))  # a
+        self.turns: Tensor
+        self.length: Tensor
+
+    @classmethod
+    def generator(cls, config: Any) -> Generator:
+        """The generator alone."""
+        return Generator(config)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Rates and betas to the power of k / (k + 1), for a penalty at every k-th play (appendix B of the paper)."""
+        made, config = super().optimizers(), self.config
+        for player, every, weight in (("D", config.r1_every, self.gamma), ("G", config.path_every, config.path)):
+            share = every / (every + 1) if weight else 1.0
+            for settings in made[player].param_groups:
+                settings["lr"] *= share
+                settings |= {"betas": tuple(beta**share for beta in settings["betas"])} if "betas" in settings else {}
+        return made
+
+    def at(self, nimg: int, step: int) -> None:
+        """Whether the next play is one with a penalty."""
+        d_plays, g_plays = self.turns.tolist()
+        self.due = {"D": d_plays % self.config.r1_every == 0, "G": g_plays % self.config.path_every == 0}
+
+    def saw(self, player: str, readings: Readings[str, Tensor]) -> None:
+        """Count the plays; the mean length follows."""
+        super().saw(player, readings)
+        self.turns["DG".index(player)] += 1
+        if "length" in readings:
+            self.length.lerp_(readings["length"].to(self.length), self.config.path_decay)
+
+    def styles(self, n: int, y: Tensor | None) -> Tensor:
+        """n fresh w with labels y, one a layer [n, L, z], some of them mixed from two."""
+        layers = self.G.styles
+        one, other = self.G.embed(self.G.draw(2 * n), y if y is None else y.repeat(2, 1)).chunk(2)
+        crossover = torch.randint(1, layers, (n, 1), device=one.device)
+        crossover = torch.where(torch.rand(n, 1, device=one.device) < self.config.mixing, crossover, layers)
+        before = torch.arange(layers, device=one.device) < crossover  # [n, L]
+        return torch.where(before[:, :, None], one[:, None], other[:, None])
+
+    def dealt(self, batch: Batch) -> Tensor:
+        """As many fresh fakes as the batch has pictures, with styles mixed."""
+        return self.G.render(self.styles(len(batch.images), self.told(batch))).float()
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(x)] - E[log(1 - D(G(z)))], and γ/2 E[‖∇x D(x)‖²] when it is due."""
+        real, fake = self.judge(batch, self.fakes(batch))
+        adversarial = losses.minimax_d(real, fake, *self.targets(real))
+        readings = {"real": real, "fake": fake, "adversarial": adversarial}
+        if not self.gamma or not self.due["D"]:
+            return adversarial, readings
+        y = self.told(batch)
+        with torch.autocast(batch.images.device.type, enabled=False):
+            r1 = losses.r1(lambda x: self.judged(x, y), batch.images)
+        return adversarial + self.gamma / 2 * self.config.r1_every * r1, readings | {"r1": r1}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(G(z))], and λ E[(‖J_wᵀ y‖₂ - a)²] when it is due."""
+        y = self.told(batch)
+        w = self.styles(len(batch.images), y)
+        self.G.follow(w[:, 0])
+        fake = self.judged(self.G.render(w).float(), y)
+        adversarial = losses.non_saturating_g(fake)
+        readings = {"fake": fake, "adversarial": adversarial}
+        if not self.config.path or not self.due["G"]:
+            return adversarial, readings
+        n = math.ceil(len(batch.images) * self.config.path_share)
+        with torch.autocast(batch.images.device.type, enabled=False):
+            w = self.styles(n, y if y is None else y[:n])
+            lengths = losses.path_lengths(self.G.render(w), w)
+        penalty = (lengths - self.length).square().mean()
+        readings |= {"path": penalty, "length": lengths.mean()}
+        return adversarial + self.config.path * self.config.path_every * penalty, readings
