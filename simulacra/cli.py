@@ -123,6 +123,7 @@ def train(
     epochs: float | None = None,
     minutes: float | None = None,
     balance: str | None = None,
+    augment: Literal["none", "ada", "diff"] | None = None,
     precision: Literal["auto", "bf16", "fp32"] | None = None,
     seed: int | None = None,
     compile: bool | None = None,
@@ -157,6 +158,8 @@ def train(
         Length in minutes of training, over all sittings.
     balance
         Who plays: adaptive, or fixed:K for K plays of D to one of G.
+    augment
+        What D sees is augmented, for few pictures: ada adapts how much, diff does it always.
     precision
         auto is bf16 where the hardware has it, else fp32.
     seed
@@ -189,7 +192,7 @@ def train(
 
     options: dict[str, Any] = {
         "gan": gan, "run": run, "total": total, "epochs": epochs, "minutes": minutes, "balance": balance,
-        "precision": precision, "seed": seed, "compile": compile, "micro": micro, "every": every,
+        "augment": augment, "precision": precision, "seed": seed, "compile": compile, "micro": micro, "every": every,
         "save_every": save_every, "measure_every": measure_every, "patience": patience, "rollback": rollback,
         "settings": parse_words(settings), "device": device,
     }  # fmt: skip

@@ -33,8 +33,8 @@ COMMANDS = {
     "max_megapixels drop_duplicates workers zip",
     "report": "run out",
     "sample": "model out seeds grid each truncation min_latent device",
-    "train": "data settings gan run total epochs minutes balance precision seed compile micro device threads every "
-    "save_every disk measure_every patience rollback dry_run",
+    "train": "data settings gan run total epochs minutes balance augment precision seed compile micro device threads "
+    "every save_every disk measure_every patience rollback dry_run",
 }
 
 
@@ -129,6 +129,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["train", "peeps", "--total", "5", "--epochs", "3"], "one length"),
         (["train", "peeps", "--minutes", "-1"], "positive"),
         (["train", "peeps", "--balance", "fair"], "fixed:5"),
+        (["train", "peeps", "--augment", "ada", "augment_kinds=cutout"], "blit, geometric"),
         (["train", "peeps", "--gan", "wgan", "smoothing=0.1"], "critic"),
         (["train", "peeps", "--gan", "wgan-gp", "norm_d=batch"], "batch norm"),
         (["train", "peeps", "--threads", "0"], "--threads"),

@@ -75,6 +75,7 @@ def plan(
     epochs: float | None = None,
     minutes: float | None = None,
     balance: str | None = None,
+    augment: str | None = None,
     precision: str | None = None,
     seed: int | None = None,
     compile: bool | None = None,
@@ -99,7 +100,8 @@ def plan(
     for name, count in (("--patience", patience), ("--rollback", rollback)):
         if count is not None and not 0 <= count < 1e6:
             raise SimulacraError(f"{name} is {count}; it must be a number from 0 up.")
-    words = dict(settings or {}) | ({"balance": balance} if balance else {})
+    named = {"balance": balance, "augment": augment}  # settings with an option of their own
+    words = dict(settings or {}) | {key: word for key, word in named.items() if word}
     old = _stored(Path(data).expanduser()) if run is None else None
     folder = Path(data).expanduser() if old else None
     source = old["data"]["source"] if old else str(data)

@@ -44,7 +44,7 @@ def train(
 
     data: a prepared data set, `peeps`, or the folder of a run to go on with.
     device: `auto`, `cpu`, `cuda` or `mps`. disk: bytes that the checkpoints may take. quiet: say nothing.
-    options: those of `plan` - gan, run, total, epochs, minutes, balance, precision, seed, settings, and so on.
+    options: those of `plan` - gan, run, total, epochs, minutes, balance, augment, precision, seed, settings, and so on.
 
     Ctrl-C finishes the step, saves and returns. Raises `SimulacraError` for bad input, a changed setting or
     data set, a full disk, or a loss that is no longer finite; what was kept before stays.
