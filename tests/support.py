@@ -42,16 +42,18 @@ def labelled(images: NDArray[np.uint8], kinds: int = 3) -> Dataset:
     return packed(images, np.arange(len(images)) % kinds)
 
 
-def on_disk(folder: Path, images: NDArray[np.uint8], valid: int = 0) -> Path:
+def on_disk(folder: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None = None, *, valid: int = 0) -> Path:
     """The same as a prepared folder, the last `valid` of them unseen."""
-    made = packed(images)
+    made = packed(images, labels)
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images)
+    if labels is not None:
+        np.save(folder / "labels.npy", labels)
     told = {"what": MARK, "format": FORMAT, "name": made.name, "shape": list(images.shape)}
     told |= {
         "splits": {"train": len(images) - valid, "valid": valid, "test": 0},
         "hash": made.hash,
-        "classes": [],
+        "classes": list(made.classes),
         "attributes": [],
     }
     (folder / "data.json").write_text(json.dumps(told))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import differences, game, make_trainer, play
+from support import KINDS, differences, game, make_trainer, play
 from torch import Tensor
 
 from simulacra.game import GAN, Batch, gans
@@ -27,7 +27,7 @@ EAGER_KERNELS = functools.partial(torch.compile, backend="aot_eager")
 @pytest.fixture
 def float64(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Everything in float64: the contract's casts to float32 are left out."""
-    monkeypatch.setattr(Tensor, "float", lambda tensor: tensor)
+    monkeypatch.setattr(Tensor, "float", Tensor.double)
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -37,7 +37,8 @@ def turn(gan: GAN, player: str) -> Batch:
     """The player's turn, with a batch for it."""
     gan.G.requires_grad_(player == "G")
     gan.D.requires_grad_(player == "D")
-    return Batch(torch.rand(gan.config.batch, *gan.config.shape) * 2 - 1)
+    count = gan.config.batch
+    return Batch(torch.rand(count, *gan.config.shape) * 2 - 1, torch.arange(count) % KINDS)
 
 
 def agree_with_eager(spec: str, player: str, **settings: Any) -> None:

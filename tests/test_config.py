@@ -121,7 +121,7 @@ def test_every_preset_is_valid_and_survives_json(name: str) -> None:
     for preset_name, preset in gan.presets.items():
         side = preset.size or 32
         shape = (3, side, side)
-        _, config = configured(f"{name}:{preset_name}", shape, {})
+        _, config = configured(f"{name}:{preset_name}", shape, {}, labels=2)
         for key, value in preset.settings.items():
             assert getattr(config, key) == value
         assert updated(gan.Config(), json.loads(json.dumps(to_json(config))), of=name) == config

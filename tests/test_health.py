@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CPU, copied, differences, make_trainer, noise, on_disk, packed, play
+from support import CPU, KINDS, copied, differences, labelled, make_trainer, noise, on_disk, packed, play
 from torch import Tensor
 
 from simulacra.console import console
@@ -29,7 +29,7 @@ Line = dict[str, Any]
 
 def measure(trainer: Any, valid: Dataset | None = None, *, tick: int = 240) -> dict[str, float]:
     pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
-    data = packed(noise(40, trainer.config.shape))
+    data = labelled(noise(40, trainer.config.shape))
     return Health(data, valid, CPU, tick=tick, shown=64).measures(trainer, pictures)
 
 
@@ -43,7 +43,7 @@ def test_measuring_leaves_no_trace(name: str, separate: bool, tmp_path: Path) ->
     options: dict[str, Any] = {"dropout": 0.2, "separate": separate}
     one, other = (play(make_trainer(f"{name}:tiny", tmp_path, **options), 5) for _ in range(2))
     before = copied(one.gan)
-    found = measure(one, packed(noise(30, seed=9)))
+    found = measure(one, labelled(noise(30, seed=9)))
     assert {"overfit", "overfit_error", "diversity", "distinct"} >= found.keys() >= {"diversity", "distinct"}
     assert all(math.isfinite(value) for value in found.values())
     assert not differences(before, copied(one.gan))
@@ -221,12 +221,12 @@ def test_whatever_a_journal_says(changes: list[Line]) -> None:
 
 @pytest.mark.parametrize("name", list(gans()))
 def test_advice_is_made_of_this_game_s_settings(name: str) -> None:
-    gan, config = configured(f"{name}:tiny", (3, 16, 16), {"lr": 2e-4, "lr_d": 8e-5})
+    gan, config = configured(f"{name}:tiny", (3, 16, 16), {"lr": 2e-4, "lr_d": 8e-5}, labels=KINDS)
     for verdict in VERDICTS.values():
         advice = verdict.advise(gan, config)
         words = dict(word.strip(",;:").split("=") for word in advice.split() if "=" in word)
         fitting = {key: value for key, value in words.items() if key != "loss"}
-        configured(name, (3, 16, 16), {key: _value(value) for key, value in fitting.items()})
+        configured(name, (3, 16, 16), {key: _value(value) for key, value in fitting.items()}, labels=KINDS)
         assert "{" not in advice
     assert "lr=0.0001" in VERDICTS["diverged"].advise(gan, config)
     assert "lr_d=4e-05" in VERDICTS["diverged"].advise(gan, config)
@@ -264,7 +264,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
     for name, part in parts.items():
         images = np.concatenate([part, data.split("valid").images[:64]]).reshape(-1, 16, 4, 16, 4, 3)
-        made[name] = on_disk(folder / name, images.mean((2, 4)).round().astype(np.uint8), valid=64)
+        small = images.mean((2, 4)).round().astype(np.uint8)
+        made[name] = on_disk(folder / name, small, np.arange(len(small)) % KINDS, valid=64)
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, game, make_trainer, noise, packed
+from support import CPU, KINDS, game, make_trainer, noise, packed
 from torch import Tensor
 
 from simulacra.data.feed import Feed
@@ -47,12 +47,13 @@ def learn(trainer: Trainer, modes: Tensor, near: float, plays: int) -> tuple[flo
     """Train until most fakes of the average are near a mode and every mode has its share, or for so many plays."""
     generator = trainer.ema.average
     latents = generator.seeded(range(512))
-    share, each = found(generator(latents), modes, near)
+    y = generator.labelled(range(512))
+    share, each = found(generator(latents, y), modes, near)
     assert share < 0.2, "it knows them before it was trained"
     for _ in range(0, plays, EVERY):
         for _ in range(EVERY):
             trainer.play()
-        share, each = found(generator(latents), modes, near)
+        share, each = found(generator(latents, y), modes, near)
         if share > 0.65 and min(each) > 0.4 / len(modes):
             break
     return share, each
@@ -64,7 +65,8 @@ def test_every_game_learns_four_pictures(name: str, tmp_path: Path) -> None:
     four = halves()
     pictures = four.repeat_interleave(32, 0).numpy().transpose(0, 2, 3, 1)
     pictures = pictures + np.random.default_rng(0).normal(0, 0.05, pictures.shape)
-    data = packed((pictures * 127.5 + 127.5).round().astype(np.uint8))
+    labels = np.arange(4).repeat(32) % KINDS  # for games that are told them
+    data = packed((pictures * 127.5 + 127.5).round().astype(np.uint8), labels)
     settings: dict[str, Any] = {"batch": 32, "lr": 2e-3, "ema": 1000} | HASTE.get(name, {})
     share, each = learn(make_trainer(f"{name}:tiny", tmp_path, data, **settings), four, HEIGHT / 2, plays=2500)
     assert share > 0.65, f"{share:.0%} of the fakes are like one of the pictures"

@@ -1,0 +1,217 @@
+"""Conditional Generative Adversarial Nets. Mirza, Osindero. 2014.
+
+    D:  -E[log D(x, y)] - E[log(1 - D(G(z, y), y))] - ω E[log(1 - D(x, ỹ))],  ỹ a label that x does not have
+    G:  -E[log D(G(z, y), y)]
+
+The paper's D sees no wrong labels (ω = 0); with them it must look at y from the start (Reed et al. 2016, section 4.2).
+A second D (`design=two`) asks two questions with two networks, R "is it real?" and M "does the label match?":
+
+    D:  (1 - μ) (-E[log R(x)] - E[log(1 - R(G(z, y)))]) + μ (-E[log M(x, y)] - E[log(1 - M(x, ỹ))])
+    G:  -(1 - μ) E[log R(G(z, y))] - μ E[log M(G(z, y), y)]
+
+Fully connected: a linear embedding of y stands beside z, and beside the picture taken as one vector.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from simulacra import game, losses
+from simulacra.config import require
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(game.Settings):
+    """Three hidden layers each, wider towards the picture."""
+
+    shape: Shape = (1, 28, 28)
+    conditional: bool = True
+    labels: int = 10
+    lr: float = 1e-4
+    dropout: float = 0.4
+    embedding: int = 10  # numbers that y is made into, in G and in D
+    hidden_g: tuple[int, ...] = (256, 512, 1024)
+    hidden_d: tuple[int, ...] = (1024, 512, 256)
+    design: Literal["pair", "two"] = "pair"  # of D: it judges the pair, or asks two questions
+    wrong: float = 1.0  # ω, for design=pair
+    match: float = 0.5  # μ, for design=two
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "embedding", "hidden_g", "hidden_d")
+        require(self, "at least 0", "wrong")
+        require(self, "at least 0 and less than 1", "match")
+
+
+def connected(widths: Sequence[int], *, dropout: float = 0.0) -> nn.Sequential:
+    """Fully connected layers of these widths, with LeakyReLU 0.2 and dropout between them."""
+    layers: list[nn.Module] = []
+    for inner, outer in itertools.pairwise(widths):
+        layers += [nn.Linear(inner, outer), nn.LeakyReLU(0.2)]
+        layers += [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(*layers[: -2 if dropout else -1])
+
+
+def embedding(config: Settings) -> nn.Linear:
+    """y [N, labels] -> [N, embedding]: a column a label, which starts as large as a latent."""
+    made = nn.Linear(config.labels, config.embedding, bias=False)
+    nn.init.normal_(made.weight)
+    return made
+
+
+class Generator(game.Generator):
+    """z and the label's embedding -> hidden layers -> a picture."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.label = embedding(config)
+        self.layers = connected([config.z + config.embedding, *config.hidden_g, prod(config.shape)])
+        self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
+
+    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """z [N, z], y [N, labels] -> [N, z + embedding]."""
+        assert y is not None
+        return torch.cat([z, self.label(y)], 1)
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z + embedding] -> pictures [N, C, H, W]."""
+        images: Tensor = self.out(self.layers(w))
+        return images.view(-1, *self.shape)
+
+
+class PairDiscriminator(nn.Module):
+    """A picture and its label's embedding -> a logit for the pair."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        self.label = embedding(config)
+        self.layers = connected([prod(config.shape) + config.embedding, *config.hidden_d, 1], dropout=config.dropout)
+
+    def forward(self, images: Tensor, y: Tensor) -> Tensor:
+        """Pictures [N, C, H, W], y [N, labels] -> logits [N]."""
+        logits: Tensor = self.layers(torch.cat([images.flatten(1), self.label(y)], 1))
+        return logits.squeeze(1)
+
+
+class TwoDiscriminators(nn.Module):
+    """R: a picture -> "is it real?"; M: a picture and its label -> "does it match?". Together a weighted logit."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        self.weight = config.match
+        self.real = connected([prod(config.shape), *config.hidden_d, 1], dropout=config.dropout)
+        self.match = PairDiscriminator(config)
+
+    def is_real(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> logits [N]."""
+        logits: Tensor = self.real(images.flatten(1))
+        return logits.squeeze(1)
+
+    def forward(self, images: Tensor, y: Tensor) -> Tensor:
+        """Pictures [N, C, H, W], y [N, labels] -> (1 - μ) R + μ M [N]."""
+        return (1 - self.weight) * self.is_real(images) + self.weight * self.match(images, y)
+
+
+def wrong(y: Tensor, *, attributes: bool) -> Tensor:
+    """Labels [N, labels] that pictures of y [N, labels] do not have.
+
+    Another class, each as likely; or another picture's attributes, and where those are the same, the opposite ones.
+    """
+    n, labels = y.shape
+    if not attributes:
+        other = torch.randint(1, labels, (n,), device=y.device)
+        found: Tensor = one_hot((y.argmax(1) + other) % labels, labels).to(y.dtype)
+        return found
+    offset = torch.randint(1, max(n, 2), (1,), device=y.device)
+    rolled = y[(torch.arange(n, device=y.device) + offset) % n]
+    return torch.where((rolled == y).all(1, keepdim=True), 1 - y, rolled)
+
+
+@game.register
+class CGAN(game.GAN):
+    """Both players are told the label."""
+
+    name, title, year = "cgan", "Conditional GAN", 2014
+    authors = "Mirza, Osindero"
+    paper = "arXiv:1411.1784"
+    formulas = ("-E[log D(x,y)] - E[log(1 - D(G(z,y),y))] - ω E[log(1 - D(x,ỹ))]", "-E[log D(G(z,y),y)]")
+    takes_labels = True
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "two": Preset({"design": "two"}, "is it real, and does it match: two questions"),
+        "tiny": Preset({"z": 8, "hidden_g": (32, 32), "hidden_d": (32, 32), "batch": 8}, "for tests"),
+    }
+    config: Settings
+    D: Any
+
+    def __init__(self, config: Settings) -> None:
+        if not config.labels:
+            raise SimulacraError("cgan is a game of labels (conditional=true): without them, use --gan mlp.")
+        if config.labels == 1 and not config.attributes:
+            raise SimulacraError("cgan needs at least two classes: with one, no label is ever wrong. Use --gan mlp.")
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = PairDiscriminator(config) if config.design == "pair" else TwoDiscriminators(config)
+
+    @classmethod
+    def generator(cls, config: Any) -> Generator:
+        """The generator alone."""
+        return Generator(config)
+
+    def wrong(self, y: Tensor) -> Tensor:
+        """ỹ for y, both [N, labels]."""
+        return wrong(y, attributes=self.config.attributes)
+
+    def told(self, batch: Batch) -> Tensor:
+        """y [N, labels]."""
+        y = super().told(batch)
+        assert y is not None
+        return y
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Real with its label high, fake with its label low, real with a wrong label low."""
+        y = self.told(batch)
+        if self.config.design == "two":
+            return self.two_d_loss(batch, y)
+        real, fake = self.judge(batch, self.fakes(batch))
+        high, low = self.targets(real)
+        pair = losses.minimax_d(real, fake, high, low)
+        mismatch = losses.cross_entropy(self.judged(batch.images, self.wrong(y)), low)
+        readings = {"real": real, "fake": fake, "adversarial": pair, "mismatch": mismatch}
+        return pair + self.config.wrong * mismatch, readings
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(G(z, y), y)]."""
+        fakes, y = self.dealt(batch), self.told(batch)
+        if self.config.design == "two":
+            return self.two_g_loss(fakes, y)
+        fake = self.judged(fakes, y)
+        return losses.non_saturating_g(fake), {"fake": fake}
+
+    def two_d_loss(self, batch: Batch, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """R on reals and fakes, M on reals with right and wrong labels."""
+        R, M, weight = self.D.is_real, self.D.match, self.config.match
+        images, fakes = self.augment(batch.images), self.augment(self.fakes(batch))
+        real, fake = R(images).float(), R(fakes).float()
+        matching, other = M(images, y).float(), M(images, self.wrong(y)).float()
+        high, low = self.targets(real)
+        mismatch = losses.minimax_d(matching, other, high, low)
+        loss = (1 - weight) * losses.minimax_d(real, fake, high, low) + weight * mismatch
+        return loss, {"real": real, "fake": fake, "mismatch": mismatch}
+
+    def two_g_loss(self, fakes: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """-(1 - μ) E[log R(G(z, y))] - μ E[log M(G(z, y), y)]."""
+        images, weight = self.augment(fakes), self.config.match
+        fake, matching = self.D.is_real(images).float(), self.D.match(images, y).float()
+        loss = (1 - weight) * losses.non_saturating_g(fake) + weight * losses.non_saturating_g(matching)
+        return loss, {"fake": fake}
