@@ -298,7 +298,8 @@ def evaluate(
     samples
         Pictures to draw; also at most so many real ones.
     metrics
-        Which scores, with commas, of fd,kid,prdc,diversity,memorisation,path,classes; all that the data allows if not given.
+        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within; all that model and data
+        allow if not given. within is by class, for a model trained with conditional=true.
     first_seed
         The first seed; a run's best is chosen by those from 0, so these are others.
     extractor

@@ -24,6 +24,7 @@ from simulacra.measure.choose import add_score, choose, mark_best, ranking, read
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import METRICS, evaluate
 from simulacra.measure.features import Extractor
+from simulacra.measure.tables import print_certificate
 from simulacra.model import checkpoints
 from simulacra.training.run import train
 
@@ -193,6 +194,100 @@ def test_classes_are_read_from_fakes_where_there_are_some(tmp_path: Path) -> Non
     assert 1 <= score["value"] <= 2
     assert score["floor"] > 1.8, "reals of two equally common classes"
     assert "100.0%" in score["what"]
+
+
+SHADES = ("dark", "middle", "light")
+
+
+def shades(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Pictures [n, 16, 16, 3] of three classes told by their brightness."""
+    return (blobs(len(labels), seed) // 6 + 80 * labels[:, None, None, None]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def told_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conditional run of a few plays on 200 pictures of three classes, the last one rare."""
+    labels = np.repeat(np.arange(3), (100, 88, 12))
+    labels = np.random.default_rng(0).permutation(labels)
+    pictures = shades(labels)
+    folder = on_disk(tmp_path_factory.mktemp("data") / "shades", pictures)
+    np.save(folder / "labels.npy", labels)
+    told = json.loads((folder / "data.json").read_text()) | {"classes": list(SHADES)}
+    told["hash"] = content_hash(pictures, labels, SHADES)
+    (folder / "data.json").write_text(json.dumps(told))
+    run = tmp_path_factory.mktemp("runs") / "told"
+    return train(
+        folder, gan="dcgan:tiny", run=run, total=160, save_every=80, quiet=True, settings={"conditional": True}
+    )
+
+
+@pytest.fixture
+def labelled(told_labels: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    return shutil.copytree(told_labels, tmp_path / "runs" / "told")
+
+
+def drawing(shift: int) -> Any:
+    """Pictures of the class that each seed has, `shift` classes further."""
+
+    def pictures(self: Generator, seeds: range, **_: Any) -> Iterator[Tensor]:
+        y = self.labelled(seeds)
+        assert y is not None
+        labels = (y.argmax(1).numpy() + shift) % 3
+        yield torch.from_numpy(shades(labels, seed=1)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    return pictures
+
+
+def test_a_model_that_is_told_classes_is_scored_within_each(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(0))
+    told, _ = evaluate(labelled, samples=300, metrics=["kid", "within"])
+    lines = told["within"]["classes"]
+    assert [line["class"] for line in lines] == list(SHADES)
+    assert sum(line["n"] for line in lines) == 300 and [line["n_real"] for line in lines] == [100, 88, 12]
+    assert abs(lines[0]["n"] - 150) < 35, "fakes have the classes in the shares of the data"
+    for line in lines[:2]:
+        score = line["scores"]["kid-coarse-same"]
+        assert score["low"] <= score["value"] <= score["high"] and abs(score["value"] - score["floor"]) < 0.05
+        assert line["agreement"]["value"] > 0.9 and line["agreement_real"]["value"] > 0.9
+    assert lines[2]["scores"] == {}, "12 reals are too few"
+    assert told["scores"]["agreement-coarse-same"]["value"] > 0.9
+    assert told["scores"]["agreement-coarse-same"]["floor"] > 0.9
+
+
+def test_classes_drawn_one_for_the_other_show_only_within_them(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(0))
+    right, _ = evaluate(labelled, samples=200, metrics=["kid", "within"])
+    monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(1))
+    wrong, _ = evaluate(labelled, samples=200, metrics=["kid", "within"])
+    name = "within-kid-coarse-same"
+    assert wrong["scores"][name]["low"] > 10 * max(right["scores"][name]["high"], 0.001)
+    assert wrong["scores"]["agreement-coarse-same"]["value"] < 0.05
+    first = wrong["within"]["classes"][0]
+    assert (first["else_read_as"], first["else_share"]) == ("middle", 1.0)
+
+
+def test_every_metric_comes_for_a_model_that_is_told_classes(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, path = evaluate(labelled, samples=60)
+    kinds = {name.partition("-")[0] for name in told["scores"]}
+    assert kinds >= {"fd", "kid", "diversity", "path", "classes", "within", "agreement"}
+    print_certificate(told, path)
+    out = capsys.readouterr().out
+    assert "Within each class" in out and "fewer than 20" in out
+    assert all(name in out for name in SHADES)
+    assert choose(labelled, samples=30)["scored"] == 2
+    assert compare(labelled, labelled / "checkpoints" / "000000080", samples=30)["n"] == 30
+
+
+def test_within_needs_a_model_that_is_told_the_classes(run: Path, labelled: Path, data: Path) -> None:
+    with pytest.raises(SimulacraError, match="conditional=true"):
+        evaluate(run, samples=8, metrics=["within"])
+    with pytest.raises(SimulacraError, match="leave within out"):
+        evaluate(labelled, samples=8, metrics=["within"], data=data)
+    assert "within" not in evaluate(labelled, samples=30, data=data)[0], "other data is scored without it"
 
 
 def test_a_generator_that_copies_is_told_on(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from simulacra.measure.evidence import Begin, Evidence
 from simulacra.measure.features import Extractor, open_extractor
 from simulacra.measure.scores import Score
 from simulacra.measure.subject import CHOSEN, identity, some, subject
+from simulacra.measure.within import possible, within
 
 FORMAT = "simulacra-certificate-1"
 SAMPLES = 5000
@@ -34,6 +35,7 @@ MORE: dict[str, Callable[[Evidence], further.Found]] = {
     "memorisation": further.memorisation,
     "path": further.path,
     "classes": further.classes,
+    "within": within,
 }
 METRICS = (*KINDS, *MORE)
 
@@ -90,7 +92,8 @@ def evaluate(
         seeds=seeds,
         begin=advance,
     )
-    told = certificate(evidence, metrics or [word for word in METRICS if word != "classes" or pictures.classes])
+    lacking = {"classes": not pictures.classes, "within": not possible(evidence)}
+    told = certificate(evidence, metrics or [word for word in METRICS if not lacking.get(word)])
     if path is not None:
         _put_by(path, told)
         write_json(path, told)

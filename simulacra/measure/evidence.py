@@ -14,8 +14,10 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset
 from simulacra.game import Generator
 from simulacra.measure.features import Extractor, Features
+from simulacra.measure.reader import LinearReader, fit_reader
 from simulacra.measure.subject import Advance, Subject, fakes_of, reals_of, some
 
+READ = 5000  # labelled pictures at most that the reader of classes learns from
 TRAINING = 20_000  # pictures of a part that stand for all, at most
 AT_ONCE = 64
 
@@ -43,6 +45,18 @@ class Evidence:
     def reals(self) -> Features:
         """Features of the pictures compared with."""
         return self.part(self.on, len(self.seeds))
+
+    @cached_property
+    def labelled(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features [N, D] of the training pictures that the reader learns from, and their classes [N]."""
+        train = self.data.split("train")
+        assert train.labels is not None
+        return self.part("train", READ)[self.extractor.kid_layer], train.labels[some(len(train), READ)]
+
+    @cached_property
+    def reader(self) -> LinearReader:
+        """What reads the data's classes from features."""
+        return fit_reader(*self.labelled, classes=len(self.data.classes))
 
     def part(self, name: str, at_most: int) -> Features:
         """Features of a part of the data set."""

@@ -14,12 +14,11 @@ from simulacra.measure.intervals import resampled_mean
 from simulacra.measure.memorisation import memorisation as look_for_copies
 from simulacra.measure.memorisation import thumbnails
 from simulacra.measure.path import path_lengths, trimmed
-from simulacra.measure.reader import fit_reader, inception_score, resampled_inception_score
+from simulacra.measure.reader import inception_score, resampled_inception_score
 from simulacra.measure.scores import Score, round_to
 from simulacra.measure.subject import some
 
 PAIRS = 500  # of latents, for the path length
-READ = 5000  # labelled pictures at most that the reader of classes learns from
 
 Found = tuple[dict[str, Score], dict[str, Any]]  # scores by name, and what else goes into the certificate
 
@@ -93,18 +92,14 @@ def classes(evidence: Evidence) -> Found:
     data, eyes = evidence.data, evidence.extractor
     if not data.classes:
         raise SimulacraError(f"{data.name} has no classes to recognise: leave classes out of --metrics.")
-    train = data.split("train")
-    chosen = some(len(train), READ)
-    assert train.labels is not None
-    features = evidence.part("train", READ)[eyes.kid_layer]
-    reader = fit_reader(features, train.labels[chosen], classes=len(data.classes))
+    reader = evidence.reader
     made = resampled_inception_score(reader(evidence.fakes[eyes.kid_layer])).interval()
     score = Score(
         value=made.value,
         low=made.low,
         high=made.high,
         n=len(evidence.seeds),
-        n_real=len(chosen),
+        n_real=len(evidence.labelled[1]),
         better="higher",
         what=f"exp KL of the classes read from fakes, up to {len(data.classes)}; the reader is right on "
         f"{reader.accuracy.value:.1%} of {reader.held_out} reals it had not seen",

@@ -51,7 +51,7 @@ def path_lengths(
         with 1e-4 to 1 %, and below that the rounding of float32 begins to show.
 
     Latents are those of seeds `seed`, `seed + 1`, …, two a pair; t is uniform. Normal latents go along the sphere,
-    uniform ones straight. For a mean that a few jumps do not decide, see `trimmed`; in units of the extractor,
+    uniform ones straight; both ends have the label of the first, where the generator is told labels. For a mean that a few jumps do not decide, see `trimmed`; in units of the extractor,
     so divide by `distances.spread` of the reals.
     """
     if pairs < 1 or not 0 < epsilon < 1:
@@ -66,7 +66,8 @@ def path_lengths(
         a, b = z.chunk(2)
         t = torch.from_numpy(moments[some.start : some.stop]).to(z)
         ends = torch.cat([between(a, b, t), between(a, b, t + epsilon)]).float()
-        here, there = features(generator(ends)).double().chunk(2)
+        y = generator.labelled([seed + 2 * index for index in some])
+        here, there = features(generator(ends, y if y is None else y.repeat(2, 1))).double().chunk(2)
         found.append((here - there).square().sum(1).cpu().numpy() / epsilon**2)
         advance(len(some))
     joined: NDArray[np.float64] = np.concatenate(found)

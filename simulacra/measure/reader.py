@@ -24,8 +24,13 @@ class LinearReader:
     scale: Floats  # [D]
     weight: Floats  # [D + 1, C], the last row is the bias
     accuracy: Interval  # on pictures it was not fitted to
-    held_out: int  # how many those were
+    tested: NDArray[np.int64]  # which of those it was given
     most_common: float  # the accuracy of always naming the most common class
+
+    @property
+    def held_out(self) -> int:
+        """How many pictures it was tested on."""
+        return len(self.tested)
 
     def __call__(self, features: NDArray[Any]) -> Floats:
         """Probabilities [N, C] of features [N, D]."""
@@ -64,7 +69,7 @@ def fit_reader(
         scale=scale,
         weight=weight,
         accuracy=share(right),
-        held_out=len(test),
+        tested=test,
         most_common=float((labels[test] == np.bincount(labels[fit]).argmax()).mean()),
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from simulacra.console import console
+
+MOST_CLASSES = 20  # lines of a table of them
 
 
 def print_certificate(told: dict[str, Any], path: Path | None) -> None:
@@ -31,10 +35,46 @@ def print_certificate(told: dict[str, Any], path: Path | None) -> None:
         arrow = {"lower": "↓", "higher": "↑"}.get(score["better"], "")
         table.add_row(name, arrow, f"{score['value']:.4g}", interval, floor, style=style)
     console.print(table)
+    if "within" in told:
+        _print_within(told["within"])
     for warning in told["warnings"]:
         console.print(f"Beware: {warning}", markup=False)
     if path is not None:
         console.print(f"Certificate: {path}", markup=False)
+
+
+def _print_within(told: dict[str, Any]) -> None:
+    """A line a class, those that the fewest fakes are read as first where there are many."""
+    lines = told["classes"]
+    shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
+    names = list(dict.fromkeys(name for line in lines for name in line["scores"]))
+    which = "" if shown is lines else f", the {len(shown)} of {len(lines)} least often read as asked"
+    console.print(f"\nWithin each class{which}:", markup=False)
+    table = Table(box=None)
+    table.add_column("class", overflow="fold")
+    for column in ("fakes", *(each for name in names for each in (f"{name.partition('-')[0]} ↓", "95 % interval"))):
+        table.add_column(column, no_wrap=True)
+    table.add_column("read as it ↑", no_wrap=True)
+    table.add_column("reals", no_wrap=True)
+    table.add_column("else as", overflow="fold")
+    for line in shown:
+        cells = [line["class"], str(line["n"])]
+        for name in names:
+            score = line["scores"].get(name)
+            cells += (
+                [_short(score["value"]), f"{_short(score['low'])} to {_short(score['high'])}"] if score else ["–", ""]
+            )
+        cells += [_percent(line["agreement"]), _percent(line["agreement_real"])]
+        cells.append(f"{line['else_read_as']} {line['else_share']:.0%}" if line["else_read_as"] is not None else "")
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    if any(not line["scores"] for line in lines):
+        console.print(f"– : fewer than {told['fewest']} fakes or reals of the class.", markup=False)
+
+
+def weakest(lines: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The `count` classes whose fakes are least often read as the class, those without fakes last."""
+    return sorted(lines, key=lambda line: line["agreement"]["value"] if line["agreement"] else 2.0)[:count]
 
 
 def print_choice(run: Path, told: dict[str, Any]) -> None:
@@ -83,6 +123,10 @@ def print_comparison(told: dict[str, Any]) -> None:
 
 def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
+
+
+def _percent(share: dict[str, Any] | None) -> str:
+    return "" if share is None else f"{share['value']:.0%}"
 
 
 def _with(score: dict[str, Any]) -> str:

@@ -104,7 +104,8 @@ def walk(generator: Generator, first: int, last: int, steps: int) -> list[Tile]:
         z = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine if sine > 1e-4 else torch.lerp(a, b, t)
     else:
         z = torch.lerp(a, b, t)
-    return tiles_of(generator.eval()(z))
+    y = generator.labelled([first])  # the way is one in z: the label stays
+    return tiles_of(generator.eval()(z, y if y is None else y.expand(steps, -1)))
 
 
 @dataclass(frozen=True)
