@@ -130,15 +130,20 @@ class Growth(nn.Module):
         return level, within / self.fade if within < self.fade else 1.0
 
     @property
-    def doublings(self) -> float:
-        """How often the side has doubled, a fade counting by its α."""
-        level, alpha = self.stage()
-        return level - 1 + alpha
-
-    @property
     def times(self) -> int:
         """How many times the side of this moment goes into the full one."""
         return 1 << (self.levels - self.stage()[0])
+
+    def picture(self, colours: Callable[[int, Tensor], Tensor], x: Tensor, before: Tensor) -> Tensor:
+        """Features of this level, and those that its last doubling began from -> pictures of the full side.
+
+        colours: makes a picture of a level and its features.
+        """
+        level, alpha = self.stage()
+        images = colours(level, x)
+        if alpha < 1:
+            images = enlarged(colours(level - 1, before), 2).lerp(images, alpha)
+        return enlarged(images, self.times)
 
     def faded(self, images: Tensor) -> Tensor:
         """Reals as far between the two sides of a fade as the fakes are (appendix A)."""
@@ -200,16 +205,11 @@ class Generator(game.Generator):
 
     def render(self, w: Tensor) -> Tensor:
         """w [N, z] -> pictures [N, C, H, W]."""
-        level, alpha = self.growth.stage()
         x = self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
-        x = pixel_norm(leaky(self.second(pixel_norm(leaky(x)))))
-        before = x
-        for block in self.blocks[:level]:
+        x = before = pixel_norm(leaky(self.second(pixel_norm(leaky(x)))))
+        for block in self.blocks[: self.growth.stage()[0]]:
             before, x = x, block(x)
-        images: Tensor = self.out(self.to_rgb[level](x))
-        if alpha < 1:
-            images = enlarged(self.out(self.to_rgb[level - 1](before)), 2).lerp(images, alpha)
-        return enlarged(images, self.growth.times)
+        return self.growth.picture(lambda at, features: self.out(self.to_rgb[at](features)), x, before)
 
 
 class Discriminator(nn.Module):
@@ -292,8 +292,8 @@ class ProGAN(game.GAN):
         # A gradient by a pixel of the level is `times` as long as that by the pixels it was enlarged to.
         penalty = losses.gradient_penalty(lambda x: growth.times * self.judged(x), batch.images, fakes)
         loss = adversarial + self.config.gp * penalty + self.config.drift * real.square().mean()
-        readings = {"real": real, "fake": fake, "adversarial": adversarial, "penalty": penalty}
-        return loss, readings | {"doublings": fake.new_tensor(growth.doublings)}
+        level = fake.new_tensor(growth.stage()[0])
+        return loss, {"real": real, "fake": fake, "adversarial": adversarial, "penalty": penalty, "level": level}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""

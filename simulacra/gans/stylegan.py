@@ -1,0 +1,219 @@
+"""A Style-Based Generator Architecture for Generative Adversarial Networks. Karras, Laine, Aila. 2019.
+
+    D: -E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]
+    G: -E[log D(G(z))]
+
+A mapping network takes z to w, and w sets mean and deviation of every map of every layer (AdaIN). G starts from a
+learned constant, and noise gives what no style decides. The networks grow as those of ProGAN, which has the code.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from simulacra import game, losses
+from simulacra.config import require
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset
+from simulacra.gans.dcgan import base
+from simulacra.gans.progan import HE, PHASE, Discriminator, Growing, Growth, leaky, paced, widths
+from simulacra.generator import Layers
+from simulacra.layers import EqualisedConv2d, EqualisedLinear, downsample, pixel_norm, upsample
+
+FOLLOW = 0.005  # how fast the mean w follows, a play of G
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Growing):
+    """The paper's settings, but for the widths."""
+
+    w: int = 512
+    depth: int = 8  # layers of the mapping network
+    mapping_rate: float = 0.01  # their learning rate's factor
+    mixing: float = 0.9  # the share of fakes whose w changes to another one at a random layer
+    gamma: float = 10.0  # γ
+    r1_every: int = 1  # plays of D between two with the penalty, which then weighs as much more
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "w", "depth", "r1_every")
+        require(self, "more than 0", "mapping_rate")
+        require(self, "at least 0", "mixing", "gamma")
+
+
+class AdaIN(nn.Module):
+    """Adaptive instance normalisation: each map to the deviation and mean that w tells (equation 1)."""
+
+    def __init__(self, w: int, channels: int) -> None:
+        super().__init__()
+        self.style = EqualisedLinear(w, 2 * channels)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [N, C, H, W], w [N, w] -> [N, C, H, W]."""
+        scale, shift = self.style(w).float()[:, :, None, None].chunk(2, 1)
+        centred = x.float() - x.float().mean((2, 3), keepdim=True)  # statistics need more than bf16's eight bits
+        norm = (centred.square().mean((2, 3), keepdim=True) + 1e-8).rsqrt()
+        return torch.addcmul(shift, centred, (scale + 1) * norm).to(x.dtype)
+
+
+class Layer(nn.Module):
+    """A convolution (none after the constant), then noise, leaky ReLU and a style."""
+
+    def __init__(self, config: Settings, inner: int | None, outer: int, sides: tuple[int, int], *, up: bool) -> None:
+        super().__init__()
+        self.up = up
+        self.convolution = None if inner is None else EqualisedConv2d(inner, outer, 3, gain=HE)
+        self.strength = nn.Parameter(torch.zeros(outer, 1, 1))
+        self.adain = AdaIN(config.w, outer)
+        self.register_buffer("noise", torch.randn(1, 1, *sides))  # of a finished generator
+        self.noise: Tensor
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [N, C, H, W], w [N, w] -> [N, C', H', W']."""
+        if self.convolution is not None:
+            x = self.convolution(upsample(x) if self.up else x)
+        noise = torch.randn_like(self.noise.expand(len(x), -1, -1, -1)) if self.training else self.noise
+        x = torch.addcmul(x, noise.to(x.dtype), self.strength.to(x.dtype))
+        return self.adain(leaky(x), w)  # type: ignore[no-any-return]
+
+
+class Generator(game.Generator):
+    """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, enlarged to the full side."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.growth = Growth(config)
+        height, width, levels = base(config.shape)
+        channels = widths(config)
+        self.styles = 2 * levels + 2
+        sizes = itertools.pairwise([config.z, *[config.w] * config.depth])
+        self.mapping = nn.ModuleList(EqualisedLinear(*size, gain=HE, rate=config.mapping_rate) for size in sizes)
+        # Not the paper's ones: the first normalisation would leave nothing of them.
+        self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
+        layers = []
+        for level, outer in enumerate(channels):
+            sides = (height << level, width << level)
+            layers.append(Layer(config, channels[level - 1] if level else None, outer, sides, up=True))
+            layers.append(Layer(config, outer, outer, sides, up=False))
+        self.layers = nn.ModuleList(layers)
+        self.to_rgb = nn.ModuleList(EqualisedConv2d(inner, config.shape[0], 1) for inner in channels)
+        self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
+        self.register_buffer("centre", torch.zeros(config.w))
+        self.centre: Tensor
+
+    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """z [N, z] -> w [N, w]."""
+        w = pixel_norm(z)
+        for layer in self.mapping:
+            w = leaky(layer(w))
+        return w
+
+    @torch.no_grad()
+    def follow(self, w: Tensor) -> None:
+        """The mean w moves towards that of w [N, w]."""
+        self.centre.lerp_(w.mean(0).to(self.centre.dtype), FOLLOW)
+
+    def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: Layers = None) -> Tensor:
+        """w [N, w] or [N, L, w] -> w̄ + ψ (w - w̄), w̄ the mean w; [N, L, w] where only some layers are truncated."""
+        pulled = torch.lerp(self.centre, w, psi)
+        if layers is None:
+            return pulled
+        first, end = layers
+        if not 0 <= first < end <= self.styles:
+            raise SimulacraError(f"Layers {first} to {end} cannot be truncated: this model has {self.styles}, from 0.")
+        chosen = torch.zeros(self.styles, 1, dtype=torch.bool, device=w.device)
+        chosen[first:end] = True
+        return torch.where(chosen, self.each(pulled), self.each(w))
+
+    def each(self, w: Tensor) -> Tensor:
+        """w [N, w] or [N, L, w] -> [N, L, w], one for each layer."""
+        return w if w.dim() == 3 else w[:, None].expand(-1, self.styles, -1)
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, w], or [N, L, w] for one a layer -> pictures [N, C, H, W]."""
+        level, _ = self.growth.stage()
+        x = before = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)  # len would fix N in an export
+        for i, (layer, style) in enumerate(zip(self.layers[: 2 * level + 2], self.each(w).unbind(1), strict=False)):
+            before = x if i == 2 * level else before
+            x = layer(x, style)
+        return self.growth.picture(lambda at, features: self.out(self.to_rgb[at](features)), x, before)
+
+
+@game.register
+class StyleGAN(game.GAN):
+    """A mapping network, a style for every layer, and growing."""
+
+    name, title, year = "stylegan", "StyleGAN", 2019
+    authors = "Karras, Laine, Aila"
+    paper = "arXiv:1812.04948"
+    formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]", "-E[log D(G(z))]")
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "paper128": Preset({"features": 128, "fade": PHASE, "stable": PHASE}, "the paper's widths and phases", 128),
+        "tiny": Preset(
+            {"z": 8, "w": 8, "depth": 2, "features": 4, "batch": 8, "fade": 16, "stable": 0},
+            "for tests",
+        ),
+    }
+    config: Settings
+    G: Generator
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = Discriminator(config, self.G.growth.stage, downsample)
+        self.due = True  # whether the next play of D is one with the penalty
+
+    @classmethod
+    def generator(cls, config: Any) -> Generator:
+        """The generator alone."""
+        return Generator(config)
+
+    @classmethod
+    def suited(cls, config: Any, total: int | None) -> Any:
+        """The pace of growth from the run's length."""
+        return paced(config, total)
+
+    def at(self, nimg: int, step: int) -> None:
+        """Grow; whether the penalty is due."""
+        self.G.growth.at(nimg)
+        self.due = nimg // self.config.batch % self.config.r1_every == 0
+
+    def mixed(self, n: int) -> Tensor:
+        """n fresh w, one a layer [n, L, w], some of them mixed from two (section 3.1)."""
+        one, other = self.G.embed(self.G.draw(2 * n)).chunk(2)
+        layers = 2 * self.G.growth.stage()[0] + 2  # those that are in use
+        crossover = torch.randint(1, layers, (n, 1), device=one.device)
+        crossover = torch.where(torch.rand(n, 1, device=one.device) < self.config.mixing, crossover, layers)
+        before = torch.arange(self.G.styles, device=one.device) < crossover  # [n, L]
+        return torch.where(before[:, :, None], one[:, None], other[:, None])
+
+    def dealt(self, batch: Batch) -> Tensor:
+        """As many fresh fakes as the batch has pictures, with styles mixed."""
+        return self.G.render(self.mixed(len(batch.images))).float()
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]."""
+        growth = self.G.growth
+        batch = batch._replace(images=growth.faded(batch.images))
+        real, fake = self.judge(batch, self.fakes(batch))
+        adversarial = losses.minimax_d(real, fake, *self.targets(real))
+        level = fake.new_tensor(growth.stage()[0])
+        readings = {"real": real, "fake": fake, "adversarial": adversarial, "level": level}
+        if not self.config.gamma or not self.due:
+            return adversarial, readings
+        r1 = losses.r1(lambda x: growth.times * self.judged(x), batch.images)  # by a pixel of the level, as in ProGAN
+        return adversarial + self.config.gamma / 2 * self.config.r1_every * r1, readings | {"r1": r1}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[log D(G(z))]."""
+        w = self.mixed(len(batch.images))
+        self.G.follow(w[:, 0])
+        fake = self.judged(self.G.render(w).float())
+        return losses.non_saturating_g(fake), {"fake": fake}
