@@ -216,3 +216,30 @@ def test_wgan_gp_loss_is_the_paper_s_equation(norm: str) -> None:
     assert readings["penalty"].item() == pytest.approx(wanted.item(), rel=1e-5)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert math.isfinite(loss.item())
+
+
+@pytest.mark.parametrize("layers", [0, 3])
+def test_path_lengths_are_those_of_the_jacobian(layers: int) -> None:
+    """Pictures tanh(w A), a w a layer: ‖Jᵀ y‖ from the whole Jacobian, the mean of squares over layers."""
+    source = torch.Generator().manual_seed(0)
+    a = torch.randn(max(layers, 1) * 4, 2 * 3 * 5, dtype=torch.float64, generator=source)
+    w = torch.randn(6, *([layers] if layers else []), 4, dtype=torch.float64, generator=source).requires_grad_()
+
+    def drawn(w: Tensor) -> Tensor:
+        return (w.flatten(-2 if layers else -1) @ a).tanh().unflatten(-1, (2, 3, 5))
+
+    torch.manual_seed(0)
+    found = losses.path_lengths(drawn(w), w)
+    torch.manual_seed(0)
+    y = torch.randn(6, 2, 3, 5, dtype=torch.float64) / math.sqrt(15)
+    for picture, each, length in zip(y, w, found, strict=True):
+        jacobian = torch.autograd.functional.jacobian(drawn, each.detach())  # [2, 3, 5, (L,) z]
+        slope = torch.tensordot(picture, jacobian, 3)
+        assert length.item() == pytest.approx(slope.norm().item() / math.sqrt(layers or 1))
+
+    def seeded(w: Tensor, a: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        images = (w.flatten(-2 if layers else -1) @ a).tanh().unflatten(-1, (2, 3, 5))
+        return losses.path_lengths(images, w).square().sum()
+
+    assert torch.autograd.gradcheck(seeded, (w, a.requires_grad_()), fast_mode=True)

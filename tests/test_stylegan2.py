@@ -1,0 +1,251 @@
+"""StyleGAN2: its penalties in float64, which plays take them, styles mixed and truncated, noise, and what is automatic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import copied, game, make_trainer, play
+from torch import Tensor, nn
+
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch
+from simulacra.gans.stylegan2 import StyleGAN2
+
+SHAPE = (3, 8, 8)
+
+
+def small(shape: tuple[int, int, int] = SHAPE, **settings: Any) -> StyleGAN2:
+    settings = {"z": 4, "features": 4, "features_max": 4, "batch": 4} | settings
+    gan = game("stylegan2:tiny", shape, **settings)
+    assert isinstance(gan, StyleGAN2)
+    return gan
+
+
+def pictures(n: int = 4, seed: int = 1) -> Tensor:
+    return torch.rand(n, *SHAPE, dtype=torch.double, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.fixture
+def float64(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Everything in float64: the contract's casts to float32 are left out."""
+    monkeypatch.setattr(Tensor, "float", lambda tensor: tensor)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def sloped(gan: StyleGAN2, player: str, network: nn.Module, direction: dict[str, Tensor]) -> tuple[float, float]:
+    """How a player's penalised loss changes along `direction`: by its gradient, and by finite differences."""
+
+    def loss() -> Tensor:
+        torch.manual_seed(3)
+        value, _ = gan.d_loss(Batch(pictures())) if player == "D" else gan.g_loss(Batch(pictures()))
+        return value
+
+    loss().backward()  # type: ignore[no-untyped-call]
+    told = sum((p.grad * direction[name]).sum().item() for name, p in network.named_parameters() if p.grad is not None)
+    ends = []
+    for step in (1e-5, -1e-5):
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter += step * direction[name]
+        ends.append(loss().item())
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter -= step * direction[name]
+    return told, (ends[0] - ends[1]) / 2e-5
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(("player", "settings"), [("D", {"gamma": 300.0}), ("G", {"path": 300.0})])
+def test_penalties_against_finite_differences(player: str, settings: dict[str, float]) -> None:
+    """Where the penalty dominates, a second-order term that got lost would be the whole of the slope."""
+    gan = small(**settings)
+    network = gan.D if player == "D" else gan.G
+    source = torch.Generator().manual_seed(2)
+    direction = {name: torch.randn(p.shape, generator=source) for name, p in network.named_parameters()}
+    for _, parameter in gan.G.named_parameters():
+        parameter.requires_grad_(player == "G")
+    told, found = sloped(gan, player, network, direction)
+    assert told == pytest.approx(found, rel=1e-5)
+    gan.zero_grad()
+    gan.due = {"D": False, "G": False}
+    without, _ = sloped(gan, player, network, direction)
+    assert abs(told - without) > 3 * abs(without), "the penalty does not dominate"
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_penalties_have_the_paper_s_weights() -> None:
+    """R1 of a linear D is |a|² γ/2, at each 16th play with 16 times the weight; a path length that is known the same."""
+    gan = small(gamma=0.5)
+    gan.D = nn.Sequential(nn.Flatten(), nn.Linear(192, 1), nn.Flatten(0))
+    loss, readings = gan.d_loss(Batch(pictures()))
+    weights = next(gan.D.parameters()).detach()
+    assert readings["r1"].item() == pytest.approx(weights.square().sum().item())
+    assert (loss - readings["adversarial"]).item() == pytest.approx(16 * 0.5 / 2 * readings["r1"].item())
+    gan.length.fill_(0.3)
+    loss, readings = gan.g_loss(Batch(pictures()))
+    assert (loss - readings["adversarial"]).item() == pytest.approx(4 * 2 * readings["path"].item())
+    assert readings["path"] >= (readings["length"] - 0.3).square() > 0
+
+
+def test_lazy_plays_and_the_mean_length(tmp_path: Path) -> None:
+    trainer = make_trainer("stylegan2:tiny", tmp_path, r1_every=3, path_every=2)
+    gan, seen = trainer.gan, list[str]()
+    assert isinstance(gan, StyleGAN2)
+    expected, inner = 0.0, gan.saw
+
+    def saw(player: str, readings: Any) -> None:
+        nonlocal expected
+        seen.extend(f"{name} {trainer.plays[player] - 1}" for name in ("r1", "path") if name in readings)
+        expected += 0.01 * (readings["length"].item() - expected) if "length" in readings else 0
+        inner(player, readings)
+
+    gan.saw = saw  # type: ignore[method-assign]
+    play(trainer, 14)
+    assert seen == ["r1 0", "path 0", "path 2", "r1 3", "path 4", "r1 6", "path 6"]
+    assert gan.turns.tolist() == [7, 7]
+    assert gan.length.item() == pytest.approx(expected) and expected > 0
+
+
+def test_a_batch_in_parts_takes_them_too(tmp_path: Path) -> None:
+    trainer = play(make_trainer("stylegan2:tiny", tmp_path, micro=3, r1_every=2, path_every=2), 8)
+    line = trainer.line(1.0)
+    assert trainer.meter.counts["r1"] == trainer.meter.counts["path"] == 2 and line["r1"] > 0
+    assert trainer.meter.counts["adversarial"] == 8
+
+
+def test_rates_and_betas_are_corrected() -> None:
+    gan = small(lr=1e-3, lr_d=2e-3, betas=(0.5, 0.99))
+    for player, share, lr in (("D", 16 / 17, 2e-3), ("G", 4 / 5, 1e-3)):
+        (group,) = gan.optimizers()[player].param_groups
+        assert group["lr"] == pytest.approx(share * lr)
+        assert group["betas"] == pytest.approx((0.5**share, 0.99**share))
+    plain = small(gamma=0, path=0, lr=1e-3).optimizers()
+    assert all(optimizer.param_groups[0]["lr"] == 1e-3 for optimizer in plain.values())
+    (group,) = small(optimizer="rmsprop", lr=1e-3).optimizers()["G"].param_groups
+    assert group["lr"] == pytest.approx(8e-4)
+
+
+def test_without_weight_no_penalty_is_computed() -> None:
+    gan = small(gamma=0, path=0)
+    batch = Batch(pictures().float())
+    for loss, readings in (gan.d_loss(batch), gan.g_loss(batch)):
+        assert loss is readings["adversarial"]
+        assert not readings.keys() & {"r1", "path", "length"}
+
+
+def test_gamma_follows_size_and_batch() -> None:
+    assert small(batch=4).gamma == pytest.approx(2e-4 * 64 / 4)
+    assert small((3, 16, 24), batch=32).gamma == pytest.approx(2e-4 * 16 * 24 / 32)
+    assert small(gamma=7).gamma == 7
+
+
+@pytest.mark.parametrize("share", [0.0, 0.9])
+def test_styles_are_mixed(share: float) -> None:
+    gan = small(mixing=share)
+    torch.manual_seed(0)
+    w = gan.styles(2000, None)
+    assert w.shape == (2000, gan.G.styles, 4) == (2000, 4, 4)
+    changes = (w[:, 1:] != w[:, :-1]).any(2)  # [N, L - 1]
+    assert (changes.sum(1) <= 1).all(), "from one w to one other"
+    assert changes.any(1).float().mean().item() == pytest.approx(share, abs=0.03)
+    assert changes.float().mean(0).tolist() == pytest.approx([share / 3] * 3, abs=0.03), "at any layer alike"
+
+
+def test_mixing_keeps_the_label() -> None:
+    gan = game("stylegan2:tiny+labels", SHAPE, mixing=1.0)
+    seen: list[Tensor] = []
+    gan.G.embed = lambda z, y: seen.append(y) or z  # type: ignore[method-assign,func-returns-value]
+    gan.styles(3, torch.eye(3))  # type: ignore[operator]
+    assert torch.equal(seen[0], torch.eye(3).repeat(2, 1))
+
+
+def test_truncation_by_layers() -> None:
+    generator = small().G.eval()
+    generator.follow(torch.full((5, 4), 200.0))
+    torch.testing.assert_close(generator.centre, torch.ones(4))
+    w = generator.embed(generator.seeded(range(3)))
+    whole = generator.truncate(w, 0.4)
+    torch.testing.assert_close(whole, 1 + 0.4 * (w - 1))
+    some = generator.truncate(w, 0.4, layers=(1, 3))
+    assert some.shape == (3, 4, 4)
+    for layer, expected in enumerate((w, whole, whole, w)):
+        torch.testing.assert_close(some[:, layer], expected)
+    torch.testing.assert_close(generator.truncate(some, 0.0), torch.ones(3, 4, 4))
+    with torch.no_grad():
+        one, same = generator.render(w), generator.render(generator.truncate(w, 0.4, layers=(0, 4)))
+        torch.testing.assert_close(same, generator.render(whole))
+        assert not torch.allclose(one, generator.render(some))
+        mean, *others = generator.render(generator.truncate(w, 0.0))
+    assert all(torch.equal(mean, other) for other in others), "ψ = 0 is one picture"
+    for wrong in ((0, 5), (2, 2), (-1, 3)):
+        with pytest.raises(SimulacraError, match="this model has 4"):
+            generator.truncate(w, 0.4, layers=wrong)
+
+
+def test_each_layer_has_a_w() -> None:
+    """Another w in one layer changes the picture, in every layer."""
+    generator = small().G.eval()
+    w = generator.each(generator.embed(generator.seeded([0])))
+    with torch.no_grad():
+        torch.testing.assert_close(generator.render(w), generator.render(w[:, 0]))
+        for layer in range(generator.styles):
+            other = w.clone()
+            other[:, layer] += 1
+            assert not torch.allclose(generator.render(w), generator.render(other))
+
+
+def test_noise_is_fresh_in_training_and_fixed_after() -> None:
+    generator = small().G
+    w = generator.embed(generator.seeded([0, 0]))
+    for layer in generator.layers:
+        nn.init.constant_(layer.strength, 0.5)  # type: ignore[arg-type]
+    with torch.no_grad():
+        first, second = generator.render(w), generator.render(w)
+        assert not torch.allclose(first, second) and not torch.allclose(first[0], first[1])
+        generator.eval()
+        one, other = generator.render(w), generator.render(w)
+    assert torch.equal(one, other)
+    torch.testing.assert_close(one[0], one[1])
+
+
+def test_the_mean_w_moves_with_g_alone(tmp_path: Path) -> None:
+    trainer = make_trainer("stylegan2:tiny", tmp_path)
+    before = copied(trainer.gan.G)["centre"]
+    play(trainer, 1)
+    assert trainer.plays == {"D": 1, "G": 0} and torch.equal(copied(trainer.gan.G)["centre"], before)
+    play(trainer, 1)
+    assert not torch.equal(copied(trainer.gan.G)["centre"], before)
+
+
+def test_labels_change_both_players_answers() -> None:
+    gan = game("stylegan2:tiny+labels", SHAPE)
+    z, images = gan.G.seeded([0] * 3), pictures(3).float()[:1].expand(3, -1, -1, -1)
+    with torch.no_grad():
+        one, other, _ = gan.G.eval()(z, torch.arange(3))
+        scores = gan.D(images, torch.eye(3))
+    assert (one - other).abs().mean() > 0.01
+    assert scores.unique().numel() == 3
+
+
+def test_features_of_a_picture_stay_channels_last() -> None:
+    """All the way, in both players; or a CPU would be slower."""
+    gan, wrong = small((3, 16, 16)), list[str]()
+
+    def look(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if output.dim() == 4 and not output.is_contiguous(memory_format=torch.channels_last):
+                wrong.append(name)
+
+        return hook
+
+    for name, module in gan.named_modules():
+        if not isinstance(module, StyleGAN2) and name:
+            module.register_forward_hook(look(name))
+    gan.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    gan.d_loss(Batch(torch.zeros(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)))
+    assert not wrong
