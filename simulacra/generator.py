@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.settings import Settings
@@ -66,7 +65,8 @@ class Generator(nn.Module):
 
     def encode(self, y: Tensor) -> Tensor:
         """Classes [N] int64 -> one-hot [N, labels] float32; attributes [N, labels] pass."""
-        return y.float() if y.is_floating_point() else one_hot(y, self.labels).float()
+        # one_hot would look at the classes first, which neither a compiled play nor a fast one can wait for
+        return (y if y.is_floating_point() else y[:, None] == torch.arange(self.labels, device=y.device)).float()
 
     def remember(self, labels: Tensor) -> None:
         """Keep training labels ([N] or [N, labels]) to draw from, so that seeds have the labels of the data.

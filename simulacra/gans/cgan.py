@@ -22,7 +22,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from simulacra import game, losses
 from simulacra.config import require
@@ -130,8 +129,9 @@ def wrong(y: Tensor, *, attributes: bool) -> Tensor:
     n, labels = y.shape
     if not attributes:
         other = torch.randint(1, labels, (n,), device=y.device)
-        found: Tensor = one_hot((y.argmax(1) + other) % labels, labels).to(y.dtype)
-        return found
+        classes = (y.argmax(1) + other) % labels
+        found: Tensor = classes[:, None] == torch.arange(labels, device=y.device)
+        return found.to(y.dtype)
     offset = torch.randint(1, max(n, 2), (1,), device=y.device)
     rolled = y[(torch.arange(n, device=y.device) + offset) % n]
     return torch.where((rolled == y).all(1, keepdim=True), 1 - y, rolled)
