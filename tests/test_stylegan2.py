@@ -51,17 +51,17 @@ def sloped(gan: StyleGAN2, player: str, network: nn.Module, direction: dict[str,
     for step in (1e-5, -1e-5):
         with torch.no_grad():
             for name, parameter in network.named_parameters():
-                parameter += step * direction[name]
+                parameter.add_(direction[name], alpha=step)
         ends.append(loss().item())
         with torch.no_grad():
             for name, parameter in network.named_parameters():
-                parameter -= step * direction[name]
+                parameter.sub_(direction[name], alpha=step)
     return told, (ends[0] - ends[1]) / 2e-5
 
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(("player", "settings"), [("D", {"gamma": 300.0}), ("G", {"path": 300.0})])
-def test_penalties_against_finite_differences(player: str, settings: dict[str, float]) -> None:
+def test_penalties_against_finite_differences(player: str, settings: dict[str, Any]) -> None:
     """Where the penalty dominates, a second-order term that got lost would be the whole of the slope."""
     gan = small(**settings)
     network = gan.D if player == "D" else gan.G
@@ -157,11 +157,17 @@ def test_styles_are_mixed(share: float) -> None:
 
 
 def test_mixing_keeps_the_label() -> None:
-    gan = game("stylegan2:tiny+labels", SHAPE, mixing=1.0)
-    seen: list[Tensor] = []
-    gan.G.embed = lambda z, y: seen.append(y) or z  # type: ignore[method-assign,func-returns-value]
-    gan.styles(3, torch.eye(3))  # type: ignore[operator]
-    assert torch.equal(seen[0], torch.eye(3).repeat(2, 1))
+    gan, seen = game("stylegan2:tiny+labels", SHAPE, mixing=1.0), list[Tensor | None]()
+    assert isinstance(gan, StyleGAN2)
+
+    def embed(z: Tensor, y: Tensor | None = None) -> Tensor:
+        seen.append(y)
+        return z
+
+    gan.G.embed = embed  # type: ignore[method-assign]
+    gan.styles(3, torch.eye(3))
+    (y,) = seen
+    assert y is not None and torch.equal(y, torch.eye(3).repeat(2, 1))
 
 
 def test_truncation_by_layers() -> None:
