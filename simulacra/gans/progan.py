@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,10 +63,7 @@ class Settings(Growing):
         require(self, "at least 0", "gp", "drift")
 
 
-C = TypeVar("C", bound=Growing)
-
-
-def paced(config: C, total: int | None) -> C:
+def paced(config: Any, total: int | None) -> Any:
     """`config` with `fade` and `stable` filled in so that the networks are grown after half of `total` images.
 
     At most the paper's 600,000 each; 10,000 where minutes decide, and nobody knows how many images they are.
