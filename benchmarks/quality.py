@@ -1,9 +1,13 @@
-"""Which game learns which pictures best in so many minutes on this machine.
+"""Which game learns which pictures best in so many minutes on this machine, and how that compares with others.
 
-    python benchmarks/quality.py peeps32 emoji32 fashion28 --minutes 5
+    python benchmarks/quality.py games peeps32 fashion32 --minutes 5 --threads 1
+    python benchmarks/quality.py rivals peeps32 emoji32 fashion32 --minutes 10 --threads 1 --seeds 0,1 --peers peers/bin/python
 
-For each data set (prepared folders) and game: train, choose the best checkpoint, score it with fresh seeds. A table
-in Markdown follows. Stopped and called again, it goes on where it was; what is finished is not done again.
+For each data set (prepared folders), row and seed: train, choose the best checkpoint, score it with fresh seeds, and
+draw `grid.png`. `rivals` are what simulacra chooses by itself (`auto`), its sources' own recipes, and other toolkits
+in an environment of their own (`peers.py`). `--minutes` is training only; with `--threads 1` on an idle core they are
+CPU minutes, and where other processes took part of the core it is said. Stopped and called again, it goes on where it
+was; what is finished is not done again, and `--show` only prints it.
 """
 
 from __future__ import annotations
@@ -11,96 +15,189 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from outside import PREVIEWS, outside, save_grid
+from rows import RIVALS, Row, games, lacks, row
 
-from simulacra.game import gans
-from simulacra.measure.choose import choose
+from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.files import read_json, write_json
+from simulacra.measure import scores
+from simulacra.measure.choose import SAMPLES, choose
 from simulacra.measure.evaluate import evaluate
-from simulacra.training.run import train
+from simulacra.measure.features import Extractor, open_extractor
+from simulacra.measure.subject import CHOSEN, fakes_of, reals_of
+from simulacra.model import load
+from simulacra.training import trainer
+from simulacra.training.device import device_name
+from simulacra.training.plan import plan
+from simulacra.training.run import Run, train
 
+CPU = torch.device("cpu")
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
-# Networks and rates for small pictures and few minutes; a game without a line here runs with its own settings.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "dcgan": {"features": 32, "batch": 32, "lr": 4e-4, "lr_d": 1e-4, "ema": 5000},
-    "wgan": {"features": 32, "batch": 32, "lr": 2e-4, "clamp": 0.03, "balance": "fixed:2", "ema": 5000},
-    "wgan-gp": {"features": 32, "batch": 32, "lr": 4e-4, "balance": "fixed:2", "norm_d": "layer", "ema": 5000},
-}
-SAVE_EVERY = {"mlp": "30k"}  # images; the others learn slower and gain sooner
-USUAL = "10k"
+MOMENTS = 10  # checkpoints of a run to choose from, evenly in time
+RARELY = "1000M"  # no other checkpoints
+BUSY = 1.15  # wall time over CPU time from which the core was not ours alone
+COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280", "precision", "recall", "diversity",
+           "copies", "images/s", "best", "alarms")  # fmt: skip
 
 
-def one(data: str, game: str, out: Path, minutes: float, samples: int) -> dict[str, Any]:
-    """Train, choose, evaluate; what is done already is read back."""
-    run = out / f"{Path(data).name}-{game}"
-    done = run / "quality.json"
-    if done.exists():
-        stored: dict[str, Any] = json.loads(done.read_text())
-        return stored
+def ours(
+    entry: Row, data: Dataset, run: Path, eyes: Extractor, *, minutes: float, samples: int, choice: int, seed: int
+) -> dict[str, Any]:
+    """Train one of our games, choose, evaluate; what is known of the run."""
+    begun = (run / "config.json").exists()
+    trainer.SAVE_SECONDS = max(1, round(60 * minutes / MOMENTS))
+    wall, cpu = time.monotonic(), time.process_time()
     train(
-        data,
-        gan=game,
+        str(data.path),
+        gan=None if begun else entry.gan,
         run=run,
         minutes=minutes,
-        save_every=SAVE_EVERY.get(game, USUAL),
-        settings={} if (run / "config.json").exists() else SETTINGS.get(game, {}),
+        save_every=RARELY,
+        seed=seed,
+        precision=entry.precision,
+        settings={} if begun else entry.settings,
     )
-    chosen = choose(run)
-    certificate, _ = evaluate(run, samples=samples, metrics=METRICS)
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    chosen = choose(run, samples=choice, extractor=eyes)
+    told, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=eyes)
+    save_grid(run / "grid.png", next(load(run).pictures(range(CHOSEN, CHOSEN + PREVIEWS), batch=PREVIEWS)))
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
-    told = {"data": Path(data).name, "game": game, "minutes": minutes, "images": lines[-1]["nimg"]}
-    told |= {"best": chosen["nimg"], "anew": chosen["anew"], "scores": certificate["scores"]}
-    told |= {
-        "warnings": certificate["warnings"],
+    config = read_json(run / "config.json")
+    return {
+        "chose": config["spec"] if entry.gan is None else "",
+        "settings": config["config"],
+        "images": lines[-1]["nimg"],
+        "best": chosen["nimg"],
+        "seconds": lines[-1]["seconds"],
+        "wall": wall,
+        "cpu": cpu,
+        "before": untrained(run, data, eyes, samples=choice, reals=samples),
+        "certificate": told,
         "health": sorted({name for line in lines for name in line.get("health", {})}),
     }
-    done.write_text(json.dumps(told, indent=2))
+
+
+def untrained(run: Path, data: Dataset, eyes: Extractor, *, samples: int, reals: int) -> float:
+    """The Fréchet distance of the run's generator as it was before its first play."""
+    generator = Run(plan(run), CPU, None).trainer.gan.G
+    fakes = fakes_of(generator, eyes, range(CHOSEN, CHOSEN + samples), lambda n: None)
+    real = reals_of(data.split("train"), eyes, reals, lambda n: None)
+    (found,) = scores.scored(eyes, real, fakes, frozenset(["fd"])).values()
+    return found.value
+
+
+def line(told: dict[str, Any]) -> str:
+    """A line of the table."""
+    found = told["certificate"]["scores"]
+    fd, kid = found["fd-efl0-112"], found["kid-efl0-1280"]
+    cells = [
+        told["data"],
+        f"`{told['row']}`" + (f" ({told['chose']})" if told["chose"] else ""),
+        str(told["seed"]),
+        f"{told['before']:.0f}",
+        f"{fd['value']:.1f} ({fd['low']:.1f}–{fd['high']:.1f})",
+        f"{kid['value']:.3f} ({kid['low']:.3f}–{kid['high']:.3f})",
+        *(f"{found[f'{name}-efl0-112']['value']:.2f}" for name in ("precision", "recall", "diversity")),
+        told["certificate"]["memorisation"]["verdict"],
+        f"{told['images'] / told['seconds']:.1f}",
+        f"{told['best'] / 1000:.1f}k of {told['images'] / 1000:.1f}k",
+        ", ".join(told["health"]) or "none",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """All rows in Markdown, the best of each data set first, below its floor of reals against reals."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    for data in dict.fromkeys(each["data"] for each in found):
+        those = sorted((e for e in found if e["data"] == data), key=lambda e: float(fd_of(e)["value"]))
+        kid = those[0]["certificate"]["scores"]["kid-efl0-1280"]
+        floors = [f"{fd_of(those[0])['floor']:.1f}", f"{kid['floor']:.4f}"]
+        lines.append(f"| {' | '.join([data, 'reals against reals', '', '', *floors, *[''] * (len(COLUMNS) - 6)])} |")
+        lines += [line(each) for each in those]
+    return "\n".join(lines)
+
+
+def fd_of(told: dict[str, Any]) -> dict[str, Any]:
+    """The Fréchet distance of a row."""
+    found: dict[str, Any] = told["certificate"]["scores"]["fd-efl0-112"]
+    return found
+
+
+def warn(told: dict[str, Any]) -> None:
+    """Say when the minutes were not CPU minutes."""
+    if told["threads"] == 1 and told["wall"] > BUSY * told["cpu"]:
+        share = told["cpu"] / told["wall"]
+        print(
+            f"WARNING: {told['data']} {told['row']} had {share:.0%} of its core: do it again on an idle one.",
+            file=sys.stderr,
+        )
+
+
+def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every row on every data set with every seed, done now or before."""
+    found, eyes = [], None
+    names = words.rows.split(",") if words.rows else (games() if words.what == "games" else RIVALS)
+    for source in words.data:
+        data = open_dataset(source)
+        for entry in map(row, names):
+            why = "no --peers was given." if entry.peer and not words.peers else lacks(entry, data)
+            for seed in map(int, words.seeds.split(",")):
+                run = words.out / f"{data.name}-{entry.name.replace(':', '-')}-{words.minutes:g}min-{seed}"
+                done = words.out / f"{run.name}.json"
+                if not done.exists():
+                    if why or words.show:
+                        print(f"{run.name} is left out: {why or 'it is not finished.'}", file=sys.stderr)
+                        continue
+                    eyes = eyes or open_extractor()
+                    write_json(done, one(entry, data, run, seed, eyes, words))
+                found.append(read_json(done))
+                warn(found[-1])
+    return found
+
+
+def one(entry: Row, data: Dataset, run: Path, seed: int, eyes: Extractor, words: argparse.Namespace) -> dict[str, Any]:
+    """One row, trained and scored; said as soon as it is there."""
+    shared: dict[str, Any] = {"minutes": words.minutes, "samples": words.samples, "choice": words.choice, "seed": seed}
+    if entry.peer:
+        more = {"moments": MOMENTS, "threads": words.threads, "metrics": METRICS}
+        told = outside(words.peers, entry.name, data, run, eyes, **shared, **more)
+    else:
+        told = ours(entry, data, run, eyes, **shared)
+    named = {"data": data.name, "row": entry.name, "seed": seed, "minutes": words.minutes, "threads": words.threads}
+    told = named | {"machine": f"{platform.machine()}, {device_name(CPU)}, torch {torch.__version__}"} | told
+    print(line(told), flush=True)
     return told
 
 
-def row(told: dict[str, Any]) -> str:
-    """A line of the table."""
-    scores = told["scores"]
-    fd, kid = scores["fd-efl0-112"], scores["kid-efl0-1280"]
-    cells = [
-        told["data"],
-        f"`{told['game']}`",
-        f"{fd['value']:.0f} ({fd['low']:.0f}–{fd['high']:.0f})",
-        f"{kid['value']:.3f} ({kid['low']:.3f}–{kid['high']:.3f})",
-        *(f"{scores[f'{name}-efl0-112']['value']:.2f}" for name in ("precision", "recall", "coverage", "diversity")),
-        f"{told['best'] / 1000:.0f}k of {told['images'] / 1000:.0f}k",
-        ", ".join(told["health"]) or "none",
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
 def main() -> None:
-    """All games on all data sets."""
+    """The games or the rivals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--games", default=",".join(gans()))
+    parser.add_argument("what", choices=("games", "rivals"))
+    parser.add_argument("data", nargs="+", help="prepared folders, or peeps")
+    parser.add_argument("--rows", help="games with or without a preset, or +labels; and names of rows.py, with commas")
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--samples", type=int, default=5000, help="fakes that the best checkpoint is scored with")
+    parser.add_argument("--choice", type=int, default=SAMPLES, help="fakes that each checkpoint is scored with")
     parser.add_argument("--out", type=Path, default=Path("runs/quality"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    told = parser.parse_args()
-    torch.set_num_threads(told.threads)
-    found = [
-        one(data, game, told.out, told.minutes, told.samples) for data in told.data for game in told.games.split(",")
-    ]
-    print(
-        f"{told.minutes:g} minutes of training each, {told.threads} threads, {platform.machine()}, torch {torch.__version__}"
-    )
-    print("| data | game | fd-efl0-112 | kid-efl0-1280 | precision | recall | coverage | diversity | best | alarms |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for data in dict.fromkeys(each["data"] for each in found):
-        floor = next(e for e in found if e["data"] == data)["scores"]
-        cells = [f"{floor['fd-efl0-112']['floor']:.1f}", f"{floor['kid-efl0-1280']['floor']:.4f}"]
-        print(f"| {data} | reals against reals | {' | '.join(cells)} | | | | | | |")
-        for each in sorted((e for e in found if e["data"] == data), key=lambda e: e["scores"]["fd-efl0-112"]["value"]):
-            print(row(each))
+    parser.add_argument("--peers", type=Path, help="the Python of the other toolkits' environment")
+    parser.add_argument("--show", action="store_true", help="train nothing; print what is finished")
+    words = parser.parse_args()
+    torch.set_num_threads(words.threads)
+    words.out.mkdir(parents=True, exist_ok=True)
+    if found := finished(words):
+        machines = " / ".join(dict.fromkeys(each["machine"] for each in found))
+        print(
+            f"\n{words.minutes:g} minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"
+        )
 
 
 if __name__ == "__main__":

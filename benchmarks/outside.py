@@ -1,0 +1,94 @@
+"""Another toolkit's pictures, scored as our models are: `peers.py` trains and draws in its own environment, this measures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulacra.data.dataset import Dataset
+from simulacra.game import Generator
+from simulacra.grid import Grid
+from simulacra.measure.choose import Judge
+from simulacra.measure.evaluate import certificate
+from simulacra.measure.evidence import Evidence
+from simulacra.measure.features import Extractor
+from simulacra.measure.subject import Subject
+
+PREVIEWS = 64
+
+
+class Drawn:
+    """Pictures in a file, in a generator's place: seed n is the n-th."""
+
+    def __init__(self, path: Path) -> None:
+        self.images = np.load(path, mmap_mode="r")  # [N, H, W, C] uint8
+
+    def pictures(self, seeds: Sequence[int], *, batch: int = 64) -> Iterator[Tensor]:
+        """Batches [n, C, H, W] in [-1, 1]."""
+        for start in range(0, len(seeds), batch):
+            packed = torch.from_numpy(np.array(self.images[list(seeds[start : start + batch])]))
+            yield packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def save_grid(path: Path, pictures: Tensor) -> None:
+    """Pictures [N, C, H, W] as one PNG."""
+    grid = Grid(len(pictures), (pictures.shape[1], pictures.shape[2], pictures.shape[3]))
+    for picture in pictures:
+        grid.add(picture)
+    grid.image().save(path)
+
+
+def outside(
+    python: Path, name: str, data: Dataset, out: Path, extractor: Extractor, *,
+    minutes: float, moments: int, samples: int, choice: int, seed: int, threads: int, metrics: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """Train with `python`, choose the best moment, draw and score; what is known of the run."""
+
+    def call(*words: object) -> None:
+        script = Path(__file__).with_name("peers.py")
+        quiet = {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
+        subprocess.run([python, script, *map(str, words)], check=True, env=os.environ | quiet)
+
+    if not (out / "trained.json").exists():
+        length = ("--minutes", minutes, "--moments", moments, "--choice", choice, "--seed", seed)
+        call("train", name, data.path, out, *length)
+    trained = json.loads((out / "trained.json").read_text())
+    judge = Judge(data, extractor=extractor, samples=choice)
+    found = {}
+    for path in out.glob("*-*.npy"):
+        shown = trained["shown"][int(path.stem.partition("-")[0])]
+        found[path.stem] = judge.line(cast(Generator, Drawn(path)), shown, path.stem)["scores"]
+    ranked = sorted(found, key=lambda stem: float(found[stem][judge.leads]["value"]))
+    best = next(stem for stem in ranked if stem != "0-1")
+    moment, _, psi = best.partition("-")
+    call("draw", name, out, "--moment", moment, "--psi", psi, "--samples", samples)
+    drawn = Drawn(out / "drawn.npy")
+    save_grid(out / "grid.png", next(drawn.pictures(range(min(PREVIEWS, samples)), batch=PREVIEWS)))
+    about = {"gan": name, "config": {"mirror": bool(trained["augmented"])}, "data_hash": data.hash}
+    digest = hashlib.sha256(drawn.images.tobytes()).hexdigest()[:16]
+    evidence = Evidence(
+        subject=Subject(folder=out, run=None, hash=digest, about=about),
+        generator=cast(Generator, drawn),
+        extractor=extractor,
+        data=data,
+        on="train",
+        seeds=range(samples),
+        begin=lambda what, total: lambda n: None,
+    )
+    told = {
+        "images": trained["shown"][-1],
+        "best": trained["shown"][int(moment)],
+        "chose": f"ψ {psi}" if psi != "1" else "",
+    }
+    told |= {"seconds": trained["seconds"], "wall": trained["seconds"], "cpu": trained["cpu_seconds"], "health": []}
+    told |= {"before": found["0-1"]["fd-efl0-112"]["value"], "certificate": certificate(evidence, metrics)}
+    return told | {"settings": trained["settings"]}

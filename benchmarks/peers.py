@@ -1,0 +1,221 @@
+"""Train another toolkit's GAN on a CPU with the pictures of a prepared data set, and draw from it: for `quality.py`.
+
+It runs in an environment of its own, since these toolkits need packages that ours must not have:
+
+    python -m venv peers
+    peers/bin/pip install -c constraints.txt -r benchmarks/peers_requirements.txt
+    peers/bin/pip install --no-deps -r benchmarks/peers_toolkits.txt
+
+    peers/bin/python benchmarks/peers.py train lightweight-gan DATA OUT --minutes 10
+    peers/bin/python benchmarks/peers.py draw lightweight-gan OUT --moment 8 --psi 1 --samples 5000
+
+Both toolkits refuse to start without CUDA: their calls of it are led to the CPU here, and nothing else in them is
+changed. To their advantage no time goes into their progress pictures and checkpoints, moments of training are kept
+as ours are, and the better of full variety and their truncation is chosen. The pictures are the live generator's:
+both packages' average of weights begins at step 20,000, which no run of minutes on a CPU reaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import random
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+AT_ONCE = 64
+MODULES = {
+    "lightweight-gan": "lightweight_gan.lightweight_gan",
+    "stylegan2-pytorch": "stylegan2_pytorch.stylegan2_pytorch",
+}
+# The defaults of their command lines, but for these. Their batches gather the gradients of several small ones because a GPU's
+# memory is short: here one batch is one step. disc_output_size: the only one that lightweight-gan can build at 32 px.
+# The -small ones are made narrower for a CPU by the settings their own READMEs and command lines offer for that.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "lightweight-gan":         {"batch_size": 8, "disc_output_size": 5, "attn_res_layers": [32]},
+    "lightweight-gan-small":   {"batch_size": 8, "disc_output_size": 5, "attn_res_layers": [], "fmap_max": 64},
+    "stylegan2-pytorch":       {"batch_size": 8, "ttur_mult": 1.5},
+    "stylegan2-pytorch-small": {"batch_size": 8, "ttur_mult": 1.5, "network_capacity": 4},
+}  # fmt: skip
+PSI = {"lightweight-gan": (1.0,), "stylegan2-pytorch": (1.0, 0.75)}  # 0.75 is the default of its command line
+
+
+class OnCPU(types.ModuleType):
+    """`torch` as a toolkit sees it, with `cuda:0` being the CPU."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    @staticmethod
+    def device(*_: Any) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+
+def toolkit(name: str) -> Any:
+    """The toolkit's module, brought to run without CUDA."""
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    for operator in ("nms", "qnms"):  # a build for CUDA lacks them on a CPU, and nothing here uses them
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    sys.modules["aim"] = types.ModuleType("aim")  # a tracker of experiments; not used
+    there, torch.cuda.is_available = torch.cuda.is_available, lambda: True
+    module: Any = importlib.import_module(MODULES[plain(name)])
+    torch.cuda.is_available = there
+    module.torch = OnCPU("torch")
+    torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
+    nn.Module.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
+    return module
+
+
+def plain(name: str) -> str:
+    """`lightweight-gan-small` -> `lightweight-gan`."""
+    return name.removesuffix("-small")
+
+
+def trainer(module: Any, name: str, out: Path, side: int, channels: int) -> Any:
+    """The toolkit's trainer with our settings."""
+    own: dict[str, Any] = {"transparent": channels == 4}
+    if plain(name) == "lightweight-gan":
+        own |= {"use_aim": False, "greyscale": channels == 1}
+    made = module.Trainer(base_dir=out, image_size=side, num_workers=0, **own, **SETTINGS[name])
+    made.evaluate = made.save = lambda *_, **__: None
+    made.init_GAN()
+    return made
+
+
+def generator(made: Any, name: str) -> dict[str, nn.Module]:
+    """The networks that draw."""
+    return {"G": made.GAN.G} if plain(name) == "lightweight-gan" else {"S": made.GAN.S, "G": made.GAN.G}
+
+
+@torch.no_grad()
+def drawn(module: Any, made: Any, name: str, n: int, psi: float, grey: bool) -> NDArray[np.uint8]:
+    """`n` pictures [n, H, W, C] by the toolkit's own way of drawing."""
+    made.GAN.eval()
+    made.av = None  # the mean style, which it keeps
+    parts = []
+    for start in range(0, n, AT_ONCE):
+        count = min(AT_ONCE, n - start)
+        if plain(name) == "lightweight-gan":
+            pictures = made.generate_(made.GAN.G, torch.randn(count, made.GAN.latent_dim))
+        else:
+            g = made.GAN.G
+            style = module.noise_list(count, g.num_layers, g.latent_dim, device=0)
+            noise = module.image_noise(count, g.image_size, device=0)
+            pictures = made.generate_truncated(made.GAN.S, g, style, noise, trunc_psi=psi)
+        pictures = pictures.mean(1, keepdim=True) if grey else pictures
+        parts.append(pictures.mul(255).add(0.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy())
+    made.GAN.train()
+    return np.concatenate(parts)
+
+
+def export(data: Path, folder: Path) -> tuple[int, int]:
+    """The training pictures of a prepared data set as PNGs; returns side and channels."""
+    told = json.loads((data / "data.json").read_text())
+    images = np.load(data / "images.npy", mmap_mode="r")[: told["splits"]["train"]]
+    _, height, width, channels = images.shape
+    if height != width or height & (height - 1):
+        raise SystemExit(f"{data} is {width}x{height}: these toolkits take squares with a power of two as side.")
+    if not (folder / "whole").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, picture in enumerate(images):
+            Image.fromarray(picture[:, :, 0] if channels == 1 else picture).save(folder / f"{i:06d}.png")
+        (folder / "whole").touch()
+    return height, channels
+
+
+def seeded(seed: int) -> None:
+    """All three sources of randomness that the toolkits use."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def train(name: str, data: Path, out: Path, minutes: float, moments: int, choice: int, seed: int) -> None:
+    """Train for so long; keep the generator at so many moments, and `choice` pictures of each to choose one by."""
+    side, channels = export(data, out / "pictures")
+    seeded(seed)
+    module = toolkit(name)
+    made = trainer(module, name, out / "work", side, channels)
+    made.set_data_src(out / "pictures")
+    networks = generator(made, name)
+    states = dict[int, dict[str, NDArray[Any]]]()
+    untrained = drawn(module, made, name, choice, 1.0, channels == 1)
+    wall, cpu, shown, steps = 0.0, 0.0, [0], 0
+    batch = made.batch_size * made.gradient_accumulate_every
+    for moment in range(1, moments + 1):
+        began = time.monotonic(), time.process_time()
+        until = began[0] - wall + 60 * minutes * moment / moments
+        while time.monotonic() < until:
+            made.train()
+            steps += 1
+        wall, cpu = wall + time.monotonic() - began[0], cpu + time.process_time() - began[1]
+        shown.append(steps * batch)
+        states[moment] = {f"{part}.{key}": value.numpy().copy() for part, network in networks.items()
+                          for key, value in network.state_dict().items()}  # fmt: skip
+    np.save(out / "0-1.npy", untrained)
+    for moment in range(1, moments + 1):
+        np.savez(out / f"{moment}.npz", **states[moment])  # type: ignore[arg-type]
+        for psi in PSI[plain(name)]:
+            np.save(out / f"{moment}-{psi:g}.npy", pictures_of(module, made, name, out, moment, psi, choice, channels))
+    told = {"name": name, "settings": SETTINGS[name], "side": side, "channels": channels, "shown": shown}
+    told |= {"seconds": wall, "cpu_seconds": cpu, "threads": torch.get_num_threads(), "augmented": made.aug_prob}
+    (out / "trained.json").write_text(json.dumps(told, indent=2))
+    print(f"{name}: {shown[-1]} pictures in {steps} steps, {shown[-1] / cpu:.2f} a second of CPU")
+
+
+def pictures_of(
+    module: Any, made: Any, name: str, out: Path, moment: int, psi: float, n: int, channels: int
+) -> NDArray[np.uint8]:
+    """`n` pictures of the generator as it was at a moment."""
+    with np.load(out / f"{moment}.npz", allow_pickle=False) as kept:
+        for part, network in generator(made, name).items():
+            network.load_state_dict({key: torch.from_numpy(kept[f"{part}.{key}"]) for key in network.state_dict()})
+    return drawn(module, made, name, n, psi, channels == 1)
+
+
+def draw(name: str, out: Path, moment: int, psi: float, samples: int) -> None:
+    """Draw so many pictures of a moment into `drawn.npy`."""
+    told = json.loads((out / "trained.json").read_text())
+    seeded(1_000_000)
+    module = toolkit(name)
+    made = trainer(module, name, out / "work", told["side"], told["channels"])
+    np.save(out / "drawn.npy", pictures_of(module, made, name, out, moment, psi, samples, told["channels"]))
+
+
+def main() -> None:
+    """One of the two."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    first = commands.add_parser("train")
+    first.add_argument("name", choices=SETTINGS)
+    first.add_argument("data", type=Path)
+    first.add_argument("out", type=Path)
+    first.add_argument("--minutes", type=float, default=5)
+    first.add_argument("--moments", type=int, default=8)
+    first.add_argument("--choice", type=int, default=1000)
+    first.add_argument("--seed", type=int, default=0)
+    second = commands.add_parser("draw")
+    second.add_argument("name", choices=SETTINGS)
+    second.add_argument("out", type=Path)
+    second.add_argument("--moment", type=int, required=True)
+    second.add_argument("--psi", type=float, default=1)
+    second.add_argument("--samples", type=int, default=5000)
+    told = vars(parser.parse_args())
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    train(**told) if told.pop("command") == "train" else draw(**told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What `quality.py` can train under which name: a game with settings for few minutes on one core, a source's own recipe, another toolkit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from peers import SETTINGS as PEERS
+
+from simulacra.data.dataset import Dataset
+from simulacra.errors import SimulacraError
+from simulacra.game import configured, find, gans
+
+# Networks, rates and averages for small pictures and few minutes; a game without a line runs with its own settings.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dcgan":   {"features": 32, "batch": 32, "lr": 4e-4, "lr_d": 1e-4, "ema": 5000},
+    "wgan":    {"features": 32, "batch": 32, "lr": 2e-4, "clamp": 0.03, "balance": "fixed:2", "ema": 5000},
+    "wgan-gp": {"features": 32, "batch": 32, "lr": 4e-4, "norm_d": "layer", "balance": "fixed:2", "ema": 5000},
+}  # fmt: skip
+# A preset is refused at another size than its own: these are its settings without it.
+RECIPES = {"dcgan-faces80": ("dcgan", "faces80"), "wgan-gp-faces80": ("wgan-gp", "faces80")}
+RIVALS = ("auto", *RECIPES, *PEERS)
+TOLD = "+labels"  # after a game's name: its conditional form
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What stands under a name."""
+
+    name: str
+    gan: str | None = None  # None is what simulacra chooses, or another toolkit
+    settings: dict[str, Any] = field(default_factory=dict)
+    precision: str | None = None
+
+    @property
+    def peer(self) -> bool:
+        """Whether it is another toolkit."""
+        return self.name in PEERS
+
+
+def row(name: str) -> Row:
+    """`dcgan`, `dcgan:frogs32`, `dcgan+labels`, `auto`, `dcgan-faces80` or `lightweight-gan`."""
+    if name == "auto" or name in PEERS:
+        return Row(name=name)
+    if name in RECIPES:
+        game, preset = RECIPES[name]
+        return Row(name=name, gan=game, settings=dict(find(game).presets[preset].settings), precision="fp32")
+    spec = name.removesuffix(TOLD)
+    told = {"conditional": True} if name.endswith(TOLD) else {}
+    return Row(name=name, gan=spec, settings=SETTINGS.get(spec, {}) | told)
+
+
+def lacks(row: Row, data: Dataset) -> str:
+    """Why a row cannot be had with these pictures; nothing where it can."""
+    if row.gan is None:
+        return ""
+    try:
+        configured(
+            row.gan, data.shape, row.settings, labels=len(data.classes or data.attributes), attributes=not data.classes
+        )
+    except SimulacraError as error:
+        return str(error)
+    return ""
+
+
+def games() -> list[str]:
+    """Every game by name."""
+    return list(gans())
