@@ -118,7 +118,9 @@ class TwoDiscriminators(nn.Module):
 
     def forward(self, images: Tensor, y: Tensor) -> Tensor:
         """Pictures [N, C, H, W], y [N, labels] -> (1 - μ) R + μ M [N]."""
-        return (1 - self.weight) * self.is_real(images) + self.weight * self.match(images, y)
+        real, match = self.is_real(images), self.match(images, y)
+        logits: Tensor = (1 - self.weight) * real + self.weight * match
+        return logits
 
 
 def wrong(y: Tensor, *, attributes: bool) -> Tensor:

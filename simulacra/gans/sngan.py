@@ -1,0 +1,228 @@
+"""Spectral Normalization for Generative Adversarial Networks. Miyato, Kataoka, Koyama, Yoshida. 2018.
+
+    D:  E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))],  each weight of D divided by its largest singular value
+    G: -E[D(G(z))]
+
+The singular value is followed by power iteration, one step after each step of D: between them D is a fixed function.
+Residual networks; DCGAN's (`network=conv`, `mlp`) as an option. With `conditional=true` G's norms are told the labels,
+and D's logit is f(φ(x)) + <V y, φ(x)> (Miyato & Koyama 2018, arXiv:1802.05637).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
+
+from simulacra import game, losses
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset
+from simulacra.gans import dcgan
+from simulacra.layers import ConditionalNorm, Conv2d, Projection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(dcgan.Networks):
+    """The paper's settings."""
+
+    network: Literal["residual", "conv", "dense", "mlp"] = "residual"  # type: ignore[assignment]
+    z: int = 128
+    batch: int = 64
+    betas: tuple[float, float] = (0.0, 0.9)
+    balance: str = "fixed:5"
+    norm_d: dcgan.Norm = "none"
+
+
+def widened(weight: Tensor) -> Tensor:
+    """Kernels 3x3 -> 4x4: the sum of the four that lie a pixel apart."""
+    padded = F.pad(weight, (1, 1, 1, 1))
+    rows = padded[:, :, :-1] + padded[:, :, 1:]
+    return rows[:, :, :, :-1] + rows[:, :, :, 1:]
+
+
+class ConvPool(Conv2d):
+    """A 3x3 convolution and the mean of each 2x2: as one of 4x4 with a stride of 2, for less than half of the work."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', H/2, W/2]."""
+        return F.conv2d(input, widened(self.weight) / 4, self.bias, stride=2, padding=1)
+
+
+class UpConv(Conv2d):
+    """Each pixel as 2x2 and a 3x3 convolution: as one transposed convolution, for less than half of the work."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', 2H, 2W]."""
+        kernel = widened(self.weight.flip(2, 3)).transpose(0, 1)
+        return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
+
+
+class Up(nn.Module):
+    """G's block: norm, ReLU, doubled, convolution, norm, ReLU, convolution; beside it a 1x1 convolution, doubled."""
+
+    def __init__(self, config: Settings, inner: int, outer: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(dcgan.norm(config.norm_g, channels, config.labels) for channels in (inner, outer))
+        self.first, self.second = UpConv(inner, outer, 3), Conv2d(outer, outer, 3, padding=1)
+        self.beside = Conv2d(inner, outer, 1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x [N, C, H, W], y [N, labels] -> [N, C', 2H, 2W]."""
+        inner = self.first(F.relu(_normed(self.norms[0], x, y)))
+        outer: Tensor = self.second(F.relu(_normed(self.norms[1], inner, y)))
+        return outer + F.interpolate(self.beside(x), scale_factor=2)
+
+
+class Generator(game.Generator):
+    """z -> b x b -> residual blocks that double -> a picture."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        height, width, n = dcgan.base(config.shape)
+        channels = [min(config.features << i, config.features_max) for i in reversed(range(n))]
+        self.grid = (height, width, channels[0])
+        self.first = nn.Linear(config.z, math.prod(self.grid))
+        self.blocks = nn.ModuleList(Up(config, *pair) for pair in itertools.pairwise([channels[0], *channels]))
+        self.norm = dcgan.norm(config.norm_g, channels[-1], config.labels)
+        self.last = Conv2d(channels[-1], config.shape[0], 3, padding=1)
+        self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
+        initialise(self)
+
+    def render(self, w: Tensor) -> Tensor:
+        """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
+        z, y = w[:, : self.z_dim], w[:, self.z_dim :]
+        x: Tensor = self.first(z).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
+        for block in self.blocks:
+            x = block(x, y)
+        images: Tensor = self.out(self.last(F.relu(_normed(self.norm, x, y))))
+        return images
+
+
+class Down(nn.Module):
+    """D's block: ReLU, convolution, ReLU, convolution, halved; beside it a 1x1 convolution of the halved."""
+
+    def __init__(self, inner: int, outer: int, *, first: bool = False, halves: bool = True) -> None:
+        """first: the input is a picture, and no ReLU comes before."""
+        super().__init__()
+        self.begins, self.halves = first, halves
+        self.first = Conv2d(inner, outer, 3, padding=1)
+        self.second = ConvPool(outer, outer, 3) if halves else Conv2d(outer, outer, 3, padding=1)
+        self.beside = Conv2d(inner, outer, 1) if halves or inner != outer else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', H/2, W/2], or [N, C', H, W] where it does not halve."""
+        inner: Tensor = self.second(F.relu(self.first(x if self.begins else F.relu(x))))
+        beside: Tensor = self.beside(F.avg_pool2d(x, 2) if self.halves else x)
+        return inner + beside
+
+
+class Discriminator(nn.Module):
+    """A picture -> residual blocks, all but the last of which halve -> summed over the picture -> a logit."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        _, _, n = dcgan.base(config.shape)
+        channels = [config.shape[0], *(min(config.features << i, config.features_max) for i in range(n))]
+        pairs = itertools.pairwise(channels)
+        blocks = [Down(inner, outer, first=i == 0) for i, (inner, outer) in enumerate(pairs)]
+        self.blocks = nn.Sequential(*blocks, Down(channels[-1], channels[-1], halves=False), nn.ReLU())
+        self.dropout = nn.Dropout(config.dropout)
+        self.projection = Projection(config.labels, channels[-1]) if config.labels else None
+        self.last = nn.Linear(channels[-1], 1)
+        initialise(self)
+
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        features = self.dropout(self.blocks(images).sum((2, 3)))
+        logits: Tensor = self.last(features).squeeze(1)
+        return logits if self.projection is None else logits + self.projection(features, y)
+
+
+def initialise(network: nn.Module) -> None:
+    """Glorot's weights, √2 as large in the convolutions of the blocks' main paths, as in its authors' code; biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            wide = isinstance(module, nn.Conv2d) and module.kernel_size[0] > 1
+            nn.init.xavier_uniform_(module.weight, math.sqrt(2) if wide else 1.0)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def normalise(network: nn.Module) -> None:
+    """Divide every weight by its largest singular value, as it is estimated; `follow` moves the estimate."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            spectral_norm(module)
+            _estimate(module).n_power_iterations = 0  # torch would take a step whenever the weight is read
+
+
+@torch.no_grad()
+def follow(network: nn.Module) -> None:
+    """One step of the power iteration for every weight."""
+    for module in network.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            _estimate(module).n_power_iterations = 1
+            _ = module.weight
+            _estimate(module).n_power_iterations = 0
+
+
+@game.register
+class SNGAN(game.GAN):
+    """A critic without steep slopes, by its weights alone."""
+
+    name, title, year = "sngan", "Spectrally normalised GAN", 2018
+    authors = "Miyato et al."
+    paper = "arXiv:1802.05957"
+    formulas = ("E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], weights divided by their norm", "-E[D(G(z))]")
+    takes_labels, targeted = True, False
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "conv": Preset({"network": "conv"}, "DCGAN's networks, faster"),
+        "tiny": Preset({"z": 8, "features": 8, "batch": 8, "balance": "fixed:2"}, "for tests"),
+    }
+    config: Settings
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        if config.norm_d != "none":
+            raise SimulacraError(f"sngan's D has its weights normalised, not its layers (norm_d={config.norm_d}).")
+        self.G = self.generator(config)
+        self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
+        normalise(self.D)
+
+    @classmethod
+    def generator(cls, config: Any) -> game.Generator:
+        """The generator alone."""
+        return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
+        with parametrize.cached():  # each weight is divided once
+            real, fake = self.judge(batch, self.fakes(batch))
+        return losses.hinge_d(real, fake), {"real": real, "fake": fake}
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """-E[D(G(z))]."""
+        with parametrize.cached():
+            fake = self.judged(self.dealt(batch), self.told(batch))
+        return losses.hinge_g(fake), {"fake": fake}
+
+    def constrain(self) -> None:
+        """After a step of D: the estimates follow its weights."""
+        follow(self.D)
+
+
+def _normed(norm: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    normed: Tensor = norm(x, y) if isinstance(norm, ConditionalNorm) else norm(x)
+    return normed
+
+
+def _estimate(module: nn.Module) -> Any:
+    return module.parametrizations.weight[0]  # type: ignore[union-attr,index]
