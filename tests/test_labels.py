@@ -15,6 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.game import GAN, Generator, configured, to_image
 from simulacra.grid import Grid
 from simulacra.sampling import origin, rows_of, spelled, write_pictures
+from simulacra.training.previews import Previews
 
 CLASSES = ("T-shirt, top", "1", "Sneaker")
 ATTRIBUTES = ("glasses", "smile", "hair: red", "hair: black", "hair: grey")
@@ -231,3 +232,37 @@ def test_a_grid_s_names(channels: int) -> None:
     written = (pixels[:, :-20, 0] < 128).reshape(6, -1).any(1)
     assert written.tolist() == [False, True, True, True, True, True]
     assert channels < 4 or (pixels[:, :-20, 3] == 255).all()
+
+
+# --- previews ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kinds", "rows"), [(1, 8), (2, 8), (3, 9), (4, 8), (5, 10), (7, 7), (10, 10)])
+def test_previews_of_few_even_classes_have_whole_rows_of_each(kinds: int, rows: int) -> None:
+    generator = made({"conditional": True}, kinds)
+    generator.remember(torch.arange(kinds).repeat(30))
+    shown = Previews(generator)
+    assert shown.labels is not None and 60 <= shown.count == rows * shown.columns <= 64
+    of = shown.labels.view(rows, shown.columns)
+    assert (of == of[:, :1]).all() and torch.equal(of[:, 0], torch.arange(kinds).repeat_interleave(rows // kinds))
+
+
+def test_previews_show_each_seed_with_its_place_s_class_and_the_data_s_shares(classed: Generator) -> None:
+    shown = Previews(classed)
+    assert shown.labels is not None and torch.equal(shown.labels, shown.labels.sort().values)
+    assert (torch.bincount(shown.labels) / shown.count - torch.tensor([0.5, 0.4, 0.1])).abs().max() < 0.02
+    pictures = shown.draw(classed)
+    for place in (0, 40, 62):
+        (alone,) = classed.pictures([place], label=CLASSES[int(shown.labels[place])])
+        torch.testing.assert_close(pictures[place], alone[0], atol=1e-4, rtol=1e-4)
+    first = torch.bincount(shown.mixed(shown.labels)[:20]) / 20
+    assert (first - torch.tensor([0.5, 0.4, 0.1])).abs().max() < 0.2, "whoever looks at the first few sees the mix"
+
+
+def test_previews_of_attributes_or_many_classes_have_the_seeds_own(attributed: Generator) -> None:
+    many = made({"conditional": True}, 11)
+    many.remember(torch.arange(11))
+    for generator in (attributed, many):
+        shown = Previews(generator)
+        assert (shown.labels, shown.count, shown.columns) == (None, 64, 8)
+        assert torch.equal(shown.draw(generator), torch.cat(list(generator.pictures(range(64)))))

@@ -16,8 +16,7 @@ from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.files import sweep, write_json, written_aside
-from simulacra.grid import Grid
+from simulacra.files import sweep, write_json
 from simulacra.measure.choose import Judge, add_score, mark_best, ranking, read_scores, since_best
 from simulacra.measure.features import open_extractor
 from simulacra.model import checkpoints, fingerprint
@@ -25,11 +24,10 @@ from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device, device_name
 from simulacra.training.plan import FORMAT, Plan, plan
+from simulacra.training.previews import Previews
 from simulacra.training.show import Show
 from simulacra.training.sitting import only_one, stop_on_signal
 from simulacra.training.trainer import Trainer, Unwell
-
-PREVIEWS = 64  # pictures in a preview grid
 
 
 def train(
@@ -114,10 +112,11 @@ class Run:
         self.judge: Judge | None = None  # made when first needed
         whole = open_dataset(plan.source)
         valid = whole.split("valid") if whole.splits["valid"] else None
-        self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=PREVIEWS)
         self.lines: list[dict[str, Any]] = []  # of the journal
         self.rollbacks = rollback.count(plan.folder)
         self.trainer = self.begin()
+        self.previews = Previews(self.trainer.gan.G)
+        self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=self.previews.count)
 
     def begin(self) -> Trainer:
         """The game before its first play, with the seed that is due after so many rollbacks."""
@@ -157,8 +156,8 @@ class Run:
                 sweep(folder)
             write_json(plan.folder / "config.json", self.record())
             self.lines = trainer.journal.rewind(trainer.nimg)
-            reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(PREVIEWS, trainer.feed.n))]
-            save_grid(plan.folder / "previews" / "real.png", reals)
+            reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(self.previews.count, trainer.feed.n))]
+            self.previews.save(plan.folder / "previews" / "real.png", reals)
         distributed.barrier()
 
     def resume(self) -> None:
@@ -187,9 +186,9 @@ class Run:
 
     def preview(self) -> torch.Tensor:
         """Draw the fixed seeds with the averaged generator; returns the pictures [N, C, H, W]."""
-        pictures = torch.cat(list(self.trainer.ema.average.pictures(range(PREVIEWS))))
-        save_grid(self.plan.folder / "previews" / f"{self.trainer.nimg:09d}.png", list(pictures))
-        return pictures
+        pictures = self.previews.draw(self.trainer.ema.average)
+        self.previews.save(self.plan.folder / "previews" / f"{self.trainer.nimg:09d}.png", list(pictures))
+        return self.previews.mixed(pictures)
 
     def examined(self, line: dict[str, Any]) -> dict[str, Any]:
         """A journal line with what it says of the run's health."""
@@ -290,12 +289,3 @@ class Run:
         self.resume()
         self.trainer.seconds = seconds  # the time was spent
         return told
-
-
-def save_grid(path: Path, pictures: list[torch.Tensor]) -> None:
-    """Write pictures [C, H, W] as one PNG."""
-    grid = Grid(len(pictures), tuple(pictures[0].shape))  # type: ignore[arg-type]
-    for picture in pictures:
-        grid.add(picture)
-    with written_aside(path) as file:
-        grid.image().save(file, "PNG", compress_level=1)  # previews are many, and zlib slow on noise
