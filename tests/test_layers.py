@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from simulacra import layers
 
@@ -42,3 +43,56 @@ def test_matrix_products_are_used() -> None:
     assert type(layers.Conv2d(3, 5, 4, 2, 1)(x).grad_fn).__name__ == "_GatherBackward"
     assert type(layers.ConvTranspose2d(3, 5, 4, 2, 1)(x).grad_fn).__name__ == "_ScatterBackward"
     assert type(layers.Conv2d(3, 5, 5, 1, 2)(x).grad_fn).__name__ == "ConvolutionBackward0"
+
+
+@pytest.mark.parametrize(
+    "how", [{"padding": 2}, {"padding": 1, "gain": 4.0}, {"padding": 1, "stride": 2}, {"padding": 0, "stride": 2}]
+)
+def test_blur_is_a_convolution_to_the_second_derivative(how: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.double) / 8
+    kernel = (how.get("gain", 1) * row[:, None] * row).expand(3, 1, 4, 4)
+    x = torch.randn(2, 3, 8, 7, dtype=torch.double, requires_grad=True)
+
+    def plain(x: Tensor) -> Tensor:
+        return F.conv2d(x, kernel, stride=how.get("stride", 1), padding=how["padding"], groups=3)
+
+    def blurred(x: Tensor) -> Tensor:
+        return layers.blur(x, **how)
+
+    found = []
+    for y in (blurred(x), plain(x)):
+        (slope,) = torch.autograd.grad(y.tanh().sum(), x, create_graph=True)
+        found.append([y, slope, *torch.autograd.grad(slope.square().sum(), x)])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.autograd.gradgradcheck(blurred, x)
+    with torch.no_grad():
+        torch.testing.assert_close(blurred(x), plain(x))
+
+
+def test_halving_is_the_adjoint_of_doubling() -> None:
+    """Away from the edges, where doubling repeats the last pixel."""
+    x, y = torch.randn(1, 2, 8, 8), torch.zeros(1, 2, 4, 4)
+    y[:, :, 1:3, 1:3] = torch.randn(2, 2, 2)
+    torch.testing.assert_close((layers.downsample(x) * y).sum(), (x * layers.upsample(y)).sum() / 4)
+
+
+def test_equalised_convolutions_scale_whichever_is_smaller() -> None:
+    layer = layers.EqualisedConv2d(4, 6, 3, gain=2.0)
+    for n, side in ((1, 2), (8, 16)):
+        x = torch.randn(n, 4, side, side)
+        expected = F.conv2d(x, layer.weight * 2 / 6, layer.bias, padding=1)
+        torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("n", [1, 6, 8])
+def test_the_deviation_within_a_group(n: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(n, 3, 2, 2)
+    y = layers.minibatch_stddev(x, 4)
+    size = {1: 1, 6: 3, 8: 4}[n]
+    groups = x.view(size, n // size, 3, 2, 2)
+    expected = (groups.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3)).repeat(size)
+    torch.testing.assert_close(y[:, :3], x)
+    torch.testing.assert_close(y[:, 3], expected[:, None, None].expand(n, 2, 2))

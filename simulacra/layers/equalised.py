@@ -44,7 +44,9 @@ class EqualisedConv2d(Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
-        return super().forward(input * self.scale)  # the input is scaled: cheaper than the weight, and the same
+        if self.weight.numel() < input.numel():  # the smaller of the two is scaled: the same, and cheaper
+            return self._conv_forward(input, self.weight * self.scale, self.bias)
+        return self._conv_forward(input * self.scale, self.weight, self.bias)
 
 
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
@@ -60,6 +62,7 @@ def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
     n, _, height, width = x.shape
     size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)
     grouped = x.reshape(size, n // size, *x.shape[1:]).float()
-    deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # [N / size]
+    variance = (grouped - grouped.mean(0)).square().mean(0)  # `var` is nine times slower on a CPU
+    deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # [N / size]
     told = deviation.to(x.dtype).repeat(size)[:, None, None, None].expand(n, 1, height, width)
     return torch.cat([x, told], 1).contiguous(memory_format=torch.channels_last)
