@@ -43,8 +43,8 @@ MODULES = {
 # memory is short: here one batch is one step. disc_output_size: the only one that lightweight-gan can build at 32 px.
 # The -small ones are made narrower for a CPU by the settings their own READMEs and command lines offer for that.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "lightweight-gan":         {"batch_size": 8, "disc_output_size": 5, "attn_res_layers": [32]},
-    "lightweight-gan-small":   {"batch_size": 8, "disc_output_size": 5, "attn_res_layers": [], "fmap_max": 64},
+    "lightweight-gan":         {"batch_size": 4, "disc_output_size": 5, "attn_res_layers": [32]},
+    "lightweight-gan-small":   {"batch_size": 4, "disc_output_size": 5, "attn_res_layers": [], "fmap_max": 64},
     "stylegan2-pytorch":       {"batch_size": 8, "ttur_mult": 1.5},
     "stylegan2-pytorch-small": {"batch_size": 8, "ttur_mult": 1.5, "network_capacity": 4},
 }  # fmt: skip
