@@ -2,8 +2,8 @@
 
     python benchmarks/augment.py [--games dcgan,stylegan2] [--side 32] [--batch 32] [--rounds 10] [--threads 2]
 
-A step is as many plays of D as the game has, and one of G. The ratio is the median over the rounds, in each of which
-all take their turn; so a busy machine slows all of them.
+A step is as many plays of D as the game has, and one of G, in seconds of the processor: what else runs on the machine
+does not count. The ratio is the median over the rounds, in each of which all take their turn.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def hold(made: Trainer) -> None:
 
 
 def step(made: Trainer) -> float:
-    """Seconds until G has played once."""
-    began, before = time.perf_counter(), made.plays["G"]
+    """Seconds of the processor until G has played once."""
+    began, before = time.process_time(), made.plays["G"]
     while made.plays["G"] == before:
         made.play()
     hold(made)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def main() -> None:

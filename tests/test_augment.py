@@ -164,7 +164,7 @@ def test_blitting_moves_whole_pixels() -> None:
 def test_half_of_what_is_mirrored_by_chance_is_mirrored() -> None:
     x = torch.arange(8.0).expand(4000, 1, 8, 8) / 8
     torch.manual_seed(0)
-    matrix, _ = transforms.blitting(x, torch.tensor(0.6))
+    matrix, _, _ = transforms.blitting(x, torch.tensor(0.6))
     assert (torch.linalg.det(matrix) < 0).float().mean() == pytest.approx(0.3, abs=0.03)
     turned = matrix[:, 0, 0].abs() < 0.5
     assert turned.float().mean() == pytest.approx(0.3, abs=0.03), "two of the four turns are sideways"
@@ -172,37 +172,43 @@ def test_half_of_what_is_mirrored_by_chance_is_mirrored() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 8, 16), (1, 16, 8)])
 def test_translations_are_by_the_side_they_go_along(shape: Any) -> None:
-    matrix, _ = transforms.blitting(torch.zeros(2000, *shape), torch.tensor(0.999))
-    far = matrix[:, :2, 2].abs().sort(1).values.amax(0)
-    assert far.tolist() == [1, 2], "an eighth of 8 and of 16"
+    _, shift, _ = transforms.blitting(torch.zeros(2000, *shape), torch.tensor(0.999))
+    assert shift.abs().amax(0).tolist() == [shape[2] / 8, shape[1] / 8], "right and down"
 
 
 def test_geometry_has_the_paper_s_distributions() -> None:
     torch.manual_seed(0)
-    matrix, on = transforms.geometry(torch.zeros(20_000, 1, 16, 16), torch.tensor(0.5))
-    size = torch.linalg.det(matrix[:, :2, :2]).sqrt().log2()
+    matrix, shift, on = transforms.geometry(torch.zeros(20_000, 1, 16, 32), torch.tensor(0.5))
+    size = torch.linalg.det(matrix).sqrt().log2()
     assert (size.abs() > 1e-4).float().mean() == pytest.approx(0.5, abs=0.02)
     assert size[size.abs() > 1e-4].std() == pytest.approx(0.2, abs=0.01)
-    stretch = torch.linalg.svdvals(matrix[:, :2, :2]).log2()
+    stretch = torch.linalg.svdvals(matrix).log2()
     assert ((stretch[:, 0] - stretch[:, 1]) > 1e-3).float().mean() == pytest.approx(0.5, abs=0.02)
-    angle = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])
-    assert (angle.abs() > 0.05).float().mean() < 0.52, "either of two rotations happens with p"
-    assert (~on).float().mean() == pytest.approx(0.5**4, abs=0.01)
-    still = matrix[~on]
-    assert torch.equal(still, torch.eye(3).expand_as(still)), "the mode stays at the identity"
+    angle = torch.atan2(matrix[:, 1, 0] - matrix[:, 0, 1], matrix[:, 0, 0] + matrix[:, 1, 1])
+    assert (angle.abs() > 1e-4).float().mean() == pytest.approx(0.5, abs=0.02), "either of two rotations happens with p"
+    moved = shift[shift.any(1)]
+    assert len(moved) / 20_000 == pytest.approx(0.5, abs=0.02)
+    assert moved.std(0).tolist() == pytest.approx([4, 2], rel=0.05), "an eighth of each side"
+    still = (on == 0).all(0)
+    assert still.float().mean() == pytest.approx(0.5**4, abs=0.01)
+    assert torch.equal(matrix[still], torch.eye(2).expand_as(matrix[still])), "the mode stays at the identity"
 
 
 def test_looking_up_is_exact_at_pixels_and_linear_between() -> None:
     x = pictures(2, (3, 6, 10))
-    right, down = base.offsets(x)
-    right, down = (line.expand(2, 6, 10) for line in (right, down))
-    torch.testing.assert_close(base.look_up(x, right, down), x, rtol=0, atol=1e-5)
-    between = base.look_up(x, right + 0.25, down)[..., :-1]
-    torch.testing.assert_close(between, 0.75 * x[..., :-1] + 0.25 * x[..., 1:], rtol=0, atol=1e-5)
-    assert torch.equal(base.look_up(x, right + 1, down, nearest=True)[..., :-1], x[..., 1:])
-    assert not base.look_up(x, right + 1, down, nearest=True)[..., -1].any(), "outside is 0"
-    mirrored = base.look_up(x, right + 10, down, reflect=True)
-    torch.testing.assert_close(mirrored, x.flip(3), rtol=0, atol=1e-5)
+    matrix = torch.eye(2).expand(2, 2, 2)
+
+    def moved(right: float, **how: bool) -> Tensor:
+        return base.look_up(x, matrix, torch.tensor([[right, 0.0]]).expand(2, 2), **how)
+
+    torch.testing.assert_close(moved(0), x, rtol=0, atol=1e-5)
+    between = 0.75 * x[..., :-1] + 0.25 * x[..., 1:]
+    torch.testing.assert_close(moved(0.25)[..., :-1], between, rtol=0, atol=1e-5)
+    assert torch.equal(moved(1, nearest=True)[..., :-1], x[..., 1:])
+    assert not moved(1, nearest=True)[..., -1].any(), "outside is 0"
+    torch.testing.assert_close(moved(10, reflect=True), x.flip(3), rtol=0, atol=1e-5)
+    turned = base.look_up(x[..., 2:8], torch.tensor([[0.0, -1.0], [1.0, 0.0]]).expand(2, 2, 2), torch.zeros(2, 2))
+    torch.testing.assert_close(turned, torch.rot90(x[..., 2:8], 1, (2, 3)), rtol=0, atol=1e-5)
 
 
 def test_colours_turn_around_grey() -> None:

@@ -7,6 +7,9 @@ what G draws.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -21,7 +24,7 @@ class Adaptive(base.Random):
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
-        self.kinds = config.kinds_of_augmentation()
+        self.changes = _changes(config.kinds_of_augmentation())
         self.target, self.images = config.augment_target, config.augment_images
         self.register_buffer("p", torch.tensor(config.augment_p))
         for name in ("signs", "seen", "plays"):  # since p last changed; whole numbers, so that they are exact
@@ -33,15 +36,11 @@ class Adaptive(base.Random):
 
     def drawn(self, x: Tensor) -> Tensor:
         """Pictures [N, C, H, W] -> the same, each transform of each with probability p; those left out to the bit."""
-        p = self.p.to(x.dtype)
-        x = transforms.move(x, p, blit="blit" in self.kinds, geometric="geometric" in self.kinds)
-        for kind, change in (
-            ("colour", transforms.colour),
-            ("filter", transforms.bands),
-            ("corrupt", transforms.corrupt),
-        ):
-            x = change(x, p) if kind in self.kinds else x
-        return x
+        p, changed, drawn = self.p.to(x.dtype), x, list[Tensor]()
+        for change in self.changes:
+            changed, on = change(changed, p)
+            drawn.append(on)
+        return torch.where(base.each(torch.cat(drawn).amax(0) > 0), changed, x)
 
     @torch.no_grad()
     def saw(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
@@ -58,3 +57,13 @@ class Adaptive(base.Random):
         self.p.copy_((self.p + due * step).clamp(0, MOST))
         for count in (self.signs, self.seen, self.plays):
             count *= ~due
+
+
+def _changes(kinds: tuple[str, ...]) -> list[Callable[[Tensor, Tensor], transforms.Changed]]:
+    """The transforms of these kinds, in the paper's order."""
+    found: list[Callable[[Tensor, Tensor], transforms.Changed]] = []
+    blit, geometric = "blit" in kinds, "geometric" in kinds
+    if blit or geometric:
+        found.append(functools.partial(transforms.move, blit=blit, geometric=geometric))
+    others = (("colour", transforms.colour), ("filter", transforms.bands), ("corrupt", transforms.corrupt))
+    return found + [change for kind, change in others if kind in kinds]

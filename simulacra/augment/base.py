@@ -37,14 +37,14 @@ class Random(Augment):
         raise TypeError(f"{type(self).__name__} must define drawn")
 
 
-def uniform(x: Tensor, *shape: int, low: float, high: float) -> Tensor:
-    """`shape` numbers for each picture of x, from [low, high): [*shape, N]."""
-    return low + (high - low) * torch.rand(*shape, len(x), device=x.device, dtype=x.dtype)
+def uniform(x: Tensor, count: int) -> Tensor:
+    """`count` numbers from [0, 1) for each picture of x: [count, N]."""
+    return torch.rand(count, len(x), device=x.device, dtype=x.dtype)
 
 
-def normal(x: Tensor, *shape: int) -> Tensor:
-    """`shape` standard normal numbers for each picture of x: [*shape, N]."""
-    return torch.randn(*shape, len(x), device=x.device, dtype=x.dtype)
+def normal(x: Tensor, count: int) -> Tensor:
+    """`count` standard normal numbers for each picture of x: [count, N]."""
+    return torch.randn(count, len(x), device=x.device, dtype=x.dtype)
 
 
 def each(values: Tensor) -> Tensor:
@@ -56,6 +56,11 @@ def offsets(x: Tensor) -> tuple[Tensor, Tensor]:
     """How far the centres of pixels lie from the picture's, in pixels: right [W] and down [H, 1]."""
     rows, columns = (torch.arange(side, device=x.device, dtype=x.dtype) - (side - 1) / 2 for side in x.shape[2:])
     return columns, rows[:, None]
+
+
+def sides(x: Tensor) -> Tensor:
+    """Width and height of x, as [2, 1]."""
+    return torch.cat([x.new_full((1, 1), x.shape[side]) for side in (3, 2)])
 
 
 def hole(x: Tensor, centre: Tensor) -> Tensor:
@@ -103,11 +108,19 @@ looked_up: Any = _LookUp.apply
 put_back: Any = _PutBack.apply
 
 
-def look_up(x: Tensor, right: Tensor, down: Tensor, *, nearest: bool = False, reflect: bool = False) -> Tensor:
-    """x [N, C, H, W] at positions `right` and `down` [N, H, W], in pixels from the picture's centre.
+def look_up(x: Tensor, matrix: Tensor, shift: Tensor, *, nearest: bool = False, reflect: bool = False) -> Tensor:
+    """x [N, C, H, W] at matrix · position + shift for each position of the result, in pixels from the centre.
 
-    Between pixels it is bilinear, or the nearest; outside lies 0, or the picture's reflection.
+    matrix: [N, 2, 2]. shift: [N, 2], right and down. Between pixels it is bilinear, or the nearest; outside lies 0, or
+    the picture's reflection.
     """
-    grid = torch.stack([right * (2 / x.shape[3]), down * (2 / x.shape[2])], 3)
-    looked: Tensor = looked_up(x, grid, MODES.index("nearest" if nearest else "bilinear"), 2 if reflect else 0)
+    right, down = offsets(x)
+    places = torch.stack([right.expand(x.shape[2:]), down.expand(x.shape[2:])], 2).view(1, -1, 2)
+    unit = 2 / sides(x).T  # of torch's grids, in which a picture has a side of 2
+    grid = torch.baddbmm((shift * unit)[:, None], places.expand(len(x), -1, -1), matrix.mT * unit)
+    mode, border = (
+        MODES.index("nearest" if nearest else "bilinear"),
+        BORDERS.index("reflection" if reflect else "zeros"),
+    )
+    looked: Tensor = looked_up(x, grid.view(len(x), *x.shape[2:], 2), mode, border)
     return looked

@@ -32,7 +32,7 @@ def colour(x: Tensor) -> Tensor:
     """Brightness by up to 0.5 up or down, saturation 0 to 2 times, contrast 0.5 to 1.5 times; alpha stays."""
     if x.shape[1] == 4:
         return torch.cat([colour(x[:, :3]), x[:, 3:]], 1)
-    brightness, saturation, contrast = base.uniform(x, 3, low=0, high=1)
+    brightness, saturation, contrast = base.uniform(x, 3)
     x = x + base.each(brightness - 0.5)
     grey = x.mean(1, keepdim=True)
     x = torch.lerp(grey, x, base.each(2 * saturation)) if x.shape[1] > 1 else x
@@ -41,15 +41,12 @@ def colour(x: Tensor) -> Tensor:
 
 def translation(x: Tensor) -> Tensor:
     """Moved by whole pixels, up to an eighth of the side each way; what comes in is 0."""
-    sides = x.new_tensor([x.shape[3], x.shape[2]])
-    most = (sides * SHIFT + 0.5).floor()[:, None]
-    shift = (base.uniform(x, 2, low=0, high=1) * (2 * most + 1)).floor() - most
-    right, down = base.offsets(x)
-    shape = (len(x), *x.shape[2:])
-    moved = [(line - by[:, None, None]).expand(shape) for line, by in ((right, shift[0]), (down, shift[1]))]
-    return base.look_up(x, *moved, nearest=True)
+    most = (base.sides(x) * SHIFT + 0.5).floor()
+    shift = (base.uniform(x, 2) * (2 * most + 1)).floor() - most
+    still = torch.eye(2, device=x.device, dtype=x.dtype).expand(len(x), 2, 2)
+    return base.look_up(x, still, shift.T, nearest=True)
 
 
 def cutout(x: Tensor) -> Tensor:
     """A rectangle of half the sides, anywhere, becomes 0."""
-    return x.masked_fill(base.hole(x, base.uniform(x, 2, low=-0.5, high=0.5)), 0)
+    return x.masked_fill(base.hole(x, base.uniform(x, 2) - 0.5), 0)

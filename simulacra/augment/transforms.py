@@ -1,8 +1,7 @@
 """ADA's transforms, with the distributions of its appendix B: each applied to each picture with probability p.
 
 All that moves pixels is one matrix a picture and one look-up, all that changes colours one matrix, all bands one
-filter. A picture for which no transform was drawn stays as it is, to the bit. `on` [k, N] says for whom each of k
-transforms was drawn; nothing branches on p, so that nothing is read back from the device.
+filter. Nothing branches on p, so that nothing is read back from the device.
 """
 
 from __future__ import annotations
@@ -12,7 +11,10 @@ import math
 import torch
 from torch import Tensor
 
-from simulacra.augment.base import each, hole, look_up, normal, offsets, uniform
+from simulacra.augment.base import each, hole, look_up, normal, sides, uniform
+
+Changed = tuple[Tensor, Tensor]  # pictures, and [k, N]: for whom each of k transforms was drawn (1, else 0)
+Positions = tuple[Tensor, Tensor, Tensor]  # matrices [N, 2, 2], shifts [N, 2] in pixels, and the same
 
 WHOLE = 0.125  # of a side: the largest translation by whole pixels
 SCALE = 0.2  # deviation of the scales, in octaves
@@ -24,95 +26,77 @@ NOISE = 0.1  # deviation of the noise's own deviation
 
 
 def drawn(x: Tensor, p: Tensor, count: int) -> Tensor:
-    """For which pictures each of `count` transforms is drawn, [count, N]."""
-    return uniform(x, count, low=0, high=1) < p
+    """1 for the pictures for which each of `count` transforms is drawn, else 0: [count, N]."""
+    return (uniform(x, count) < p).to(x.dtype)
 
 
 # --- moving -------------------------------------------------------------------------------------------------------
 
 
-def move(x: Tensor, p: Tensor, *, blit: bool, geometric: bool) -> Tensor:
+def move(x: Tensor, p: Tensor, *, blit: bool = True, geometric: bool = True) -> Changed:
     """Pixel blitting, general geometry, or both; what comes in from outside is the picture's reflection.
 
-    A matrix takes positions in the result to positions in the picture, in pixels from its centre.
+    Positions in the result become positions in the picture: geometry first, as the picture is blitted first.
     """
-    parts = [part(x, p) for part, wanted in ((blitting, blit), (geometry, geometric)) if wanted]
-    if not parts:
-        return x
-    (matrix, moved), *rest = parts
-    for further, also in rest:
-        matrix, moved = matrix @ further, moved | also
-    right, down = offsets(x)
-    rows = matrix[:, :2, :, None, None].unbind(1)  # [N, 3, 1, 1] each
-    across, along = (row[:, 0] * right + (row[:, 1] * down + row[:, 2]) for row in rows)
-    return torch.where(each(moved), look_up(x, across, along, reflect=True), x)
+    if not (blit and geometric):
+        matrix, shift, on = blitting(x, p) if blit else geometry(x, p)
+    else:
+        (outer, before, some), (inner, after, more) = blitting(x, p), geometry(x, p)
+        matrix, shift, on = outer @ inner, before + (outer @ after[:, :, None])[:, :, 0], torch.cat([some, more])
+    return look_up(x, matrix, shift, reflect=True), on
 
 
-def blitting(x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirrored, turned by quarters, moved by whole pixels: matrices [N, 3, 3], and for whom."""
-    on = drawn(x, p, 3)
-    chance = uniform(x, 4, low=0, high=1)
-    mirrored = 1 - 2 * (on[0] & (chance[0] < 0.5)).to(x.dtype)
-    angle = on[1] * (4 * chance[1]).floor() * (math.pi / 2)
-    right, down = ((on[2] * (2 * chance[i] - 1) * WHOLE * x.shape[side]).round() for i, side in ((2, 3), (3, 2)))
-    turned = rotation(angle).round()
-    return scaling(mirrored, torch.ones_like(mirrored)) @ turned @ shift(right, down), on.any(0)
+def blitting(x: Tensor, p: Tensor) -> Positions:
+    """Mirrored, turned by quarters, moved by whole pixels."""
+    on, chance = drawn(x, p, 3), uniform(x, 4)
+    mirrored = 1 - 2 * on[0] * (chance[0] < 0.5)
+    turned = rotation(on[1] * (4 * chance[1]).floor() * (math.pi / 2)).round()
+    matrix = turned * torch.stack([mirrored, torch.ones_like(mirrored)], 1)[:, :, None]
+    return matrix, (on[2] * (2 * chance[2:] - 1) * WHOLE * sides(x)).round().T, on
 
 
-def geometry(x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Scaled, turned by any angle, stretched, turned again, moved: matrices [N, 3, 3], and for whom.
+def geometry(x: Tensor, p: Tensor) -> Positions:
+    """Scaled, turned by any angle, stretched, turned again, moved.
 
     Each rotation has probability 1 - √(1 - p), so that one of the two happens with probability p.
     """
     on = torch.cat([drawn(x, p, 3), drawn(x, 1 - (1 - p).sqrt(), 2)])
     numbers = normal(x, 4)
-    size, stretch = (torch.exp2(SCALE * on[i] * numbers[i]) for i in (0, 1))
-    first, second = on[3:] * uniform(x, 2, low=-math.pi, high=math.pi)
-    right, down = (SHIFT * side * on[2] * numbers[i] for i, side in ((2, x.shape[3]), (3, x.shape[2])))
-    stretched = rotation(first) @ scaling(size * stretch, size / stretch) @ rotation(second)
-    return stretched @ shift(right, down), on.any(0)
+    size, stretch = SCALE * on[:2] * numbers[:2]
+    first, second = rotation(on[3:] * (2 * math.pi * uniform(x, 2)))
+    matrix = (first * torch.exp2(torch.stack([size + stretch, size - stretch], 1))[:, None]) @ second
+    return matrix, (on[2] * numbers[2:] * SHIFT * sides(x)).T, on
 
 
 def rotation(angle: Tensor) -> Tensor:
-    """Matrices [N, 3, 3] of rotations by angles [N]."""
-    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], 1).view(-1, 3, 3)
-
-
-def scaling(right: Tensor, down: Tensor) -> Tensor:
-    """Matrices [N, 3, 3] of scales [N] along each axis."""
-    return torch.diag_embed(torch.stack([right, down, torch.ones_like(right)], 1))
-
-
-def shift(right: Tensor, down: Tensor) -> Tensor:
-    """Matrices [N, 3, 3] of translations [N] along each axis."""
-    zero, one = torch.zeros_like(right), torch.ones_like(right)
-    return torch.stack([one, zero, right, zero, one, down, zero, zero, one], 1).view(-1, 3, 3)
+    """Matrices [..., 2, 2] of rotations by angles [...]."""
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([cos, -sin, sin, cos], -1).view(*angle.shape, 2, 2)
 
 
 # --- colour -------------------------------------------------------------------------------------------------------
 
 
-def colour(x: Tensor, p: Tensor) -> Tensor:
+def colour(x: Tensor, p: Tensor) -> Changed:
     """Brightness, contrast, luma flip, hue rotation, saturation; alpha stays, and grey has only the first three.
 
     The last four scale and turn colours around the grey axis, so their product is made of three fixed matrices.
     """
     if x.shape[1] == 4:
-        return torch.cat([colour(x[:, :3], p), x[:, 3:]], 1)
-    on = drawn(x, p, 5)
-    on[3:] &= x.shape[1] == 3
-    light, strength, strong = normal(x, 3)
-    chance, hue = uniform(x, 2, low=0, high=1)
-    flipped = 1 - 2 * (on[2] & (chance < 0.5)).to(x.dtype)
-    contrast = torch.exp2(CONTRAST * on[1] * strength)
-    saturation = torch.exp2(SATURATION * on[4] * strong)
-    angle = 2 * math.pi * on[3] * hue
-    parts = torch.stack([flipped, saturation * angle.cos(), saturation * angle.sin()], 1) * contrast[:, None]
+        changed, on = colour(x[:, :3], p)
+        return torch.cat([changed, x[:, 3:]], 1), on
+    on = drawn(x, p, 5 if x.shape[1] == 3 else 3)
+    numbers, (chance, hue) = normal(x, 3), uniform(x, 2)
+    factor = torch.exp2(CONTRAST * on[1] * numbers[1])
+    grey = (1 - 2 * on[2] * (chance < 0.5)) * factor
+    parts = torch.stack([grey, factor, torch.zeros_like(grey)], 1)
+    if len(on) == 5:
+        factor = factor * torch.exp2(SATURATION * on[3] * numbers[2])
+        angle = 2 * math.pi * on[4] * hue
+        parts = torch.stack([grey, factor * angle.cos(), factor * angle.sin()], 1)
     matrix = (parts @ axes(x)).view(-1, x.shape[1], x.shape[1])
-    offset = (BRIGHTNESS * on[0] * light * contrast * flipped)[:, None, None]
-    changed = torch.baddbmm(offset, matrix, x.flatten(2)).view_as(x)
-    return torch.where(each(on.any(0)), changed, x)
+    offset = (BRIGHTNESS * on[0] * numbers[0] * grey)[:, None, None]
+    return torch.baddbmm(offset, matrix, x.flatten(2)).view_as(x), on
 
 
 def axes(x: Tensor) -> Tensor:
@@ -130,7 +114,7 @@ def axes(x: Tensor) -> Tensor:
 # --- filtering and corruption -------------------------------------------------------------------------------------
 
 
-def bands(x: Tensor, p: Tensor) -> Tensor:
+def bands(x: Tensor, p: Tensor) -> Changed:
     """Four bands of frequency, [0, π/8, π/4, π/2, π], louder or softer; the power of a natural picture stays.
 
     Done in the cosine transform, which is the filter on a picture continued by its reflection; a band fades into the
@@ -138,12 +122,13 @@ def bands(x: Tensor, p: Tensor) -> Tensor:
     """
     on = drawn(x, p, len(EXPECTED))
     gain = torch.exp2(BAND * on * normal(x, len(EXPECTED)))  # [4, N]
-    power = 1 + x.new_tensor(EXPECTED)[:, None] * (gain.square() - 1)
+    shares = torch.cat([x.new_full((1, 1), share) for share in EXPECTED])
+    power = 1 + shares * (gain.square() - 1)
     gain = (gain / power.prod(0).sqrt()).T
     (across, wide), (along, high) = (cosines(x, side) for side in (3, 2))
     waves = along @ x @ across.T  # [N, C, H, W] by frequency
     waves = waves * (gain @ high)[:, None, :, None] * (gain @ wide)[:, None, None]
-    return torch.where(each(on.any(0)), along.T @ waves @ across, x)
+    return along.T @ waves @ across, on
 
 
 def cosines(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -158,9 +143,8 @@ def cosines(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
     return waves, torch.cat([1 - beyond[:1], beyond[:-1] - beyond[1:], beyond[-1:]])
 
 
-def corrupt(x: Tensor, p: Tensor) -> Tensor:
+def corrupt(x: Tensor, p: Tensor) -> Changed:
     """Noise of a random strength, and a rectangle of half the sides that becomes 0."""
     on = drawn(x, p, 2)
-    noisy = x + each(NOISE * normal(x, 1)[0].abs()) * torch.randn_like(x)
-    x = torch.where(each(on[0]), noisy, x)
-    return x.masked_fill(each(on[1]) & hole(x, uniform(x, 2, low=-0.5, high=0.5)), 0)
+    noisy = x + each(NOISE * on[0] * normal(x, 1)[0]) * torch.randn(x.shape, device=x.device, dtype=x.dtype)
+    return noisy.masked_fill(each(on[1] > 0) & hole(x, uniform(x, 2) - 0.5), 0), on
