@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra import layers
+from simulacra.layers import convolution
 
 PAIRS = {
     "strided": (layers.Conv2d, nn.Conv2d, (3, 5, 4, 2, 1)),
@@ -27,7 +28,7 @@ def derivatives(module: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_equal_to_torch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "PATCHES", 500)  # several chunks
+    monkeypatch.setattr(convolution, "PATCHES", 500)  # several chunks
     torch.manual_seed(0)
     ours, theirs, arguments = PAIRS[name]
     mine, reference = ours(*arguments).double(), theirs(*arguments).double()
