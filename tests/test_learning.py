@@ -25,6 +25,8 @@ HASTE: dict[str, dict[str, Any]] = {
     "dcgan": {"norm_d": "none"},
     "wgan": {"features": 16, "clamp": 0.05},
     "wgan-gp": {"lr": 3e-3, "betas": (0.5, 0.9), "gp": 1},
+    "progan": {"lr": 5e-3, "betas": (0.5, 0.9), "gp": 1, "features": 8},
+    "stylegan": {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5},
 }
 
 
