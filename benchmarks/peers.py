@@ -7,7 +7,7 @@ It runs in an environment of its own, since these toolkits need packages that ou
     peers/bin/pip install --no-deps -r benchmarks/peers_toolkits.txt
 
     peers/bin/python benchmarks/peers.py train lightweight-gan DATA OUT --minutes 10
-    peers/bin/python benchmarks/peers.py draw lightweight-gan OUT --moment 8 --psi 1 --samples 5000
+    peers/bin/python benchmarks/peers.py draw lightweight-gan OUT --moment 5 --psi 1 --samples 5000
 
 Both toolkits refuse to start without CUDA: their calls of it are led to the CPU here, and nothing else in them is
 changed. To their advantage no time goes into their progress pictures and checkpoints, moments of training are kept
@@ -121,18 +121,16 @@ def drawn(module: Any, made: Any, name: str, n: int, psi: float, grey: bool) -> 
 
 
 def export(data: Path, folder: Path) -> tuple[int, int]:
-    """The training pictures of a prepared data set as PNGs; returns side and channels."""
+    """The training pictures of a prepared data set, squares, as PNGs; returns side and channels."""
     told = json.loads((data / "data.json").read_text())
     images = np.load(data / "images.npy", mmap_mode="r")[: told["splits"]["train"]]
-    _, height, width, channels = images.shape
-    if height != width or height & (height - 1):
-        raise SystemExit(f"{data} is {width}x{height}: these toolkits take squares with a power of two as side.")
+    _, side, _, channels = images.shape
     if not (folder / "whole").exists():
         folder.mkdir(parents=True, exist_ok=True)
         for i, picture in enumerate(images):
             Image.fromarray(picture[:, :, 0] if channels == 1 else picture).save(folder / f"{i:06d}.png")
         (folder / "whole").touch()
-    return height, channels
+    return side, channels
 
 
 def seeded(seed: int) -> None:
@@ -203,7 +201,7 @@ def main() -> None:
     first.add_argument("data", type=Path)
     first.add_argument("out", type=Path)
     first.add_argument("--minutes", type=float, default=5)
-    first.add_argument("--moments", type=int, default=8)
+    first.add_argument("--moments", type=int, default=5)
     first.add_argument("--choice", type=int, default=1000)
     first.add_argument("--seed", type=int, default=0)
     second = commands.add_parser("draw")

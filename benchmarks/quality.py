@@ -39,7 +39,7 @@ from simulacra.training.run import Run, train
 
 CPU = torch.device("cpu")
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
-MOMENTS = 10  # checkpoints of a run to choose from, evenly in time
+MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
 RARELY = "1000M"  # no other checkpoints
 BUSY = 1.15  # wall time over CPU time from which the core was not ours alone
 COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280", "precision", "recall", "diversity",
@@ -54,7 +54,7 @@ def ours(
     trainer.SAVE_SECONDS = max(1, round(60 * minutes / MOMENTS))
     wall, cpu = time.monotonic(), time.process_time()
     train(
-        str(data.path),
+        str(data.path or data.name),
         gan=None if begun else entry.gan,
         run=run,
         minutes=minutes,
@@ -166,7 +166,7 @@ def one(entry: Row, data: Dataset, run: Path, seed: int, eyes: Extractor, words:
     """One row, trained and scored; said as soon as it is there."""
     shared: dict[str, Any] = {"minutes": words.minutes, "samples": words.samples, "choice": words.choice, "seed": seed}
     if entry.peer:
-        more = {"moments": MOMENTS, "threads": words.threads, "metrics": METRICS}
+        more = {"moments": MOMENTS // 2, "threads": words.threads, "metrics": METRICS}
         told = outside(words.peers, entry.name, data, run, eyes, **shared, **more)
     else:
         told = ours(entry, data, run, eyes, **shared)

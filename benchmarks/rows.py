@@ -19,7 +19,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 # A preset is refused at another size than its own: these are its settings without it.
 RECIPES = {"dcgan-faces80": ("dcgan", "faces80"), "wgan-gp-faces80": ("wgan-gp", "faces80")}
-RIVALS = ("auto", *RECIPES, *PEERS)
+RIVALS = ("auto", *RECIPES, *(name for name in PEERS if not name.endswith("-small")))
 TOLD = "+labels"  # after a game's name: its conditional form
 
 
@@ -52,6 +52,9 @@ def row(name: str) -> Row:
 
 def lacks(row: Row, data: Dataset) -> str:
     """Why a row cannot be had with these pictures; nothing where it can."""
+    _, height, width = data.shape
+    if row.peer and (data.path is None or height != width or height & (height - 1)):
+        return "other toolkits take prepared folders of squares whose side is a power of two."
     if row.gan is None:
         return ""
     try:

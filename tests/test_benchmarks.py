@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import noise, on_disk, packed
+
+sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+
+import outside
+import peers
+import quality
+import rows
+
+from simulacra.data.dataset import open_dataset
+
+
+def test_every_row_is_a_game_a_recipe_or_another_toolkit() -> None:
+    data = packed(noise())
+    for name in (*rows.SETTINGS, *rows.RIVALS):
+        entry = rows.row(name)
+        assert entry.peer == (name in peers.SETTINGS)
+        assert entry.peer or not rows.lacks(entry, data)
+
+
+def test_other_toolkits_need_squares_with_a_power_of_two_as_side(tmp_path: Path) -> None:
+    peer = rows.row("lightweight-gan")
+    assert not rows.lacks(peer, open_dataset(on_disk(tmp_path / "square", noise(4))))
+    for name, shape in (("oblong", (3, 16, 32)), ("odd", (3, 24, 24))):
+        assert "power of two" in rows.lacks(peer, open_dataset(on_disk(tmp_path / name, noise(4, shape))))
+
+
+def test_a_recipe_is_its_preset_at_another_size() -> None:
+    entry = rows.row("wgan-gp-faces80")
+    assert entry.gan == "wgan-gp"
+    assert entry.settings["balance"] == "adaptive"
+    assert "made for 80x80" in rows.lacks(rows.row("wgan-gp:faces80"), packed(noise()))
+
+
+def test_a_game_of_labels_is_left_out_where_there_are_none() -> None:
+    assert "labels" in rows.lacks(rows.row("dcgan+labels"), packed(noise()))
+
+
+def test_other_toolkits_see_the_training_pictures_alone(tmp_path: Path) -> None:
+    images = noise(12)
+    assert peers.export(on_disk(tmp_path / "data", images, valid=3), tmp_path / "png") == (16, 3)
+    found = sorted((tmp_path / "png").glob("*.png"))
+    assert len(found) == 9
+    assert np.array_equal(np.asarray(Image.open(found[8])), images[8])
+
+
+def test_drawn_pictures_stand_where_a_generator_would(tmp_path: Path) -> None:
+    images = noise(10)
+    np.save(tmp_path / "drawn.npy", images)
+    batches = list(outside.Drawn(tmp_path / "drawn.npy").pictures(range(2, 10), batch=5))
+    assert [tuple(batch.shape) for batch in batches] == [(5, 3, 16, 16), (3, 3, 16, 16)]
+    back = ((batches[0] + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(back, images[2:7])
+
+
+def told(name: str, fd: float, cpu: float = 60) -> dict[str, object]:
+    score = {"value": fd, "low": fd - 1, "high": fd + 1, "floor": 1.5}
+    names = ("fd-efl0-112", "kid-efl0-1280", "precision-efl0-112", "recall-efl0-112", "diversity-efl0-112")
+    certificate = {"scores": dict.fromkeys(names, score), "memorisation": {"verdict": "no sign"}}
+    named = {"data": "peeps32", "row": name, "seed": 0, "chose": "", "before": 900.0, "images": 6000, "best": 3000}
+    return named | {"seconds": 60, "wall": 60, "cpu": cpu, "threads": 1, "health": [], "certificate": certificate}
+
+
+def test_the_table_has_the_best_first_and_its_columns_even() -> None:
+    lines = quality.table([told("wgan", 80), told("dcgan", 30)]).splitlines()
+    assert ["reals" in line for line in lines] == [False, False, True, False, False]
+    assert "`dcgan`" in lines[3]
+    assert "| 900 | 30.0 (29.0–31.0) |" in lines[3]
+    assert {line.count("|") for line in lines} == {len(quality.COLUMNS) + 1}
+
+
+def test_minutes_on_a_shared_core_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    quality.warn(told("dcgan", 30))
+    assert not capsys.readouterr().err
+    quality.warn(told("dcgan", 30, cpu=30))
+    assert "had 50% of its core" in capsys.readouterr().err
