@@ -15,13 +15,18 @@ from hypothesis import strategies as st
 from support import CPU, KINDS, copied, differences, labelled, make_trainer, noise, on_disk, packed, play
 from torch import Tensor
 
+from simulacra import augment
+from simulacra.augment import Augment
+from simulacra.augment.ada import Adaptive
 from simulacra.console import console
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.game import Batch, configured, gans
 from simulacra.gans.mlp import MLP
+from simulacra.settings import Settings
 from simulacra.training import health
-from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, spread, well
+from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, well
 from simulacra.training.journal import read
+from simulacra.training.likeness import Leak, spread, unpacked
 from simulacra.training.run import train
 
 Line = dict[str, Any]
@@ -116,10 +121,59 @@ def test_very_few_pictures(n: int, tmp_path: Path) -> None:
     assert found.keys() == ({"diversity", "distinct"} if n > 1 else set())
 
 
+@pytest.fixture(scope="module")
+def reals() -> Dataset:
+    """The built-in people at 16 px."""
+    images = open_dataset("peeps").split("train").images[:400].reshape(-1, 16, 4, 16, 4, 3)
+    return packed(images.mean((2, 4)).round().astype(np.uint8))
+
+
+def changing(kind: str, p: float) -> Augment:
+    made = augment.make(Settings(augment=kind))  # type: ignore[arg-type]
+    if isinstance(made, Adaptive):
+        made.p.fill_(p)
+    return made
+
+
+@pytest.mark.parametrize(("kind", "p"), [("ada", 0.3), ("ada", 0.6), ("ada", 0.9), ("diff", 1.0)])
+def test_a_leak_is_where_fakes_lie_between_reals_and_augmented_reals(reals: Dataset, kind: str, p: float) -> None:
+    look, made = Leak(reals, 10_000), changing(kind, p)
+    others = unpacked(reals.images[200:264], CPU)
+    torch.manual_seed(1)
+    leaked = made(others)
+    cases = {"well": (others, 0.0), "leaked": (leaked, 1.0), "half": (torch.cat([others[:32], leaked[32:]]), 0.5)}
+    for name, (pictures, expected) in cases.items():
+        found = look.measures(made, pictures)
+        assert found["leak"] == pytest.approx(expected, abs=0.3), name
+        assert 0 < found["leak_error"] < 0.15
+        line: Line = {"g_plays": 1} | found
+        assert bool(health.leaking([line], False)) == (name == "leaked"), name
+        assert look.measures(made, pictures) == found, "it is a function of the state"
+
+
+def test_fakes_that_are_like_neither_tell_nothing_of_a_leak(reals: Dataset) -> None:
+    pictures = torch.zeros(64, 3, 16, 16)
+    look = Leak(reals, 10_000)
+    assert look.measures(changing("diff", 1), pictures) == {}
+    assert look.measures(changing("ada", 0.5), pictures) == {"augment_p": 0.5}
+    assert look.measures(changing("ada", 0.0), unpacked(reals.images[:64], CPU)) == {"augment_p": 0.0}
+    assert look.measures(Augment(), pictures) == {}
+    assert Leak(reals, 5).measures(changing("diff", 1), pictures) == Leak(reals, 0).measures(Augment(), pictures) == {}
+
+
+@pytest.mark.parametrize("kind", ["ada", "diff"])
+def test_looking_for_a_leak_leaves_no_trace(kind: str, tmp_path: Path) -> None:
+    one, other = (play(make_trainer("dcgan:tiny", tmp_path, augment=kind), 5) for _ in range(2))
+    measure(one, labelled(noise(30, seed=9)))
+    play(one, 5), play(other, 5)
+    assert not differences(one.state_dict(), other.state_dict())
+
+
 # --- signs and verdicts -------------------------------------------------------------------------------------------
 
 WELL: Line = {"d_loss": 0.8, "g_loss": 1.4, "acc_d": 0.9, "acc_g": 0.1, "d_norm": 20.0, "g_norm": 8.0}
 WELL |= {"d_weight": 16.0, "g_weight": 20.0, "diversity": 0.8, "distinct": 0.7, "overfit": 0.1, "overfit_error": 0.1}
+WELL |= {"leak": 0.1, "leak_error": 0.1}
 
 
 def told(sick: list[Line], *, plays: int = 50, critic: bool = False, first: int = 10, after: int = 0) -> list[Line]:
@@ -133,6 +187,7 @@ def told(sick: list[Line], *, plays: int = 50, critic: bool = False, first: int 
 
 SICK: dict[str, list[Line]] = {
     "overfitting": [{"overfit": 0.9}],
+    "leaking": [{"leak": 0.9}],
     "stalled": [{"g_norm": 1e-3, "acc_d": 0.995}],
     "collapsed": [{"diversity": 0.1}, {"distinct": 0.1}, {"diversity": 0.005}],
     "diverged": [{"d_loss": 9.0}, {"d_weight": 170.0}, {"g_weight": 210.0}, {"d_norm": 2100.0}, {"g_norm": 900.0}],
@@ -204,7 +259,9 @@ def test_a_critic_may_be_sure() -> None:
 @given(
     st.lists(
         st.dictionaries(
-            st.sampled_from(sorted(WELL.keys() - {"overfit_error"})), st.floats(-1e9, 1e9, allow_nan=False), max_size=6
+            st.sampled_from(sorted(WELL.keys() - {"overfit_error", "leak_error"})),
+            st.floats(-1e9, 1e9, allow_nan=False),
+            max_size=6,
         ),
         max_size=14,
     )
@@ -213,7 +270,8 @@ def test_whatever_a_journal_says(changes: list[Line]) -> None:
     """No verdict before its time, no matter the numbers; and every line follows from those before it alone."""
     lines: list[Line] = []
     for i, change in enumerate(changes):
-        line = {"nimg": i + 1, "g_plays": 40 * i} | ({"overfit_error": 0.1} | change if "overfit" in change else change)
+        errors = {f"{name}_error": 0.1 for name in ("overfit", "leak") if name in change}
+        line = {"nimg": i + 1, "g_plays": 40 * i} | errors | change
         lines.append(line | judge(lines, line, critic=False))
         assert i >= HOLD - 1 or "health" not in lines[-1]
         assert all(name in VERDICTS and said for name, said in lines[-1].get("health", {}).items())

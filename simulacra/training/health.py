@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from simulacra.data.dataset import Dataset
 from simulacra.game import GAN, Batch, Settings
+from simulacra.training.likeness import Leak, some, spread, unpacked
 from simulacra.training.trainer import Trainer
 
 Line = dict[str, Any]
@@ -27,7 +25,6 @@ Lines = Sequence[Line]  # of a journal, the last one being looked at
 PICTURES = 64  # reals of each kind that D is asked about
 FEWEST = 4  # with fewer, their mean says nothing
 SHARE = 12  # a tick shows at least so many times the pictures that D is asked about, so that asking costs little
-SIDE = 8  # pictures are compared as means over SIDE x SIDE areas: what they are of, not their grain
 
 HOLD = 5  # ticks in a row that a sign must stay to become a verdict
 PLAYS = 100  # plays of G that it must stay, where ticks are short
@@ -45,6 +42,7 @@ VIVID, FEW = 0.4, 0.1  # four pictures repeated: 0.75 and 0.06; an mlp that lear
 LOSS = 5.0  # at 50 times the rate D's loss averages 7 to 130; where G learns, below 1.8
 EXPLODED, GROWN = 100.0, 10.0  # of the median of healthy ticks; where G learns, 10 and 1.6
 # a dcgan learned for 200 plays against a D that was always right, and drew twice as varied after 50
+LEAK = 0.5  # halfway from reals to augmented reals
 WON, MORE = 0.999, 1.1
 LOST = 0.95  # at the start, D may take everything for real for 150 plays and still learn
 
@@ -55,17 +53,19 @@ class Health:
     def __init__(self, data: Dataset, valid: Dataset | None, device: torch.device, *, tick: int, shown: int) -> None:
         """data, valid: training pictures and unseen ones. tick: images between looks. shown: pictures in a preview."""
         count = min(PICTURES, tick // SHARE)
-        self.reals = [_some(part, count, device) for part in (data, valid) if part is not None]  # batches
-        self.spread, self.distinct = spread(_unpacked(data.images[:shown], device)) if len(data) > 1 else (0.0, 1.0)
+        self.reals = [some(part, count, device) for part in (data, valid) if part is not None]  # batches
+        self.spread, self.distinct = spread(unpacked(data.images[:shown], device)) if len(data) > 1 else (0.0, 1.0)
         self.shown = min(shown, len(data))
+        self.leak = Leak(data, tick // SHARE)
 
     def measures(self, trainer: Trainer, pictures: Tensor) -> dict[str, float]:
         """What a journal line says of a run's health, rounded to six digits. `pictures`: those of the preview.
 
         `overfit` and its standard error: see `overfitting`. `diversity`: the mean distance between two of the
-        pictures, and `distinct`: how many different ones they amount to, both as shares of the same of reals.
+        pictures, and `distinct`: how many different ones they amount to, both as shares of the same of reals. `leak`
+        and its standard error, where there is augmentation: see `Leak`; `augment_p`: its probability, if it adapts.
         """
-        found = self.overfitting(trainer)
+        found = self.overfitting(trainer) | self.leak.measures(trainer.gan.augment, pictures)
         if self.spread > 0:
             apart, distinct = spread(pictures[: self.shown], self.spread)
             found |= {"diversity": apart / self.spread, "distinct": distinct / self.distinct}
@@ -91,34 +91,6 @@ class Health:
             return {}
         error = (train.var() / len(train) + valid.var() / len(valid)).sqrt()
         return {"overfit": float((train.mean() - valid.mean()) / gap), "overfit_error": float(error / gap)}
-
-
-def spread(pictures: Tensor, scale: float | None = None) -> tuple[float, float]:
-    """(the mean distance between two of `pictures` [N, C, H, W], how many different ones they amount to).
-
-    The latter is 1 / Σ λ² over the eigenvalues of exp(-d² / 2h²) / N, the Vendi score of order 2 (Pasarkar & Dieng
-    2023): k when there are k kinds of one size, alike within and far apart between. h is a tenth of `scale`, the mean
-    distance between reals (between these pictures, if not given): what is nearer passes for the same.
-    """
-    features = adaptive_avg_pool2d(pictures.float().cpu(), SIDE).flatten(1).double()
-    distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
-    n = len(features)
-    apart = float(distances.sum()) / (n * (n - 1))
-    width = (scale or apart) / 10
-    alike = torch.exp(-((distances / width) ** 2) / 2) if width else torch.ones_like(distances)
-    return apart, n * n / float(alike.square().sum())
-
-
-def _some(data: Dataset, count: int, device: torch.device) -> Batch:
-    """At most `count` pictures of a data set with their labels, always the same ones."""
-    chosen = np.sort(np.random.default_rng(0).permutation(len(data))[:count])
-    labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[chosen])).to(device)
-    return Batch(_unpacked(data.images[chosen], device), labels)
-
-
-def _unpacked(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Pictures [N, H, W, C] as [N, C, H, W] in [-1, 1], channels last."""
-    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def _judged(gan: GAN, reals: Batch, micro: int) -> tuple[Tensor, Tensor]:
@@ -194,6 +166,14 @@ def unbalanced(lines: Lines, critic: bool) -> str:
     return ""
 
 
+def leaking(lines: Lines, critic: bool) -> str:
+    """G draws what only the augmentation makes."""
+    now = lines[-1]
+    if "leak" not in now or now["leak"] - 2 * now["leak_error"] < LEAK:
+        return ""
+    return f"the fixed pictures lie {min(1.0, now['leak']):.0%} of the way from reals to augmented reals"
+
+
 def _improves(lines: Lines) -> bool:
     """Whether the pictures differ about as reals do, or more than PLAYS plays of G ago, or it is too soon to say."""
     now = lines[-1]
@@ -227,7 +207,7 @@ class Verdict:
 
     def advise(self, gan: type[GAN], config: Settings) -> str:
         """What to try next, as settings of this run's game."""
-        targets = "" if gan.critic else "label_noise=0.1, smoothing=0.1, "
+        targets = "" if not gan.targeted else "label_noise=0.1, smoothing=0.1, "
         return self.advice.format(
             lr=f"{config.lr / 2:.2g}", lr_d=f"{(config.lr_d or config.lr) / 2:.2g}", targets=targets
         )
@@ -255,6 +235,10 @@ VERDICTS = {
             unbalanced, "one side has won", False,
             "if it is D: lr_d={lr_d}, dropout=0.3 (in D), {targets}--balance adaptive, --gan wgan-gp, or more pictures; "
             "if it is G: --balance fixed:2, lr={lr}",
+        ),
+        Verdict(
+            leaking, "G draws what the augmentation makes", False,
+            "--augment ada where it is diff, augment_target=0.4, or fewer augment_kinds, only those that pictures can bear",
         ),
     )
 }  # fmt: skip
