@@ -1,0 +1,125 @@
+"""Labels inside the networks: conditional norms, projection, and what a conditional generator and D make of a label."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from support import KINDS, game
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from simulacra.errors import SimulacraError
+from simulacra.game import configured
+from simulacra.gans import dcgan
+from simulacra.layers import ConditionalNorm, Projection
+
+NETWORKS: list[dict[str, Any]] = [
+    {},
+    *({"norm_g": norm, "norm_d": norm} for norm in ("instance", "layer", "none")),
+    {"network": "dense"},
+    {"network": "mlp"},
+]
+every_network = pytest.mark.parametrize("words", NETWORKS, ids=lambda words: "-".join(words.values()) or "conv")
+
+
+def told(*classes: int, of: int = KINDS) -> Tensor:
+    return one_hot(torch.tensor(classes), of).float()
+
+
+def test_a_conditional_batch_norm_is_its_definition() -> None:
+    """Statistics of the whole batch, a gain and a bias of each class."""
+    torch.manual_seed(0)
+    norm, x, classes = (
+        ConditionalNorm(nn.BatchNorm2d(4, affine=False), 4, 3),
+        torch.randn(6, 4, 5, 5),
+        [0, 1, 2, 2, 1, 0],
+    )
+    nn.init.normal_(norm.told.weight)
+    nn.init.normal_(norm.told.bias)
+    gains = 1 + norm.told.weight[:4].T + norm.told.bias[:4]  # [class, channel]
+    biases = norm.told.weight[4:].T + norm.told.bias[4:]
+    normal = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+    expected = normal * gains[classes][:, :, None, None] + biases[classes][:, :, None, None]
+    torch.testing.assert_close(norm(x, told(*classes)), expected)
+    assert (norm(x, told(0, 0, 0, 0, 0, 0)) - norm(x, told(1, 1, 1, 1, 1, 1))).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("kind", ["batch", "instance", "layer", "none"])
+def test_with_equal_gains_it_is_the_plain_norm(kind: Any) -> None:
+    torch.manual_seed(0)
+    plain, conditional = dcgan.norm(kind, 4), dcgan.norm(kind, 4, KINDS)
+    assert isinstance(conditional, ConditionalNorm)
+    nn.init.zeros_(conditional.told.weight)
+    if kind != "none":
+        nn.init.normal_(plain.weight)  # type: ignore[arg-type]
+        nn.init.normal_(plain.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            conditional.told.bias.copy_(torch.cat([plain.weight - 1, plain.bias]))  # type: ignore[list-item,operator]
+    for train in (True, True, False):  # by the batch's statistics, and then by the running ones
+        x = torch.randn(5, 4, 3, 3) * 2 + 1
+        torch.testing.assert_close(conditional.train(train)(x, told(0, 1, 2, 1, 0)), plain.train(train)(x))
+
+
+def test_a_projection_is_an_inner_product() -> None:
+    torch.manual_seed(0)
+    projection, features = Projection(KINDS, 4), torch.randn(5, 4, 3, 2)
+    V, y = projection.embedding.weight, torch.rand(5, KINDS)
+    expected = torch.stack([(V @ y[i]) @ features[i].sum((1, 2)) for i in range(5)])
+    torch.testing.assert_close(projection(features, y), expected)
+    torch.testing.assert_close(projection(features.sum((2, 3)), y), expected)
+
+
+@pytest.mark.parametrize("words", NETWORKS[:5], ids=lambda words: "-".join(words.values()) or "conv")
+def test_a_projection_discriminator_adds_it_to_the_logit(words: dict[str, Any]) -> None:
+    gan = game("dcgan:tiny+labels", (3, 32, 32), **words)
+    D, images, y = gan.D.eval(), torch.rand(5, 3, 32, 32) * 2 - 1, told(0, 1, 2, 1, 0)
+    seen: list[Tensor] = []
+    D.projection.register_forward_hook(lambda module, given, made: seen.extend([given[0], made]))  # type: ignore[union-attr,operator]
+    logits, without = D(images, y), D(images, torch.zeros_like(y))
+    pooled = seen[0].flatten(2).sum(2)
+    V = D.projection.embedding.weight  # type: ignore[union-attr]
+    torch.testing.assert_close(logits - without, ((y @ V.T) * pooled).sum(1))  # type: ignore[operator,union-attr]
+    torch.testing.assert_close(seen[1], ((y @ V.T) * pooled).sum(1))  # type: ignore[operator,union-attr]
+    plain = copy.deepcopy(D)
+    plain.projection = None  # type: ignore[assignment]
+    torch.testing.assert_close(plain(images), without)
+
+
+@every_network
+def test_both_players_listen(words: dict[str, Any]) -> None:
+    gan = game("dcgan:tiny+labels", (3, 32, 32), **words)
+    G, D = gan.G.eval(), gan.D.eval()
+    z = G.seeded([5, 5])
+    with torch.no_grad():
+        one, other = G(z, torch.tensor([0, 1]))
+        assert not torch.equal(one, other), "the same latent, another label"
+        halfway = G(z, torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]))
+        assert not torch.equal(halfway[0], halfway[1])
+        assert torch.equal(G(z, told(0, 1)), G(z, torch.tensor([0, 1])))
+        logits = D(torch.stack([one, one]), told(0, 1))
+        assert logits[0] != logits[1]
+        far = G.truncate(G.embed(z, told(0, 1)), 0.0)
+        centre = G.render(far)
+        assert not torch.equal(centre[0], centre[1]), "truncation leaves the label"
+
+
+@every_network
+def test_without_labels_nothing_is_added(words: dict[str, Any]) -> None:
+    gan = game("dcgan:tiny", (3, 32, 32), **words)
+    names = " ".join(gan.state_dict())
+    assert "told" not in names
+    assert "projection" not in names
+    with pytest.raises(SimulacraError, match="takes no labels"):
+        gan.G(gan.G.seeded([1]), told(0))
+
+
+def test_attributes_are_told_as_they_are() -> None:
+    gan, config = configured("dcgan:tiny", (3, 16, 16), {"conditional": True}, labels=7, attributes=True)
+    made = gan(config)
+    y = torch.rand(4, 7)
+    assert made.G(made.G.seeded(range(4)), y).shape == (4, 3, 16, 16)
+    assert made.D(torch.rand(4, 3, 16, 16), y).shape == (4,)
+    assert made.D.projection.embedding.weight.shape == (16, 7)  # type: ignore[union-attr]
