@@ -28,7 +28,7 @@ from simulacra.gans.dcgan import base
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
 
 PHASE = 600_000  # images of a fade, and of the time between two: the paper's
-BRIEF = 10_000  # the same where the run's length is in minutes: who counts them has few
+BRIEF = 5_000  # the same where the run's length is in minutes: who counts them has few
 HE = 2**0.5  # the gain of layers that a rectifier follows
 
 
@@ -66,7 +66,7 @@ class Settings(Growing):
 def paced(config: Any, total: int | None) -> Any:
     """`config` with `fade` and `stable` filled in so that the networks are grown after half of `total` images.
 
-    At most the paper's 600,000 each; 10,000 where minutes decide, and nobody knows how many images they are.
+    At most the paper's 600,000 each; 5,000 where minutes decide, and nobody knows how many images they are.
     """
     phases = 2 * base(config.shape)[2]  # those before the last
     each = BRIEF if total is None else min(PHASE, total // 2 // phases)
