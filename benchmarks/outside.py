@@ -17,6 +17,7 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset
 from simulacra.game import Generator
 from simulacra.grid import Grid
+from simulacra.measure import scores
 from simulacra.measure.choose import Judge
 from simulacra.measure.evaluate import certificate
 from simulacra.measure.evidence import Evidence
@@ -63,12 +64,12 @@ def outside(
         call("train", name, data.path, out, *length)
     trained = json.loads((out / "trained.json").read_text())
     judge = Judge(data, extractor=extractor, samples=choice)
+    kinds = frozenset(["fd", judge.leads.partition("-")[0]])
     found = {}
     for path in out.glob("*-*.npy"):
-        shown = trained["shown"][int(path.stem.partition("-")[0])]
-        found[path.stem] = judge.line(cast(Generator, Drawn(path)), shown, path.stem)["scores"]
-    ranked = sorted(found, key=lambda stem: float(found[stem][judge.leads]["value"]))
-    best = next(stem for stem in ranked if stem != "0-1")
+        fakes = judge.fakes(cast(Generator, Drawn(path)))
+        found[path.stem] = scores.scored(extractor, judge.reals, fakes, kinds)
+    best = min(found.keys() - {"0-1"}, key=lambda stem: found[stem][judge.leads].value)
     moment, _, psi = best.partition("-")
     call("draw", name, out, "--moment", moment, "--psi", psi, "--samples", samples)
     drawn = Drawn(out / "drawn.npy")
@@ -90,5 +91,5 @@ def outside(
         "chose": f"ψ {psi}" if psi != "1" else "",
     }
     told |= {"seconds": trained["seconds"], "wall": trained["seconds"], "cpu": trained["cpu_seconds"], "health": []}
-    told |= {"before": found["0-1"]["fd-efl0-112"]["value"], "certificate": certificate(evidence, metrics)}
+    told |= {"before": found["0-1"]["fd-efl0-112"].value, "certificate": certificate(evidence, metrics)}
     return told | {"settings": trained["settings"]}
