@@ -1,0 +1,107 @@
+"""The conditional GAN: its terms, two designs of D, and wrong labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from support import game
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, configured
+from simulacra.gans.cgan import wrong
+
+BATCH = Batch(torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1, torch.arange(6) % 3)
+
+
+class Known(nn.Module):
+    """A D whose logits are known: the mean of the picture times a number of the label's own."""
+
+    def forward(self, images: Tensor, y: Tensor) -> Tensor:
+        return images.mean((1, 2, 3)) * (y @ torch.tensor([1.0, -20.0, 300.0]))
+
+
+def bce(logits: Tensor, target: float) -> Tensor:
+    return binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 0.3])
+def test_the_three_terms(weight: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real with its label high, fake with its label low, real with a wrong label low."""
+    gan: Any = game("cgan:tiny", wrong=weight)
+    fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
+    gan.D = D = Known()
+    monkeypatch.setattr(gan, "fakes", lambda batch: fakes)
+    monkeypatch.setattr(gan, "wrong", lambda y: y.roll(1, 1))
+    y = one_hot(BATCH.labels, 3).float()
+    expected = bce(D(images, y), 1) + bce(D(fakes, y), 0) + weight * bce(D(images, y.roll(1, 1)), 0)
+    loss, readings = gan.d_loss(BATCH)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(readings["adversarial"], bce(D(images, y), 1) + bce(D(fakes, y), 0))
+    monkeypatch.setattr(gan, "dealt", lambda batch: fakes)
+    torch.testing.assert_close(gan.g_loss(BATCH)[0], bce(D(fakes, y), 1))
+
+
+def test_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fakes are asked whether they are real, reals with wrong labels whether they match; G answers both."""
+    gan: Any = game("cgan:tiny", design="two", match=0.3)
+    fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
+    y, M = one_hot(BATCH.labels, 3).float(), Known()
+    gan.D.match, R = M, lambda images: 7 * images.mean((1, 2, 3))
+    monkeypatch.setattr(gan.D, "is_real", R)
+    monkeypatch.setattr(gan, "fakes", lambda batch: fakes)
+    monkeypatch.setattr(gan, "dealt", lambda batch: fakes)
+    monkeypatch.setattr(gan, "wrong", lambda y: y.roll(1, 1))
+    is_real = bce(R(images), 1) + bce(R(fakes), 0)
+    matches = bce(M(images, y), 1) + bce(M(images, y.roll(1, 1)), 0)
+    torch.testing.assert_close(gan.d_loss(BATCH)[0], 0.7 * is_real + 0.3 * matches)
+    torch.testing.assert_close(gan.g_loss(BATCH)[0], 0.7 * bce(R(fakes), 1) + 0.3 * bce(M(fakes, y), 1))
+    torch.testing.assert_close(gan.D(images, y), 0.7 * R(images) + 0.3 * M(images, y))
+
+
+@pytest.mark.parametrize("labels", [2, 3, 10])
+def test_a_wrong_class_is_never_right_and_any_other(labels: int) -> None:
+    torch.manual_seed(0)
+    classes = torch.arange(5000) % labels
+    found = wrong(one_hot(classes, labels).float(), attributes=False)
+    assert (found.sum(1) == 1).all()
+    counts = torch.zeros(labels, labels).index_put((classes, found.argmax(1)), torch.tensor(1.0), accumulate=True)
+    assert (counts.diagonal() == 0).all()
+    share = counts / counts.sum(1, keepdim=True)
+    assert (share[~torch.eye(labels, dtype=torch.bool)] - 1 / (labels - 1)).abs().max() < 0.06
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_wrong_attributes_are_another_picture_s_and_never_right(n: int) -> None:
+    torch.manual_seed(0)
+    rows = torch.rand(n, 5).round(decimals=1)
+    for y in (rows, torch.eye(5)[torch.zeros(n).long()]):
+        found = wrong(y, attributes=True)
+        assert not (found == y).all(1).any()
+        if y is rows and n > 1:
+            assert all(any(torch.equal(row, other) for other in y) for row in found)
+
+
+@pytest.mark.parametrize("design", ["pair", "two"])
+def test_attributes_play_too(design: str) -> None:
+    gan, config = configured("cgan:tiny", (1, 8, 8), {"design": design}, labels=5, attributes=True)
+    made = gan(config)
+    batch = Batch(torch.rand(6, 1, 8, 8), torch.rand(6, 5))
+    for loss, _ in (made.d_loss(batch), made.g_loss(batch)):
+        assert torch.isfinite(loss)
+
+
+def test_its_sizes_are_the_published_ones() -> None:
+    gan = game("cgan", (1, 28, 28))
+    widths = {name: [m.weight.shape[1] for m in getattr(gan, name).layers if isinstance(m, nn.Linear)] for name in "GD"}
+    assert widths == {"G": [110, 256, 512, 1024], "D": [794, 1024, 512, 256]}
+
+
+@pytest.mark.parametrize(("labels", "words"), [(3, {"conditional": False}), (1, {})])
+def test_it_needs_labels_that_can_be_wrong(labels: int, words: dict[str, Any]) -> None:
+    gan, config = configured("cgan", (1, 8, 8), words, labels=labels)
+    with pytest.raises(SimulacraError, match="--gan mlp"):
+        gan(config)
