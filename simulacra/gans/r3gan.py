@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from simulacra import game, losses
 from simulacra.config import require
 from simulacra.game import Batch, Preset
-from simulacra.gans import mlp
+from simulacra.gans import dcgan
 from simulacra.gans.dcgan import base
 from simulacra.layers import Conv2d, ConvTranspose2d, downsample, upsample
 
@@ -31,10 +31,10 @@ GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(game.Settings):
+class Settings(dcgan.Networks):
     """A size for a laptop; see the presets for the paper's. Pairs (a, b) go from a to b over the first `burn_in` images."""
 
-    network: Literal["resnet", "mlp"] = "resnet"
+    network: Literal["residual", "conv", "dense", "mlp"] = "residual"  # type: ignore[assignment]
     z: int = 64
     features: int = 32  # channels at the picture's own side; doubled at each halving
     features_max: int = 256
@@ -44,7 +44,7 @@ class Settings(game.Settings):
     blocks: int = 2  # residual blocks at each side
     expansion: int = 2  # how much wider a block is inside
     group: int = 16  # channels of a group of the 3x3 convolution; 0 is all of them
-    hidden: tuple[int, ...] = (256, 256)  # for network=mlp
+    norm_d: dcgan.Norm = "none"  # of network=conv
     gamma: tuple[float, float] = (1.0, 0.1)
     lazy: int = 1  # the penalties are taken at every so many plays of D, and weigh as much more
     penalty: Literal["exact", "difference"] = "exact"  # by a second derivative, or by finite differences
@@ -58,7 +58,7 @@ class Settings(game.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "at least 1", "features", "features_max", "blocks", "expansion", "hidden", "lazy")
+        require(self, "at least 1", "blocks", "expansion", "lazy")
         require(self, "at least 0", "gamma", "group")
         require(self, "more than 0", "lr_last", "burn_in")
         require(self, "at least 0 and less than 1", "beta2_last")
@@ -133,6 +133,17 @@ def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
     return [nn.Sequential(*(Block(config, each, depth) for _ in range(config.blocks))) for each in channels]
 
 
+class Patches(ConvTranspose2d):
+    """Each pixel becomes 2x2. It starts as bilinear interpolation: a random start draws a checkerboard, and D sees it."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__(inner, outer, 4, 2, 1)
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        with torch.no_grad():
+            self.weight.copy_(torch.randn(inner, outer, 1, 1) / math.sqrt(inner) * row[:, None] * row)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+
+
 class Generator(game.Generator):
     """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
 
@@ -150,8 +161,7 @@ class Generator(game.Generator):
         )  # before each doubling: the same as after it, and four times cheaper
         self.last: nn.Module = convolution(channels[-1], config.shape[0], 1, bias=True)
         if config.patch > 1:
-            self.last = ConvTranspose2d(channels[-1], config.shape[0], 4, 2, 1)
-            nn.init.normal_(self.last.weight, 0.0, 0.5 / math.sqrt(channels[-1]))
+            self.last = Patches(channels[-1], config.shape[0])
         self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
     def render(self, w: Tensor) -> Tensor:
@@ -231,7 +241,7 @@ class R3GAN(game.GAN):
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
         self.G = self.generator(config)
-        self.D = mlp.Discriminator(config, config.hidden) if config.network == "mlp" else Discriminator(config)
+        self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
         self.nimg = 0
         self.register_buffer("turns", torch.zeros((), dtype=torch.int64))  # of D
         self.turns: Tensor
@@ -239,7 +249,7 @@ class R3GAN(game.GAN):
     @classmethod
     def generator(cls, config: Any) -> game.Generator:
         """The generator alone."""
-        return mlp.Generator(config, config.hidden) if config.network == "mlp" else Generator(config)
+        return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 
     def at(self, nimg: int, step: int) -> None:
         """The schedules follow the images shown."""
