@@ -489,6 +489,9 @@ def curves(run: Path, /) -> None:
 def export(model: str, out: Path, /) -> None:
     """Write a generator as ONNX, which runs without torch, in browsers too.
 
+    Its input is z [N, numbers from the prior]; a model trained with conditional=true also takes y [N, labels]:
+    one-hot for a class, or each attribute from 0 to 1. Its output is pictures [N, channels, height, width] in [-1, 1].
+
     Parameters
     ----------
     model
@@ -500,7 +503,10 @@ def export(model: str, out: Path, /) -> None:
     from simulacra.model import load
     from simulacra.publish.onnx import export as write
 
-    console.print(f"{write(load(model), out)}", markup=False)
+    generator = load(model)
+    told = f", y [N, {generator.labels}] {'attributes' if generator.attributes else 'classes, one-hot'}"
+    inputs = f"z [N, {generator.z_dim}] {generator.prior}{told if generator.labels else ''}"
+    console.print(f"{write(generator, out)}: {inputs} -> images in [-1, 1]", markup=False)
 
 
 @app.command(name="list")

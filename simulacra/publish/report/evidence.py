@@ -15,6 +15,7 @@ from simulacra.measure.choose import read_scores
 from simulacra.model import checkpoints, fingerprint, load, model_folder
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
+from simulacra.training.previews import by_class
 
 Line = dict[str, Any]
 
@@ -81,6 +82,11 @@ class Evidence:
         """Of one picture: (C, H, W)."""
         channels, height, width = self.config["config"]["shape"]
         return channels, height, width
+
+    @property
+    def by_class(self) -> bool:
+        """Whether the previews are in the order of their classes."""
+        return self.generator is not None and by_class(self.generator)
 
     def command(self, verb: str) -> str:
         """The command line that makes a part of the report."""

@@ -114,16 +114,21 @@ class Gallery:
 
     def _strip(self, quality: int) -> list[Picture]:
         """A row for each of the first seeds: its picture at moments of the training."""
-        shots = []
         _, height, width = self.told.shape
+        shots, places = [], [(0, 0)]
         for path in self.moments:
             with Image.open(path) as preview:
-                shots.append(np.atleast_3d(np.asarray(preview.crop((0, 0, min(preview.width, GROWN * width), height)))))
+                across, down = preview.width // width, preview.height // height
+                # One below the other where rows are of classes, else the first row.
+                places = [(i * down // GROWN, 0) if self.told.by_class else (0, i) for i in range(GROWN)]
+                places = [(row, column) for row, column in places if row < down and column < across]
+                shots.append(np.atleast_3d(np.asarray(preview)))
         if len(shots) < 2:
             return []
-        rows = [[shot[:, i * width : (i + 1) * width] for shot in shots] for i in range(shots[0].shape[1] // width)]
+        rows = [[shot[y * height : (y + 1) * height, x * width : (x + 1) * width] for shot in shots] for y, x in places]
         return [
-            self._row(row, f"Seed {i} at {len(row)} moments of the training", quality) for i, row in enumerate(rows)
+            self._row(row, f"Seed {y * across + x} at {len(row)} moments of the training", quality)
+            for row, (y, x) in zip(rows, places, strict=True)
         ]
 
     def _nearest(self) -> tuple[list[dict[str, Any]], list[Tile]]:

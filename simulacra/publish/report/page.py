@@ -43,7 +43,7 @@ def render(told: Evidence, *, limit: int) -> str:
         text = template.render(**parts, **shown, film=None, previews=len(previews))
         room = limit - len(text.encode()) - 2000  # the film's own words
         if room >= (FILM_ROOM if quality != QUALITIES[-1] else 0):
-            moving = film(previews, told.shape, room=room) if previews else None
+            moving = film(previews, told.shape, room=room, whole=told.by_class) if previews else None
             return template.render(**parts, **shown, film=moving, previews=len(previews))
     raise SimulacraError(f"The report of {told.run} would be larger than {limit:,} bytes even without a film.")
 
@@ -74,6 +74,7 @@ def _text_parts(told: Evidence) -> dict[str, Any]:
         "shares_more": more,
         "settings": tables.settings(told.config, told.gan),
         "certified": tables.certified(told.certificate) if told.certificate else [],
+        "within": tables.within(told.certificate) if told.certificate else None,
         "terms": tables.terms(told.certificate) if told.certificate else {},
         "json": json_text if len(json_text) <= MOST_JSON else "",
         **_curves(told, health, told.drawn / 1000 if told.chosen else None),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from simulacra.game import Generator, Shape, to_image
 from simulacra.training.curves import FRAME_SECONDS, LAST_SECONDS, thinned
+from simulacra.training.previews import PREVIEWS
 
 Tile = NDArray[np.uint8]  # one picture [H, W, C]
 
@@ -119,18 +120,22 @@ class Film:
     shrunk: bool  # a better film would have made the page too large
 
 
-def film(previews: Sequence[Path], shape: Shape, *, room: int) -> Film | None:
-    """The best film of the previews that takes at most `room` bytes of the page; None when none does."""
+def film(previews: Sequence[Path], shape: Shape, *, room: int, whole: bool = False) -> Film | None:
+    """The best film of the previews that takes at most `room` bytes of the page; None when none does.
+
+    whole: all of their rows are in it, not as many as columns.
+    """
     columns = columns_for(shape)
+    rows = PREVIEWS if whole else columns
     most, largest, _ = FILMS[0]
-    whole = [_frame(path, shape, columns, largest) for path in thinned(previews, most)]
+    frames_of = [_frame(path, shape, (columns, rows), largest) for path in thinned(previews, most)]
     for frames, side, quality in FILMS:
-        shots = [fitted(frame, side) for frame in thinned(whole, frames)]
+        shots = [fitted(frame, side) for frame in thinned(frames_of, frames)]
         few = thinned(shots, SAMPLES)
         estimate = sum(_size(frame, quality) for frame in few) / len(few) * len(shots)
         if estimate * 4 / 3 > 2 * room:  # a film may come out smaller than its frames one by one, but not by half
             continue
-        alt = f"The same {columns} by {columns} seeds at {len(shots)} moments of the training, as an animation"
+        alt = f"The same {f'{columns} seeds of each class' if whole else f'{columns} by {columns} seeds'} at {len(shots)} moments of the training, as an animation"
         moving = _animated(shots, alt, quality)
         still = inlined(shots[-1], alt.replace("as an animation", "the last of them"), width=side, quality=quality)
         if len(moving.uri) + len(still.uri) <= room:
@@ -138,9 +143,9 @@ def film(previews: Sequence[Path], shape: Shape, *, room: int) -> Film | None:
     return None
 
 
-def _frame(path: Path, shape: Shape, columns: int, side: int) -> Image.Image:
+def _frame(path: Path, shape: Shape, part_of: tuple[int, int], side: int) -> Image.Image:
     with Image.open(path) as preview:
-        part = cut(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, columns, columns)
+        part = cut(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *part_of)
     return fitted(part, side)
 
 

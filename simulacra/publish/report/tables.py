@@ -11,6 +11,7 @@ import numpy as np
 from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset
 from simulacra.game import GAN, Settings
+from simulacra.measure.tables import weakest
 from simulacra.publish.report.evidence import Evidence
 from simulacra.publish.report.words import decimals, interval, number, pixels
 from simulacra.training.health import VERDICTS
@@ -182,6 +183,51 @@ def certified(certificate: Line) -> list[Scored]:
             )
         )
     return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """The scores of single classes: names of columns, rows, and what is left out."""
+
+    columns: list[str]
+    rows: list[list[str]]  # the class's name first
+    note: str
+
+
+def within(certificate: Line) -> Within | None:
+    """The scores within each class, those least often read as asked first where there are many; None without any."""
+    told = certificate.get("within")
+    if not told:
+        return None
+    lines = told["classes"]
+    shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
+    names = list(dict.fromkeys(name for line in lines for name in line["scores"]))
+    scores = [line["scores"][name] for line in lines for name in names if name in line["scores"]]
+    places, rows = decimals(*scores), []
+    for line in shown:
+        cells = [line["class"], number(line["n"]), number(line["n_real"])]
+        for name in names:
+            score = line["scores"].get(name)
+            floor = number(score.get("floor"), places) if score else "–"
+            cells += [
+                number(score["value"], places) if score else "–",
+                interval(score, places) if score else "–",
+                floor,
+            ]
+        cells += [
+            "–" if part is None else f"{part['value']:.0%}" for part in (line["agreement"], line["agreement_real"])
+        ]
+        other = line["else_read_as"]
+        rows.append([*cells, "–" if other is None else f"{other} ({line['else_share']:.0%})"])
+    columns = ["fakes", "reals", *(each for name in names for each in (name, "95 % interval", "reals : reals"))]
+    left = (
+        f" Shown are the {len(shown)} of {len(lines)} classes least often read as asked." if shown is not lines else ""
+    )
+    note = (
+        "No further pictures were drawn: those of all scores, by the class each was asked for. A reader of the data's classes, "
+        f"tested on {told['held_out']:,} reals it had not seen, says which class a picture is of.{left}"
+    )
+    return Within([*columns, "read as it", "reals read right", "else read as"], rows, note)
 
 
 def terms(certificate: Line) -> dict[str, str]:
