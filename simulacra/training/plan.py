@@ -12,12 +12,13 @@ from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import leftovers, read_json
 from simulacra.game import GAN, Settings, configured, find
-from simulacra.training import balance
+from simulacra.training import auto, balance
 from simulacra.training.device import choose_device, choose_precision
 from simulacra.training.trainer import Clock
 
 FORMAT = "simulacra-run-1"
 PATIENCE = 8
+AUTO = "auto"  # a game chosen for the pictures and the machine
 TICKS = 100  # journal lines and previews in a run of known length
 
 
@@ -28,6 +29,7 @@ class Plan:
     folder: Path
     gan: type[GAN]
     spec: str  # the game, with its preset
+    why: tuple[str, ...]  # the reasons, where the game was not named
     config: Settings
     data: Dataset  # the training part
     source: str  # where the data was opened
@@ -107,11 +109,15 @@ def plan(
     source = old["data"]["source"] if old else str(data)
     whole = open_dataset(source)
     part = whole.split("train")
-    spec = gan or (old["spec"] if old else "dcgan")
+    gan = None if gan == AUTO else gan
+    choice = None if gan or old else auto.suited(part, choose_device(device))
+    spec = gan or (old["spec"] if old else choice.spec if choice else "")
     folder = folder or Path(run or Path("runs") / f"{whole.name}-{spec.replace(':', '-')}").expanduser()
     old = old or _stored(folder)
     if old and gan is None:
-        spec = old["spec"]
+        spec, choice = old["spec"], None
+    if choice:
+        words = choice.settings | words
     if folder.exists() and not old and _is_in_use(folder):
         raise SimulacraError(f"{folder} exists and is not a run: choose another --run.")
     game, config = _settings(spec, part, words, old if gan is None else None)
@@ -123,6 +129,7 @@ def plan(
         folder=folder,
         gan=game,
         spec=spec,
+        why=choice.why if choice else tuple(old.get("why", ())) if old else (),
         config=config,
         data=part,
         source=str(source) if whole.path is None else str(whole.path.resolve()),

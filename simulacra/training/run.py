@@ -97,6 +97,8 @@ def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
     console.print(
         f"game: {made.spec}, G {g:,} and D {d:,} parameters, {made.precision} on {choose_device(device)}", markup=False
     )
+    for reason in made.why:
+        console.print(f"  {reason}", markup=False)
     console.print(
         f"length: {length}; journal every {made.clock.tick} images, checkpoint every {made.clock.save}", markup=False
     )
@@ -176,7 +178,7 @@ class Run:
             "python": platform.python_version(),
             "device": device_name(self.device),
         }
-        record = {"format": FORMAT, "spec": plan.spec} | plan.identity() | {"length": length, "versions": versions}
+        record = {"format": FORMAT, "spec": plan.spec, "why": list(plan.why)} | plan.identity() | {"length": length, "versions": versions}
         record["data"] = record["data"] | {
             "name": plan.data.name,
             "source": plan.source,

@@ -48,6 +48,8 @@ class Show:
             f"G {parameters[0]:.2f} M and D {parameters[1]:.2f} M parameters, {plan.precision} on {trainer.device}.",
             markup=False,
         )
+        for reason in () if trainer.nimg else plan.why:
+            console.print(f"  {reason}", markup=False)
         if console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
             self.bar = Progress(*columns, console=console, refresh_per_second=4)
