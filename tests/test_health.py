@@ -20,7 +20,7 @@ from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.console import console
 from simulacra.data.dataset import Dataset, open_dataset
-from simulacra.game import Batch, configured, gans
+from simulacra.game import Batch, Generator, configured, gans
 from simulacra.gans.mlp import MLP
 from simulacra.settings import Settings
 from simulacra.training import health
@@ -375,6 +375,23 @@ def test_a_g_that_gives_up_its_variety_collapses(
     monkeypatch.setattr(MLP, "g_loss", g_loss)
     found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=220, every=12, lr=4e-3, lr_d=1e-5, ema=0)
     assert found.get("collapsed", 0) >= 2
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+@pytest.mark.parametrize("kind", ["ada", "diff"])
+def test_a_run_whose_pictures_are_augmented_leaks(
+    kind: str, leaks: bool, people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Previews are planted: unseen people, plain or as the augmentation makes them."""
+    unseen = unpacked(open_dataset(people["many"]).split("valid").images, CPU)
+    torch.manual_seed(1)
+    planted = changing(kind, 0.9)(unseen) if leaks else unseen
+    monkeypatch.setattr(Generator, "pictures", lambda self, seeds: [planted])
+    words: dict[str, Any] = {"augment": kind} | ({"augment_p": 0.7} if kind == "ada" else {})
+    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=140, every=14, **words)
+    line = read(tmp_path / "journal.jsonl")[-1]
+    assert line["leak"] == pytest.approx(1 if leaks else 0, abs=0.35) and ("augment_p" in line) == (kind == "ada")
+    assert bool(found.get("leaking")) == leaks
 
 
 SENSIBLE: dict[str, dict[str, Any]] = {

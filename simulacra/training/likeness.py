@@ -15,7 +15,7 @@ from simulacra.game import Batch
 
 SIDE = 8  # pictures are compared as means over SIDE x SIDE areas: what they are of, not their grain
 REALS, PART = 256, 64  # reals that previews are compared with, and how many are augmented at a time
-FEWEST = 16
+FEWEST = 32  # with fewer, what they have in common is chance
 NEAR = 0.5  # of the distance between reals and augmented reals: fakes further from both say nothing of either
 
 
