@@ -28,8 +28,8 @@ def parse_seeds(text: str) -> list[int]:
             raise SimulacraError(
                 f"{text!r} does not name seeds: write numbers and ranges, such as 7 or 0-99 or 1,5,10-12."
             )
-        if int(last or first) >= 2**63:
-            raise SimulacraError(f"The seed {last or first} is too large: seeds go up to 2^63 - 1.")
+        if int(last or first) >= 2**32:  # torch takes no more of a seed on a processor
+            raise SimulacraError(f"The seed {last or first} is too large: seeds go up to 2^32 - 1.")
         if int(last or first) - int(first) + len(seeds) >= 10_000_000:
             raise SimulacraError(f"{text!r} names more than ten million seeds: draw them in several goes.")
         seeds.extend(range(int(first), int(last or first) + 1))
