@@ -1,20 +1,26 @@
-"""The conditional GAN: its terms, two designs of D, and wrong labels."""
+"""The conditional GAN: its terms, two designs of D, wrong labels, and fakes that are what they are told to be."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from support import game
+from support import CPU, game, packed, play
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
+from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, configured
 from simulacra.gans.cgan import wrong
+from simulacra.training.trainer import Trainer
 
-BATCH = Batch(torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1, torch.arange(6) % 3)
+FASHION = Path(__file__).parent / "data" / "fashion.npz"
+LABELS = torch.arange(6) % 3
+BATCH = Batch(torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1, LABELS)
 
 
 class Known(nn.Module):
@@ -36,7 +42,7 @@ def test_the_three_terms(weight: float, monkeypatch: pytest.MonkeyPatch) -> None
     gan.D = D = Known()
     monkeypatch.setattr(gan, "fakes", lambda batch: fakes)
     monkeypatch.setattr(gan, "wrong", lambda y: y.roll(1, 1))
-    y = one_hot(BATCH.labels, 3).float()
+    y = one_hot(LABELS, 3).float()
     expected = bce(D(images, y), 1) + bce(D(fakes, y), 0) + weight * bce(D(images, y.roll(1, 1)), 0)
     loss, readings = gan.d_loss(BATCH)
     torch.testing.assert_close(loss, expected)
@@ -49,8 +55,12 @@ def test_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fakes are asked whether they are real, reals with wrong labels whether they match; G answers both."""
     gan: Any = game("cgan:tiny", design="two", match=0.3)
     fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
-    y, M = one_hot(BATCH.labels, 3).float(), Known()
-    gan.D.match, R = M, lambda images: 7 * images.mean((1, 2, 3))
+    y, M = one_hot(LABELS, 3).float(), Known()
+
+    def R(images: Tensor) -> Tensor:
+        return 7 * images.mean((1, 2, 3))
+
+    gan.D.match = M
     monkeypatch.setattr(gan.D, "is_real", R)
     monkeypatch.setattr(gan, "fakes", lambda batch: fakes)
     monkeypatch.setattr(gan, "dealt", lambda batch: fakes)
@@ -105,3 +115,41 @@ def test_it_needs_labels_that_can_be_wrong(labels: int, words: dict[str, Any]) -
     gan, config = configured("cgan", (1, 8, 8), words, labels=labels)
     with pytest.raises(SimulacraError, match="--gan mlp"):
         gan(config)
+
+
+def reader(images: Tensor, labels: Tensor) -> nn.Module:
+    """A small net that reads the class of reals."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(196, 256), nn.ReLU(), nn.Linear(256, 10))
+    descent = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.1)
+    for _ in range(15):
+        for part in torch.split(torch.randperm(len(images)), 100):
+            descent.zero_grad()
+            seen = images[part] + 0.2 * torch.randn(len(part), 1, 14, 14)
+            cross_entropy(net(seen), labels[part]).backward()  # type: ignore[no-untyped-call]
+            descent.step()
+    return net
+
+
+def test_fakes_are_of_the_class_that_was_asked_for(tmp_path: Path) -> None:
+    """Fashion-MNIST at 14 pixels, so that seconds are enough; nets smaller than the published, at a higher rate."""
+    with np.load(FASHION) as file:
+        pictures, classes = file["images"][..., None], file["labels"].astype(np.int64)
+    images, labels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1, torch.from_numpy(classes)
+    held, seen = torch.split(torch.randperm(len(images), generator=torch.Generator().manual_seed(0)), [600, 2400])
+    read = reader(images[seen], labels[seen])
+    right = float((read(images[held]).argmax(1) == labels[held]).float().mean())
+    assert right > 0.8, f"the reader is right on {right:.0%} of reals it has not seen"
+
+    data = packed(pictures, classes)
+    settings = {"lr": 1e-3, "dropout": 0.2, "ema": 2000, "hidden_g": (256, 256), "hidden_d": (256, 256)}
+    gan, config = configured("cgan", data.shape, settings, labels=10)
+    torch.manual_seed(0)
+    G = play(Trainer(gan(config), Feed(data, CPU, seed=3), tmp_path, seed=3), 1200).ema.average
+    asked = torch.arange(10).repeat(50)
+    with torch.no_grad():
+        fakes = G(G.seeded(range(500)), asked)
+    share = float((read(fakes).argmax(1) == asked).float().mean())
+    assert share >= 0.9, f"{share:.0%} of the fakes are read as what was asked for"
+    spread = torch.stack([fakes[asked == each].std(0).mean() for each in range(10)])
+    assert spread.min() > 0.05, "within a class they differ"
