@@ -53,7 +53,7 @@ def show_game(name: str) -> None:
 def _kind(hint: Any) -> str:
     """A field's type as a reader would say it."""
     if get_origin(hint) is Literal:
-        return " | ".join(get_args(hint))
+        return " | ".join(map(str, get_args(hint)))
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("[", "\\[")
 
 

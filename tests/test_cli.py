@@ -32,7 +32,7 @@ COMMANDS = {
     "prepare": "source out size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates workers zip",
     "report": "run out",
-    "sample": "model out seeds grid each truncation min_latent device",
+    "sample": "model out seeds label by_label grid each truncation min_latent device",
     "train": "data settings gan run total epochs minutes balance augment precision seed compile micro device threads "
     "every save_every disk measure_every patience rollback dry_run",
 }

@@ -65,7 +65,7 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("player", ["D", "G"])
-@pytest.mark.parametrize("name", gans())
+@pytest.mark.parametrize("name", [name for name, gan in gans().items() if gan.at is GAN.at])  # the others stay eager
 def test_the_traced_gradient_is_eagers(name: str, player: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
     agree_with_eager(f"{name}:tiny", player, **DOMINANT.get(name, {}))

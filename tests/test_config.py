@@ -141,7 +141,7 @@ def test_order_of_precedence() -> None:
     ("spec", "settings", "told"),
     [
         ("dcgam", {}, "Did you mean 'dcgan'"),
-        ("zzz", {}, "There are: mlp"),
+        ("zzz", {}, "There are: cgan"),
         ("dcgan:celeb", {}, "It has: celeba64"),
         ("dcgan:faces80", {}, "prepare them with --size 80"),
         ("dcgan", {"shape": "3,8,8"}, "comes from the data set"),

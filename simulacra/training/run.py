@@ -178,7 +178,11 @@ class Run:
             "python": platform.python_version(),
             "device": device_name(self.device),
         }
-        record = {"format": FORMAT, "spec": plan.spec, "why": list(plan.why)} | plan.identity() | {"length": length, "versions": versions}
+        record = (
+            {"format": FORMAT, "spec": plan.spec, "why": list(plan.why)}
+            | plan.identity()
+            | {"length": length, "versions": versions}
+        )
         record["data"] = record["data"] | {
             "name": plan.data.name,
             "source": plan.source,
