@@ -77,12 +77,12 @@ def test_a_projection_discriminator_adds_it_to_the_logit(words: dict[str, Any]) 
     gan = game("dcgan:tiny+labels", (3, 32, 32), **words)
     D, images, y = gan.D.eval(), torch.rand(5, 3, 32, 32) * 2 - 1, told(0, 1, 2, 1, 0)
     seen: list[Tensor] = []
-    D.projection.register_forward_hook(lambda module, given, made: seen.extend([given[0], made]))  # type: ignore[union-attr,operator]
+    D.projection.register_forward_hook(lambda module, given, made: seen.extend([given[0], made]))  # type: ignore[union-attr]
     logits, without = D(images, y), D(images, torch.zeros_like(y))
     pooled = seen[0].flatten(2).sum(2)
     V = D.projection.embedding.weight  # type: ignore[union-attr]
-    torch.testing.assert_close(logits - without, ((y @ V.T) * pooled).sum(1))  # type: ignore[operator,union-attr]
-    torch.testing.assert_close(seen[1], ((y @ V.T) * pooled).sum(1))  # type: ignore[operator,union-attr]
+    torch.testing.assert_close(logits - without, ((y @ V.T) * pooled).sum(1))  # type: ignore[operator]
+    torch.testing.assert_close(seen[1], ((y @ V.T) * pooled).sum(1))  # type: ignore[operator]
     plain = copy.deepcopy(D)
     plain.projection = None  # type: ignore[assignment]
     torch.testing.assert_close(plain(images), without)

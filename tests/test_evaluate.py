@@ -201,7 +201,8 @@ SHADES = ("dark", "middle", "light")
 
 def shades(labels: np.ndarray, seed: int = 0) -> np.ndarray:
     """Pictures [n, 16, 16, 3] of three classes told by their brightness."""
-    return (blobs(len(labels), seed) // 6 + 80 * labels[:, None, None, None]).astype(np.uint8)
+    made: np.ndarray = (blobs(len(labels), seed) // 6 + 80 * labels[:, None, None, None]).astype(np.uint8)
+    return made
 
 
 @pytest.fixture(scope="module")

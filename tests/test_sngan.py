@@ -54,7 +54,7 @@ def test_estimates_move_once_a_step_of_d_and_never_else(tmp_path: Path) -> None:
     moved = {key for key, value in gan.D.state_dict().items() if not torch.equal(value, before[key])}
     assert {key for key in before if key.endswith(("._u", "._v"))} - moved <= {"last.parametrizations.weight.0._u"}
     layer = gan.D.last  # one row: its u is 1 or -1 for ever
-    assert layer.parametrizations.weight[0]._u.abs() == 1  # type: ignore[union-attr,index,operator]
+    assert layer.parametrizations.weight[0]._u.abs() == 1  # type: ignore[union-attr,index]
 
 
 def test_a_d_without_residuals_has_no_slope_above_one() -> None:
