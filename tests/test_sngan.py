@@ -105,9 +105,9 @@ def test_one_step_follows_the_definition() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 4))
     sngan.normalise(net)
-    estimate = net[0].parametrizations.weight  # type: ignore[union-attr]
-    W, v = estimate.original.detach(), estimate[0]._v.clone()  # type: ignore[union-attr,index,operator]
+    estimate: Any = net[0].parametrizations.weight  # type: ignore[union-attr]
+    W, v = estimate.original.detach(), estimate[0]._v.clone()
     sngan.follow(net)
     u = F.normalize(W @ v, dim=0)
-    torch.testing.assert_close(estimate[0]._u, u)  # type: ignore[union-attr,index]
-    torch.testing.assert_close(estimate[0]._v, F.normalize(W.T @ u, dim=0))  # type: ignore[union-attr,index]
+    torch.testing.assert_close(estimate[0]._u, u)
+    torch.testing.assert_close(estimate[0]._v, F.normalize(W.T @ u, dim=0))
