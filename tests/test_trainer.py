@@ -128,9 +128,8 @@ def run_to(
     trainer: Trainer, total: int | None, tick: int = 24, save: int = 40, **options: Any
 ) -> tuple[bool, list[int]]:
     ticks: list[int] = []
-    clock = Clock(
-        total=total, minutes=options.pop("minutes", None), tick=tick, save=save, measure=options.pop("measure", None)
-    )
+    rare = {name: options.pop(name, None) for name in ("minutes", "tick_seconds", "measure")}
+    clock = Clock(total=total, tick=tick, save=save, **rare)
     ended = trainer.train(clock, tick=lambda line: ticks.append(line["nimg"]), **options)
     return ended, ticks
 
@@ -172,6 +171,12 @@ def test_a_run_by_minutes_ends_by_them(tmp_path: Path) -> None:
     assert ended
     assert ticks[-1] == trainer.nimg, "whoever played last"
     assert trainer.nimg > 0 and 60 <= trainer.seconds < 90
+
+
+def test_a_slow_run_ticks_by_seconds(tmp_path: Path) -> None:
+    trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
+    assert run_to(trainer, 64, tick=48, tick_seconds=1e-9)[1] == [8, 16, 24, 32, 40, 48, 56, 64]
+    assert run_to(trainer, 128, tick=48, tick_seconds=3600)[1] == [96, 128]
 
 
 def test_a_stop_saves_what_was_played(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PANELS = {
     },
     "accuracy": {"acc_d": "D: right calls", "acc_g": "G: fakes that fool D"},
 }
+FEW = 5  # points of a curve: with fewer each is marked, one alone would not be seen
 FRAME_SECONDS = 0.12
 LAST_SECONDS = 2.0
 FRAMES = 240  # at most: a long run is thinned
@@ -58,7 +59,8 @@ def draw_curves(run: Path) -> list[Path]:
     axes = figure.subplots(len(PANELS), 1, sharex=True)
     for axis, (title, curves) in zip(axes, PANELS.items(), strict=True):
         for key, label in curves.items():
-            axis.plot(*points(lines, key), label=label, linewidth=1.2)
+            x, y = points(lines, key)
+            axis.plot(x, y, label=label, linewidth=1.2, marker="." if len(x) < FEW else "")
         axis.set_ylabel(title)
         axis.grid(alpha=0.3)
         axis.legend(loc="best", framealpha=0.6)

@@ -20,6 +20,7 @@ FORMAT = "simulacra-run-1"
 PATIENCE = 8
 AUTO = "auto"  # a game chosen for the pictures and the machine
 TICKS = 100  # journal lines and previews in a run of known length
+TICK_SECONDS = 15.0  # at least between those of a run whose length is in minutes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +191,12 @@ def _clock(
         images = parse_count(total) if total is not None else max(1, round((epochs or config.epochs) * n))
     tick = parse_count(every) if every is not None else stored and stored["tick"]
     tick = tick or max(config.batch, images // TICKS if images else n)
+    timed = minutes is not None and every is None and (stored is None or stored.get("tick_seconds") is not None)
+    seconds = max(TICK_SECONDS, 60 * minutes / TICKS) if minutes is not None and timed else None
     save = parse_count(save_every) if save_every is not None else stored and stored["save"]
     save = save or max(config.batch, min(10 * n, images // 10 if images else 10 * n))
     measure = parse_count(measure_every) if measure_every is not None else stored and stored.get("measure")
-    return Clock(total=images, minutes=minutes, tick=tick, save=save, measure=measure)
+    return Clock(total=images, minutes=minutes, tick=tick, tick_seconds=seconds, save=save, measure=measure)
 
 
 def _stored(folder: Path) -> dict[str, Any] | None:

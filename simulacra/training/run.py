@@ -87,6 +87,7 @@ def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
     """Say what a training command would do, and do nothing."""
     made = plan(data, device=device, **options)
     length = f"{made.clock.total} images" if made.clock.total else f"{made.clock.minutes} minutes"
+    seconds = f" or {made.clock.tick_seconds:g} s" if made.clock.tick_seconds else ""
     gan = made.gan(made.config)
     g, d = (sum(p.numel() for p in side.parameters()) for side in (gan.G, gan.D))
     channels, height, width = made.data.shape
@@ -100,7 +101,8 @@ def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
     for reason in made.why:
         console.print(f"  {reason}", markup=False)
     console.print(
-        f"length: {length}; journal every {made.clock.tick} images, checkpoint every {made.clock.save}", markup=False
+        f"length: {length}; journal every {made.clock.tick} images{seconds}, checkpoint every {made.clock.save}",
+        markup=False,
     )
     for key, value in to_json(made.config).items():
         console.print(f"  {key}={','.join(map(str, value)) if isinstance(value, list) else value}", markup=False)
@@ -171,7 +173,12 @@ class Run:
         """What `config.json` holds."""
         plan, clock = self.plan, self.plan.clock
         length = {"total": clock.total, "minutes": clock.minutes, "tick": clock.tick, "save": clock.save}
-        length |= {"measure": clock.measure, "patience": plan.patience, "rollback": plan.rollback}
+        length |= {
+            "tick_seconds": clock.tick_seconds,
+            "measure": clock.measure,
+            "patience": plan.patience,
+            "rollback": plan.rollback,
+        }
         versions = {
             "simulacra": simulacra.__version__,
             "torch": torch.__version__,

@@ -38,6 +38,7 @@ class Clock:
     total: int | None  # the end, or None: train for `minutes`
     minutes: float | None
     tick: int  # a journal line and a preview
+    tick_seconds: float | None = None  # the same, after so many seconds without
     save: int  # a checkpoint
     measure: int | None = None  # a checkpoint that is scored
 
@@ -209,9 +210,11 @@ class Trainer:
         last, mark, kept = (began, self.nimg), self.nimg, began
         while True:
             over = clock.minutes is not None and self.seconds >= clock.minutes * 60
-            halted, over, timely = distributed.agree(stop(), over, time.monotonic() - kept > SAVE_SECONDS)
+            now = time.monotonic()
+            late = clock.tick_seconds is not None and now - last[0] > clock.tick_seconds and self.nimg != last[1]
+            halted, over, timely, late = distributed.agree(stop(), over, now - kept > SAVE_SECONDS, late)
             ended = over or (clock.total is not None and self.nimg >= clock.total)
-            due = self.nimg // clock.tick != mark // clock.tick or (ended and self.nimg != last[1])
+            due = late or self.nimg // clock.tick != mark // clock.tick or (ended and self.nimg != last[1])
             if due:
                 self.look()
                 now = time.monotonic()
