@@ -33,16 +33,16 @@ def suited(data: Dataset, device: torch.device) -> Choice:
         why.append(f"{settings['features']} to 512 channels: an accelerator can carry them")
     else:
         settings |= {"features": 16, "features_max": 128, "blocks": 1, "expansion": 1, "group": 0, "patch": 2}
-        settings |= {"lazy": 4, "batch": 16, "lr": 1e-3, "ema": 5000.0, "burn_in": 100_000.0}
+        settings |= {"lazy": 4, "batch": 16, "lr": 1e-3, "ema": 3000.0, "burn_in": 100_000.0}
         why.append(
             "16 to 128 channels, the penalty at every fourth play, batches of 16: a processor learns most so in minutes"
         )
-    gamma = 0.1 * (side / 32) ** 3
-    settings["gamma"] = (gamma, gamma / 10)
-    why.append(f"penalty {gamma:.3g}, falling to a tenth: larger pictures need more")
+    gamma = 0.05 * (side / 32) ** 3
+    settings["gamma"] = (gamma, gamma / 5)
+    why.append(f"penalty {gamma:.3g}, falling to a fifth: larger pictures need more")
     if n < FEW:
-        settings["augment"] = "ada"
-        why.append(f"adaptive augmentation: {n} pictures are few")
+        settings["augment"] = "diff"
+        why.append(f"augmentation of what D sees: {n} pictures are few, and D would know them by heart")
     if data.classes and len(data.classes) > 1 and data.labels is not None:
         least = int(np.bincount(data.labels, minlength=len(data.classes)).min())
         if least >= EACH:
