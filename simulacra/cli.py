@@ -260,7 +260,9 @@ def sample(
             generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
             min_latent=min_latent, each=each, grid=grid, by_label=by_label, advance=advance,
         )  # fmt: skip
-    what = f"{len(numbers)} pictures" + (f" of {spelled(generator, label)}" if label else "")
+    what = f"{len(numbers) * (1 if each or grid else rows)} pictures" + (
+        f" of {spelled(generator, label)}" if label else ""
+    )
     console.print(f"{what}: {paths[0] if len(paths) == 1 else out}", markup=False)
     if generator.labels and not label and not by_label:
         console.print(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import noise, on_disk
 
 from simulacra import cli
 
@@ -245,6 +246,20 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
     status, _, err = run_cli("sample", run, "out", "--seeds", "0-8")
     assert status == 1
     assert "another picture" in err
+
+
+def test_a_conditional_run_s_commands(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("simulacra.publish.onnx.export", lambda generator, out: out)
+    images = noise()
+    on_disk(Path("shapes"), images, np.arange(len(images)) % 3)
+    words = ("--gan", "dcgan:tiny", "conditional=true", "--run", "a", "--total", "40")
+    assert run_cli("train", "shapes", *words)[0] == 0
+    status, out, _ = run_cli("sample", "a", "rows", "--seeds", "0-4", "--by-label", "--no-each")
+    assert status == 0 and "15 pictures: rows" in out
+    status, out, _ = run_cli("sample", "a", "ones", "--seeds", "0-4", "--label", "1")
+    assert status == 0 and "5 pictures of 1: ones" in out
+    assert "y [N, 3] classes, one-hot" in run_cli("export", "a", "a.onnx")[1]
 
 
 def test_list_names_every_game(run_cli: Cli) -> None:

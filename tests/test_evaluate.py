@@ -277,7 +277,7 @@ def test_every_metric_comes_for_a_model_that_is_told_classes(
     assert kinds >= {"fd", "kid", "diversity", "path", "classes", "within", "agreement"}
     print_certificate(told, path)
     out = capsys.readouterr().out
-    assert "Within each class" in out and "fewer than 20" in out
+    assert "Within each class" in out and "fewer than 20" in out and "None" not in out
     assert all(name in out for name in SHADES)
     assert choose(labelled, samples=30)["scored"] == 2
     assert compare(labelled, labelled / "checkpoints" / "000000080", samples=30)["n"] == 30

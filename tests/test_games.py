@@ -175,14 +175,15 @@ def test_a_picture_is_named_by_a_number(name: str, shape: Shape) -> None:
 
 
 @every_game
-def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path) -> None:
-    """At another batch size than it was exported with."""
+def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """At another batch size than it was exported with; without a word of the exporter's."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'simulacra[onnx]'")
     pytest.importorskip("onnxscript", reason="needs the extra: pip install 'simulacra[onnx]'")
     from simulacra.publish.onnx import export
 
     generator = play(make_trainer(name, tmp_path), 4).gan.G.eval()
     path = export(generator, tmp_path / "G.onnx")
+    assert capfd.readouterr() == ("", "")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -55,6 +55,7 @@ def test_numbers_read_well() -> None:
     assert [number(v) for v in (None, 1234567, 0.000123456, -1.5, True, "x", float("nan"))] == [
         "–", "1,234,567", "0.0001235", "−1.5", "True", "x", "not a number",
     ]  # fmt: skip
+    assert [number(v, 2) for v in (-0.001, -0.006, 1234.5)] == ["0.00", "−0.01", "1,234.50"]
     narrow = {"value": 0.4123, "low": 0.4101, "high": 0.4149}
     assert decimals(narrow) == 4 and interval(narrow, 4) == "0.4101 to 0.4149"
     assert decimals({"value": 130.0, "low": 110.0, "high": 150.0}) == 0

@@ -29,7 +29,7 @@ def print_certificate(told: dict[str, Any], path: Path | None) -> None:
     order = sorted(told["scores"], key=lambda name: name != told["leads"])
     for name in order:
         score = told["scores"][name]
-        floor = f"{_short(score['floor'])} (n {score['n_floor']})" if score["floor"] is not None else ""
+        floor = _short(score["floor"]) + (f" (n {score['n_floor']})" if score["n_floor"] else "")
         interval = f"{_short(score['low'])} to {_short(score['high'])}" if score["low"] is not None else ""
         style = "bold" if name == told["leads"] else ""
         arrow = {"lower": "↓", "higher": "↑"}.get(score["better"], "")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -33,8 +35,7 @@ def export(generator: Generator, out: Path) -> Path:
         "output_names": ["images"],
         "dynamic_shapes": {name: {0: several} for name in inputs},
     }
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+    with tempfile.TemporaryDirectory() as folder, _silence():
         aside = Path(folder) / "G.onnx"
         torch.onnx.export(
             generator.eval(),
@@ -48,3 +49,16 @@ def export(generator: Generator, out: Path) -> Path:
         with written_aside(out) as file:
             file.write(aside.read_bytes())
     return out
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The exporter prints, warns and logs of its own internals."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

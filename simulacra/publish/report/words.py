@@ -19,7 +19,7 @@ def number(value: Any, decimals: int | None = None) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "infinite"
     if decimals is not None:
-        return f"{value:,.{decimals}f}".replace("-", "−")
+        return f"{value:z,.{decimals}f}".replace("-", "−")  # z: no negative zero
     text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
     return text.replace("-", "−")
 
