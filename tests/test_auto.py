@@ -1,0 +1,71 @@
+"""What is chosen where no game is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support import CPU, labelled, noise, on_disk, packed
+
+from simulacra.errors import SimulacraError
+from simulacra.files import read_json
+from simulacra.game import configured
+from simulacra.training import auto
+from simulacra.training.plan import plan
+from simulacra.training.run import train
+
+CUDA = torch.device("cuda")  # only its name is looked at
+QUICK: dict[str, Any] = {"features": 8, "features_max": 8, "batch": 8, "z": 4}
+
+
+@pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32), (4, 64, 96), (3, 128, 128)])
+def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
+    choice = auto.suited(packed(noise(4, shape)), device)
+    game, config = configured(choice.spec, shape, choice.settings)
+    assert len(choice.why) >= 3 and all(choice.why)
+    with torch.device("meta"):
+        game(config)
+
+
+def test_few_pictures_are_augmented_and_many_are_not() -> None:
+    few, many = packed(noise(auto.FEW - 1, (1, 8, 8))), packed(noise(auto.FEW, (1, 8, 8)))
+    assert auto.suited(few, CPU).settings["augment"] == "diff"
+    assert "augment" not in auto.suited(many, CPU).settings
+
+
+def test_classes_are_told_where_each_has_pictures_enough() -> None:
+    enough, short = labelled(noise(3 * auto.EACH)), labelled(noise(3 * auto.EACH - 1))
+    assert auto.suited(enough, CPU).settings["conditional"] is True
+    assert "conditional" not in auto.suited(short, CPU).settings
+    one = packed(noise(100), np.zeros(100, np.int64))
+    assert "conditional" not in auto.suited(one, CPU).settings, "one class is none"
+
+
+def test_the_penalty_grows_with_the_side() -> None:
+    small, large = (auto.suited(packed(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
+    assert large[0] == pytest.approx(8 * small[0]) and large[1] < large[0]
+
+
+def test_the_choice_is_told_kept_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = on_disk(tmp_path / "things", noise(24))
+    chosen = auto.suited(packed(noise(24)), CPU)
+    run = train(data, total=16, settings=QUICK)
+    assert run == Path("runs") / f"tiny-{chosen.spec}"
+    assert all(
+        reason in " ".join(capsys.readouterr().out.split()) for reason in map(" ".join, map(str.split, chosen.why))
+    )
+    stored = read_json(run / "config.json")
+    assert stored["gan"] == chosen.spec and stored["why"] == list(chosen.why)
+    assert stored["config"]["augment"] == "diff" and stored["config"]["features"] == 8, "words stand over the choice"
+    for gan in (None, "auto"):
+        again = plan(data, run=run, total=32, gan=gan)
+        assert again.resumed and again.why == chosen.why
+    with pytest.raises(SimulacraError, match="augment is 'diff' there"):
+        plan(data, run=run, total=32, augment="none")
