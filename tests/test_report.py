@@ -17,6 +17,7 @@ from PIL import Image
 from reporting import HOSTILE, KID, SECTIONS, Page, score, scored, write_certificate
 from support import noise, on_disk
 
+from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
 from simulacra.model import checkpoints
 from simulacra.publish.report import LIMIT, report
@@ -209,6 +210,19 @@ def test_only_reports_are_replaced(full: Path, page: Page, tmp_path: Path) -> No
     mine.write_text(f"<!doctype html>{MARK} an older one")
     assert report(full, mine) == mine
     assert mine.read_text() == page.source  # and the same run gives the same bytes
+
+
+def test_pictures_by_label_of_a_model_that_takes_them(plain: Page, tmp_path: Path) -> None:
+    images, labels, classes = noise(24), np.arange(24) % 12, (HOSTILE, *map(str, range(11)))
+    data = on_disk(tmp_path / "data", images, labels)
+    told = json.loads((data / "data.json").read_text())
+    told |= {"classes": classes, "hash": content_hash(images, labels, classes)}
+    (data / "data.json").write_text(json.dumps(told))
+    options: dict[str, Any] = {"total": 16, "settings": {"batch": 8, "conditional": True}}
+    page = Page(report(train(data, run=tmp_path / "run", gan="dcgan:tiny", quiet=True, **options)))
+    assert "As asked for" in page.text and "first of 12 labels" in page.text and HOSTILE in page.text
+    assert page.source.count("8 generated pictures") == 10
+    assert "As asked for" not in plain.text
 
 
 def test_the_worst_run_fits(tmp_path: Path) -> None:

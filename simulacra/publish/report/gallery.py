@@ -25,11 +25,13 @@ from simulacra.publish.report.pictures import (
     sheet,
     walk,
 )
+from simulacra.sampling import rows_of
 from simulacra.training.curves import stills, thinned
 
 WALKS, STEPS = 5, 8
 SWEEP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 SWEEP_SEEDS = range(5)
+LABELS, LABEL_SEEDS = 10, range(8)  # rows and columns of pictures by label
 PAIRS = 8  # nearest neighbours shown
 MOMENTS, GROWN = 8, 3  # columns and rows of the strip of previews
 
@@ -58,6 +60,10 @@ class Gallery:
             by_psi = [fakes(generator, SWEEP_SEEDS, truncation=psi) for psi in SWEEP]
             self.sweep = [list(row) for row in zip(*by_psi, strict=True)]
         self.fakes = [] if generator is None else fakes(generator, range(self.count))
+        self.by_label: list[tuple[str, list[Tile]]] = []
+        if generator is not None and generator.labels:
+            rows = rows_of(generator)[:LABELS]
+            self.by_label = [(name, fakes(generator, LABEL_SEEDS, label=label)) for name, label in rows]
         self.nearest, self.their_fakes = self._nearest()
         self.moments = thinned(stills(told.run), MOMENTS)
 
@@ -66,6 +72,9 @@ class Gallery:
         return {
             "fake_sheet": self._fakes(quality),
             "real_sheet": self._reals(quality),
+            "by_label": [
+                (name, self._row(row, f"{len(row)} generated pictures, {name}", quality)) for name, row in self.by_label
+            ],
             "walks": [
                 self._row(row, f"{STEPS} steps from seed {2 * i} to seed {2 * i + 1}", quality)
                 for i, row in enumerate(self.walks)

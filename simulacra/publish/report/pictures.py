@@ -44,9 +44,10 @@ def tiles_of(pictures: Iterable[Tensor]) -> list[Tile]:
     return [np.atleast_3d(np.asarray(to_image(picture))) for picture in pictures]
 
 
-def fakes(generator: Generator, seeds: Sequence[int], *, truncation: float = 1.0) -> list[Tile]:
+def fakes(generator: Generator, seeds: Sequence[int], *, label: str = "", truncation: float = 1.0) -> list[Tile]:
     """The pictures that `seeds` name."""
-    return tiles_of(picture for batch in generator.pictures(seeds, truncation=truncation) for picture in batch)
+    drawn = generator.pictures(seeds, label=label, truncation=truncation)
+    return tiles_of(picture for batch in drawn for picture in batch)
 
 
 def columns_for(shape: Shape) -> int:
