@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,40 +14,51 @@ from simulacra.data.dataset import Dataset
 GAN = "r3gan"
 FEW = 5_000  # pictures; with fewer, D comes to know them by heart before G has learned
 EACH = 20  # pictures that the smallest class must have for classes to be learned
+LAPTOP: dict[str, Any] = {"features": 16, "features_max": 128, "blocks": 1, "expansion": 1, "group": 0, "patch": 2}
+HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 100_000.0}
 
 
-class Choice(NamedTuple):
-    """A game, its settings and why."""
+@dataclass(frozen=True)
+class Choice:
+    """A game and groups of settings, each with its reason."""
 
     spec: str
-    settings: dict[str, Any]
-    why: tuple[str, ...]
+    because: str
+    groups: tuple[tuple[Mapping[str, Any], str], ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings chosen."""
+        return {key: value for group, _ in self.groups for key, value in group.items()}
+
+    def why(self, words: Mapping[str, Any]) -> tuple[str, ...]:
+        """The reasons, but for groups that `words`, the user's own settings, change."""
+        kept = [reason for group, reason in self.groups if not group.keys() & words.keys()]
+        return (f"{self.spec}: {self.because}", *kept)
 
 
 def suited(data: Dataset, device: torch.device) -> Choice:
     """What to train `data` with on `device`. A function of both alone: the same command finds the same run again."""
     _, height, width = data.shape
     side, n = min(height, width), len(data)
-    settings: dict[str, Any] = {}
-    why = [f"{GAN}: its loss does not collapse, and it needs no tuning from set to set"]
-    if device.type == "cuda":
-        settings |= {"features": max(32, 2048 // side), "features_max": 512, "batch": 64}
-        why.append(f"{settings['features']} to 512 channels: an accelerator can carry them")
+    if device.type == "cpu":
+        groups = [
+            (LAPTOP, "16 to 128 channels, in patches of 2x2: a processor learns most so in minutes"),
+            (HASTE, "batches of 16, the penalty at every fourth play, a high rate: many plays in little time"),
+        ]
     else:
-        settings |= {"features": 16, "features_max": 128, "blocks": 1, "expansion": 1, "group": 0, "patch": 2}
-        settings |= {"lazy": 4, "batch": 16, "lr": 1e-3, "ema": 3000.0, "burn_in": 100_000.0}
-        why.append(
-            "16 to 128 channels, the penalty at every fourth play, batches of 16: a processor learns most so in minutes"
-        )
+        wide = max(32, 2048 // side)
+        groups = [({"features": wide, "features_max": 512}, f"{wide} to 512 channels: an accelerator can carry them")]
     gamma = 0.05 * (side / 32) ** 3
-    settings["gamma"] = (gamma, gamma / 5)
-    why.append(f"penalty {gamma:.3g}, falling to a fifth: larger pictures need more")
+    groups.append(
+        ({"gamma": (gamma, gamma / 5)}, f"a penalty of {gamma:.3g} that falls to a fifth: it grows with the side")
+    )
     if n < FEW:
-        settings["augment"] = "diff"
-        why.append(f"augmentation of what D sees: {n} pictures are few, and D would know them by heart")
-    if data.classes and len(data.classes) > 1 and data.labels is not None:
+        few = f"augmentation of what D sees: {n} pictures are few, and D would know them by heart"
+        groups.append(({"augment": "diff"}, few))
+    if len(data.classes) > 1 and data.labels is not None:
         least = int(np.bincount(data.labels, minlength=len(data.classes)).min())
         if least >= EACH:
-            settings["conditional"] = True
-            why.append(f"told the {len(data.classes)} classes: each has {least} pictures or more")
-    return Choice(GAN, settings, tuple(why))
+            told = f"both players are told the {len(data.classes)} classes: each has {least} pictures or more"
+            groups.append(({"conditional": True}, told))
+    return Choice(GAN, "a loss that does not collapse and needs no tuning from set to set", tuple(groups))

@@ -117,8 +117,9 @@ def plan(
     old = old or _stored(folder)
     if old and gan is None:
         spec, choice = old["spec"], None
+    why: tuple[str, ...] = tuple(old.get("why", ())) if old else ()
     if choice:
-        words = choice.settings | words
+        why, words = choice.why(words), choice.settings | words
     if folder.exists() and not old and _is_in_use(folder):
         raise SimulacraError(f"{folder} exists and is not a run: choose another --run.")
     game, config = _settings(spec, part, words, old if gan is None else None)
@@ -130,7 +131,7 @@ def plan(
         folder=folder,
         gan=game,
         spec=spec,
-        why=choice.why if choice else tuple(old.get("why", ())) if old else (),
+        why=why,
         config=config,
         data=part,
         source=str(source) if whole.path is None else str(whole.path.resolve()),
