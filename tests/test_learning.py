@@ -27,6 +27,8 @@ HASTE: dict[str, dict[str, Any]] = {
     "wgan-gp": {"lr": 3e-3, "betas": (0.5, 0.9), "gp": 1},
     "progan": {"lr": 5e-3, "betas": (0.5, 0.9), "gp": 1, "features": 8},
     "stylegan": {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5},
+    "r3gan": {"batch": 16, "lr": 4e-3, "gamma": (0.1, 0.1), "lazy": 4},
+    "sngan": {"balance": "fixed:1"},
     "stylegan2": {"batch": 16, "lr": 5e-3, "gamma": 0.1, "path": 0, "mixing": 0.5},
 }
 
