@@ -248,6 +248,23 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
     assert "another picture" in err
 
 
+def test_a_run_by_minutes_ticks_by_seconds_unless_told_otherwise(
+    run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    on_disk(Path("shapes"), noise())
+    words = ("train", "shapes", "--gan", "mlp:tiny", "--dry-run")
+    for more, rhythm in (
+        (["--minutes", "2"], "every 40 images or 15 s,"),
+        (["--minutes", "100"], "every 40 images or 60 s,"),
+        (["--minutes", "100", "--every", "8"], "every 8 images,"),
+        (["--total", "4000"], "every 40 images,"),
+    ):
+        assert rhythm in run_cli(*words, *more)[1]
+    assert run_cli("train", "shapes", "--gan", "mlp:tiny", "--minutes", "0.001", "--run", "a")[0] == 0
+    assert "or 60 s," in run_cli("train", "a", "--minutes", "100", "--dry-run")[1], "a longer run, a slower rhythm"
+
+
 def test_a_conditional_run_s_commands(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("simulacra.publish.onnx.export", lambda generator, out: out)
