@@ -173,7 +173,7 @@ def train(
     threads
         Processor threads; fewer can be faster on a busy machine.
     every
-        Images between journal lines and previews.
+        Images between journal lines and previews; a run by minutes has them at least every so many seconds, too, if not given.
     save_every
         Images between checkpoints.
     disk
