@@ -31,10 +31,11 @@ def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch
         game(config)
 
 
-def test_few_pictures_are_augmented_and_many_are_not() -> None:
-    few, many = packed(noise(auto.FEW - 1, (1, 8, 8))), packed(noise(auto.FEW, (1, 8, 8)))
-    assert auto.suited(few, CPU).settings["augment"] == "diff"
-    assert "augment" not in auto.suited(many, CPU).settings
+@pytest.mark.parametrize(
+    ("n", "augment"), [(auto.FEW - 1, "diff"), (auto.FEW, "ada"), (auto.SOME - 1, "ada"), (auto.SOME, None)]
+)
+def test_few_pictures_are_augmented_and_many_are_not(n: int, augment: str | None) -> None:
+    assert auto.suited(packed(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
 
 
 def test_classes_are_told_where_each_has_pictures_enough() -> None:
