@@ -13,7 +13,8 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch
 from simulacra.gans.progan import enlarged, shrunk
-from simulacra.gans.stylegan import FOLLOW, AdaIN, StyleGAN
+from simulacra.gans.stylegan import AdaIN, StyleGAN
+from simulacra.styled import FOLLOW
 
 GROWN = 10**6
 
@@ -98,7 +99,7 @@ def test_fakes_mix_styles_at_random_layers() -> None:
         gan = game("stylegan:tiny", mixing=mixing)
         assert isinstance(gan, StyleGAN)
         gan.at(nimg, 0)
-        ws = gan.mixed(400)
+        ws = gan.styles(400)
         assert ws.shape == (400, 6, 8)
         same = (ws == ws[:, :1]).all(2)
         assert torch.equal(same, same.cummin(1).values), "one change at most"

@@ -18,14 +18,11 @@ from torch import Tensor, nn
 
 from simulacra import game, losses
 from simulacra.config import require
-from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.gans.progan import HE, PHASE, Discriminator, Growing, Growth, leaky, paced, widths
-from simulacra.generator import Layers
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, downsample, pixel_norm, upsample
-
-FOLLOW = 0.005  # how fast the mean w follows, a play of G
+from simulacra.styled import StyledGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +80,14 @@ class Layer(nn.Module):
         return self.adain(leaky(x), w)  # type: ignore[no-any-return]
 
 
-class Generator(game.Generator):
+class Generator(StyledGenerator):
     """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, enlarged to the full side."""
 
     def __init__(self, config: Settings) -> None:
-        super().__init__(config)
-        self.growth = Growth(config)
         height, width, levels = base(config.shape)
+        super().__init__(config, styles=2 * levels + 2, w=config.w)
+        self.growth = Growth(config)
         channels = widths(config)
-        self.styles = 2 * levels + 2
         sizes = itertools.pairwise([config.z, *[config.w] * config.depth])
         self.mapping = nn.ModuleList(EqualisedLinear(*size, gain=HE, rate=config.mapping_rate) for size in sizes)
         # Not the paper's ones: the first normalisation would leave nothing of them.
@@ -104,8 +100,6 @@ class Generator(game.Generator):
         self.layers = nn.ModuleList(layers)
         self.to_rgb = nn.ModuleList(EqualisedConv2d(inner, config.shape[0], 1) for inner in channels)
         self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
-        self.register_buffer("centre", torch.zeros(config.w))
-        self.centre: Tensor
 
     def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z [N, z] -> w [N, w]."""
@@ -113,27 +107,6 @@ class Generator(game.Generator):
         for layer in self.mapping:
             w = leaky(layer(w))
         return w
-
-    @torch.no_grad()
-    def follow(self, w: Tensor) -> None:
-        """The mean w moves towards that of w [N, w]."""
-        self.centre.lerp_(w.mean(0).to(self.centre.dtype), FOLLOW)
-
-    def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: Layers = None) -> Tensor:
-        """w [N, w] or [N, L, w] -> w̄ + ψ (w - w̄), w̄ the mean w; [N, L, w] where only some layers are truncated."""
-        pulled = torch.lerp(self.centre, w, psi)
-        if layers is None:
-            return pulled
-        first, end = layers
-        if not 0 <= first < end <= self.styles:
-            raise SimulacraError(f"Layers {first} to {end} cannot be truncated: this model has {self.styles}, from 0.")
-        chosen = torch.zeros(self.styles, 1, dtype=torch.bool, device=w.device)
-        chosen[first:end] = True
-        return torch.where(chosen, self.each(pulled), self.each(w))
-
-    def each(self, w: Tensor) -> Tensor:
-        """w [N, w] or [N, L, w] -> [N, L, w], one for each layer."""
-        return w if w.dim() == 3 else w[:, None].expand(-1, self.styles, -1)
 
     def render(self, w: Tensor) -> Tensor:
         """w [N, w], or [N, L, w] for one a layer -> pictures [N, C, H, W]."""
@@ -185,18 +158,13 @@ class StyleGAN(game.GAN):
         self.G.growth.at(nimg)
         self.due = nimg // self.config.batch % self.config.r1_every == 0
 
-    def mixed(self, n: int) -> Tensor:
-        """n fresh w, one a layer [n, L, w], some of them mixed from two (section 3.1)."""
-        one, other = self.G.embed(self.G.draw(2 * n)).chunk(2)
-        layers = 2 * self.G.growth.stage()[0] + 2  # those that are in use
-        crossover = torch.randint(1, layers, (n, 1), device=one.device)
-        crossover = torch.where(torch.rand(n, 1, device=one.device) < self.config.mixing, crossover, layers)
-        before = torch.arange(self.G.styles, device=one.device) < crossover  # [n, L]
-        return torch.where(before[:, :, None], one[:, None], other[:, None])
+    def styles(self, n: int) -> Tensor:
+        """n fresh w, one a layer [n, L, w], some of them mixed."""
+        return self.G.mixed(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)
 
     def dealt(self, batch: Batch) -> Tensor:
         """As many fresh fakes as the batch has pictures, with styles mixed."""
-        return self.G.render(self.mixed(len(batch.images))).float()
+        return self.G.render(self.styles(len(batch.images))).float()
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]."""
@@ -213,7 +181,7 @@ class StyleGAN(game.GAN):
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))]."""
-        w = self.mixed(len(batch.images))
+        w = self.styles(len(batch.images))
         self.G.follow(w[:, 0])
         fake = self.judged(self.G.render(w).float())
         return losses.non_saturating_g(fake), {"fake": fake}

@@ -22,7 +22,6 @@ from torch.nn import functional as F
 
 from simulacra import game, losses
 from simulacra.config import require
-from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import (
@@ -36,10 +35,10 @@ from simulacra.layers import (
     pixel_norm,
     upsample,
 )
+from simulacra.styled import StyledGenerator
 
 SLOPE = 0.2
 GAIN = math.sqrt(2)  # keeps the variance through a leaky ReLU
-FOLLOW = 0.005  # how fast the mean w follows, a play
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +130,13 @@ class Colours(nn.Module):
         return picture
 
 
-class Generator(game.Generator):
+class Generator(StyledGenerator):
     """z -> w; a learned constant -> two layers at each side; the pictures of all sides are added up."""
 
     def __init__(self, config: Settings) -> None:
-        super().__init__(config)
         height, width, n = base(config.shape)
+        super().__init__(config, styles=2 * n + 2, w=config.z)  # the last of them for the colours alone
         channels = widths(config)
-        self.styles = 2 * n + 2  # the last of them for the colours alone
         self.mapping = Mapping(config, latent=True)
         self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
         layers = [Layer(config, channels[0], channels[0], (height, width), up=False)]
@@ -148,34 +146,11 @@ class Generator(game.Generator):
         self.layers = nn.ModuleList(layers)
         self.colours = nn.ModuleList(Colours(config, each) for each in channels)
         self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
-        self.register_buffer("centre", torch.zeros(config.z))
-        self.centre: Tensor
 
     def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z [N, z], y [N, labels] -> w [N, z]."""
         w: Tensor = self.mapping(z, y)
         return w
-
-    @torch.no_grad()
-    def follow(self, w: Tensor) -> None:
-        """The mean w moves towards that of w [N, z]."""
-        self.centre.lerp_(w.mean(0).to(self.centre.dtype), FOLLOW)
-
-    def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: game.Layers = None) -> Tensor:
-        """w [N, z] or [N, L, z] -> w̄ + ψ (w - w̄), w̄ the mean w; [N, L, z] where only some layers are truncated."""
-        pulled = torch.lerp(self.centre, w, psi)
-        if layers is None:
-            return pulled
-        first, end = layers
-        if not 0 <= first < end <= self.styles:
-            raise SimulacraError(f"Layers {first} to {end} cannot be truncated: this model has {self.styles}, from 0.")
-        chosen = torch.zeros(self.styles, 1, dtype=torch.bool, device=w.device)
-        chosen[first:end] = True
-        return torch.where(chosen, self.each(pulled), self.each(w))
-
-    def each(self, w: Tensor) -> Tensor:
-        """w [N, z] or [N, L, z] -> [N, L, z], one for each layer."""
-        return w if w.dim() == 3 else w[:, None].expand(-1, self.styles, -1)
 
     def render(self, w: Tensor) -> Tensor:
         """w [N, z], or [N, L, z] for one a layer -> pictures [N, C, H, W]."""
@@ -305,13 +280,8 @@ class StyleGAN2(game.GAN):
             self.length.lerp_(readings["length"].to(self.length), self.config.path_decay)
 
     def styles(self, n: int, y: Tensor | None) -> Tensor:
-        """n fresh w with labels y, one a layer [n, L, z], some of them mixed from two."""
-        layers = self.G.styles
-        one, other = self.G.embed(self.G.draw(2 * n), y if y is None else y.repeat(2, 1)).chunk(2)
-        crossover = torch.randint(1, layers, (n, 1), device=one.device)
-        crossover = torch.where(torch.rand(n, 1, device=one.device) < self.config.mixing, crossover, layers)
-        before = torch.arange(layers, device=one.device) < crossover  # [n, L]
-        return torch.where(before[:, :, None], one[:, None], other[:, None])
+        """n fresh w with labels y, one a layer [n, L, z], some of them mixed."""
+        return self.G.mixed(n, y, share=self.config.mixing)
 
     def dealt(self, batch: Batch) -> Tensor:
         """As many fresh fakes as the batch has pictures, with styles mixed."""
