@@ -10,12 +10,19 @@ from peers import SETTINGS as PEERS
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.game import configured, find, gans
+from simulacra.training.auto import HASTE, LAPTOP
 
 # Networks, rates and averages for small pictures and few minutes; a game without a line runs with its own settings.
 SETTINGS: dict[str, dict[str, Any]] = {
     "dcgan":   {"features": 32, "batch": 32, "lr": 4e-4, "lr_d": 1e-4, "ema": 5000},
     "wgan":    {"features": 32, "batch": 32, "lr": 2e-4, "clamp": 0.03, "balance": "fixed:2", "ema": 5000},
     "wgan-gp": {"features": 32, "batch": 32, "lr": 4e-4, "norm_d": "layer", "balance": "fixed:2", "ema": 5000},
+    "cgan":    {"lr": 4e-4, "betas": (0.5, 0.999), "ema": 2000},
+    "sngan":   {"features": 32, "features_max": 128, "batch": 32, "lr": 4e-4, "balance": "fixed:2", "ema": 3000},
+    "progan":  {"z": 64, "features": 16, "batch": 16, "lr": 2e-3, "fade": 2000, "stable": 2000, "ema": 3000},
+    "stylegan":  {"z": 64, "w": 64, "depth": 4, "features": 16, "batch": 16, "lr": 2e-3, "gamma": 1, "r1_every": 4, "fade": 2000, "stable": 2000, "ema": 3000},
+    "stylegan2": {"z": 64, "features": 16, "features_max": 128, "batch": 16, "lr": 5e-3, "path": 0, "ema": 3000},
+    "r3gan":   LAPTOP | HASTE | {"gamma": (0.05, 0.01)},
 }  # fmt: skip
 # A preset is refused at another size than its own: these are its settings without it.
 RECIPES = {"dcgan-faces80": ("dcgan", "faces80"), "wgan-gp-faces80": ("wgan-gp", "faces80")}
