@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import noise, on_disk, packed
+from support import labelled, noise, on_disk, packed
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -19,7 +19,7 @@ from simulacra.data.dataset import open_dataset
 
 
 def test_every_row_is_a_game_a_recipe_or_another_toolkit() -> None:
-    data = packed(noise())
+    data = labelled(noise())
     for name in (*rows.SETTINGS, *rows.RIVALS):
         entry = rows.row(name)
         assert entry.peer == (name in peers.SETTINGS)
