@@ -135,10 +135,11 @@ class GAN(nn.Module):
         """Adam's betas at this moment, where they change with time."""
         return None
 
-    def at(self, nimg: int, step: int) -> None:
+    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """Set everything that depends on time: growth, fades, weights of penalties, lazy steps.
 
-        Called before each play. What it sets follows from `nimg` and `step` alone, so a resume needs none of it.
+        Called before each play; plays: those so far of "D" and of "G". What it sets follows from these alone, so a
+        resume needs none of it, and nothing is read back from the device.
         """
 
     def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:

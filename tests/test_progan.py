@@ -28,7 +28,7 @@ every_growing_game = pytest.mark.parametrize("name", GROWING)
 
 
 def at(gan: Any, nimg: int) -> Any:
-    gan.at(nimg, 0)
+    gan.at(nimg, {"D": 0, "G": 0})
     return gan
 
 

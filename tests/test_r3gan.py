@@ -52,7 +52,7 @@ def test_schedules_are_half_cosines(tmp_path: Path) -> None:
     gan = trainer.gan
     assert isinstance(gan, R3GAN)
     for nimg, share in ((0, 0), (20, (1 - math.sqrt(0.5)) / 2), (40, 0.5), (80, 1), (1000, 1)):
-        gan.at(nimg, 0)
+        gan.at(nimg, {"D": 0, "G": 0})
         assert gan.scheduled(*gan.config.gamma) == pytest.approx(1 - 0.8 * share)
         assert gan.rate(0) == pytest.approx(1 - 0.5 * share)
         assert gan.momenta() == pytest.approx((0.0, 0.9 + 0.09 * share))

@@ -22,7 +22,7 @@ GROWN = 10**6
 def grown(**settings: Any) -> StyleGAN:
     gan = game("stylegan:tiny", **settings)
     assert isinstance(gan, StyleGAN)
-    gan.at(GROWN, 0)
+    gan.at(GROWN, {"D": 0, "G": 0})
     torch.manual_seed(1)
     with torch.no_grad():
         gan.G.centre.normal_()
@@ -98,7 +98,7 @@ def test_fakes_mix_styles_at_random_layers() -> None:
     def crossovers(mixing: float, nimg: int) -> Tensor:
         gan = game("stylegan:tiny", mixing=mixing)
         assert isinstance(gan, StyleGAN)
-        gan.at(nimg, 0)
+        gan.at(nimg, {"D": 0, "G": 0})
         ws = gan.styles(400)
         assert ws.shape == (400, 6, 8)
         same = (ws == ws[:, :1]).all(2)
@@ -148,7 +148,7 @@ def test_the_mean_w_follows_g_s_plays_alone(tmp_path: Path) -> None:
 def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
     gan, dealt = grown(gamma=4.0, r1_every=3), batch()
     for turn in range(6):
-        gan.at(GROWN // 8 * 8 + 8 * turn, 0)
+        gan.at(GROWN // 8 * 8 + 8 * turn, {"D": 0, "G": 0})
         loss, told = gan.d_loss(dealt)
         real, fake = told["real"], told["fake"]
         adversarial = torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
@@ -162,7 +162,7 @@ def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
 
 def test_r1_is_by_the_pixels_of_the_level() -> None:
     gan, dealt = game("stylegan:tiny", stable=100), batch()
-    gan.at(0, 0)
+    gan.at(0, {"D": 0, "G": 0})
     small = shrunk(dealt.images, 4).requires_grad_()
     (slope,) = torch.autograd.grad(gan.D(enlarged(small, 4)).sum(), small)
     _, told = gan.d_loss(dealt)

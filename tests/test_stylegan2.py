@@ -107,7 +107,6 @@ def test_lazy_plays_and_the_mean_length(tmp_path: Path) -> None:
     gan.saw = saw  # type: ignore[method-assign]
     play(trainer, 14)
     assert seen == ["r1 0", "path 0", "path 2", "r1 3", "path 4", "r1 6", "path 6"]
-    assert gan.turns.tolist() == [7, 7]
     assert gan.length.item() == pytest.approx(expected) and expected > 0
 
 

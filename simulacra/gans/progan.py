@@ -13,7 +13,7 @@ The paper gives larger sides smaller batches, for the memory of its GPUs: here `
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -275,7 +275,7 @@ class ProGAN(game.GAN):
         """The pace of growth from the run's length."""
         return paced(config, total)
 
-    def at(self, nimg: int, step: int) -> None:
+    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """Grow."""
         self.G.growth.at(nimg)
 

@@ -242,18 +242,16 @@ class R3GAN(game.GAN):
         super().__init__(config)
         self.G = self.generator(config)
         self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
-        self.nimg = 0
-        self.register_buffer("turns", torch.zeros((), dtype=torch.int64))  # of D
-        self.turns: Tensor
+        self.nimg, self.due = 0, True  # whether the next play of D is one with the penalties
 
     @classmethod
     def generator(cls, config: Any) -> game.Generator:
         """The generator alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 
-    def at(self, nimg: int, step: int) -> None:
-        """The schedules follow the images shown."""
-        self.nimg = nimg
+    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+        """The schedules follow the images shown; the penalties, D's plays."""
+        self.nimg, self.due = nimg, plays["D"] % self.config.lazy == 0
 
     def scheduled(self, first: float, last: float) -> float:
         """From `first` to `last` over the burn-in, as half a cosine (section 4 and appendix of the paper)."""
@@ -271,7 +269,7 @@ class R3GAN(game.GAN):
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
         y, config = self.told(batch), self.config
-        due, exact = int(self.turns) % config.lazy == 0, config.penalty == "exact"
+        due, exact = self.due, config.penalty == "exact"
         images = [side.detach().requires_grad_(due and exact) for side in (batch.images, self.fakes(batch))]
         real, fake = (self.judged(side, y) for side in images)
         adversarial = losses.relativistic_d(real, fake)
@@ -286,11 +284,6 @@ class R3GAN(game.GAN):
         )
         gamma = self.scheduled(*config.gamma) * config.lazy
         return adversarial + gamma / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
-
-    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
-        """Count D's turns."""
-        super().saw(player, readings)
-        self.turns += player == "D"
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(x) - D(G(z)))]."""

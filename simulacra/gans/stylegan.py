@@ -10,6 +10,7 @@ learned constant, and noise gives what no style decides. The networks grow as th
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +154,7 @@ class StyleGAN(game.GAN):
         """The pace of growth from the run's length."""
         return paced(config, total)
 
-    def at(self, nimg: int, step: int) -> None:
+    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """Grow; whether the penalty is due."""
         self.G.growth.at(nimg)
         self.due = nimg // self.config.batch % self.config.r1_every == 0

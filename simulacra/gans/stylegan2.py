@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping as Readings
+from collections.abc import Mapping as Named
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,9 +247,7 @@ class StyleGAN2(game.GAN):
         _, height, width = config.shape
         self.gamma = 2e-4 * height * width / config.batch if config.gamma is None else config.gamma
         self.due = {"D": True, "G": True}  # whether the next play is one with a penalty
-        self.register_buffer("turns", torch.zeros(2, dtype=torch.int64))  # plays of D and of G
         self.register_buffer("length", torch.zeros(()))  # a
-        self.turns: Tensor
         self.length: Tensor
 
     @classmethod
@@ -267,15 +265,14 @@ class StyleGAN2(game.GAN):
                 settings |= {"betas": tuple(beta**share for beta in settings["betas"])} if "betas" in settings else {}
         return made
 
-    def at(self, nimg: int, step: int) -> None:
+    def at(self, nimg: int, plays: Named[str, int]) -> None:
         """Whether the next play is one with a penalty."""
-        d_plays, g_plays = self.turns.tolist()
-        self.due = {"D": d_plays % self.config.r1_every == 0, "G": g_plays % self.config.path_every == 0}
+        every = {"D": self.config.r1_every, "G": self.config.path_every}
+        self.due = {player: plays[player] % every[player] == 0 for player in every}
 
-    def saw(self, player: str, readings: Readings[str, Tensor]) -> None:
-        """Count the plays; the mean length follows."""
+    def saw(self, player: str, readings: Named[str, Tensor]) -> None:
+        """The mean length follows."""
         super().saw(player, readings)
-        self.turns["DG".index(player)] += 1
         if "length" in readings:
             self.length.lerp_(readings["length"].to(self.length), self.config.path_decay)
 

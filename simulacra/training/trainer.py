@@ -100,7 +100,7 @@ class Trainer:
         for name, network in self.sides.items():
             network.requires_grad_(name == player)
         side.zero_grad(set_to_none=True)
-        self.gan.at(self.nimg, step)
+        self.gan.at(self.nimg, self.plays)
         loss, readings = self.gradients(player, step)
         distributed.average_play(side, self.gan)
         self.meter.add(
