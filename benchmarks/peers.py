@@ -154,8 +154,8 @@ def train(name: str, data: Path, out: Path, minutes: float, moments: int, choice
     batch = made.batch_size * made.gradient_accumulate_every
     for moment in range(1, moments + 1):
         began = time.monotonic(), time.process_time()
-        until = began[0] - wall + 60 * minutes * moment / moments
-        while time.monotonic() < until:
+        until = began[1] - cpu + 60 * minutes * moment / moments
+        while time.process_time() < until:
             made.train()
             steps += 1
         wall, cpu = wall + time.monotonic() - began[0], cpu + time.process_time() - began[1]

@@ -5,9 +5,9 @@
 
 For each data set (prepared folders), row and seed: train, choose the best checkpoint, score it with fresh seeds, and
 draw `grid.png`. `rivals` are what simulacra chooses by itself (`auto`), its sources' own recipes, and other toolkits
-in an environment of their own (`peers.py`). `--minutes` is training only; with `--threads 1` on an idle core they are
-CPU minutes, and where other processes took part of the core it is said. Stopped and called again, it goes on where it
-was; what is finished is not done again, and `--show` only prints it.
+in an environment of their own (`peers.py`). `--minutes` is CPU time of training only, so that other processes take
+nothing from a row. Stopped and called again, it goes on where it was; what is finished is not done again, and
+`--show` only prints it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ CPU = torch.device("cpu")
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
 MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
 RARELY = "1000M"  # no other checkpoints
-BUSY = 1.15  # wall time over CPU time from which the core was not ours alone
 COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280", "precision", "recall", "diversity",
            "copies", "images/s", "best", "alarms")  # fmt: skip
 
@@ -52,6 +51,7 @@ def ours(
     """Train one of our games, choose, evaluate; what is known of the run."""
     begun = (run / "config.json").exists()
     trainer.SAVE_SECONDS = max(1, round(60 * minutes / MOMENTS))
+    trainer.seconds_now = time.process_time
     wall, cpu = time.monotonic(), time.process_time()
     train(
         str(data.path or data.name),
@@ -130,16 +130,6 @@ def fd_of(told: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def warn(told: dict[str, Any]) -> None:
-    """Say when the minutes were not CPU minutes."""
-    if told["threads"] == 1 and told["wall"] > BUSY * told["cpu"]:
-        share = told["cpu"] / told["wall"]
-        print(
-            f"WARNING: {told['data']} {told['row']} had {share:.0%} of its core: do it again on an idle one.",
-            file=sys.stderr,
-        )
-
-
 def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
     """Every row on every data set with every seed, done now or before."""
     found, eyes = [], None
@@ -158,7 +148,6 @@ def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
                     eyes = eyes or open_extractor()
                     write_json(done, one(entry, data, run, seed, eyes, words))
                 found.append(read_json(done))
-                warn(found[-1])
     return found
 
 
@@ -196,7 +185,7 @@ def main() -> None:
     if found := finished(words):
         machines = " / ".join(dict.fromkeys(each["machine"] for each in found))
         print(
-            f"\n{words.minutes:g} minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"
+            f"\n{words.minutes:g} CPU minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"
         )
 
 

@@ -142,6 +142,10 @@ class GAN(nn.Module):
         resume needs none of it, and nothing is read back from the device.
         """
 
+    def fits(self) -> int | None:
+        """The most pictures that should be played at once at this moment, for the memory; None: any number."""
+        return None
+
     def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
         """Called after each play with its readings, those of all processes together: what adapts does so here."""
         if player == "D":

@@ -195,6 +195,32 @@ def test_a_resume_in_the_middle_of_a_fade_is_exact(name: str, tmp_path: Path) ->
 
 
 @every_growing_game
+def test_larger_sides_are_played_in_more_parts(name: str, tmp_path: Path) -> None:
+    trainer = make_trainer(f"{name}:tiny", tmp_path, pixels=128, **PACE)
+    assert trainer.config.batch == 8
+    parts, levels = list[int](), list[int]()
+    for _ in range(12):
+        play(trainer, 1)
+        parts.append(trainer.part())
+        levels.append(stage(trainer)[0])
+    assert dict(zip(levels, parts, strict=True)) == {0: 8, 1: 4, 2: 4}  # 4: D compares them
+    for size, most in ((64, 256), (256, 16), (1024, 4)):
+        gan: Any = at(game(f"{name}:tiny", (3, size, size)), 10**9)
+        assert gan.fits() == most
+
+
+@every_growing_game
+@pytest.mark.parametrize("pixels", [1, 1 << 20])
+def test_a_resume_is_exact_whatever_the_parts(pixels: int, name: str, tmp_path: Path) -> None:
+    trainer = play(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 10)
+    again = play(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 4)
+    torch.save(again.state_dict(), tmp_path / "state.pt")
+    other = make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE)
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert not differences(trainer.state_dict(), play(other, 6).state_dict())
+
+
+@every_growing_game
 def test_the_average_and_its_file_know_how_far_they_have_grown(name: str, tmp_path: Path) -> None:
     trainer = play(make_trainer(f"{name}:tiny", tmp_path / "run", **PACE), 4)
     average: Any = trainer.ema.average

@@ -7,7 +7,8 @@ Both networks begin at 4x4 (or at `dcgan.base`) and double, again and again: the
 from 0 to 1, α·new + (1 - α)·old enlarged, and then settle. All pictures that the two exchange are of the full
 side: those of a level are enlarged by repeating pixels, and D averages them back.
 
-The paper gives larger sides smaller batches, for the memory of its GPUs: here `--micro` is for that.
+The paper gives larger sides smaller batches, for the memory of its GPUs. Here larger sides are played in more parts,
+so that the batch stays what it is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from simulacra import game, losses
 from simulacra.config import require, updated
 from simulacra.game import Batch, Preset
 from simulacra.gans.dcgan import base
-from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
 
 PHASE = 600_000  # images of a fade, and of the time between two: the paper's
 BRIEF = 5_000  # the same where the run's length is in minutes: who counts them has few
@@ -41,12 +42,13 @@ class Growing(game.Settings):
     features_max: int = 512
     fade: int | None = None  # images while a doubling fades in; None: see `paced`
     stable: int | None = None  # images at a side before the next doubling; None: see `paced`
+    pixels: int = 1 << 20  # of a micro-batch, at most; the paper's memory held 16 pictures of 256 px
     lr: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.99)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "at least 1", "features", "features_max")
+        require(self, "at least 1", "features", "features_max", "pixels")
         require(self, "at least 0", "fade", "stable")
 
 
@@ -130,6 +132,11 @@ class Growth(nn.Module):
     def times(self) -> int:
         """How many times the side of this moment goes into the full one."""
         return 1 << (self.levels - self.stage()[0])
+
+    def fits(self, config: Growing) -> int:
+        """Pictures of this moment's side that together have at most `config.pixels`; never fewer than D compares."""
+        _, height, width = config.shape
+        return max(GROUP, config.pixels * self.times**2 // (height * width))
 
     def picture(self, colours: Callable[[int, Tensor], Tensor], x: Tensor, before: Tensor) -> Tensor:
         """Features of this level, and those that its last doubling began from -> pictures of the full side.
@@ -278,6 +285,10 @@ class ProGAN(game.GAN):
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """Grow."""
         self.G.growth.at(nimg)
+
+    def fits(self) -> int:
+        """Pictures of this moment's side that together have at most `pixels`."""
+        return self.G.growth.fits(self.config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²] + ε E[D(x)²]."""

@@ -159,6 +159,10 @@ class StyleGAN(game.GAN):
         self.G.growth.at(nimg)
         self.due = nimg // self.config.batch % self.config.r1_every == 0
 
+    def fits(self) -> int:
+        """Pictures of this moment's side that together have at most `pixels`."""
+        return self.G.growth.fits(self.config)
+
     def styles(self, n: int) -> Tensor:
         """n fresh w, one a layer [n, L, w], some of them mixed."""
         return self.G.mixed(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)

@@ -6,6 +6,7 @@ from simulacra.layers.convolution import Conv2d as Conv2d
 from simulacra.layers.convolution import ConvTranspose2d as ConvTranspose2d
 from simulacra.layers.convolution import InstanceNorm2d as InstanceNorm2d
 from simulacra.layers.convolution import inputs_only as inputs_only
+from simulacra.layers.equalised import GROUP as GROUP
 from simulacra.layers.equalised import EqualisedConv2d as EqualisedConv2d
 from simulacra.layers.equalised import EqualisedLinear as EqualisedLinear
 from simulacra.layers.equalised import minibatch_stddev as minibatch_stddev

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from simulacra.layers.convolution import Conv2d
 
+GROUP = 4  # pictures that a minibatch deviation is taken over
+
 
 class EqualisedLinear(nn.Module):
     """A fully connected layer. rate: the learning rate's factor for weights and biases, as in a mapping network."""
@@ -54,7 +56,7 @@ def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
     return x * (x.square().mean(1, keepdim=True) + eps).rsqrt()
 
 
-def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
+def minibatch_stddev(x: Tensor, group: int = GROUP) -> Tensor:
     """[N, C, H, W] -> [N, C + 1, H, W]: the mean deviation over the pictures of a group as one more map.
 
     group: at most so many pictures, the largest number that divides N.

@@ -83,7 +83,7 @@ class Health:
         gan, kept = trainer.gan, [(buffer, buffer.clone()) for buffer in trainer.gan.buffers()]
         torch.manual_seed(0)  # the next play seeds anew
         with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.bf16):
-            (train, fake), (valid, _) = (_judged(gan, part, trainer.micro) for part in self.reals)
+            (train, fake), (valid, _) = (_judged(gan, part, trainer.part()) for part in self.reals)
         for buffer, before in kept:
             buffer.copy_(before)
         gap = train.mean() - fake.mean()

@@ -28,6 +28,7 @@ from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
 
 SAVE_SECONDS = 300  # at least this often a checkpoint is written, so that a kill costs little
+seconds_now = time.monotonic  # the clock of runs by minutes; a benchmark may count CPU time instead
 CHECK_EVERY = 32  # plays between looks at the losses on an accelerator, where each look makes it wait
 
 
@@ -128,12 +129,12 @@ class Trainer:
 
     def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Backward over this process's micro-batches; the mean loss and the readings of all of them."""
-        batch, parts = self.config.batch, list[dict[str, Tensor]]()
+        batch, part, parts = self.config.batch, self.part(), list[dict[str, Tensor]]()
         if self.compiler is not None:
             return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
-        starts = range(0, batch, self.micro)
+        starts = range(0, batch, part)
         for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
-            count = min(self.micro, batch - start)
+            count = min(part, batch - start)
             torch.manual_seed(_key(self.seed, step, i))
             share = count / batch
             dealt = self.feed.batch(self.nimg + start, count)
@@ -149,6 +150,13 @@ class Trainer:
             gathered = {name: distributed.gather(value) for name, value in columns.items()}
             joined = {name: value if name in ("real", "fake") else value.sum() for name, value in gathered.items()}
         return joined.pop("loss"), joined
+
+    def part(self) -> int:
+        """Pictures of a micro-batch at this moment: as `micro` says, or a divisor of it that the game says fits."""
+        fits = self.gan.fits()
+        if fits is None or fits >= self.micro:
+            return self.micro
+        return next(count for count in range(max(1, fits), 0, -1) if self.micro % count == 0)
 
     def backward(self, player: str, batch: Batch, share: float = 1.0) -> Outcome:
         """The loss and the readings of a batch; adds its `share` of the gradients."""
@@ -206,18 +214,18 @@ class Trainer:
         `tick(line)` is called with each journal line, `played()` after each play, and `saved(measure)` after each
         checkpoint, with whether it is due to be scored: True from it ends the run.
         """
-        began, before = time.monotonic(), self.seconds
+        began, before = seconds_now(), self.seconds
         last, mark, kept = (began, self.nimg), self.nimg, began
         while True:
             over = clock.minutes is not None and self.seconds >= clock.minutes * 60
-            now = time.monotonic()
+            now = seconds_now()
             late = clock.tick_seconds is not None and now - last[0] > clock.tick_seconds and self.nimg != last[1]
             halted, over, timely, late = distributed.agree(stop(), over, now - kept > SAVE_SECONDS, late)
             ended = over or (clock.total is not None and self.nimg >= clock.total)
             due = late or self.nimg // clock.tick != mark // clock.tick or (ended and self.nimg != last[1])
             if due:
                 self.look()
-                now = time.monotonic()
+                now = seconds_now()
                 line = self.line((self.nimg - last[1]) / max(now - last[0], 1e-9))
                 last, self.meter = (now, self.nimg), Meter()
                 tick(line)
@@ -228,13 +236,13 @@ class Trainer:
                 self.look_at_weights()
                 self.save()
                 (enough,) = distributed.agree(saved(measure))
-                ended, kept = ended or enough, time.monotonic()
+                ended, kept = ended or enough, seconds_now()
             if ended or halted:
                 return ended
             mark = self.nimg
             self.play()
             played()
-            self.seconds = before + time.monotonic() - began
+            self.seconds = before + seconds_now() - began
 
     def line(self, speed: float) -> dict[str, Any]:
         """A journal line: the clock, the means since the last one, the size of the weights, speed and memory."""
