@@ -10,7 +10,7 @@ from peers import SETTINGS as PEERS
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.game import configured, find, gans
-from simulacra.training.auto import HASTE, LAPTOP
+from simulacra.training.auto import HASTE, LAPTOP, PENALTY
 
 # Networks, rates and averages for small pictures and few minutes; a game without a line runs with its own settings.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -22,7 +22,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "progan":  {"z": 64, "features": 16, "batch": 16, "lr": 2e-3, "fade": 2000, "stable": 2000, "ema": 3000},
     "stylegan":  {"z": 64, "w": 64, "depth": 4, "features": 16, "batch": 16, "lr": 2e-3, "gamma": 1, "r1_every": 4, "fade": 2000, "stable": 2000, "ema": 3000},
     "stylegan2": {"z": 64, "features": 16, "features_max": 128, "batch": 16, "lr": 5e-3, "path": 0, "ema": 3000},
-    "r3gan":   LAPTOP | HASTE | {"gamma": (0.05, 0.01)},
+    "r3gan":   LAPTOP | HASTE | {"gamma": (PENALTY, PENALTY / 5)},
 }  # fmt: skip
 # A preset is refused at another size than its own: these are its settings without it.
 RECIPES = {"dcgan-faces80": ("dcgan", "faces80"), "wgan-gp-faces80": ("wgan-gp", "faces80")}

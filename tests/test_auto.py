@@ -48,7 +48,7 @@ def test_classes_are_told_where_each_has_pictures_enough() -> None:
 
 def test_the_penalty_grows_with_the_side() -> None:
     small, large = (auto.suited(packed(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
-    assert large[0] == pytest.approx(8 * small[0]) and large[1] < large[0]
+    assert large[0] == pytest.approx(2**2.5 * small[0]) and large[1] < large[0]
 
 
 def test_the_choice_is_told_kept_and_gone_on_with(
