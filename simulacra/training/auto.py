@@ -13,7 +13,6 @@ from simulacra.data.dataset import Dataset
 
 GAN = "r3gan"
 FEW = 1_500  # pictures; with fewer, D comes to know them by heart before G has learned
-SOME = 10_000  # with fewer, it does in time
 EACH = 20  # pictures that the smallest class must have for classes to be learned
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32}
 HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 100_000.0}
@@ -58,9 +57,6 @@ def suited(data: Dataset, device: torch.device) -> Choice:
     if n < FEW:
         few = f"augmentation of what D sees: {n} pictures are few, and D would know them by heart"
         groups.append(({"augment": "diff"}, few))
-    elif n < SOME:
-        some = f"augmentation of what D sees, as soon as it begins to know these {n} pictures by heart"
-        groups.append(({"augment": "ada", "augment_images": 100_000.0}, some))
     if len(data.classes) > 1 and data.labels is not None:
         least = int(np.bincount(data.labels, minlength=len(data.classes)).min())
         if least >= EACH:
