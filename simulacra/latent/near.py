@@ -35,7 +35,8 @@ class Near(NamedTuple):
 
     def numbers(self, w: Tensor) -> Tensor:
         """The way back: z or w [..., d] -> u."""
-        return (w - self.centre) @ torch.linalg.inv(self.axes)
+        u: Tensor = (w - self.centre) @ torch.linalg.inv(self.axes)
+        return u
 
     def length(self, u: Tensor) -> Tensor:
         """‖u‖/√d of u [N, d], or the mean over layers of u [N, L, d]: about 1 for the model's own."""

@@ -66,22 +66,8 @@ def latents(generator: Generator, recipe: Recipe, directions: Mapping[str, Direc
 
     Raises `SimulacraError` for what the model cannot do, a wrong count, a number that is none or too large.
     """
-    start = [bool(recipe.z), bool(recipe.w), recipe.seed is not None]
-    if sum(start) != 1:
-        raise SimulacraError("A picture starts from one of seed, z and w: give exactly one.")
-    seed = recipe.seed or 0
-    if not 0 <= seed < 2**32:
-        raise SimulacraError(f"The seed {seed} is not a whole number from 0 to 2^32 - 1.")
-    y = generator.labelled([seed], recipe.label)
-    if recipe.w:
-        w = _own(generator, recipe.w, y)
-    else:
-        z = _numbers([recipe.z], "z", generator) if recipe.z else generator.seeded([seed])
-        for index, value in recipe.numbers.items():
-            if not 0 <= index < generator.z_dim:
-                raise SimulacraError(f"z has no number {index}: they go from 0 to {generator.z_dim - 1}.")
-            z[:, index] = _finite(value, f"number {index} of z", LARGEST)
-        w = generator.embed(z, y)
+    y = generator.labelled([_seed(recipe)], recipe.label)
+    w = _own(generator, recipe.w, y) if recipe.w else generator.embed(latent(generator, recipe), y)
     if recipe.other is not None:
         w = _mixed(generator, w, latents(generator, recipe.other, directions), recipe.layers)
     if recipe.truncation != 1:
@@ -92,6 +78,19 @@ def latents(generator: Generator, recipe: Recipe, directions: Mapping[str, Direc
             raise SimulacraError(f"There is no direction called {name!r}.{hint}")
         w = moved(generator, w, directions[name], _finite(edit.strength, name, STRENGTH), edit.layers)
     return w
+
+
+def latent(generator: Generator, recipe: Recipe) -> Tensor:
+    """The z [1, z] that a recipe starts from. Raises `SimulacraError` where it starts from w, and as `latents`."""
+    seed = _seed(recipe)
+    if recipe.w:
+        raise SimulacraError("This picture starts from w: it has no z.")
+    z = _numbers([recipe.z], "z", generator) if recipe.z else generator.seeded([seed])
+    for index, value in recipe.numbers.items():
+        if not 0 <= index < generator.z_dim:
+            raise SimulacraError(f"z has no number {index}: they go from 0 to {generator.z_dim - 1}.")
+        z[:, index] = _finite(value, f"number {index} of z", LARGEST)
+    return z
 
 
 def moved(
@@ -118,6 +117,16 @@ def moved(
 def each(generator: Generator, w: Tensor) -> Tensor:
     """w [N, w] or [N, styles, w] -> [N, styles, w]."""
     return w if w.dim() == 3 else w[:, None].expand(-1, generator.styles, -1)
+
+
+def _seed(recipe: Recipe) -> int:
+    """The seed that a recipe starts from; 0 where it starts from z or w."""
+    if sum([bool(recipe.z), bool(recipe.w), recipe.seed is not None]) != 1:
+        raise SimulacraError("A picture starts from one of seed, z and w: give exactly one.")
+    seed = recipe.seed or 0
+    if not 0 <= seed < 2**32:
+        raise SimulacraError(f"The seed {seed} is not a whole number from 0 to 2^32 - 1.")
+    return seed
 
 
 def _mixed(generator: Generator, w: Tensor, other: Tensor, layers: Layers) -> Tensor:
