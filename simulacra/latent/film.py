@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,11 +11,45 @@ from PIL import Image
 
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, written_aside
+from simulacra.game import to_image
+from simulacra.latent.walk import Easing, Walk
+from simulacra.sampling import KEY, write_picture
 
 KINDS = (".webp", ".gif", ".mp4", "a folder, for PNG")
 MOST_GIF = 1 << 29  # bytes: Pillow keeps every frame of a GIF, a byte a pixel
+MOST_SECONDS = 3600
 RATES = (1, 100)  # frames a second; browsers show no GIF faster than 50
 CODECS = ("libx264", "mpeg4")  # the first that is there
+
+
+def write_walk(
+    walk: Walk, out: Path, *, seconds: float, fps: float, easing: Easing, even: bool, size: int | None, model: str,
+    advance: Callable[[int], None] = lambda n: None,
+) -> int:  # fmt: skip
+    """Write a walk as a film, and return how many pictures it has.
+
+    size: the height in pixels, if not the model's own. model: the fingerprint that PNG record, each with its recipe.
+    """
+    check_film(out, fps)
+    if not 0 < seconds <= MOST_SECONDS:
+        raise SimulacraError(f"A film of {seconds:g} seconds is not possible: up to {MOST_SECONDS} are.")
+    if size is not None and not 8 <= size <= 4096:
+        raise SimulacraError(f"--size {size} is not possible: 8 to 4096 pixels are.")
+    _, height, width = walk.generator.shape
+    sides = None if size is None else (max(1, round(width * size / height)), size)
+    count = max(2, round(seconds * fps))
+
+    def drawn() -> Iterator[Image.Image]:
+        for moment in walk.pictures(count, easing=easing, even=even):
+            image = to_image(moment.picture)
+            image = image if sides is None else image.resize(sides, Image.Resampling.BICUBIC)
+            if not out.suffix:
+                image.info[KEY] = {"model": model, **walk.told(moment)}
+            advance(1)
+            yield image
+
+    write_film(out, drawn(), count, fps=fps, loop=walk.loop)
+    return count
 
 
 def check_film(path: Path, fps: float) -> None:
@@ -34,7 +68,7 @@ def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: fl
     """Write `count` frames, all of one size, as the film that the name of `path` asks for.
 
     .webp and .gif play for ever if `loop`; .mp4 needs the extra film; a name without an ending is a folder of
-    numbered PNG. A side of an MP4 is even: an odd one is enlarged by a pixel. Raises `SimulacraError` for another
+    numbered PNG, each with what its `info` says of it. A side of an MP4 is even: an odd one is enlarged by a pixel. Raises `SimulacraError` for another
     name, one that is taken, and a GIF too large for the memory.
     """
     check_film(path, fps)
@@ -42,7 +76,7 @@ def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: fl
     if not kind:
         with folder_written_aside(path) as folder:
             for number, frame in enumerate(frames):
-                frame.save(folder / f"{number:06d}.png", pnginfo=getattr(frame, "told", None))
+                write_picture(frame, folder / f"{number:06d}.png", frame.info.get(KEY, {}))
         return
     with written_aside(path) as file:
         if kind == ".mp4":

@@ -60,7 +60,8 @@ def near(generator: Generator) -> Near:
         box = generator.prior == "uniform"
         axes = torch.eye(d, device=device) * spread
         return Near(torch.zeros(d, device=device), axes, max(0.0, 1 - edge), 1 + edge, box)
-    w = torch.cat([generator.embed(generator.seeded(range(i, i + 256))) for i in range(0, DRAWS, 256)]).double()
+    parts = [range(start, start + 256) for start in range(0, DRAWS, 256)]
+    w = torch.cat([generator.embed(generator.seeded(part), generator.labelled(part)) for part in parts]).double()
     centre = w.mean(0)
     variances, directions = torch.linalg.eigh((w - centre).T.cov())
     scale = variances.clamp(min=FLOOR * float(variances.max()) + 1e-12).sqrt()

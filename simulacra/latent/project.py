@@ -87,7 +87,7 @@ def project(
     generator.eval()
     target = target.to(generator.device, torch.float32).clamp(-1, 1)
     closeness = Closeness(target, Maps(generator.device))
-    search = _Search(generator, closeness, near(generator), steps=steps, seed=seed, descend_y=not label)
+    search = _Search(generator, closeness, near(generator), steps=steps, seed=seed, label=label)
     search.begin(*_guessed(generator, target, closeness, starts, seed, label, encoder))
     course: list[tuple[float, float]] = []
     stopped = False
@@ -114,11 +114,13 @@ class _Search:
     """The starts, and one step of them."""
 
     def __init__(
-        self, generator: Generator, closeness: Closeness, space: Near, *, steps: int, seed: int, descend_y: bool
+        self, generator: Generator, closeness: Closeness, space: Near, *, steps: int, seed: int, label: str
     ) -> None:
         self.generator, self.closeness, self.space, self.steps = generator, closeness, space, steps
+        self.label = label
         self.random = torch.Generator().manual_seed(seed)
-        self.descend_y = descend_y and generator.attributes
+        # a mapping network has the label in w already
+        self.descend_y = generator.attributes and not generator.styles and not label
         self.u = self.y = self.loss = torch.empty(0)
         self.adam: torch.optim.Adam
 
@@ -167,7 +169,8 @@ class _Search:
         best = int(self.loss.argmin())
         u, y = self.u[best : best + 1].detach(), self.y[best]
         rows = self.space.latent(u).reshape(-1, u.shape[-1])
-        recipe = Recipe(w=tuple(tuple(row) for row in rows.tolist()), label=_spelled(self.generator, y))
+        label = self.label if self.generator.styles else _spelled(self.generator, y)
+        recipe = Recipe(w=tuple(tuple(row) for row in rows.tolist()), label=label)
         return recipe, float(self.space.length(u))
 
     def _w(self, u: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.recipe import Recipe, each, latent, latents
+from simulacra.latent.recipe import Recipe, each, latent, latents, to_json
 
 Space = Literal["auto", "z", "w"]
 Easing = Literal["linear", "smooth"]
@@ -72,6 +72,14 @@ def eased(t: NDArray[np.float64], easing: Easing) -> NDArray[np.float64]:
     return t if easing == "linear" else t * t * (3 - 2 * t)
 
 
+class Moment(NamedTuple):
+    """One picture of a walk."""
+
+    place: float  # from 0; whole numbers are the stops
+    w: Tensor  # [w] or [styles, w]
+    picture: Tensor  # [C, H, W]
+
+
 class Walk:
     """A way through several pictures: where it is at any moment.
 
@@ -85,14 +93,18 @@ class Walk:
     ) -> None:
         if len(stops) < 2:
             raise SimulacraError("A walk needs at least two pictures to go between, such as --seeds 1,5,9.")
-        self.generator, self.loop = generator, loop
+        self.generator, self.recipes, self.loop, self.space = generator, tuple(stops), loop, space
         self.legs = len(stops) - (not loop)
         self.by_z = space == "z" and bool(generator.styles)
         if self.by_z:
             for stop in stops:
                 if stop.w or stop.edits or stop.other is not None:
-                    raise SimulacraError("A walk in z goes between seeds or z alone: walk in w between edited pictures.")
+                    raise SimulacraError(
+                        "A walk in z goes between seeds or z alone: walk in w between edited pictures."
+                    )
             self.stops = torch.cat([latent(generator, stop) for stop in stops])
+            told = [generator.labelled([stop.seed or 0], stop.label) for stop in stops]
+            self.y = torch.cat([y for y in told if y is not None]) if generator.labels else None
             self.pulls = torch.tensor([stop.truncation for stop in stops], device=generator.device)
         else:
             found = [latents(generator, stop, {}) for stop in stops]
@@ -107,11 +119,10 @@ class Walk:
         before, after = torch.from_numpy(leg), torch.from_numpy((leg + 1) % len(self.stops))
         one, other = self.stops[before], self.stops[after]
         if self.by_z:
-            w = self.generator.embed(between(one, other, t, prior=self.generator.prior))
-            return torch.stack([
-                self.generator.truncate(alone[None], float(pull))[0]
-                for alone, pull in zip(w, torch.lerp(self.pulls[before], self.pulls[after], t), strict=True)
-            ])  # fmt: skip
+            y = None if self.y is None else lerp(self.y[before], self.y[after], t)
+            w = self.generator.embed(between(one, other, t, prior=self.generator.prior), y)
+            pulls = torch.lerp(self.pulls[before], self.pulls[after], t).tolist()
+            return torch.cat([self.generator.truncate(w[i : i + 1], pull) for i, pull in enumerate(pulls)])
         if self.generator.styles:
             return lerp(one, other, t if one.dim() == 2 else t[:, None].expand(one.shape[:2]))
         z = self.generator.z_dim  # what tells of a label stands beside it, and goes straight
@@ -121,8 +132,8 @@ class Walk:
     @torch.no_grad()
     def pictures(
         self, count: int, *, easing: Easing = "smooth", even: bool = False, batch: int = BATCH
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """`count` moments of the walk, each as w [w] or [styles, w] and picture [C, H, W], in constant memory.
+    ) -> Iterator[Moment]:
+        """`count` moments of the walk, in constant memory.
 
         A loop's last moment is not its first again, so that it plays on without a halt. easing: the speed between
         two stops. even: moments are as far apart as their pictures differ, at `LOOKS` looks a leg.
@@ -137,7 +148,15 @@ class Walk:
             places = np.interp(places / self.legs, *self._pace())
         for start in range(0, count, batch):
             w = self.at(places[start : start + batch])
-            yield from zip(w, self.generator.render(w).float(), strict=True)
+            yield from map(Moment, places[start : start + batch].tolist(), w, self.generator.render(w).float())
+
+    def told(self, moment: Moment) -> dict[str, Any]:
+        """What a picture of the walk can say of itself: its recipe, or its place on the walk between two labels."""
+        if self.generator.styles or not self.generator.labels:
+            rows = moment.w.reshape(-1, moment.w.shape[-1])[:, : self.generator.w_dim]
+            return {"recipe": to_json(Recipe(w=tuple(tuple(row) for row in rows.tolist())))}
+        stops = [to_json(stop) for stop in self.recipes]
+        return {"walk": {"stops": stops, "loop": self.loop, "space": self.space, "place": moment.place}}
 
     def _pace(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Shares of all that changes in the pictures, and the places where so much of it is done."""
