@@ -6,6 +6,8 @@ Feature maps are compared as in Zhang et al., "The Unreasonable Effectiveness of
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,13 +42,19 @@ class Maps(nn.Module):
         return found
 
 
+@functools.cache
+def maps_on(device: torch.device) -> Maps:
+    """The network on a device, read once."""
+    return Maps(device)
+
+
 class Closeness:
     """The distance of pictures to one target [C, H, W]."""
 
-    def __init__(self, target: Tensor, maps: Maps) -> None:
-        self.maps = maps
+    def __init__(self, target: Tensor) -> None:
+        self.maps = maps_on(target.device)
         with torch.no_grad():
-            self.scales, self.features = _pyramid(visible(target[None])), maps(target[None])
+            self.scales, self.features = _pyramid(visible(target[None])), self.maps(target[None])
 
     def pixels(self, pictures: Tensor) -> Tensor:
         """Pictures [N, C, H, W] -> the mean square difference over scales [N], in shares of white."""

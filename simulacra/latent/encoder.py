@@ -25,6 +25,7 @@ from simulacra.latent.closeness import visible
 from simulacra.latent.near import near
 from simulacra.measure import cache
 from simulacra.model import SHIPPED, fingerprint, model_folder
+from simulacra.settings import Shape
 
 FORMAT = "simulacra-encoder-1"
 FILE = "encoder.safetensors"
@@ -39,11 +40,13 @@ FOLLOW = 0.02  # how fast the reported mean loss follows
 class Encoder(nn.Module):
     """Pictures [N, C, H, W] in [-1, 1] -> latents [N, w]: z, or w where there is a mapping network."""
 
-    def __init__(self, channels: int, numbers: int) -> None:
+    def __init__(self, shape: Shape, numbers: int) -> None:
         super().__init__()
+        halvings = min(len(WIDTHS), max(1, round(math.log2(max(shape[1:]) / GRID))))
+        self.side = GRID << halvings  # pictures are made this large
         layers: list[nn.Module] = []
-        inner = channels
-        for outer in WIDTHS:
+        inner = shape[0]
+        for outer in WIDTHS[:halvings]:
             layers += [nn.Conv2d(inner, outer, 3, 2, 1), nn.GroupNorm(8, outer), nn.LeakyReLU(0.2)]
             inner = outer
         self.layers = nn.Sequential(*layers)
@@ -55,9 +58,7 @@ class Encoder(nn.Module):
 
     def numbers(self, x: Tensor) -> Tensor:
         """Pictures as `visible` gives them [N, C, H, W] -> u [N, w], see `near`."""
-        # so large that GRID is left after the halvings, whatever the pictures' side is
-        side = GRID << len(WIDTHS)
-        x = F.interpolate(x * 2 - 1, (side, side), mode="bilinear", antialias=True)
+        x = F.interpolate(x * 2 - 1, (self.side, self.side), mode="bilinear", antialias=True)
         u: Tensor = self.last(self.layers(x).flatten(1))
         return u
 
@@ -83,7 +84,7 @@ def train_encoder(
     device, space = generator.eval().device, near(generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        encoder = Encoder(generator.shape[0], generator.w_dim).to(device)
+        encoder = Encoder(generator.shape, generator.w_dim).to(device)
     encoder.centre.copy_(space.centre)
     encoder.axes.copy_(space.axes)
     noise = torch.Generator().manual_seed(0)
@@ -103,7 +104,7 @@ def train_encoder(
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
         step += 1
-        mean += max(FOLLOW, 1 / step) * (float(loss) - mean)
+        mean += max(FOLLOW, 1 / step) * (float(loss.detach()) - mean)
         share = step / steps if steps else (time.monotonic() - begun) / (60 * minutes)
         on_step(min(1.0, share), mean)
     return encoder.eval().requires_grad_(False)
@@ -130,7 +131,7 @@ def load_encoder(path: Path, generator: Generator, model: str) -> Encoder | None
     """
     if not path.is_file():
         return None
-    encoder = Encoder(generator.shape[0], generator.w_dim)
+    encoder = Encoder(generator.shape, generator.w_dim)
     try:
         with safe_open(path, framework="pt") as file:
             told = file.metadata() or {}

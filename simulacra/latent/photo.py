@@ -65,6 +65,7 @@ def found_for(
     from simulacra.model import fingerprint, load
 
     generator = load(where, device)
+    _check_free(out)
     as_seen(photo, generator.shape)  # a wrong photo is said before an encoder is taught
     with tasks() as begin:
         if encoder is not None:
@@ -98,8 +99,7 @@ def project_photo(
     result.png, side-by-side.png (target, result, difference), recipe.json, course.json; with film, course.webp.
     model: the fingerprint to record.
     """
-    if out.exists():
-        raise SimulacraError(f"{out} exists already: choose another folder, or move it away.")
+    _check_free(out)
     target = as_seen(photo, generator.shape, crop=crop)
     frames: list[Image.Image] = []
 
@@ -124,6 +124,11 @@ def side_by_side(found: Projection) -> Image.Image:
         difference[3] = 1
     shape = (found.target.shape[0], found.target.shape[1], found.target.shape[2])
     return _enlarged(_beside([found.target, found.picture, difference], shape))
+
+
+def _check_free(out: Path) -> None:
+    if out.exists():
+        raise SimulacraError(f"{out} exists already: choose another folder, or move it away.")
 
 
 def _beside(pictures: list[Tensor], shape: Shape) -> Image.Image:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.closeness import Closeness, Maps, psnr
+from simulacra.latent.closeness import Closeness, psnr
 from simulacra.latent.near import Near, near
 from simulacra.latent.recipe import Recipe, latents
 
@@ -26,7 +26,7 @@ RATE = 0.1  # of Adam, in standard deviations of the model's own latents
 RATE_Y = 0.02  # for attributes, which go from 0 to 1
 UP, DOWN = 0.05, 0.25  # shares of the steps in which the rate rises and falls
 NOISE, QUIET = 0.05, 0.75  # in standard deviations; the share of the steps after which there is none
-PERCEIVED, STRAYED = 0.1, 0.3  # weights beside the root of the mean square pixel error
+PERCEIVED, STRAYED = 0.2, 0.3  # weights beside the root of the mean square pixel error
 EVERY = 4  # steps between those that look at features, which cost several times a small generator
 GUESSES, BATCH = 256, 64
 FIRST = 2**31  # the first guess: seeds up there are nobody's
@@ -86,7 +86,7 @@ def project(
     begun = time.monotonic()
     generator.eval()
     target = target.to(generator.device, torch.float32).clamp(-1, 1)
-    closeness = Closeness(target, Maps(generator.device))
+    closeness = Closeness(target)
     search = _Search(generator, closeness, near(generator), steps=steps, seed=seed, label=label)
     search.begin(*_guessed(generator, target, closeness, starts, seed, label, encoder))
     course: list[tuple[float, float]] = []
@@ -146,9 +146,8 @@ class _Search:
         pictures = self.generator.render(self._w(u)).float()
         loss = self.closeness.pixels(pictures).add(1e-8).sqrt() + STRAYED * self.space.strayed(u)
         total = loss
-        if step % EVERY == 0:
-            # as often as it is left out, so much more it weighs
-            total = loss + EVERY * PERCEIVED * self.closeness.perceived(pictures)
+        if PERCEIVED and step % EVERY == 0:
+            total = loss + PERCEIVED * self.closeness.perceived(pictures)
         chosen = [group["params"][0] for group in self.adam.param_groups]
         for parameter, gradient in zip(chosen, torch.autograd.grad(total.sum(), chosen), strict=True):
             parameter.grad = gradient
@@ -226,8 +225,22 @@ def _guessed(
     far = _by_pixels(generator, closeness, latent, y)
     if encoder is not None:
         far[-1] = -1  # it starts, whatever the others are
-    best = far.argsort()[:starts]
+    classes = None if y is None or generator.attributes else y.argmax(1)
+    best = _spread(far, classes)[:starts]
     return latent[best], y if y is None else y[best]
+
+
+def _spread(far: Tensor, classes: Tensor | None) -> Tensor:
+    """The order of guesses [N] by closeness; with classes first the best of each, then the second best of each …"""
+    order = far.argsort()
+    if classes is None:
+        return order
+    seen: dict[int, int] = {}
+    turns = []
+    for number in classes[order].tolist():
+        turns.append(seen.get(number, 0))
+        seen[number] = turns[-1] + 1
+    return order[torch.tensor(turns, device=order.device).argsort(stable=True)]
 
 
 def _by_pixels(generator: Generator, closeness: Closeness, latent: Tensor, y: Tensor | None) -> Tensor:
