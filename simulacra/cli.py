@@ -381,7 +381,7 @@ def walk(
         Where to draw.
     """
     from simulacra.console import console, progress
-    from simulacra.latent.film import write_walk
+    from simulacra.latent.film import frames_in, write_walk
     from simulacra.latent.walk import Walk, stops_of
     from simulacra.model import fingerprint, load
     from simulacra.sampling import parse_seeds
@@ -389,7 +389,7 @@ def walk(
 
     stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
     way = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)
-    with progress("Drawing", round(seconds * fps)) as advance:
+    with progress("Drawing", frames_in(seconds, fps)) as advance:
         count = write_walk(
             way, out, seconds=seconds, fps=fps, easing=easing, even=even, size=size, model=fingerprint(model),
             advance=advance,

@@ -153,6 +153,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["walk", "peeps", "a.avi"], ".webp"),
         (["walk", "peeps", "a.webp", "--seeds", "3"], "at least two"),
         (["walk", "peeps", "a.webp", "--seconds", "-1"], "seconds"),
+        (["walk", "peeps", "a.webp", "--fps", "nan"], "a second"),
         (["project", "/nowhere.jpg", "peeps"], "/nowhere.jpg"),
         (["project", "/nowhere.jpg", "/nowhere"], "/nowhere"),
         (["project", "/", "peeps", "--out", "a"], "folder"),

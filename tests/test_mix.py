@@ -82,7 +82,12 @@ def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object
     """The w of all that is drawn, in the order of the grid."""
     seen: list[Tensor] = []
     render = generator.render
-    monkeypatch.setattr(generator, "render", lambda w: (seen.extend(w), render(w))[1])
+
+    def watched(w: Tensor) -> Tensor:
+        seen.extend(w)
+        return render(w)
+
+    monkeypatch.setattr(generator, "render", watched)
     children(generator, *args, **options)  # type: ignore[arg-type]
     return seen
 

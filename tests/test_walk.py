@@ -20,8 +20,10 @@ from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
 from simulacra.latent.film import write_film, write_walk
 from simulacra.latent.recipe import Recipe, latents
-from simulacra.latent.walk import Walk, between, eased, lerp, slerp, stops_of
+from simulacra.latent.walk import Easing, Space, Walk, between, eased, lerp, slerp, stops_of
 from simulacra.sampling import origin, recipe_in
+
+SPACES: tuple[Space, ...] = ("auto", "z", "w")
 
 numbers = st.floats(-5, 5, allow_nan=False, width=32)
 shares = st.floats(0, 1)
@@ -100,12 +102,12 @@ def test_a_step_between_two_latents_is_as_likely_as_they_are(prior: str) -> None
 
 
 @given(st.lists(shares, min_size=2, max_size=20), st.sampled_from(["linear", "smooth"]))
-def test_easing_is_monotone_and_symmetric(t: list[float], easing: str) -> None:
+def test_easing_is_monotone_and_symmetric(t: list[float], easing: Easing) -> None:
     places = np.sort(np.array(t))
-    found = eased(places, easing)  # type: ignore[arg-type]
+    found = eased(places, easing)
     assert (np.diff(found) >= 0).all()
-    assert np.allclose(found + eased(1 - places, easing), 1)  # type: ignore[arg-type]
-    assert eased(np.array([0.0, 0.5, 1.0]), easing).tolist() == [0, 0.5, 1]  # type: ignore[arg-type]
+    assert np.allclose(found + eased(1 - places, easing), 1)
+    assert eased(np.array([0.0, 0.5, 1.0]), easing).tolist() == [0, 0.5, 1]
 
 
 # --- walks --------------------------------------------------------------------------------------------------------
@@ -116,8 +118,8 @@ def test_every_game_can_be_walked(spec: str) -> None:
     """Through the stops themselves, in a loop that closes, by steps that are small."""
     generator = game(spec).G.eval()
     stops = stops_of([1, 2, 3])
-    for space in ("auto", "z", "w"):
-        walk = Walk(generator, stops, space=space)  # type: ignore[arg-type]
+    for space in SPACES:
+        walk = Walk(generator, stops, space=space)
         with torch.no_grad():
             expected = torch.cat([generator.render(latents(generator, stop, {})) for stop in stops])
             there = generator.render(walk.at(np.array([0.0, 1.0, 2.0])))
@@ -176,8 +178,8 @@ def test_truncated_stops_stay_where_they_are() -> None:
     for spec in ("mlp:tiny", "stylegan:tiny"):
         generator = game(spec).G.eval()
         stops = stops_of([1, 2], truncation=0.5)
-        for space in ("w", "z"):
-            walk = Walk(generator, stops, space=space)  # type: ignore[arg-type]
+        for space in SPACES[1:]:
+            walk = Walk(generator, stops, space=space)
             with torch.no_grad():
                 assert torch.allclose(walk.at(np.array([1.0])), latents(generator, stops[1], {}), atol=1e-5)
 

@@ -30,14 +30,12 @@ def write_walk(
 
     size: the height in pixels, if not the model's own. model: the fingerprint that PNG record, each with its recipe.
     """
+    count = frames_in(seconds, fps)
     check_film(out, fps)
-    if not 0 < seconds <= MOST_SECONDS:
-        raise SimulacraError(f"A film of {seconds:g} seconds is not possible: up to {MOST_SECONDS} are.")
     if size is not None and not 8 <= size <= 4096:
         raise SimulacraError(f"--size {size} is not possible: 8 to 4096 pixels are.")
     _, height, width = walk.generator.shape
     sides = None if size is None else (max(1, round(width * size / height)), size)
-    count = max(2, round(seconds * fps))
 
     def drawn() -> Iterator[Image.Image]:
         for moment in walk.pictures(count, easing=easing, even=even):
@@ -52,14 +50,22 @@ def write_walk(
     return count
 
 
+def frames_in(seconds: float, fps: float) -> int:
+    """How many pictures a film of that length has. Raises `SimulacraError` for one that is not possible."""
+    if not RATES[0] <= fps <= RATES[1]:
+        raise SimulacraError(f"{fps:g} pictures a second are not possible: {RATES[0]} to {RATES[1]} are.")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise SimulacraError(f"A film of {seconds:g} seconds is not possible: up to {MOST_SECONDS} are.")
+    return max(2, round(seconds * fps))
+
+
 def check_film(path: Path, fps: float) -> None:
     """Raise `SimulacraError` for what cannot be written, before anything is drawn."""
     if path.suffix.lower() not in (".webp", ".gif", ".mp4", ""):
         raise SimulacraError(f"{path} is no film that can be written: there are {', '.join(KINDS)}.")
     if path.exists():
         raise SimulacraError(f"{path} exists already: choose another name, or move it away.")
-    if not RATES[0] <= fps <= RATES[1]:
-        raise SimulacraError(f"{fps:g} pictures a second are not possible: {RATES[0]} to {RATES[1]} are.")
+    frames_in(1, fps)
     if path.suffix.lower() == ".mp4":
         _av()
 
