@@ -74,8 +74,8 @@ def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: fl
     """Write `count` frames, all of one size, as the film that the name of `path` asks for.
 
     .webp and .gif play for ever if `loop`; .mp4 needs the extra film; a name without an ending is a folder of
-    numbered PNG, each with what its `info` says of it. A side of an MP4 is even: an odd one is enlarged by a pixel. Raises `SimulacraError` for another
-    name, one that is taken, and a GIF too large for the memory.
+    numbered PNG, each with what its `info` says of it. A side of an MP4 is even: an odd one is enlarged by a pixel.
+    Raises `SimulacraError` for another name, one that is taken, and a GIF too large for the memory.
     """
     check_film(path, fps)
     kind = path.suffix.lower()

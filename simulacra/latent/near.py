@@ -61,11 +61,11 @@ def near(generator: Generator) -> Near:
         axes = torch.eye(d, device=device) * spread
         return Near(torch.zeros(d, device=device), axes, max(0.0, 1 - edge), 1 + edge, box)
     parts = [range(start, start + 256) for start in range(0, DRAWS, 256)]
-    w = torch.cat([generator.embed(generator.seeded(part), generator.labelled(part)) for part in parts]).double()
+    w = torch.cat([generator.embed(generator.seeded(part), generator.labelled(part)) for part in parts]).cpu().double()
     centre = w.mean(0)
     variances, directions = torch.linalg.eigh((w - centre).T.cov())
     scale = variances.clamp(min=FLOOR * float(variances.max()) + 1e-12).sqrt()
     axes = scale[:, None] * directions.T
     size = ((w - centre) @ torch.linalg.inv(axes)).square().mean(1).sqrt()
     # nearer to the mean is no stranger: that is where truncation leads
-    return Near(centre.float(), axes.float(), 0.0, float(size.quantile(SHARE)), False)
+    return Near(centre.float().to(device), axes.float().to(device), 0.0, float(size.quantile(SHARE)), False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,4 +151,4 @@ def _write(folder: Path, found: Projection, name: str, model: str) -> None:
     course = {"of": name, "model": model, "psnr": found.psnr, "perceived": found.perceived, "length": found.length}
     course |= {"seconds": found.seconds, "stopped": found.stopped}
     columns = {"loss": [loss for loss, _ in found.course], "psnr by step": [decibels for _, decibels in found.course]}
-    write_json(folder / "course.json", json.loads(json.dumps(course | columns)))
+    write_json(folder / "course.json", course | columns)

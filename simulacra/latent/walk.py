@@ -41,7 +41,8 @@ def slerp(one: Tensor, other: Tensor, t: Tensor) -> Tensor:
 
     Opposite ones go round by an axis that both least lie along; from or to zero the way is straight.
     """
-    x, y, share = one.double(), other.double(), t.double()[:, None]
+    # on the processor: not every device has so many digits, and latents are small
+    x, y, share = one.cpu().double(), other.cpu().double(), t.cpu().double()[:, None]
     lengths = x.norm(dim=1, keepdim=True), y.norm(dim=1, keepdim=True)
     a, b = x / lengths[0].clamp(min=TINY), y / lengths[1].clamp(min=TINY)
     cosine = (a * b).sum(1, keepdim=True)
@@ -55,16 +56,16 @@ def slerp(one: Tensor, other: Tensor, t: Tensor) -> Tensor:
     direction = torch.cos(angle) * a + torch.sin(angle) * across
     arc = direction * (lengths[0] * (1 - share) + lengths[1] * share)
     straight = x * (1 - share) + y * share
-    return torch.where((lengths[0] < TINY) | (lengths[1] < TINY), straight, arc).to(one.dtype)
+    return torch.where((lengths[0] < TINY) | (lengths[1] < TINY), straight, arc).to(one)
 
 
 def between(one: Tensor, other: Tensor, t: Tensor, *, prior: str) -> Tensor:
     """Latents z [N, z] of a normal or uniform prior, t [N] from 0 to 1 -> [N, z], each as likely as its ends."""
     if prior != "uniform":
         return slerp(one, other, t)
-    normal = [torch.special.ndtri((x.double() / 2 + 0.5).clamp(EDGE, 1 - EDGE)) for x in (one, other)]
+    normal = [torch.special.ndtri((x.cpu().double() / 2 + 0.5).clamp(EDGE, 1 - EDGE)) for x in (one, other)]
     arc: Tensor = torch.special.ndtr(slerp(normal[0], normal[1], t)) * 2 - 1
-    return arc.to(one.dtype)
+    return arc.to(one)
 
 
 def eased(t: NDArray[np.float64], easing: Easing) -> NDArray[np.float64]:
