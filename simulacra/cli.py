@@ -217,6 +217,7 @@ def sample(
     each: bool = True,
     truncation: float = 1.0,
     min_latent: float = 0.0,
+    recipe: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
     """Draw pictures; without arguments, with the model that comes along.
@@ -242,14 +243,21 @@ def sample(
         Below 1: nearer to the mean picture, less varied and often cleaner.
     min_latent
         Every latent number is at least this far from zero.
+    recipe
+        A recipe's JSON, or a picture that holds one: that is drawn instead, and nothing else is asked.
     device
         Where to draw.
     """
     from simulacra.console import console, progress
     from simulacra.model import fingerprint, load
-    from simulacra.sampling import parse_seeds, rows_of, spelled, write_pictures
+    from simulacra.sampling import parse_seeds, recipe_in, rows_of, spelled, write_pictures, write_recipe
     from simulacra.training.device import choose_device
 
+    if recipe is not None:
+        generator, told = load(model, choose_device(device)), recipe_in(recipe)
+        path = write_recipe(generator, out, told, name=recipe.stem, model=fingerprint(model))
+        console.print(str(path), markup=False)
+        return
     numbers = parse_seeds(seeds)
     if not each and not grid and not by_label:
         raise SimulacraError("Nothing to draw: --no-each needs --grid or --by-label.")
@@ -268,6 +276,187 @@ def sample(
         console.print(
             f"Labels as in the data; --label {generator.name_of(0)!r} asks for one, --by-label shows all.", markup=False
         )
+
+
+@app.command
+def mix(
+    model: str,
+    out: Path,
+    /,
+    *,
+    rows: str = "1-4",
+    columns: str = "5-9",
+    way: Literal["auto", "layers", "cross", "blend"] = "auto",
+    layers: str = "",
+    label: str = "",
+    truncation: float = 1.0,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Draw the children of pictures: parents at the left and at the top, between them what each two make.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The PNG to write.
+    rows
+        Seeds of the parents at the left, such as 1-4 or 1,5,9.
+    columns
+        Seeds of the parents at the top.
+    way
+        layers: a child is the left parent with the top one's styles in some layers, where the model has layers;
+        cross: each number of z is from either parent; blend: halfway. auto is layers if the model has them, else cross.
+    layers
+        Which layers are the top parent's, such as 0-3; the coarser half if not given.
+    label
+        What to draw, for a model trained with conditional=true; see simulacra sample.
+    truncation
+        Below 1: nearer to the mean picture.
+    device
+        Where to draw.
+    """
+    from simulacra.console import console
+    from simulacra.latent.mix import parse_layers, write_mix
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import parse_seeds
+    from simulacra.training.device import choose_device
+
+    parents = parse_seeds(rows), parse_seeds(columns)
+    path = write_mix(
+        load(model, choose_device(device)), out, *parents, way, layers=parse_layers(layers), label=label,
+        truncation=truncation, model=fingerprint(model),
+    )  # fmt: skip
+    console.print(str(path), markup=False)
+
+
+@app.command
+def walk(
+    model: str,
+    out: Path,
+    /,
+    *,
+    seeds: str = "1,5,9",
+    seconds: float = 6.0,
+    fps: float = 25.0,
+    loop: bool = True,
+    space: Literal["auto", "z", "w"] = "auto",
+    easing: Literal["smooth", "linear"] = "smooth",
+    even: bool = False,
+    label: str = "",
+    truncation: float = 1.0,
+    size: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Film a walk from picture to picture.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The film to write: .webp, .gif, .mp4 (needs the extra film), or a folder for numbered PNG.
+    seeds
+        The pictures on the way, in this order.
+    seconds
+        The film's length.
+    fps
+        Pictures a second.
+    loop
+        Go back to the first at the end, and play for ever.
+    space
+        z: on arcs through the prior; w: straight through what the mapping network makes of it; auto is w where there
+        is such a network.
+    easing
+        smooth: slower at each picture on the way; linear: not.
+    even
+        Go so that pictures change at an even speed.
+    label
+        What to draw, for a model trained with conditional=true; see simulacra sample.
+    truncation
+        Below 1: nearer to the mean picture.
+    size
+        The film's height in pixels; the model's own if not given.
+    device
+        Where to draw.
+    """
+    from simulacra.console import console, progress
+    from simulacra.latent.film import frames_in, write_walk
+    from simulacra.latent.walk import Walk, stops_of
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import parse_seeds
+    from simulacra.training.device import choose_device
+
+    stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
+    way = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)
+    with progress("Drawing", frames_in(seconds, fps)) as advance:
+        count = write_walk(
+            way, out, seconds=seconds, fps=fps, easing=easing, even=even, size=size, model=fingerprint(model),
+            advance=advance,
+        )  # fmt: skip
+    console.print(f"{count} pictures: {out}", markup=False)
+
+
+@app.command
+def project(
+    photo: Path,
+    model: str = "peeps",
+    /,
+    *,
+    out: Path | None = None,
+    steps: int = 500,
+    starts: int = 4,
+    seed: int = 0,
+    label: str = "",
+    wide: bool = False,
+    encoder: bool = False,
+    minutes: float = 3.0,
+    film: bool = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Find what a model must be given to draw a photo of yours; it can then be edited, mixed and walked from.
+
+    Parameters
+    ----------
+    photo
+        The picture; it is cropped and resized as prepare would.
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        A new folder for what is found; PHOTO-projected if not given.
+    steps
+        How long to search.
+    starts
+        Places to search from; the worst are dropped on the way.
+    seed
+        Decides the places and all noise.
+    label
+        What the picture shows, for a model trained with conditional=true; found, too, if not given.
+    wide
+        Every layer gets a latent of its own: closer to the photo, farther from the model.
+    encoder
+        Start from a guess of a network that reads latents from pictures; it is taught first if the model has none.
+    minutes
+        How long to teach the encoder.
+    film
+        Film the search, too: course.webp.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import console
+    from simulacra.latent.photo import found_for
+    from simulacra.training.device import choose_device
+
+    _set_threads(threads)
+    out = out or photo.with_name(f"{photo.stem}-projected")
+    found = found_for(
+        photo, model, out, choose_device(device), encoder=minutes if encoder else None, film=film, steps=steps,
+        starts=starts, seed=seed, label=label, wide=wide,
+    )  # fmt: skip
+    console.print(f"{out}: PSNR {found.psnr:.1f} dB after {len(found.course)} steps", markup=False)
 
 
 @app.command

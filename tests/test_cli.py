@@ -30,12 +30,15 @@ COMMANDS = {
     "inspect": "source",
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",
+    "mix": "model out rows columns way layers label truncation device",
     "prepare": "source out size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates workers zip",
+    "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
-    "sample": "model out seeds label by_label grid each truncation min_latent device",
+    "sample": "model out seeds label by_label grid each truncation min_latent recipe device",
     "train": "data settings gan run total epochs minutes balance augment precision seed compile micro device threads "
     "every save_every disk measure_every patience rollback dry_run",
+    "walk": "model out seeds seconds fps loop space easing even label truncation size device",
 }
 
 
@@ -140,6 +143,21 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["sample", "--label", "Sneaker"], "conditional=true"),
         (["sample", "--by-label"], "without labels"),
         (["sample", "--min-latent", "-1"], "negative"),
+        (["sample", "--recipe", "/nowhere.json"], "/nowhere.json"),
+        (["mix", "/nowhere", "a.png"], "/nowhere"),
+        (["mix", "peeps", "a.png", "--layers", "0-3"], "no layers"),
+        (["mix", "peeps", "a.png", "--layers", "three"], "such as 0-3"),
+        (["mix", "peeps", "a.png", "--rows", "x"], "0-99"),
+        (["mix", "peeps", "a.png", "--label", "cat"], "conditional=true"),
+        (["walk", "/nowhere", "a.webp"], "/nowhere"),
+        (["walk", "peeps", "a.avi"], ".webp"),
+        (["walk", "peeps", "a.webp", "--seeds", "3"], "at least two"),
+        (["walk", "peeps", "a.webp", "--seconds", "-1"], "seconds"),
+        (["walk", "peeps", "a.webp", "--fps", "nan"], "a second"),
+        (["project", "/nowhere.jpg", "peeps"], "/nowhere.jpg"),
+        (["project", "/nowhere.jpg", "/nowhere"], "/nowhere"),
+        (["project", "/", "peeps", "--out", "a"], "folder"),
+        (["project", "/nowhere.jpg", "peeps", "--encoder"], "/nowhere.jpg"),
         (["curves", "/nowhere"], "/nowhere"),
         (["train", "peeps", "--patience", "-1"], "--patience"),
         (["evaluate", "/nowhere"], "/nowhere"),
@@ -277,6 +295,28 @@ def test_a_conditional_run_s_commands(run_cli: Cli, tmp_path: Path, monkeypatch:
     status, out, _ = run_cli("sample", "a", "ones", "--seeds", "0-4", "--label", "1")
     assert status == 0 and "5 pictures of 1: ones" in out
     assert "y [N, 3] classes, one-hot" in run_cli("export", "a", "a.onnx")[1]
+
+
+def test_mixing_walking_and_projecting(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    on_disk(Path("shapes"), noise())
+    assert run_cli("train", "shapes", "--gan", "mlp:tiny", "--run", "a", "--total", "32")[0] == 0
+    status, out, err = run_cli("mix", "a", "mix.png", "--rows", "1-2", "--columns", "3,4,5")
+    assert status == 0 and "mix.png" in out, err
+    with Image.open("mix.png") as image:
+        assert image.size == (64, 48)
+    status, out, err = run_cli("walk", "a", "walk.webp", "--seconds", "0.4", "--seeds", "1,2", "--no-loop")
+    assert status == 0 and "10 pictures: walk.webp" in out, err
+    Image.fromarray(noise(1, (3, 40, 30))[0]).save("photo.png")
+    status, out, err = run_cli("project", "photo.png", "a", "--steps", "3", "--encoder", "--minutes", "0.001")
+    assert status == 0 and "photo-projected: PSNR" in out, err
+    status, out, err = run_cli("sample", "a", "again", "--recipe", "photo-projected/result.png")
+    assert status == 0 and "again/result.png" in out, err
+    with Image.open("again/result.png") as one, Image.open("photo-projected/result.png") as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+    assert next(Path("a").rglob("encoder.safetensors")).stat().st_size > 0
+    status, _, err = run_cli("project", "photo.png", "a", "--steps", "3")
+    assert status == 1 and "exists already" in err
 
 
 def test_list_names_every_game(run_cli: Cli) -> None:

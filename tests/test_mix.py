@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
-from support import game
+from support import forms, game
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.game import to_image
 from simulacra.generator import Generator
-from simulacra.latent.mix import mixing_matrix
+from simulacra.latent.mix import children, mixing_matrix, parse_layers, write_mix
+from simulacra.sampling import origin
 
 SIDE = 16
 
@@ -69,3 +73,99 @@ def test_what_cannot_be_mixed_is_said() -> None:
     for layers in ((0, 7), (2, 2), (-1, 2)):
         with pytest.raises(SimulacraError, match="has 6, from 0"):
             mixing_matrix(game("stylegan:tiny").G, [1], [2], layers)
+
+
+# --- children without layers --------------------------------------------------------------------------------------
+
+
+def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object, **options: object) -> list[Tensor]:
+    """The w of all that is drawn, in the order of the grid."""
+    seen: list[Tensor] = []
+    render = generator.render
+
+    def watched(w: Tensor) -> Tensor:
+        seen.extend(w)
+        return render(w)
+
+    monkeypatch.setattr(generator, "render", watched)
+    children(generator, *args, **options)  # type: ignore[arg-type]
+    return seen
+
+
+@pytest.mark.parametrize("spec", forms())
+@pytest.mark.parametrize("way", ["cross", "blend"])
+def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None:
+    generator = game(spec, (3, SIDE, SIDE)).G.eval()
+    image = np.asarray(children(generator, [1, 2], [3, 4], way))
+    assert image.shape == (3 * SIDE, 3 * SIDE, 3)
+    with torch.no_grad():
+        w = generator.embed(generator.seeded([2]), generator.labelled([2]))[0]
+    assert abs(tile(image, 2, 0) - picture(generator, w)).max() <= 1, "a parent at the left"
+
+
+def test_a_child_takes_each_number_from_either_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = game("mlp:tiny", z=200).G
+    top, mother, child = drawn_w(monkeypatch, generator, [1], [2])
+    from_mother, from_top = child == mother, child == top
+    assert (from_mother | from_top).all()
+    assert 0.35 < from_mother.float().mean() < 0.65
+    again = drawn_w(monkeypatch, generator, [7, 1], [9, 2])
+    assert torch.equal(again[-1], child), "whatever else is drawn, the same two have the same child"
+
+
+def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    top, mother, child = drawn_w(monkeypatch, game("mlp:tiny", z=50).G, [1], [2], "blend")
+    assert float(child.norm()) == pytest.approx(float(top.norm() + mother.norm()) / 2, rel=1e-4)
+    cosines = [float(torch.cosine_similarity(child, parent, 0)) for parent in (top, mother)]
+    assert cosines[0] == pytest.approx(cosines[1], abs=1e-4) and cosines[0] > 0.5
+
+
+def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = game("mlp:tiny+labels").G
+    generator.remember(torch.arange(30) % 3)
+    seen = drawn_w(monkeypatch, generator, range(6), range(10, 16))
+    tops, rest = seen[:6], seen[6:]
+    for row in range(6):
+        mother, *born = rest[row * 7 : row * 7 + 7]
+        for top, child in zip(tops, born, strict=True):
+            assert any(torch.equal(child[8:], parent[8:]) for parent in (mother, top))
+
+
+def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
+    generator, out = game("mlp:tiny").G, tmp_path / "mix.png"
+    write_mix(generator, out, [1, 2], [3], model="abc")
+    told = origin(out)
+    assert told is not None and told["model"] == "abc"
+    assert told["mix"] == {"rows": [1, 2], "columns": [3], "way": "cross", "truncation": 1.0}
+    before = out.stat().st_mtime_ns
+    assert write_mix(generator, out, [1, 2], [3], model="abc") == out and out.stat().st_mtime_ns == before
+    with pytest.raises(SimulacraError, match="another picture"):
+        write_mix(generator, out, [1, 2], [4], model="abc")
+    styled = tmp_path / "styled.png"
+    write_mix(grown("stylegan2"), styled, [1], [2], model="abc")
+    told = origin(styled)
+    assert told is not None and told["mix"]["way"] == "layers" and told["mix"]["layers"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"layers": (0, 2)}, "no layers"),
+        ({"way": "blend", "layers": (0, 2)}, "--layers"),
+        ({"out": "mix.jpg"}, "no PNG"),
+        ({"rows": range(1000)}, "take fewer"),
+    ],
+)
+def test_a_mix_that_cannot_be_is_one_sentence(options: dict[str, object], told: str, tmp_path: Path) -> None:
+    asked: dict[str, object] = {"rows": [1], "columns": [2], "out": "mix.png", "model": "abc"} | options
+    out = tmp_path / str(asked.pop("out"))
+    with pytest.raises(SimulacraError, match=told):
+        write_mix(game("mlp:tiny").G, out, **asked)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_layers_are_read() -> None:
+    assert (parse_layers("0-3"), parse_layers("2"), parse_layers("")) == ((0, 4), (2, 3), None)
+    for text in ("3-1", "a", "-1", "1-", "1,2"):
+        with pytest.raises(SimulacraError, match="layers"):
+            parse_layers(text)

@@ -1,0 +1,281 @@
+"""A picture's latent: what a generator must be given to draw a picture that it did not make.
+
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, appendix D, in manner:
+Adam on one latent, its rate ramped up and down, noise on the latent that fades. Beside their feature distance stands
+one of pixels at several scales; several starts go together as one batch, of which the worst are dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from simulacra.errors import SimulacraError
+from simulacra.generator import Generator
+from simulacra.latent.closeness import Closeness, psnr
+from simulacra.latent.near import Near, near
+from simulacra.latent.recipe import Recipe, latents
+
+RATE = 0.1  # of Adam, in standard deviations of the model's own latents
+RATE_Y = 0.02  # for attributes, which go from 0 to 1
+UP, DOWN = 0.05, 0.25  # shares of the steps in which the rate rises and falls
+NOISE, QUIET = 0.05, 0.75  # in standard deviations; the share of the steps after which there is none
+PERCEIVED, STRAYED = 0.2, 0.3  # weights beside the root of the mean square pixel error
+EVERY = 4  # steps between those that look at features, which cost several times a small generator
+GUESSES, BATCH = 256, 64
+FIRST = 2**31  # the first guess: seeds up there are nobody's
+DROPS = (0.1, 0.25, 0.5)  # of the steps: half of the starts are dropped, and all but the best at the last
+WIDEN = 0.4  # of the steps: from here on each layer has a latent of its own
+MOST_STARTS, MOST_STEPS = 64, 100_000
+
+
+class Progress(NamedTuple):
+    """Where a projection is, for whoever watches."""
+
+    step: int  # done so far, from 1
+    steps: int
+    loss: float  # of the best start, as all that follow
+    psnr: float  # dB
+    picture: Tensor  # [C, H, W], as tried: with noise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Projection:
+    """What was found for a picture."""
+
+    recipe: Recipe  # draws `picture`
+    picture: Tensor  # [C, H, W] in [-1, 1]
+    target: Tensor  # [C, H, W], the picture as the model could see it
+    psnr: float  # dB, of both as 8 bits
+    perceived: float  # distance of feature maps, 0 for the same picture
+    length: float  # of the latent: about 1 for the model's own
+    course: tuple[tuple[float, float], ...]  # (loss, psnr) of the best start after each step
+    seconds: float
+    stopped: bool  # before its time
+
+
+def project(
+    generator: Generator,
+    target: Tensor,
+    *,
+    steps: int = 500,
+    starts: int = 4,
+    seed: int = 0,
+    label: str = "",
+    wide: bool = False,
+    encoder: Callable[[Tensor], Tensor] | None = None,
+    on_step: Callable[[Progress], object] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Projection:
+    """Search for the latent whose picture is `target` [C, H, W]; see `as_seen` for a photo.
+
+    starts: the best of `GUESSES` pictures of the model's own, descended together, the worst dropped on the way.
+    seed: decides guesses and noise. label: see `Generator.labelled`; if not given it is found, too: a class by the
+    guesses, attributes by descent. wide: each layer gets a latent of its own, where the model has layers: closer to
+    the picture, farther from the model. encoder: pictures [N, C, H, W] -> latents [N, w], one more start.
+    on_step: told after each step. stop: asked before each; the best so far is then returned.
+    Raises `SimulacraError` for a picture of another shape, a model without layers, and odd numbers.
+    """
+    _check(generator, target, steps, starts, wide)
+    begun = time.monotonic()
+    generator.eval()
+    target = target.to(generator.device, torch.float32).clamp(-1, 1)
+    closeness = Closeness(target)
+    search = _Search(generator, closeness, near(generator), steps=steps, seed=seed, label=label)
+    search.begin(*_guessed(generator, target, closeness, starts, seed, label, encoder))
+    course: list[tuple[float, float]] = []
+    stopped = False
+    for step in range(steps):
+        if stopped := stop():
+            break
+        if wide and step == round(WIDEN * steps):
+            search.widen()
+        loss, pictures = search.step(step)
+        best = int(loss.argmin())
+        course.append((float(loss[best]), float(psnr(pictures[best : best + 1], target))))
+        on_step(Progress(step + 1, steps, *course[-1], pictures[best]))
+    recipe, length = search.found()
+    with torch.no_grad():
+        picture = generator.render(latents(generator, recipe, {})).float()
+        return Projection(
+            recipe=recipe, picture=picture[0], target=target, psnr=float(psnr(picture, target)),
+            perceived=float(closeness.perceived(picture)), length=length, course=tuple(course),
+            seconds=time.monotonic() - begun, stopped=stopped,
+        )  # fmt: skip
+
+
+class _Search:
+    """The starts, and one step of them."""
+
+    def __init__(
+        self, generator: Generator, closeness: Closeness, space: Near, *, steps: int, seed: int, label: str
+    ) -> None:
+        self.generator, self.closeness, self.space, self.steps = generator, closeness, space, steps
+        self.label = label
+        self.random = torch.Generator().manual_seed(seed)
+        # a mapping network has the label in w already
+        self.descend_y = generator.attributes and not generator.styles and not label
+        self.u = self.y = self.loss = torch.empty(0)
+        self.adam: torch.optim.Adam
+
+    def begin(self, w: Tensor, y: Tensor | None) -> None:
+        """From these latents [N, w], with labels [N, labels] where the model takes them, the best first."""
+        self.u = self.space.numbers(w).detach().requires_grad_()
+        self.y = torch.empty(len(w), 0, device=w.device) if y is None else y.clone()
+        self.y.requires_grad_(self.descend_y)
+        self.loss = torch.arange(len(w), dtype=torch.float32, device=w.device)
+        groups = [{"params": [self.u], "rate": RATE}, {"params": [self.y], "rate": RATE_Y}]
+        self.adam = torch.optim.Adam(groups[: 1 + self.descend_y], RATE)
+
+    def step(self, step: int) -> tuple[Tensor, Tensor]:
+        """One step -> the loss [N] and the picture [N, C, H, W] of each start that is left."""
+        if any(step == round(at * self.steps) for at in DROPS):
+            last = step == round(DROPS[-1] * self.steps)
+            self._keep(1 if last else -(-len(self.u) // 2))
+        t = step / self.steps
+        for group in self.adam.param_groups:
+            group["lr"] = group["rate"] * _ramp(t, 1 / self.steps)
+        noise = torch.randn(self.u.shape, generator=self.random).to(self.u.device)
+        u = self.u + NOISE * max(0.0, 1 - t / QUIET) ** 2 * noise
+        pictures = self.generator.render(self._w(u)).float()
+        loss = self.closeness.pixels(pictures).add(1e-8).sqrt() + STRAYED * self.space.strayed(u)
+        total = loss
+        if PERCEIVED and step % EVERY == 0:
+            total = loss + PERCEIVED * self.closeness.perceived(pictures)
+        chosen = [group["params"][0] for group in self.adam.param_groups]
+        for parameter, gradient in zip(chosen, torch.autograd.grad(total.sum(), chosen), strict=True):
+            parameter.grad = gradient
+        self.adam.step()
+        with torch.no_grad():
+            self.y.clamp_(0, 1)
+        self.loss = loss.detach()
+        return self.loss, pictures.detach()
+
+    def widen(self) -> None:
+        """From here on, a latent for each layer."""
+        layers = self.generator.styles
+        self._replace(lambda of: of[:, None].repeat(1, layers, 1) if of.dim() == 2 else of, only=0)
+
+    @torch.no_grad()
+    def found(self) -> tuple[Recipe, float]:
+        """The best start's recipe, and the length of its latent."""
+        best = int(self.loss.argmin())
+        u, y = self.u[best : best + 1].detach(), self.y[best]
+        rows = self.space.latent(u).reshape(-1, u.shape[-1])
+        label = self.label if self.generator.styles else _spelled(self.generator, y)
+        recipe = Recipe(w=tuple(tuple(row) for row in rows.tolist()), label=label)
+        return recipe, float(self.space.length(u))
+
+    def _w(self, u: Tensor) -> Tensor:
+        latent = self.space.latent(u)
+        return latent if self.generator.styles else self.generator.embed(latent, self.y if self.y.numel() else None)
+
+    def _keep(self, count: int) -> None:
+        kept = self.loss.argsort()[:count]
+        self.loss = self.loss[kept]
+        if not self.descend_y:
+            self.y = self.y[kept]
+        for number in range(len(self.adam.param_groups)):
+            self._replace(lambda of: of[kept], only=number)
+
+    def _replace(self, change: Callable[[Tensor], Tensor], *, only: int) -> None:
+        """Change what Adam descends, and its memory of it alike."""
+        group = self.adam.param_groups[only]
+        old = group["params"][0]
+        new = change(old.detach()).clone().requires_grad_()
+        memory = self.adam.state.pop(old, {})
+        self.adam.state[new] = {key: change(value) if value.dim() else value for key, value in memory.items()}
+        group["params"][0] = new
+        if only:
+            self.y = new
+        else:
+            self.u = new
+
+
+def _ramp(t: float, least: float) -> float:
+    """The rate's factor at a share of the steps: linear up, half a cosine down."""
+    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / DOWN))
+    return down * min(1.0, (t + least) / UP)
+
+
+@torch.no_grad()
+def _guessed(
+    generator: Generator,
+    target: Tensor,
+    closeness: Closeness,
+    starts: int,
+    seed: int,
+    label: str,
+    encoder: Callable[[Tensor], Tensor] | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Latents [starts, w] of the model's own pictures closest to the target, the best first, and their labels."""
+    seeds = [FIRST + (seed * GUESSES + i) % FIRST for i in range(GUESSES)]
+    latent, y = generator.seeded(seeds), generator.labelled(seeds, label)
+    if generator.styles:
+        latent = generator.embed(latent, y)
+    if encoder is not None:  # with the label of the closest guess
+        latent = torch.cat([latent, encoder(target[None])])
+        y = y if y is None else torch.cat([y, y[_by_pixels(generator, closeness, latent[:-1], y).argmin()][None]])
+    far = _by_pixels(generator, closeness, latent, y)
+    if encoder is not None:
+        far[-1] = -1  # it starts, whatever the others are
+    classes = None if y is None or generator.attributes else y.argmax(1)
+    best = _spread(far, classes)[:starts]
+    return latent[best], y if y is None else y[best]
+
+
+def _spread(far: Tensor, classes: Tensor | None) -> Tensor:
+    """The order of guesses [N] by closeness; with classes first the best of each, then the second best of each …"""
+    order = far.argsort()
+    if classes is None:
+        return order
+    seen: dict[int, int] = {}
+    turns = []
+    for number in classes[order].tolist():
+        turns.append(seen.get(number, 0))
+        seen[number] = turns[-1] + 1
+    return order[torch.tensor(turns, device=order.device).argsort(stable=True)]
+
+
+def _by_pixels(generator: Generator, closeness: Closeness, latent: Tensor, y: Tensor | None) -> Tensor:
+    """How far the pictures of many latents are from the target [N]."""
+    found = []
+    for start in range(0, len(latent), BATCH):
+        part = latent[start : start + BATCH]
+        w = part if generator.styles else generator.embed(part, y if y is None else y[start : start + BATCH])
+        found.append(closeness.pixels(generator.render(w).float()))
+    return torch.cat(found)
+
+
+def _spelled(generator: Generator, y: Tensor) -> str:
+    """A label [labels] as a text that gives it again, to four figures."""
+    if not len(y):
+        return ""
+    if not generator.attributes:
+        return generator.name_of(int(y.argmax()))
+    return ", ".join(f"{generator.name_of(i)}={value:.4g}" for i, value in enumerate(y.tolist()))
+
+
+def _check(generator: Generator, target: Tensor, steps: int, starts: int, wide: bool) -> None:
+    if tuple(target.shape) != tuple(generator.shape):
+        told = "x".join(str(side) for side in target.shape)
+        raise SimulacraError(
+            f"The picture is {told} (channels, height, width) and this model's are "
+            f"{'x'.join(str(side) for side in generator.shape)}: prepare it with as_seen."
+        )
+    if not bool(target.isfinite().all()):
+        raise SimulacraError("The picture holds numbers that are none (NaN or infinity).")
+    if not 1 <= steps <= MOST_STEPS:
+        raise SimulacraError(f"{steps} steps are not possible: 1 to {MOST_STEPS} are.")
+    if not 1 <= starts <= MOST_STARTS:
+        raise SimulacraError(f"{starts} starts are not possible: 1 to {MOST_STARTS} are.")
+    if wide and not generator.styles:
+        raise SimulacraError(
+            "This model has no layers, so that each could have a latent of its own: leave wide out, or take StyleGAN or StyleGAN2."
+        )

@@ -1,0 +1,402 @@
+"""A picture's latent: a model's own pictures are found again, whatever the game; photos come in as prepare makes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support import forms, game
+from torch import Tensor
+
+from simulacra.data import pictures
+from simulacra.errors import SimulacraError
+from simulacra.game import configured
+from simulacra.generator import Generator
+from simulacra.latent import encoder as encoding
+from simulacra.latent import project as projecting
+from simulacra.latent.closeness import Closeness, psnr, rounded, visible
+from simulacra.latent.near import near
+from simulacra.latent.photo import as_seen, project_photo, side_by_side
+from simulacra.latent.project import Progress, project
+from simulacra.latent.recipe import Recipe, from_json, latents, to_json
+from simulacra.sampling import origin, recipe_in, write_recipe
+
+SEED = 12_345
+
+
+def planted(shape: tuple[int, int, int] = (3, 16, 16), spec: str = "mlp:tiny", **settings: object) -> Generator:
+    """A small generator whose pictures differ: its weights are larger than those a training starts from."""
+    generator = game(spec, shape, **settings).G.eval().requires_grad_(False)
+    for weight in generator.parameters():
+        weight.mul_(2.5)
+    return generator
+
+
+def attributed() -> Generator:
+    """Three attributes, every mixture of them in the data."""
+    gan, config = configured("mlp:tiny", (3, 16, 16), {"conditional": True}, labels=3, attributes=True)
+    torch.manual_seed(0)
+    generator = gan(config).G.eval().requires_grad_(False)
+    for weight in generator.parameters():
+        weight.mul_(2.5)
+    generator.classes = ("glasses", "hair: red", "hair: grey")
+    generator.remember(torch.rand(40, 3, generator=torch.Generator().manual_seed(1)))
+    return generator
+
+
+@torch.no_grad()
+def own(generator: Generator, label: str = "", seed: int = SEED) -> Tensor:
+    w = generator.embed(generator.seeded([seed]), generator.labelled([seed], label))
+    return rounded(generator.render(w).float())[0]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that is quick and need not be good."""
+    monkeypatch.setattr(projecting, "GUESSES", 8)
+    monkeypatch.setattr("simulacra.latent.near.DRAWS", 256)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By pixels alone: the feature maps cost many times these generators."""
+    monkeypatch.setattr(projecting, "PERCEIVED", 0.0)
+
+
+# --- the search ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 16, 16), (4, 16, 24)])
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_own_pictures_are_found_again(shape: tuple[int, int, int], prior: str, quick: None) -> None:
+    generator = planted(shape, prior=prior)
+    found = project(generator, own(generator), steps=100, seed=1)
+    assert found.psnr >= 28
+    assert found.psnr == pytest.approx(float(psnr(found.picture[None], found.target)))
+    if prior == "uniform":
+        assert all(-1 <= value <= 1 for value in found.recipe.w[0])
+    else:
+        assert 0.4 < found.length < 1.6
+
+
+def test_every_game_s_loss_falls(few: None) -> None:
+    """Two steps from the guesses, and what is found is a recipe that draws what was shown."""
+    falls = []
+    for spec in forms():
+        generator = game(spec, (3, 16, 16)).G.requires_grad_(False)
+        found = project(generator, own(generator.eval()), steps=2, starts=2)
+        (first, _), (second, _) = found.course
+        falls.append(first - second)
+        assert tuple(found.picture.shape) == generator.shape, spec
+        assert found.picture.isfinite().all() and np.isfinite([found.psnr, found.perceived, found.length]).all(), spec
+        recipe = from_json(json.loads(json.dumps(to_json(found.recipe))))
+        with torch.no_grad():
+            again = generator.render(latents(generator, recipe, {}))[0]
+        assert torch.equal(again, found.picture), spec
+    assert np.mean(falls) > 0
+
+
+def test_the_loss_falls_to_the_end(quick: None) -> None:
+    generator = planted()
+    told: list[Progress] = []
+    found = project(generator, own(generator), steps=60, on_step=told.append)
+    losses = [progress.loss for progress in told]
+    assert [progress.step for progress in told] == list(range(1, 61)) and told[0].steps == 60
+    assert found.course == tuple((progress.loss, progress.psnr) for progress in told)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
+    assert told[0].picture.shape == generator.shape and not told[0].picture.requires_grad
+
+
+def test_more_of_a_latent_is_recovered_than_of_its_picture_alone(quick: None) -> None:
+    """A planted latent itself comes back, where the picture decides it."""
+    generator = planted()
+    found = project(generator, own(generator), steps=150)
+    wanted = generator.seeded([SEED])[0]
+    assert float((torch.tensor(found.recipe.w[0]) - wanted).norm() / wanted.norm()) < 0.2
+
+
+def test_the_same_again_is_the_same_and_chance_is_left_alone(few: None) -> None:
+    generator = planted()
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    one, other, different = (project(generator, own(generator), steps=4, seed=seed) for seed in (1, 1, 2))
+    assert one.recipe == other.recipe and one.course == other.course
+    assert one.course != different.course
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_search_can_be_stopped_between_steps(few: None) -> None:
+    generator = planted()
+    told: list[Progress] = []
+    stopped = project(generator, own(generator), on_step=told.append, stop=lambda: len(told) == 3)
+    assert stopped.stopped and len(stopped.course) == 3
+    at_once = project(generator, own(generator), stop=lambda: True)
+    assert at_once.stopped and not at_once.course and at_once.psnr > 0
+    assert not project(generator, own(generator), steps=1).stopped
+
+
+def test_weights_keep_no_gradients(few: None) -> None:
+    generator = game("mlp:tiny").G  # as in training: they ask for some
+    project(generator, own(generator.eval()), steps=2)
+    assert all(weight.grad is None for weight in generator.parameters())
+
+
+# --- labels -------------------------------------------------------------------------------------------------------
+
+
+def test_a_class_is_found_or_kept(quick: None) -> None:
+    generator = planted(spec="mlp:tiny+labels")
+    generator.remember(torch.arange(30) % 3)
+    found = project(generator, own(generator, "2"), steps=100, starts=9)
+    assert found.recipe.label == "2" and found.psnr > 26
+    assert project(generator, own(generator, "2"), steps=2, label="1").recipe.label == "1"
+
+
+def test_attributes_are_found_or_kept(quick: None) -> None:
+    generator = attributed()
+    found = project(generator, own(generator, "glasses=0.9, hair: red=0.2, hair: grey=0.1"), steps=150)
+    assert found.psnr > 28
+    amounts = generator.asked(found.recipe.label)
+    assert set(amounts) == {0, 1, 2} and all(0 <= amount <= 1 for amount in amounts.values())
+    kept = project(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
+    assert generator.asked(kept.recipe.label) == {0: 0.25, 1: 1, 2: 0}
+
+
+def test_a_wrong_label_is_one_sentence() -> None:
+    with pytest.raises(SimulacraError, match="without labels"):
+        project(planted(), own(planted()), label="cat")
+
+
+# --- layers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", ["stylegan:tiny", "stylegan2:tiny"])
+def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
+    generator = game(spec, (3, 16, 16)).G.eval().requires_grad_(False)
+    for name, buffer in generator.named_buffers():
+        if name == "growth.shown":
+            buffer.fill_(10**9)  # grown to its full side, so that all layers draw
+    with torch.no_grad():
+        one, other = generator.embed(generator.seeded([1, 2]))
+        w = torch.stack([one] * 3 + [other] * (generator.styles - 3))[None]
+        target = generator.render(w)[0]
+    narrow = project(generator, target, steps=40, starts=2)
+    wide = project(generator, target, steps=40, starts=2, wide=True)
+    assert len(narrow.recipe.w) == 1 and len(wide.recipe.w) == generator.styles
+    assert wide.course[-1][0] <= narrow.course[-1][0] * 1.02
+
+
+def test_what_is_known_of_a_model_s_own(few: None) -> None:
+    for generator in (planted(), planted(prior="uniform"), game("stylegan2:tiny").G.eval()):
+        space = near(generator)
+        with torch.no_grad():
+            w = generator.embed(generator.seeded(range(200)))
+        u = space.numbers(w)
+        assert torch.allclose(space.latent(u), w, atol=1e-3)
+        assert float(space.length(u).mean()) == pytest.approx(1, abs=0.1)
+        assert float((space.strayed(u) == 0).float().mean()) > 0.85, "most of the model's own lie inside"
+        assert (space.strayed(u * 3) > 0).float().mean() > 0.8
+        assert torch.allclose(space.strayed(torch.stack([u * 3] * 4, 1)), space.strayed(u * 3), atol=1e-4)
+    assert near(planted(prior="uniform")).latent(torch.full((1, 8), 9.0)).max() == 1
+
+
+# --- how close ----------------------------------------------------------------------------------------------------
+
+
+def test_closeness() -> None:
+    generator = planted()
+    target, other = own(generator), own(generator, seed=7)
+    closeness = Closeness(target)
+    both = torch.stack([target, other]).requires_grad_()
+    pixels, perceived = closeness.pixels(both), closeness.perceived(both)
+    assert float(pixels[0].detach()) == 0 and float(pixels[1].detach()) > 0
+    assert float(perceived[0].detach()) == pytest.approx(0, abs=1e-6) and float(perceived[1].detach()) > 0.01
+    (gradient,) = torch.autograd.grad((pixels + perceived).sum(), both)
+    assert gradient.isfinite().all() and gradient[1].abs().max() > 0
+
+
+def test_psnr_is_of_8_bits() -> None:
+    grey = torch.zeros(1, 3, 8, 8)
+    assert float(psnr(grey, grey[0])) == pytest.approx(100)
+    assert float(psnr(grey + 0.001, grey[0])) == pytest.approx(100), "less than half a step"
+    assert float(psnr(grey + 20 / 127.5, grey[0])) == pytest.approx(20 * np.log10(255 / 20), abs=1e-3)
+
+
+def test_what_is_invisible_has_no_colour() -> None:
+    one = torch.full((1, 4, 4, 4), -1.0)
+    other = one.clone()
+    other[:, 0] = 1
+    assert torch.equal(visible(one), visible(other))
+    assert float(psnr(one, other[0])) == pytest.approx(100)
+
+
+# --- a photo ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Wider than high once it is upright: left half red, right half green."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30, 0] = pixels[:, 30:, 1] = 200
+    exif = Image.Exif()
+    exif[pictures.ORIENTATION] = 6  # lies on its side: to be turned by a quarter
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 16, 16), (4, 16, 24), (3, 32, 16)])
+def test_a_photo_is_seen_as_data_preparation_makes_it(photo: Path, shape: tuple[int, int, int]) -> None:
+    channels, height, width = shape
+    seen = as_seen(photo, shape)
+    assert tuple(seen.shape) == shape
+    kinds = {1: "grey", 3: "rgb", 4: "rgba"}
+    recipe = pictures.Recipe(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
+    expected, facts = pictures.render(photo.read_bytes(), recipe)
+    assert facts.rotated
+    assert np.array_equal(np.rint((seen.permute(1, 2, 0).numpy() + 1) * 127.5), expected)
+    assert torch.equal(seen, as_seen(photo.read_bytes(), shape))
+    if channels > 1:
+        assert seen[0, :, 0].mean() > 0.3 > seen[0, :, -1].mean(), "red is at the left, so it stands upright"
+
+
+def test_transparency_is_white_unless_the_model_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "glass.png"
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(path)
+    assert (as_seen(path, (3, 16, 16)) == 1).all()
+    assert (as_seen(path, (4, 16, 16))[3] == -1).all()
+
+
+@pytest.mark.parametrize("what", ["missing", "folder", "text", "empty", "cut"])
+def test_a_wrong_photo_is_one_sentence(what: str, photo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "odd.jpg"
+    if what == "folder":
+        path.mkdir()
+    elif what != "missing":
+        path.write_bytes({"text": b"no picture", "empty": b"", "cut": photo.read_bytes()[:300]}[what])
+    told = {"missing": "does not exist", "folder": "is a folder", "text": "not a picture", "empty": "empty", "cut": ""}
+    with pytest.raises(SimulacraError, match=rf"odd\.jpg.*{told[what]}"):
+        as_seen(path, (3, 16, 16))
+
+
+def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: None) -> None:
+    generator, out = planted(), tmp_path / "out"
+    found = project_photo(generator, photo, out, model="abc", steps=6, film=True)
+    kept = {path.name for path in out.iterdir()}
+    assert kept == {"result.png", "side-by-side.png", "recipe.json", "course.json", "course.webp"}
+    assert recipe_in(out / "recipe.json") == recipe_in(out / "result.png") == found.recipe
+    told = origin(out / "result.png")
+    assert told is not None and told["model"] == "abc"
+    course = json.loads((out / "course.json").read_text())
+    assert len(course["loss"]) == len(course["psnr by step"]) == 6 and course["psnr"] == found.psnr
+    with Image.open(out / "side-by-side.png") as image:
+        assert image.size == (3 * 256, 256)
+    again = write_recipe(generator, tmp_path, recipe_in(out / "result.png"), name="again", model="abc")
+    with Image.open(again) as one, Image.open(out / "result.png") as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+    with pytest.raises(SimulacraError, match="exists already"):
+        project_photo(generator, photo, out, model="abc", steps=6)
+
+
+def test_nothing_is_left_of_a_projection_that_fails(photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(SimulacraError, match="steps"):
+        project_photo(planted(), photo, tmp_path / "out", model="abc", steps=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (4, 16, 16)])
+def test_difference_is_black_where_there_is_none(shape: tuple[int, int, int], few: None) -> None:
+    generator = planted(shape)
+    found = project(generator, own(generator), steps=1)
+    object.__setattr__(found, "picture", found.target)
+    pixels = np.asarray(side_by_side(found).convert("RGB"))
+    assert pixels[:, 512:].max() == 0
+
+
+# --- an encoder ---------------------------------------------------------------------------------------------------
+
+
+def test_an_encoder_learns_to_guess(few: None, tmp_path: Path) -> None:
+    generator = planted()
+    course: list[tuple[float, float]] = []
+    taught = encoding.train_encoder(generator, steps=60, on_step=lambda *told: course.append(told))
+    assert len(course) == 60 and course[-1][0] == 1
+    assert course[-1][1] < 0.8, "the mean of all latents has 1"
+    target = own(generator)
+    guess = taught(target[None])
+    assert guess.shape == (1, 8)
+    found = project(generator, target, steps=1, starts=1, encoder=taught)
+    with torch.no_grad():
+        start = psnr(generator.render(guess), target)
+    assert found.course[0][1] == pytest.approx(float(start), abs=1.5), "it starts there, with noise"
+
+    path = tmp_path / "encoder.safetensors"
+    encoding.save_encoder(taught, path, "abc")
+    loaded = encoding.load_encoder(path, generator, "abc")
+    assert loaded is not None and torch.equal(loaded(target[None]), guess)
+    assert encoding.load_encoder(path, generator, "of another model") is None
+    assert encoding.load_encoder(tmp_path / "none", generator, "abc") is None
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(SimulacraError, match="damaged"):
+        encoding.load_encoder(path, generator, "abc")
+
+
+def test_an_encoder_is_taught_once(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = planted()
+    monkeypatch.setattr(encoding, "fingerprint", lambda where: "abc")
+    monkeypatch.setattr(encoding, "encoder_file", lambda where: tmp_path / "encoder.safetensors")
+    told: list[float] = []
+    first = encoding.encoder_for("x", generator, minutes=0.001, on_step=lambda share, loss: told.append(share))
+    count = len(told)
+    second = encoding.encoder_for("x", generator, on_step=lambda share, loss: told.append(share))
+    assert count == len(told) >= 1
+    assert torch.equal(first(own(generator)[None]), second(own(generator)[None]))
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ({"target": torch.zeros(3, 8, 8)}, "3x8x8"),
+        ({"target": torch.zeros(16, 16)}, "16x16"),
+        ({"target": torch.full((3, 16, 16), float("nan"))}, "NaN"),
+        ({"steps": 0}, "steps"),
+        ({"steps": 10**7}, "steps"),
+        ({"starts": 0}, "starts"),
+        ({"starts": 65}, "starts"),
+        ({"wide": True}, "no layers"),
+    ],
+)
+def test_what_cannot_be_projected_is_one_sentence(odd: dict[str, object], told: str) -> None:
+    asked: dict[str, object] = {"target": torch.zeros(3, 16, 16)} | odd
+    with pytest.raises(SimulacraError, match=told):
+        project(planted(), **asked)  # type: ignore[arg-type]
+
+
+def test_a_file_without_a_recipe_is_one_sentence(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "plain.png")
+    (tmp_path / "list.json").write_text("[]")
+    for name in ("plain.png", "list.json", "gone.png", "gone.json"):
+        with pytest.raises(SimulacraError):
+            recipe_in(tmp_path / name)
+
+
+def test_a_sample_holds_its_recipe(tmp_path: Path) -> None:
+    from simulacra.sampling import write_pictures
+
+    generator = planted()
+    (path,) = write_pictures(generator, tmp_path, [7], model="abc", truncation=0.5)
+    assert recipe_in(path) == Recipe(seed=7, truncation=0.5)
+    again = write_recipe(generator, tmp_path / "again", recipe_in(path), name="x", model="abc")
+    with Image.open(path) as one, Image.open(again) as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+    (odd,) = write_pictures(generator, tmp_path, [8], model="abc", min_latent=0.2)
+    with pytest.raises(SimulacraError, match="--min-latent"):
+        recipe_in(odd)
