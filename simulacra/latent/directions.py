@@ -32,7 +32,7 @@ def discover(
     seed: int = 0,
     reader: Reader | None = None,
     known: Sequence[Direction] = (),
-    advance: Advance = lambda n: None,
+    begin: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
 ) -> list[Direction]:
     """At most `count` directions that the model's weights tell, those that change pictures most first.
 
@@ -46,7 +46,7 @@ def discover(
     axes = [*components(generator, count, first=seed), *sefa(generator, count)]
     spread = embedded(generator, range(seed, seed + SPREAD))[:, : generator.w_dim]
     candidates = [scaled(axis, spread) for axis in distinct(axes, known)]
-    measured = []
+    measured, advance = [], begin("Measuring", len(candidates))
     for candidate in candidates:
         measured += effects(generator, [candidate], first=seed, reader=reader)
         advance(1)
@@ -84,9 +84,7 @@ def free(name: str, taken: Iterable[str]) -> str:
     return next(each for each in itertools.chain([name], numbered) if each not in used)
 
 
-def _in_turn(
-    directions: Sequence[Direction], measured: Sequence[Effect], count: int
-) -> list[tuple[Direction, Effect]]:
+def _in_turn(directions: Sequence[Direction], measured: Sequence[Effect], count: int) -> list[tuple[Direction, Effect]]:
     """`count` of them, taken from each kind in turn by effect, without those that do the same; then all by effect."""
     order = sorted(range(len(directions)), key=lambda i: -measured[i].amount)
     kinds = [[i for i in order if directions[i].kind == kind] for kind in dict.fromkeys(d.kind for d in directions)]

@@ -1,8 +1,8 @@
 """Directions that the weights alone tell: in closed form, and as principal components.
 
-    closed form:           eigenvectors of AᵀA, A the matrix by which w enters    (SeFa: Shen & Zhou 2021, arXiv:2007.06600)
-    principal components:  of w where a mapping network makes it, else of the first activations, regressed back to w
-                           (GANSpace: Härkönen et al. 2020, arXiv:2004.02546)
+closed form:           eigenvectors of AᵀA, A the matrix by which w enters    (SeFa: Shen & Zhou 2021, arXiv:2007.06600)
+principal components:  of w where a mapping network makes it, else of the first activations, regressed back to w
+                       (GANSpace: Härkönen et al. 2020, arXiv:2004.02546)
 """
 
 from __future__ import annotations
