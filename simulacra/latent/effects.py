@@ -117,7 +117,7 @@ def alike(one: Effect, other: Effect) -> float:
 @torch.no_grad()
 def render(generator: Generator, w: Tensor) -> Tensor:
     """Pictures [N, C, H, W] of any number of w."""
-    return torch.cat([generator.render(part).float().clamp(-1, 1) for part in w.split(AT_ONCE)])
+    return torch.cat([generator.render(part).float().clamp(-1, 1) for part in torch.split(w, AT_ONCE)])
 
 
 def readings(pictures: Tensor) -> dict[str, Tensor]:
@@ -161,5 +161,5 @@ def _small(pictures: Tensor) -> Tensor:
 def _flips(reader: Reader | None, plus: Tensor, minus: Tensor) -> dict[str, float]:
     if reader is None:
         return {}
-    shares = [(reader.read(pictures.split(AT_ONCE)) > 0).float().mean(0) for pictures in (plus, minus)]
+    shares = [(reader.read(torch.split(pictures, AT_ONCE)) > 0).float().mean(0) for pictures in (plus, minus)]
     return dict(zip(reader.names, (shares[0] - shares[1]).tolist(), strict=True))

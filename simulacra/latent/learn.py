@@ -142,14 +142,21 @@ def _fitted(trait: Trait, w: Tensor, has: Tensor, spread: Tensor) -> Direction:
 
 
 def logistic(x: Tensor, y: Tensor, *, decay: float = DECAY) -> Tensor:
-    """The weights [D] of a ridge logistic regression of y [N] on x [N, D], whose last column is 1; by L-BFGS, in float64."""
+    """The weights [D] of a ridge logistic regression of y [N] on x [N, D], whose last column is 1.
+
+    By L-BFGS in float64. Those with y = 1 and those without weigh the same in all: rare ones would be given up.
+    """
     inputs, wanted = x.double(), y.double()
+    balance = torch.where(wanted > 0, 0.5 / wanted.mean(), 0.5 / (1 - wanted.mean()))
     weight = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
     descent = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         descent.zero_grad()
-        value = F.binary_cross_entropy_with_logits(inputs @ weight, wanted) + decay / 2 * weight[:-1].square().sum()
+        value = (
+            F.binary_cross_entropy_with_logits(inputs @ weight, wanted, balance)
+            + decay / 2 * weight[:-1].square().sum()
+        )
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
@@ -186,7 +193,8 @@ def orthogonal(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
         return vector
     basis, size, _ = torch.linalg.svd(torch.stack(list(others)).T, full_matrices=False)
     basis = basis[:, size > 1e-6 * size[0]]
-    return vector - basis @ (basis.T @ vector)
+    left: Tensor = vector - basis @ (basis.T @ vector)
+    return left
 
 
 def _cosine(one: Tensor, other: Tensor) -> float:

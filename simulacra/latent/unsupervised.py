@@ -7,7 +7,7 @@ principal components:  of w where a mapping network makes it, else of the first 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +68,8 @@ def entries(generator: Generator) -> list[tuple[int, Tensor]]:
         many = embedded(generator, range(ENTRY * generator.styles))
         w = many.reshape(generator.styles, ENTRY, -1).transpose(0, 1).contiguous()  # every layer another w
     found: list[tuple[int, Tensor]] = []
-    with watched(generator) as seen:
+    seen: list[tuple[nn.Module, Tensor]] = []
+    with watched(generator, lambda module, x: seen.append((module, x))):
         generator.render(w)
     for module, x in seen:
         layer = _layer(generator, w, x)
@@ -82,7 +83,7 @@ def matrix(module: nn.Module, x: Tensor, size: int) -> Tensor:
     flat = x[:1].flatten(1)
     steps = torch.zeros(size, flat.shape[1], dtype=x.dtype, device=x.device)
     steps.fill_diagonal_(1.0)
-    both = torch.cat([torch.zeros_like(flat), steps]).unflatten(1, x.shape[1:])
+    both = torch.cat([torch.zeros_like(flat), steps]).reshape(-1, *x.shape[1:])
     out: Tensor = module(both).flatten(1)
     return (out[1:] - out[:1]).T
 
@@ -94,7 +95,7 @@ def components(generator: Generator, count: int, *, first: int = 0, samples: int
     if generator.styles:
         _, _, axes = torch.linalg.svd(w - w.mean(0), full_matrices=False)
         return [Candidate(axis=axis, kind="pca") for axis in axes[:count]]
-    x = torch.cat([_first_activations(generator, part) for part in w.split(64)])
+    x = torch.cat([_first_activations(generator, part) for part in torch.split(w, 64)])
     x = x - x.mean(0)
     # The Gram matrix of the samples has the same components as the covariance of the activations, which is larger.
     values, vectors = torch.linalg.eigh((x @ x.T).double())
@@ -106,14 +107,26 @@ def components(generator: Generator, count: int, *, first: int = 0, samples: int
 
 def _first_activations(generator: Generator, w: Tensor) -> Tensor:
     """[N, D]: what the layer after the one that w enters is given; the picture where there is none."""
-    with watched(generator) as seen:
-        picture = generator.render(w)
-    after = False
-    for _, x in seen:
-        if after:
-            return x.flatten(1).float()
-        after = _layer(generator, w, x) is not None
-    return picture.flatten(1).float()
+    entered: list[Tensor] = []
+
+    def look(x: Tensor) -> None:
+        if entered:
+            raise _Enough(x)
+        if _layer(generator, w, x) is not None:
+            entered.append(x)
+
+    try:
+        with watched(generator, lambda _, x: look(x)):
+            return generator.render(w).flatten(1).float()
+    except _Enough as enough:
+        return enough.x.flatten(1).float()
+
+
+class _Enough(Exception):
+    """Ends a drawing of which no more is wanted: the layers that follow cost nearly all of it."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
 
 
 def _layer(generator: Generator, w: Tensor, x: Tensor) -> int | None:
@@ -128,17 +141,16 @@ def _layer(generator: Generator, w: Tensor, x: Tensor) -> int | None:
 
 
 @contextmanager
-def watched(generator: Generator) -> Iterator[list[tuple[nn.Module, Tensor]]]:
-    """What each layer with a weight matrix or kernels is given, in the order of the work."""
-    seen: list[tuple[nn.Module, Tensor]] = []
+def watched(generator: Generator, look: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
+    """`look` is shown each layer with a weight matrix or kernels, and what it is given, in the order of the work."""
 
-    def look(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        seen.append((module, inputs[0].detach()))
+    def shown(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        look(module, inputs[0].detach())
 
     weighty = [module for module in generator.modules() if _weighs(module)]
-    hooks = [module.register_forward_pre_hook(look) for module in weighty]
+    hooks = [module.register_forward_pre_hook(shown) for module in weighty]
     try:
-        yield seen
+        yield
     finally:
         for hook in hooks:
             hook.remove()
