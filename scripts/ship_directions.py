@@ -16,7 +16,7 @@ from simulacra.latent import command
 from simulacra.latent.saved import FILE, save
 from simulacra.model import load, model_folder
 
-SAMPLES, COUNT = 10_000, 8
+SAMPLES, COUNT = 10_000, 6
 NAMES = {"long hair": "hair length", "hair": "hair colour", "skin": "skin tone", "background": "background colour"}
 
 

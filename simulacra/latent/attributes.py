@@ -107,7 +107,7 @@ def fit_reader(
     source = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(data.shape[0], len(names)).to(device).to(memory_format=torch.channels_last)
+        network = Network(data.shape[0], len(names)).to(device)
         descent = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
         pace = torch.optim.lr_scheduler.OneCycleLR(descent, RATE, total_steps=steps)
         network.train()

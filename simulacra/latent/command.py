@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,8 +18,8 @@ from simulacra.files import written_aside
 from simulacra.generator import Generator
 from simulacra.grid import Grid
 from simulacra.latent.directions import COUNT, discover
-from simulacra.latent.effects import effects, render
-from simulacra.latent.learn import LEARNED, SAMPLES, Learned, learn
+from simulacra.latent.effects import render
+from simulacra.latent.learn import LEARNED, SAMPLES, learn
 from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import open_directions, place, rename, save
 from simulacra.latent.unsupervised import embedded
@@ -66,7 +66,7 @@ def find(
     if labels is not None:
         data = subject(where).data(labels or None)
         learned = learn(generator, data, samples=samples, seed=seed, orthogonal=orthogonal, begin=begin)
-    named = _described(generator, learned) if learned else [d for d in known if not d.own and d.kind in LEARNED]
+    named = learned.directions if learned else [d for d in known if not d.own and d.kind in LEARNED]
     found = discover(
         generator,
         count=count,
@@ -77,17 +77,6 @@ def find(
     )
     kept = save([*named, *found], where, out)
     return Told(directions=kept, path=out or place(where), left_out=learned.left_out if learned else {})
-
-
-def _described(generator: Generator, learned: Learned) -> list[Direction]:
-    """With words for what they do beside what they were learned for."""
-    found = []
-    for direction, effect in zip(
-        learned.directions, effects(generator, learned.directions, reader=learned.reader), strict=True
-    ):
-        parts = [direction.about, effect.words()]
-        found.append(replace(direction, about="; ".join(part for part in parts if part)))
-    return found
 
 
 def renamed(where: str | Path | None, words: Sequence[str], out: Path | None = None) -> Told:

@@ -50,7 +50,7 @@ def discover(
     for candidate in candidates:
         measured += effects(generator, [candidate], first=seed, reader=reader)
         advance(1)
-    chosen = _in_turn(candidates, measured, count)
+    chosen = _in_turn(candidates, measured, count, effects(generator, known, first=seed))
     before: list[str] = [direction.name for direction in known]
     found = []
     for direction, effect in chosen:
@@ -84,13 +84,18 @@ def free(name: str, taken: Iterable[str]) -> str:
     return next(each for each in itertools.chain([name], numbered) if each not in used)
 
 
-def _in_turn(directions: Sequence[Direction], measured: Sequence[Effect], count: int) -> list[tuple[Direction, Effect]]:
-    """`count` of them, taken from each kind in turn by effect, without those that do the same; then all by effect."""
+def _in_turn(
+    directions: Sequence[Direction], measured: Sequence[Effect], count: int, known: Sequence[Effect]
+) -> list[tuple[Direction, Effect]]:
+    """`count` of them, taken from each kind in turn by effect, without those that do what one of them or `known` does;
+    then all by effect.
+    """
     order = sorted(range(len(directions)), key=lambda i: -measured[i].amount)
     kinds = [[i for i in order if directions[i].kind == kind] for kind in dict.fromkeys(d.kind for d in directions)]
     chosen: list[int] = []
     for i in (i for each in itertools.zip_longest(*kinds) for i in each if i is not None):
-        if len(chosen) < count and all(alike(measured[i], measured[j]) < NEAR for j in chosen):
+        there = (*known, *(measured[j] for j in chosen))
+        if len(chosen) < count and all(alike(measured[i], other) < NEAR for other in there):
             chosen.append(i)
     return [(directions[i], measured[i]) for i in sorted(chosen, key=lambda i: -measured[i].amount)]
 

@@ -17,7 +17,7 @@ from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
 from simulacra.latent.attributes import STEPS, Reader, fit_reader
 from simulacra.latent.directions import NEAR
-from simulacra.latent.effects import render
+from simulacra.latent.effects import Effect, effects, render
 from simulacra.latent.recipe import Direction
 from simulacra.latent.traits import Trait, traits
 from simulacra.latent.unsupervised import embedded
@@ -26,6 +26,7 @@ SAMPLES = 4000  # generated pictures
 FIRST = 10_000_000  # their seeds, far from those that people look at
 READ, FOUND = 0.8, 0.6  # balanced accuracy that reader and linear model must reach, to be kept
 RARE = 0.02  # share of generated pictures that must have it, and must not
+GROWS = 0.25  # of the pictures at least, how many more must have it at strength 2 than at -2
 DECAY = 1e-3
 SAME = 0.5  # cosine from which on two directions are about the same thing, and not made orthogonal
 AT_ONCE = 64
@@ -82,7 +83,17 @@ def learn(
                 kept.append((trait, direction))
         if reason:
             left_out[trait.name] = reason
-    found = _orthogonal(kept, w) if orthogonal else [direction for _, direction in kept]
+    if orthogonal:
+        kept = _orthogonal(kept, w)
+    found = []
+    shown = effects(generator, [direction for _, direction in kept], first=FIRST, reader=reader)
+    for (trait, direction), effect in zip(kept, shown, strict=True):
+        reason = _elsewhere(trait, wanted, effect)
+        if reason:
+            left_out[trait.name] = reason
+        else:
+            words = [direction.about, effect.words()]
+            found.append(replace(direction, about="; ".join(part for part in words if part)))
     return Learned(directions=found, left_out=left_out, reader=reader)
 
 
@@ -122,6 +133,18 @@ def _doubtful(direction: Direction, others: Sequence[Direction]) -> str:
         if abs(_cosine(direction.vector, other.vector)) >= NEAR:
             return f"the same direction as {other.name}"
     return ""
+
+
+def _elsewhere(trait: Trait, others: Sequence[Trait], effect: Effect) -> str:
+    """Why a direction does not lead where its name says, or nothing: rare things have models that look good and do little."""
+    if trait.kind == "axis":
+        return ""
+    grows = effect.flips[trait.name]
+    if grows < GROWS:
+        return f"moving that way brings it to few pictures ({grows:+.0%})"
+    rivals = [other.name for other in others if other.kind == "choice" and other.group == trait.group and trait.group]
+    best = max(rivals, key=lambda name: effect.flips[name], default=trait.name)
+    return "" if best == trait.name else f"moving that way brings {best} rather"
 
 
 def _fitted(trait: Trait, w: Tensor, has: Tensor, spread: Tensor) -> Direction:
@@ -170,7 +193,7 @@ def stepped(axis: Tensor, w: Tensor) -> Tensor:
     return axis * (w @ axis).std()
 
 
-def _orthogonal(kept: Sequence[tuple[Trait, Direction]], w: Tensor) -> list[Direction]:
+def _orthogonal(kept: Sequence[tuple[Trait, Direction]], w: Tensor) -> list[tuple[Trait, Direction]]:
     """Each without its part in the span of the single attributes and axes that are about other things."""
     main = [(trait, direction) for trait, direction in kept if trait.kind != "choice"]
     found = []
@@ -183,7 +206,7 @@ def _orthogonal(kept: Sequence[tuple[Trait, Direction]], w: Tensor) -> list[Dire
             and abs(_cosine(direction.vector, other.vector)) < SAME
         ]
         vector = orthogonal(direction.vector, others)
-        found.append(replace(direction, vector=stepped(vector, w)))
+        found.append((trait, replace(direction, vector=stepped(vector, w))))
     return found
 
 
