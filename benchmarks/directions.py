@@ -67,8 +67,8 @@ def main(model: str, faces: int, reach: float, file: Path | None) -> None:
     with tasks() as begin:
         judge = fit_reader(data, seed=JUDGE, advance=begin("Training the judge", STEPS))
     known = {trait.name: trait for trait in traits(data, judge) if trait.kind != "choice"}
-    found = [direction for direction in kept if direction.name in known]
-    named = [known[direction.name] for direction in found]
+    found = [direction for direction in kept if direction.label in known]
+    named = [known[direction.label] for direction in found]
     w = embedded(generator, range(FIRST, FIRST + faces))
     reached = 0
     for i, direction in enumerate(found):

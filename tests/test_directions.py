@@ -247,7 +247,7 @@ def test_classes_are_choices() -> None:
 
 def test_a_planted_attribute_is_learned_and_luck_is_left_out() -> None:
     data = attributed(("bright", "luck"), np.zeros((40, 2)))
-    told = learn(Planted(), data, reader=reader(), samples=1500)
+    told = learn(Planted(), data, reader=reader(), samples=800)
     assert [each.name for each in told.directions] == ["bright"]
     bright = told.directions[0]
     assert cosine(bright.vector, axis(3)) > 0.99
@@ -258,6 +258,22 @@ def test_a_planted_attribute_is_learned_and_luck_is_left_out() -> None:
     blind = learn(Planted(), data, reader=reader(accuracy=0.6), samples=200)
     assert not blind.directions
     assert "60%" in blind.left_out["bright"]
+
+
+def test_what_brings_something_else_is_left_out() -> None:
+    class Steps(nn.Module):
+        def forward(self, pictures: Tensor) -> Tensor:
+            light = pictures.mean((1, 2, 3)) * 3**0.5 / 0.2  # number 3 of w
+            return torch.stack([light - 1.0, light - 0.5], 1)
+
+    names = ("hat: high", "hat: low")
+    eyes = replace(reader(names), network=Steps())
+    told = learn(Planted(), attributed(names, np.zeros((40, 2))), reader=eyes, samples=800)
+    assert [each.name for each in told.directions] == ["hat: low"]
+    assert told.left_out["hat: high"] == "moving that way brings hat: low rather"
+    rare = replace(eyes, names=("hat: high", "cap"))
+    told = learn(Planted(), attributed(rare.names, np.zeros((40, 2))), reader=rare, samples=800)
+    assert "the same direction as" in " ".join(told.left_out.values())
 
 
 def test_learning_refuses_what_it_cannot_use() -> None:
@@ -292,8 +308,8 @@ def test_orthogonal_directions_are_learned() -> None:
     G = Planted()
     eyes = replace(reader(("both", "one")), network=Two())
     data = attributed(("both", "one"), np.zeros((40, 2)))
-    plain = learn(G, data, reader=eyes, samples=1500)
-    apart = learn(G, data, reader=eyes, samples=1500, orthogonal=True)
+    plain = learn(G, data, reader=eyes, samples=800)
+    apart = learn(G, data, reader=eyes, samples=800, orthogonal=True)
     assert len(plain.directions) == len(apart.directions) == 2
     one = plain.directions[1].vector
     assert cosine(plain.directions[0].vector, one) > 10 * cosine(apart.directions[0].vector, one)
@@ -311,7 +327,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_round_trip(model: Path) -> None:
     assert open_directions(model) == []
-    told = direction("ä b", layers=(0, 2), about="größer", accuracy=0.75)
+    told = direction("ä b", layers=(0, 2), about="größer", accuracy=0.75, label="size")
     save([told, direction("other", -torch.ones(8))], model)
     first, second = open_directions(model)
     assert torch.equal(first.vector, told.vector)

@@ -68,7 +68,9 @@ def learn(
     if samples < 100:
         raise SimulacraError(f"{samples} generated pictures are too few to learn from: take at least 100.")
     if reader is None:
-        reader = fit_reader(data, seed=seed, device=generator.device, advance=begin("Learning to read", STEPS))
+        reader = fit_reader(
+            data, seed=seed, steps=STEPS, device=generator.device, advance=begin("Learning to read", STEPS)
+        )
     wanted = traits(data, reader)
     w, logits = labelled(generator, reader, samples, advance=begin("Labelling", samples))
     spread = w.std(0).clamp(min=1e-8)
@@ -78,7 +80,7 @@ def learn(
         reason = _unfit(trait, reader, logits) or ""
         if not reason:
             direction = _fitted(trait, w, trait.score(logits) > 0, spread)
-            reason = _doubtful(direction, [other for _, other in kept])
+            reason = _doubtful(direction)
             if not reason:
                 kept.append((trait, direction))
         if reason:
@@ -88,7 +90,7 @@ def learn(
     found = []
     shown = effects(generator, [direction for _, direction in kept], first=FIRST, reader=reader)
     for (trait, direction), effect in zip(kept, shown, strict=True):
-        reason = _elsewhere(trait, wanted, effect)
+        reason = _elsewhere(trait, wanted, effect) or _twice(direction, found)
         if reason:
             left_out[trait.name] = reason
         else:
@@ -125,10 +127,16 @@ def _unfit(trait: Trait, reader: Reader, logits: Tensor) -> str:
     return ""
 
 
-def _doubtful(direction: Direction, others: Sequence[Direction]) -> str:
+def _doubtful(direction: Direction) -> str:
+    """Why a linear model is not worth keeping, or nothing."""
     assert direction.accuracy is not None
     if direction.accuracy < FOUND:
         return f"w says little of it: the linear model is right on only {direction.accuracy:.0%}"
+    return ""
+
+
+def _twice(direction: Direction, others: Sequence[Direction]) -> str:
+    """Which one is there already, or nothing."""
     for other in others:
         if abs(_cosine(direction.vector, other.vector)) >= NEAR:
             return f"the same direction as {other.name}"
@@ -157,6 +165,7 @@ def _fitted(trait: Trait, w: Tensor, has: Tensor, spread: Tensor) -> Direction:
     shares = [float((told[right == side] == side).float().mean()) for side in (True, False) if (right == side).any()]
     return Direction(
         name=trait.name,
+        label=trait.name,
         vector=stepped(weight[:-1] / spread, w),
         kind=f"learned {trait.kind}",
         about=trait.about,

@@ -105,8 +105,8 @@ def _same(one: Direction, other: Direction) -> bool:
 
 def _write(kept: Sequence[Direction], where: str | Path | None, path: Path | None) -> None:
     told = [
-        {"name": d.name, "kind": d.kind, "layers": d.layers, "about": d.about, "accuracy": d.accuracy, "own": d.own}
-        for d in kept
+        {key: getattr(direction, key) for key in ("name", "kind", "layers", "about", "accuracy", "label", "own")}
+        for direction in kept
     ]
     vectors = torch.stack([d.vector.detach().float().cpu() for d in kept]) if kept else torch.zeros(0, 0)
     about = {"format": FORMAT, "model": fingerprint(where), "directions": json.dumps(told, ensure_ascii=False)}
@@ -134,11 +134,11 @@ def _read(path: Path, where: str | Path | None) -> list[Direction]:
         )
     try:
         told: list[dict[str, Any]] = json.loads(about["directions"])
+        if vectors.dim() != 2 or not bool(vectors.isfinite().all()):
+            raise ValueError("its numbers are none")
         found = [_direction(each, vector) for each, vector in zip(told, vectors.unbind(0), strict=True)]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise SimulacraError(f"{path} is damaged ({error}): move it away and find them anew.") from error
-    if vectors.dim() != 2 or not bool(vectors.isfinite().all()):
-        raise SimulacraError(f"{path} is damaged (its numbers are none): move it away and find them anew.")
     return found
 
 
@@ -151,5 +151,6 @@ def _direction(told: dict[str, Any], vector: torch.Tensor) -> Direction:
         layers=None if layers is None else (int(layers[0]), int(layers[1])),
         about=str(told["about"]),
         accuracy=None if told["accuracy"] is None else float(told["accuracy"]),
+        label=str(told["label"]),
         own=bool(told["own"]),
     )
