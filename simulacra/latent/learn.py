@@ -87,16 +87,8 @@ def learn(
             left_out[trait.name] = reason
     if orthogonal:
         kept = _orthogonal(kept, w)
-    found = []
-    shown = effects(generator, [direction for _, direction in kept], first=FIRST, reader=reader)
-    for (trait, direction), effect in zip(kept, shown, strict=True):
-        reason = _elsewhere(trait, wanted, effect) or _twice(direction, found)
-        if reason:
-            left_out[trait.name] = reason
-        else:
-            words = [direction.about, effect.words()]
-            found.append(replace(direction, about="; ".join(part for part in words if part)))
-    return Learned(directions=found, left_out=left_out, reader=reader)
+    found, misled = _proven(generator, kept, wanted, reader)
+    return Learned(directions=found, left_out=left_out | misled, reader=reader)
 
 
 @torch.no_grad()
@@ -141,6 +133,23 @@ def _twice(direction: Direction, others: Sequence[Direction]) -> str:
         if abs(_cosine(direction.vector, other.vector)) >= NEAR:
             return f"the same direction as {other.name}"
     return ""
+
+
+def _proven(
+    generator: Generator, kept: Sequence[tuple[Trait, Direction]], wanted: Sequence[Trait], reader: Reader
+) -> tuple[list[Direction], dict[str, str]]:
+    """Those that lead where their name says, with words for what else they do; and why the others do not."""
+    found: list[Direction] = []
+    left_out = {}
+    shown = effects(generator, [direction for _, direction in kept], first=FIRST, reader=reader)
+    for (trait, direction), effect in zip(kept, shown, strict=True):
+        reason = _elsewhere(trait, wanted, effect) or _twice(direction, found)
+        if reason:
+            left_out[trait.name] = reason
+        else:
+            words = [direction.about, effect.words()]
+            found.append(replace(direction, about="; ".join(part for part in words if part)))
+    return found, left_out
 
 
 def _elsewhere(trait: Trait, others: Sequence[Trait], effect: Effect) -> str:
