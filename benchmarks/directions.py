@@ -1,6 +1,6 @@
 """Whether sliders do what they say: how often moving one flips a reader's verdict, and how often the others keep theirs.
 
-    python benchmarks/directions.py [--model peeps] [--faces 200] [--reach 5] [--directions FILE]
+    python benchmarks/directions.py [--model peeps] [--faces 200] [--reach 5] [--directions FILE] [--first 20000000] [--judge 1]
 
 The judge is a reader trained on the data's real pictures with another seed than the one that the directions were learned
 with. Each face is moved away from what it has (glasses off where there are some, on where there are none) in half steps up
@@ -59,17 +59,17 @@ def judged(
     return flipped, same, fixed
 
 
-def main(model: str, faces: int, reach: float, file: Path | None) -> None:
+def main(model: str, faces: int, reach: float, file: Path | None, first: int, seed: int) -> None:
     """Train the judge, judge each direction, print a table."""
     it = subject(model)
     generator, data = it.load(), it.data()
     kept = open_directions(model, file)
     with tasks() as begin:
-        judge = fit_reader(data, seed=JUDGE, advance=begin("Training the judge", STEPS))
+        judge = fit_reader(data, seed=seed, advance=begin("Training the judge", STEPS))
     known = {trait.name: trait for trait in traits(data, judge) if trait.kind != "choice"}
     found = [direction for direction in kept if direction.label in known]
     named = [known[direction.label] for direction in found]
-    w = embedded(generator, range(FIRST, FIRST + faces))
+    w = embedded(generator, range(first, first + faces))
     reached = 0
     for i, direction in enumerate(found):
         flipped, same, fixed = judged(generator, judge, named, w, i, direction, reach)
@@ -95,5 +95,7 @@ if __name__ == "__main__":
     words.add_argument("--faces", type=int, default=200)
     words.add_argument("--reach", type=float, default=5.0)
     words.add_argument("--directions", type=Path, default=None)
+    words.add_argument("--first", type=int, default=FIRST, help="the first face's seed")
+    words.add_argument("--judge", type=int, default=JUDGE, help="the judge's seed")
     told = words.parse_args()
-    main(told.model, told.faces, told.reach, told.directions)
+    main(told.model, told.faces, told.reach, told.directions, told.first, told.judge)
