@@ -1,6 +1,6 @@
 """Make a run's last checkpoint the model that comes along: `python scripts/ship.py runs/peeps`.
 
-The weights are stored as fp16. The shipped model was trained with
+The weights are stored as fp16; its directions are found anew by `scripts/ship_directions.py`. The shipped model was trained with
 `simulacra train peeps --gan wgan-gp --balance fixed:2 features=32 batch=32 lr=4e-4 norm_d=layer`, on a processor.
 """
 

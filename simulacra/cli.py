@@ -279,6 +279,71 @@ def sample(
 
 
 @app.command
+def directions(
+    model: str | None = None,
+    /,
+    *,
+    labels: bool = False,
+    data: str | None = None,
+    count: int = 12,
+    orthogonal: bool = False,
+    samples: int = 4000,
+    rename: list[str] | None = None,
+    sheet: Path | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Find directions in which a model's pictures change in a way that has a name, and keep them beside the model.
+
+    Parameters
+    ----------
+    model
+        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+    labels
+        Also learn a direction for each attribute or class of the model's data that can be read from its pictures.
+    data
+        The prepared data set to learn from, if not the one it was trained on; implies --labels.
+    count
+        At most so many that are found without labels.
+    orthogonal
+        Make each that is learned leave alone what the others go by.
+    samples
+        Generated pictures to learn from.
+    rename
+        old=new; nothing is searched for then. What has a name from you is never taken away.
+    sheet
+        A PNG to draw: a row for each direction, strengths from -3 to 3.
+    seed
+        The picture on the sheet, and those that effects are measured on.
+    out
+        The file to keep them in; with the run or the model if not given.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import tasks
+    from simulacra.latent import command
+    from simulacra.model import load
+    from simulacra.training.device import choose_device
+
+    _set_threads(threads)
+    if rename:
+        told = command.renamed(model, rename, out)
+    else:
+        with tasks() as begin:
+            told = command.find(
+                model, labels=data or ("" if labels else None), count=count, orthogonal=orthogonal, samples=samples,
+                seed=seed, out=out, device=choose_device(device), begin=begin,
+            )  # fmt: skip
+    command.show(told)
+    if sheet is not None:
+        command.write_sheet(sheet, command.sheet(load(model, choose_device(device)), told.directions, seed=seed))
+
+
+@app.command
 def mix(
     model: str,
     out: Path,

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "a b samples on data device threads",
     "curves": "run",
     "demo": "run",
+    "directions": "model labels data count orthogonal samples rename sheet seed out device threads",
     "doctor": "",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "export": "model out",

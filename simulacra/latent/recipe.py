@@ -24,6 +24,8 @@ class Direction:
     vector: [w_dim], the step of strength 1: as long as the model's own w spread along it (one standard deviation).
     kind: how it was found. layers: where it acts if nothing else is said; None is everywhere.
     about: what it changes, in words. accuracy: how often the one who found it is right on pictures it has not seen.
+    label: the attribute, class or group of the data that it was learned from, whatever it is called now.
+    own: a user made or named it, and no new search may take it away.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Direction:
     layers: Layers = None
     about: str = ""
     accuracy: float | None = None
+    label: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
