@@ -254,8 +254,10 @@ def sample(
     from simulacra.training.device import choose_device
 
     if recipe is not None:
+        from simulacra.latent.saved import by_name
+
         generator, told = load(model, choose_device(device)), recipe_in(recipe)
-        path = write_recipe(generator, out, told, name=recipe.stem, model=fingerprint(model))
+        path = write_recipe(generator, out, told, by_name(model), name=recipe.stem, model=fingerprint(model))
         console.print(str(path), markup=False)
         return
     numbers = parse_seeds(seeds)

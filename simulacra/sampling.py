@@ -15,7 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import read_json, written_aside
 from simulacra.game import Generator, to_image
 from simulacra.grid import Grid
-from simulacra.latent.recipe import Recipe, from_json, latents, to_json
+from simulacra.latent.recipe import Direction, Recipe, from_json, latents, to_json
 
 KEY = "simulacra"  # of the PNG text that tells where a picture comes from
 GRID_SIDE = 9_000  # pixels at most
@@ -142,11 +142,16 @@ def recipe_in(path: Path) -> Recipe:
 
 
 @torch.no_grad()
-def write_recipe(generator: Generator, out: Path, recipe: Recipe, *, name: str, model: str) -> Path:
-    """Draw a recipe as `NAME.png` into the folder `out`, with the recipe inside; as `write_pictures` otherwise."""
+def write_recipe(
+    generator: Generator, out: Path, recipe: Recipe, directions: Mapping[str, Direction], *, name: str, model: str
+) -> Path:
+    """Draw a recipe as `NAME.png` into the folder `out`, with the recipe inside; as `write_pictures` otherwise.
+
+    directions: the model's own, by name, that the recipe's edits may go along.
+    """
     generator.eval()
     path, told = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
-    w = latents(generator, recipe, {})
+    w = latents(generator, recipe, directions)
     if not _is_there(path, told):
         write_picture(to_image(generator.render(w).float()[0]), path, told)
     return path

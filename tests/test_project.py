@@ -296,7 +296,7 @@ def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: Non
     assert len(course["loss"]) == len(course["psnr by step"]) == 6 and course["psnr"] == found.psnr
     with Image.open(out / "side-by-side.png") as image:
         assert image.size == (3 * 256, 256)
-    again = write_recipe(generator, tmp_path, recipe_in(out / "result.png"), name="again", model="abc")
+    again = write_recipe(generator, tmp_path, recipe_in(out / "result.png"), {}, name="again", model="abc")
     with Image.open(again) as one, Image.open(out / "result.png") as other:
         assert np.array_equal(np.asarray(one), np.asarray(other))
     with pytest.raises(SimulacraError, match="exists already"):
@@ -394,7 +394,7 @@ def test_a_sample_holds_its_recipe(tmp_path: Path) -> None:
     generator = planted()
     (path,) = write_pictures(generator, tmp_path, [7], model="abc", truncation=0.5)
     assert recipe_in(path) == Recipe(seed=7, truncation=0.5)
-    again = write_recipe(generator, tmp_path / "again", recipe_in(path), name="x", model="abc")
+    again = write_recipe(generator, tmp_path / "again", recipe_in(path), {}, name="x", model="abc")
     with Image.open(path) as one, Image.open(again) as other:
         assert np.array_equal(np.asarray(one), np.asarray(other))
     (odd,) = write_pictures(generator, tmp_path, [8], model="abc", min_latent=0.2)

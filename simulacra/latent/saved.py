@@ -53,6 +53,11 @@ def open_directions(where: str | Path | None = None, path: Path | None = None) -
     return _read(path, where)
 
 
+def by_name(where: str | Path | None = None) -> dict[str, Direction]:
+    """`open_directions` as recipes ask for them."""
+    return {direction.name: direction for direction in open_directions(where)}
+
+
 def save(found: Sequence[Direction], where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
     """Keep newly found directions instead of those found before; returns all that are kept then, the user's own first.
 

@@ -8,7 +8,7 @@ uniform. w of a mapping network goes straight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.recipe import Recipe, each, latent, latents, to_json
+from simulacra.latent.recipe import Direction, Recipe, each, latent, latents, to_json
 
 Space = Literal["auto", "z", "w"]
 Easing = Literal["linear", "smooth"]
@@ -84,13 +84,19 @@ class Moment(NamedTuple):
 class Walk:
     """A way through several pictures: where it is at any moment.
 
-    space: w goes straight; z goes on arcs, and then is embedded; auto is w where there is a mapping network. Without
+    directions: the model's own, by name, where stops are edited. space: w goes straight; z goes on arcs, and then is embedded; auto is w where there is a mapping network. Without
     one w is z, so that both are the same. Raises `SimulacraError` for fewer than two stops, and where z is asked for
     and a stop has none (it starts from w, or was edited).
     """
 
     def __init__(
-        self, generator: Generator, stops: Sequence[Recipe], *, loop: bool = True, space: Space = "auto"
+        self,
+        generator: Generator,
+        stops: Sequence[Recipe],
+        directions: Mapping[str, Direction] | None = None,
+        *,
+        loop: bool = True,
+        space: Space = "auto",
     ) -> None:
         if len(stops) < 2:
             raise SimulacraError("A walk needs at least two pictures to go between, such as --seeds 1,5,9.")
@@ -108,7 +114,7 @@ class Walk:
             self.y = torch.cat([y for y in told if y is not None]) if generator.labels else None
             self.pulls = torch.tensor([stop.truncation for stop in stops], device=generator.device)
         else:
-            found = [latents(generator, stop, {}) for stop in stops]
+            found = [latents(generator, stop, directions or {}) for stop in stops]
             wide = any(w.dim() == 3 for w in found)
             self.stops = torch.cat([each(generator, w) if wide else w for w in found])
 

@@ -1,0 +1,178 @@
+"""A picture as numbers: what a recipe means, on every game, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import forms, game
+from torch import Tensor
+
+from simulacra.errors import SimulacraError
+from simulacra.generator import Generator
+from simulacra.latent.recipe import Direction, Edit, Recipe, from_json, latents, moved, to_json
+
+every_form = pytest.mark.parametrize("form", forms())
+finite = st.floats(-50, 50, width=32)
+pairs = st.one_of(st.none(), st.tuples(st.integers(0, 4), st.integers(5, 9)))
+
+
+def generator(form: str) -> Generator:
+    made: Any = game(form).G
+    made.eval()
+    return made  # type: ignore[no-any-return]
+
+
+def way(model: Generator, name: str = "up") -> Direction:
+    return Direction(name=name, vector=torch.arange(model.w_dim).float() / 10, kind="planted")
+
+
+@torch.no_grad()
+def rendered(model: Generator, recipe: Recipe, *directions: Direction) -> Tensor:
+    return model.render(latents(model, recipe, {each.name: each for each in directions}))
+
+
+@every_form
+@torch.no_grad()
+def test_a_seed_is_the_picture_that_sampling_draws(form: str) -> None:
+    model = generator(form)
+    for psi in (1.0, 0.5):
+        (drawn,) = next(model.pictures([7], truncation=psi))
+        torch.testing.assert_close(rendered(model, Recipe(seed=7, truncation=psi))[0], drawn)
+
+
+@every_form
+@torch.no_grad()
+def test_z_and_w_written_down_are_the_same_picture(form: str) -> None:
+    model = generator(form)
+    expected = rendered(model, Recipe(seed=7))
+    z = tuple(model.seeded([7])[0].tolist())
+    label = "" if not model.labels else None
+    if label is None:  # a seed draws its label; a written z is told the same one
+        y = model.labelled([7])
+        assert y is not None
+        label = ", ".join(f"{i}={float(v):g}" for i, v in enumerate(y[0])) if model.attributes else str(int(y.argmax()))
+        expected = rendered(model, Recipe(seed=7, label=label))
+    torch.testing.assert_close(rendered(model, Recipe(z=z, label=label)), expected)
+    w = latents(model, Recipe(seed=7, label=label), {})[:, : model.w_dim]
+    torch.testing.assert_close(rendered(model, Recipe(w=(tuple(w[0].tolist()),), label=label)), expected)
+    changed = Recipe(seed=7, label=label, numbers={0: 3.0})
+    torch.testing.assert_close(latents(model, changed, {}), latents(model, Recipe(z=(3.0, *z[1:]), label=label), {}))
+
+
+@every_form
+@torch.no_grad()
+def test_edits_add_up_and_leave_what_tells_of_the_label(form: str) -> None:
+    model = generator(form)
+    up, down = way(model), Direction(name="down", vector=-2 * way(model).vector, kind="planted")
+    plain = latents(model, Recipe(seed=3), {})
+    both = Recipe(seed=3, edits={"up": Edit(strength=2.0), "down": Edit(strength=1.0)})
+    torch.testing.assert_close(latents(model, both, {"up": up, "down": down}), plain)
+    once = latents(model, Recipe(seed=3, edits={"up": Edit(strength=1.5)}), {"up": up})
+    torch.testing.assert_close((once - plain)[:, : model.w_dim], 1.5 * up.vector[None])
+    assert torch.equal(once[:, model.w_dim :], plain[:, model.w_dim :])
+    many = moved(model, plain.repeat(3, 1), up, torch.tensor([0.0, 1.0, 1.5]))
+    torch.testing.assert_close(many[::2], torch.cat([plain, once]))
+
+
+@pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
+@torch.no_grad()
+def test_layers_are_edited_and_mixed_alone(name: str) -> None:
+    model = generator(f"{name}:tiny")
+    assert model.styles > 2
+    plain = latents(model, Recipe(seed=3), {})[:, None].expand(-1, model.styles, -1)
+    edited = latents(model, Recipe(seed=3, edits={"up": Edit(strength=1.0, layers=(1, 2))}), {"up": way(model)})
+    torch.testing.assert_close(edited[:, 1], plain[:, 1] + way(model).vector)
+    assert torch.equal(edited[:, :1], plain[:, :1]) and torch.equal(edited[:, 2:], plain[:, 2:])
+    other = Recipe(seed=4)
+    mixed = latents(model, Recipe(seed=3, other=other, layers=(0, 2)), {})
+    torch.testing.assert_close(mixed[:, :2], latents(model, other, {})[:, None].expand(-1, 2, -1))
+    assert torch.equal(mixed[:, 2:], plain[:, 2:])
+    rows = tuple(tuple(row.tolist()) for row in mixed[0])
+    torch.testing.assert_close(latents(model, Recipe(w=rows), {}), mixed)
+
+
+BAD = [
+    ({}, "exactly one"),
+    ({"seed": 1, "z": [0.0]}, "exactly one"),
+    ({"seed": -1}, "from 0 to"),
+    ({"seed": 2**32}, "from 0 to"),
+    ({"seed": 1.5}, "not a whole number"),
+    ({"seed": True}, "not a whole number"),
+    ({"sed": 1}, "Did you mean 'seed'"),
+    ({"z": [0.0]}, "z has 1 numbers, and this model takes"),
+    ({"w": [[0.0]]}, "w has 1 numbers, and this model takes"),
+    ({"w": [[0.0], [1.0]]}, "w has 2 rows"),
+    ({"w": [0.0, [1.0]]}, "not a picture's recipe"),
+    ({"seed": 1, "numbers": {"99": 0}}, "no number 99"),
+    ({"seed": 1, "numbers": {"0": float("nan")}}, "number 0 of z is nan"),
+    ({"seed": 1, "numbers": {"0": 1e9}}, "from -100 to 100"),
+    ({"seed": 1, "numbers": [1]}, "not a picture's recipe"),
+    ({"seed": 1, "truncation": float("inf")}, "truncation is inf"),
+    ({"seed": 1, "edits": {"upp": 1}}, "Did you mean 'up'"),
+    ({"seed": 1, "edits": {"up": 11}}, "from -10 to 10"),
+    ({"seed": 1, "edits": {"up": {"strength": 1, "layers": [0, 1]}}}, "has none"),
+    ({"seed": 1, "other": {"seed": 2}}, "no layers"),
+    ({"seed": 1, "label": "red"}, "without labels"),
+    ({"seed": 1, "label": 7}, "not a text"),
+    ([1], "JSON object"),
+    (None, "JSON object"),
+]
+
+
+@pytest.mark.parametrize(("told", "says"), BAD, ids=[str(told)[:40] for told, _ in BAD])
+def test_what_is_wrong_is_said_in_a_sentence(told: Any, says: str) -> None:
+    model = generator("dcgan:tiny")
+    with pytest.raises(SimulacraError, match=says):
+        latents(model, from_json(told), {"up": way(model)})
+
+
+def test_a_direction_of_another_model_is_refused() -> None:
+    model = generator("dcgan:tiny")
+    foreign = Direction(name="up", vector=torch.zeros(model.w_dim + 1), kind="planted")
+    with pytest.raises(SimulacraError, match="found on another model"):
+        latents(model, Recipe(seed=1, edits={"up": Edit(strength=1.0)}), {"up": foreign})
+
+
+starts = st.one_of(
+    st.fixed_dictionaries({"seed": st.integers(0, 2**32 - 1)}),
+    st.fixed_dictionaries({"z": st.lists(finite, min_size=1, max_size=4).map(tuple)}),
+    st.fixed_dictionaries(
+        {"w": st.lists(st.lists(finite, min_size=1, max_size=3).map(tuple), min_size=1, max_size=3).map(tuple)}
+    ),
+)
+rest = st.fixed_dictionaries(
+    {
+        "label": st.text(max_size=5),
+        "numbers": st.dictionaries(st.integers(0, 9), finite, max_size=3),
+        "layers": pairs,
+        "truncation": finite,
+        "edits": st.dictionaries(st.text(max_size=5), st.builds(Edit, strength=finite, layers=pairs), max_size=3),
+    }
+)
+
+
+@settings(max_examples=50)
+@given(starts, rest, st.one_of(st.none(), st.integers(0, 9)))
+def test_a_recipe_written_as_json_is_read_back(start: Any, more: Any, other: int | None) -> None:
+    recipe = Recipe(**start, **more, other=None if other is None else Recipe(seed=other))
+    assert from_json(json.loads(json.dumps(to_json(recipe)))) == recipe
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Recipe.__dataclass_fields__)), json_values))
+def test_no_json_brings_anything_but_a_recipe_or_a_sentence(told: Any) -> None:
+    try:
+        assert isinstance(from_json(told), Recipe)
+    except SimulacraError as error:
+        assert str(error)
