@@ -119,6 +119,8 @@ BAD = [
     ({"seed": 1, "other": {"seed": 2}}, "no layers"),
     ({"seed": 1, "label": "red"}, "without labels"),
     ({"seed": 1, "label": 7}, "not a text"),
+    ({"w": {"0": 1}}, "not a list"),
+    ({"seed": 1, "edits": {"up": {}}}, "no strength"),
     ([1], "JSON object"),
     (None, "JSON object"),
 ]

@@ -188,11 +188,11 @@ def from_json(told: Any) -> Recipe:
         if key not in known:
             raise SimulacraError(f"A picture's recipe has no {key!r}.{did_you_mean(str(key), known)}")
     try:
-        w = told.get("w", [])
+        w = _list(told.get("w", []))
         return Recipe(
             seed=None if told.get("seed") is None else _whole(told["seed"]),
-            z=tuple(float(value) for value in told.get("z", [])),
-            w=tuple(tuple(float(value) for value in row) for row in ([w] if w and not isinstance(w[0], list) else w)),
+            z=tuple(float(value) for value in _list(told.get("z", []))),
+            w=tuple(tuple(map(float, _list(row))) for row in ([w] if w and not isinstance(w[0], list) else w)),
             label=_text(told.get("label", "")),
             numbers={int(index): float(value) for index, value in told.get("numbers", {}).items()},
             other=None if told.get("other") is None else from_json(told["other"]),
@@ -234,6 +234,8 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
 def _edit(told: Any) -> Edit:
     """`{"strength": 1.5, "layers": [0, 4]}`, or 1.5."""
     if isinstance(told, dict):
+        if "strength" not in told:
+            raise ValueError("an edit has no strength")
         return Edit(strength=float(told["strength"]), layers=_pair(told.get("layers")))
     return Edit(strength=float(told))
 
@@ -243,6 +245,12 @@ def _pair(told: Any) -> Layers:
         return None
     first, end = told
     return _whole(first), _whole(end)
+
+
+def _list(told: Any) -> list[Any]:
+    if not isinstance(told, list):
+        raise ValueError(f"{told!r} is not a list")
+    return told
 
 
 def _whole(told: Any) -> int:
