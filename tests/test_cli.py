@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "run",
     "doctor": "",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
+    "explore": "model port host open",
     "export": "model out",
     "inspect": "source",
     "lab": "target settings gan out plays minutes seed",

@@ -1,0 +1,284 @@
+"""The explorer's API: pictures, numbers, directions, jobs and runs, as JSON and bytes.
+
+A recipe is JSON such as {"seed": 7, "truncation": 0.8, "edits": {"smile": {"strength": 1.5, "layers": [0, 4]}}}; see
+`simulacra.latent.recipe`. `checkpoint` names one of a run's checkpoints where another than its best is meant.
+Whatever is wrong is answered with {"error": "one sentence"}. `GET /api` lists all this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import torch
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from simulacra.errors import SimulacraError
+from simulacra.explore import ask, draw, seams
+from simulacra.explore.guard import TooLarge, body, said
+from simulacra.explore.jobs import Job, Jobs
+from simulacra.explore.studio import Studio
+from simulacra.explore.worker import Busy, Worker
+from simulacra.latent.recipe import Recipe
+
+JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
+LOOK = 0.04  # seconds between looks at a job
+STEPS = (10, 5000)  # of a projection
+FRAMES = (2, 120)  # of a film, from one picture to the next
+STOPS = 24  # pictures of a film, at most
+FILM_SIDES = (16, 512)
+
+T = TypeVar("T")
+
+
+class Api:
+    """What is asked of a studio by HTTP. All drawing is done by one worker."""
+
+    def __init__(self, studio: Studio, worker: Worker, jobs: Jobs) -> None:
+        self.studio, self.worker, self.jobs = studio, worker, jobs
+
+    async def do(self, what: Callable[[], T], client: str = "") -> T:
+        """Have the worker do it."""
+        return await asyncio.wrap_future(self.worker.submit(what, client))
+
+    async def generate(self, request: Request) -> Response:
+        """One PNG. ?values=v0,v1,… are the numbers of z; or ?seed=7; with &label= and &truncation=, too."""
+        query = request.query_params
+        start: dict[str, Any] = {}
+        if "values" in query:
+            start["z"] = ask.values(query["values"])
+        if "seed" in query:
+            start["seed"] = ask.seed(query["seed"])
+        (truncation,) = ask.values(query.get("truncation", "1"))[:1]
+        recipe = Recipe(**start, label=query.get("label", "")[: ask.LONGEST], truncation=truncation)
+        wanted = draw.Request(recipes=[recipe])
+        return picture(await self.do(lambda: draw.render(self.studio.model(), wanted)), "png")
+
+    async def picture(self, request: Request) -> Response:
+        """A picture of {recipe} or a sheet of {recipes}, {columns}; {format} webp, jpeg or png; {side} in pixels.
+
+        {client}: a page's name for itself; its newest request takes the place of one that still waits (429).
+        """
+        told = ask.parsed(
+            await body(request, JSON_BYTES),
+            {"recipe", "recipes", "format", "side", "columns", "client", "checkpoint"},
+        )
+        wanted, checkpoint = ask.request(told), ask.checkpoint(told)
+        client = ask.text(told["client"], "client") if "client" in told else ""
+        return picture(await self.do(lambda: draw.render(self.studio.model(checkpoint), wanted), client), wanted.format)
+
+    async def numbers(self, request: Request) -> Response:
+        """The z (null where there is none), w and label of {recipe}."""
+        told = ask.parsed(await body(request, JSON_BYTES), {"recipe", "checkpoint"})
+        recipe, checkpoint = ask.recipe(told.get("recipe")), ask.checkpoint(told)
+        return JSONResponse(await self.do(lambda: draw.numbers(self.studio.model(checkpoint), recipe)))
+
+    async def children(self, request: Request) -> Response:
+        """Recipes of {count} children of the pictures {one} and {other}; {seed} makes others."""
+        told = ask.parsed(await body(request, JSON_BYTES), {"one", "other", "count", "seed", "checkpoint"})
+        parents = ask.recipe(told.get("one")), ask.recipe(told.get("other"))
+        count, checkpoint = ask.between(told.get("count"), "count", 1, draw.MOST), ask.checkpoint(told)
+        seed = ask.between(told.get("seed"), "seed", 0, 2**32 - 1)
+        found = await self.do(lambda: draw.bred(self.studio.model(checkpoint), parents, count, seed))
+        return JSONResponse({"recipes": found})
+
+    async def model(self, request: Request) -> Response:
+        """What this model is and can do: ?checkpoint=."""
+        checkpoint = request.query_params.get("checkpoint")
+        return JSONResponse(await self.do(lambda: self.studio.facts(checkpoint)))
+
+    async def directions(self, request: Request) -> Response:
+        """The directions of this model, in the order in which they are shown: ?checkpoint=."""
+        checkpoint = request.query_params.get("checkpoint")
+        return JSONResponse({"directions": await self.do(lambda: described(self.studio.model(checkpoint)))})
+
+    async def rename(self, request: Request) -> Response:
+        """Call the direction {name} {to}, and keep it so beside the model."""
+        told = ask.parsed(await body(request, JSON_BYTES), {"name", "to", "checkpoint"})
+        name, new, checkpoint = ask.text(told.get("name"), "name"), ask.name(told.get("to")), ask.checkpoint(told)
+
+        def renamed() -> list[dict[str, Any]]:
+            model = self.studio.model(checkpoint)
+            model.rename(name, new)
+            return described(model)
+
+        return JSONResponse({"directions": await self.do(renamed)})
+
+    async def open(self, request: Request) -> Response:
+        """The recipe inside a saved picture, whose file is the body: {model, recipe}, or {} where it has none."""
+        data = await body(request, PICTURE_BYTES)
+        return JSONResponse(await asyncio.to_thread(draw.read, data) or {})
+
+    # --- jobs -----------------------------------------------------------------------------------------------
+
+    async def photo(self, request: Request) -> Response:
+        """Begin to look for the latent of a photo, whose file is the body: ?steps= &checkpoint=. Returns {job}."""
+        query = request.query_params
+        steps = ask.between(ask.seed(query.get("steps", "300")), "steps", *STEPS)
+        data = await body(request, PICTURE_BYTES)
+        model = await self.do(lambda: self.studio.model(query.get("checkpoint")))
+        target = await asyncio.to_thread(ask.photo, data, model.generator.shape)
+
+        def work(job: Job) -> dict[str, Any]:
+            torch.set_num_threads(1)
+            recipe: dict[str, Any] = {}
+            for course in seams.projected(model.generator, target, steps):
+                recipe = {"w": draw.written(course.w)}
+                job.tell(course.step / course.steps, step=course.step, error=course.error, recipe=recipe)
+            return {"recipe": recipe}
+
+        return JSONResponse({"job": self.jobs.start("projection", work).id})
+
+    async def walk(self, request: Request) -> Response:
+        """Begin a film through {recipes}: {frames} from one to the next, {side} in pixels. Returns {job}."""
+        told = ask.parsed(await body(request, JSON_BYTES), {"recipes", "frames", "side", "checkpoint"})
+        recipes, checkpoint = ask.recipes(told.get("recipes")), ask.checkpoint(told)
+        if not 2 <= len(recipes) <= STOPS:
+            raise SimulacraError(f"A film goes through 2 to {STOPS} pictures; {len(recipes)} were given.")
+        frames = ask.between(told.get("frames", 24), "frames", *FRAMES)
+        side = ask.between(told.get("side", 256), "side", *FILM_SIDES)
+        model = await self.do(lambda: self.studio.model(checkpoint))
+
+        def work(job: Job) -> dict[str, Any]:
+            torch.set_num_threads(1)
+            job.result = draw.walk(model, recipes, frames, side, job.tell)
+            return {"film": f"/api/jobs/{job.id}/film"}
+
+        return JSONResponse({"job": self.jobs.start("film", work).id})
+
+    async def events(self, request: Request) -> Response:
+        """A job's progress as server-sent events; who leaves before the end cancels the job."""
+        return StreamingResponse(progress(self._job(request)), media_type="text/event-stream")
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job."""
+        self._job(request).cancel()
+        return JSONResponse({})
+
+    async def film(self, request: Request) -> Response:
+        """The film that a job made (WebP)."""
+        result = self._job(request).result
+        if result is None:
+            raise HTTPException(404, "This job has made no film, or not yet.")
+        return picture(result, "webp")
+
+    def _job(self, request: Request) -> Job:
+        job = self.jobs.find(request.path_params["job"])
+        if job is None:
+            raise HTTPException(404, "There is no such job, or it is long over.")
+        return job
+
+    # --- runs -----------------------------------------------------------------------------------------------
+
+    async def run(self, request: Request) -> Response:
+        """What the run's files say: checkpoints, scores, previews, losses."""
+        return JSONResponse(await asyncio.to_thread(self.studio.told))
+
+    async def preview(self, request: Request) -> Response:
+        """The run's previews after so many images (PNG)."""
+        return FileResponse(await asyncio.to_thread(self.studio.preview, request.path_params["nimg"]))
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/generate", self.generate),
+            Route("/api", self.help),
+            Route("/api/model", self.model),
+            Route("/api/picture", self.picture, methods=["POST"]),
+            Route("/api/numbers", self.numbers, methods=["POST"]),
+            Route("/api/children", self.children, methods=["POST"]),
+            Route("/api/directions", self.directions),
+            Route("/api/directions/rename", self.rename, methods=["POST"]),
+            Route("/api/open", self.open, methods=["POST"]),
+            Route("/api/jobs/photo", self.photo, methods=["POST"]),
+            Route("/api/jobs/walk", self.walk, methods=["POST"]),
+            Route("/api/jobs/{job}", self.cancel, methods=["DELETE"]),
+            Route("/api/jobs/{job}/events", self.events),
+            Route("/api/jobs/{job}/film", self.film),
+            Route("/api/run", self.run),
+            Route("/api/run/previews/{nimg:int}", self.preview),
+        ]
+
+    async def help(self, request: Request) -> Response:
+        """This list."""
+        told = {f"{' '.join(sorted((route.methods or set()) - {'HEAD'}))} {route.path}": " ".join((route.endpoint.__doc__ or "").split())
+                for route in self.routes()}  # fmt: skip
+        return JSONResponse(told)
+
+
+def described(model: draw.Model) -> list[dict[str, Any]]:
+    """Directions as JSON, without their vectors."""
+    return [
+        {
+            "name": direction.name,
+            "kind": direction.kind,
+            "layers": direction.layers,
+            "about": direction.about,
+            "accuracy": direction.accuracy,
+        }
+        for direction in model.directions.values()
+    ]
+
+
+def picture(data: bytes, format: draw.Format) -> Response:
+    """A picture's file as an answer."""
+    return Response(data, media_type=f"image/{format}")
+
+
+async def progress(job: Job) -> AsyncIterator[str]:
+    """A job's news, each as it comes; old news is left out."""
+    turn = 0
+    try:
+        while True:
+            ended = job.ended  # before what is told, so that the last word is never missed
+            if job.turn != turn:
+                turn = job.turn
+                yield f"data: {json.dumps(job.told)}\n\n"
+            if ended:
+                return
+            await asyncio.sleep(LOOK)
+    finally:
+        job.cancel()
+
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+
+async def _refused(status: int, request: Request, error: Exception) -> Response:
+    return said(status, str(error))
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    usual = {404: f"There is nothing at {request.url.path[:80]!r}.", 405: f"{request.method} is not done here."}
+    detail = (
+        error.detail
+        if " " in error.detail and not error.detail.istitle()
+        else usual.get(error.status_code, error.detail)
+    )
+    return said(error.status_code, detail)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    return said(500, "This is a fault of the program; the terminal says more.")
+
+
+ERRORS: dict[Any, Any] = {
+    SimulacraError: functools.partial(_refused, 400),
+    Busy: functools.partial(_refused, 429),
+    TooLarge: functools.partial(_refused, 413),
+    HTTPException: _missing,
+    Exception: _fault,
+}
+
+
+def application(studio: Studio, worker: Worker, jobs: Jobs) -> Starlette:
+    """The API as an application of its own."""
+    return Starlette(routes=Api(studio, worker, jobs).routes(), exception_handlers=ERRORS)
