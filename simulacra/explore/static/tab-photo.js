@@ -1,0 +1,89 @@
+// A photo: the model looks for the picture of its own that is nearest.
+import * as api from "./api.js";
+import { el, latest, say, select } from "./parts.js";
+import { commit, state } from "./state.js";
+import { chart } from "./chart.js";
+import { t } from "./words.js";
+
+const EFFORTS = [["150", "quick"], ["400", "good"], ["1200", "patient"]];
+const LONGEST = 32 << 20; // bytes, as the server has it
+
+// What outlives a look at another tab: the file, the course of the search, and the job.
+const now = { file: null, url: "", effort: "400", job: null, points: [], text: "", face: "", redraw: null };
+
+// From an error in [-1, 1] (a range of 2) to the peak signal-to-noise ratio.
+const decibels = (error) => 20 * Math.log10(2 / Math.max(error, 1e-6));
+
+const portray = latest(async (recipe) => {
+  try {
+    now.face = URL.createObjectURL(await api.picture({ recipe, format: "webp" }));
+    now.redraw?.();
+  } catch (error) {
+    say(error.message);
+  }
+});
+
+function tell(news) {
+  const level = decibels(news.error);
+  now.points.push([news.step, level]);
+  now.text = t("progress", news.step, level.toFixed(1));
+  portray(news.recipe);
+  now.redraw?.();
+}
+
+export async function look(file = now.file) {
+  if (!file) return;
+  if (file.size > LONGEST) return say(`> ${LONGEST >> 20} MB`);
+  if (now.job) await api.cancel(now.job);
+  if (file !== now.file) {
+    if (now.url) URL.revokeObjectURL(now.url);
+    Object.assign(now, { file, url: URL.createObjectURL(file) });
+  }
+  Object.assign(now, { points: [], text: t("starting"), face: "" });
+  try {
+    const { job } = await api.startPhoto(file, now.effort);
+    now.job = job;
+    now.redraw?.();
+    const last = await api.follow(job, tell);
+    if (now.job === job) now.job = null;
+    const level = now.points.at(-1)?.[1].toFixed(1);
+    now.text = last.state === "cancelled" ? t("stopped") : t("looked", level);
+    if (last.recipe) {
+      portray(last.recipe);
+      commit(last.recipe);
+    }
+  } catch (error) {
+    Object.assign(now, { job: null, text: error.message });
+  }
+  now.redraw?.();
+}
+
+export function draw(panel) {
+  const input = el("input", { type: "file", id: "photofile", accept: "image/*", class: "unseen", change: () => look(input.files[0]) });
+  const effort = select(t("effort"), EFFORTS.map(([steps, word]) => [steps, t(word)]), now.effort, (value) => (now.effort = value));
+  const target = el("figure", {});
+  const found = el("figure", {});
+  const course = el("div", {});
+  const text = el("p", { role: "status", class: "soft" });
+  const again = el("button", { type: "button", click: () => look() }, t("again"));
+  const stop = el("button", { type: "button", click: () => now.job && api.cancel(now.job) }, t("stop"));
+  const side = el("div", { class: "pair" }, target, found);
+  now.redraw = () => {
+    side.hidden = !now.file;
+    target.replaceChildren(now.url ? el("img", { src: now.url, alt: t("target") }) : "", el("figcaption", {}, t("target")));
+    found.replaceChildren(now.face ? el("img", { src: now.face, alt: t("found") }) : el("span", { class: "blank" }), el("figcaption", {}, t("found")));
+    found.querySelector("img")?.classList.toggle("pixelated", state.facts.shape[1] < 48);
+    course.replaceChildren(now.points.length > 1 ? chart(t("closeness"), [{ points: now.points }]) : "");
+    text.textContent = now.text;
+    again.hidden = !now.file || Boolean(now.job);
+    stop.hidden = !now.job;
+  };
+  panel.append(
+    el("div", { class: "head" }, el("p", {}, t("photoIs"))),
+    el("div", { class: "row dropline" }, input, el("label", { for: "photofile", class: "button primary" }, t("choose")), el("span", { class: "soft" }, t("orDrop"))),
+    el("div", { class: "row" }, el("label", { class: "field" }, el("span", {}, t("effort")), effort), again, stop),
+    text, side, course,
+  );
+  now.redraw();
+  return { close: () => (now.redraw = null) };
+}
