@@ -26,7 +26,8 @@ from simulacra.explore.guard import TooLarge, body, said
 from simulacra.explore.jobs import Job, Jobs
 from simulacra.explore.studio import Studio
 from simulacra.explore.worker import Busy, Worker
-from simulacra.latent.recipe import Recipe
+from simulacra.game import to_image
+from simulacra.latent.recipe import Recipe, to_json
 
 JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
 LOOK = 0.04  # seconds between looks at a job
@@ -127,14 +128,29 @@ class Api:
         target = await asyncio.to_thread(ask.photo, data, model.generator.shape)
 
         def work(job: Job) -> dict[str, Any]:
-            torch.set_num_threads(1)
-            recipe: dict[str, Any] = {}
-            for course in seams.projected(model.generator, target, steps):
-                recipe = {"w": draw.written(course.w)}
-                job.tell(course.step / course.steps, step=course.step, error=course.error, recipe=recipe)
-            return {"recipe": recipe}
+            def on_step(now: seams.Progress) -> None:
+                if job.stale() or now.step == now.steps:
+                    job.picture = draw.encoded(to_image(now.picture), "webp", {})
+                    job.tell(now.step / now.steps, step=now.step, psnr=round(now.psnr, 2))
 
-        return JSONResponse({"job": self.jobs.start("projection", work).id})
+            torch.set_num_threads(1)
+            found = seams.project(model.generator, target[0], steps=steps, on_step=on_step, stop=job.stopped)
+            return {"recipe": to_json(found)}
+
+        return JSONResponse({"job": self.jobs.start("search for a photo", work).id})
+
+    async def discover(self, request: Request) -> Response:
+        """Begin to look for the directions of this model: {checkpoint}. Returns {job}."""
+        told = ask.parsed(await body(request, JSON_BYTES), {"checkpoint"})
+        checkpoint = ask.checkpoint(told)
+        model = await self.do(lambda: self.studio.model(checkpoint))
+
+        def work(job: Job) -> dict[str, Any]:
+            torch.set_num_threads(1)
+            model.discover(job.go_on)
+            return {"directions": described(model)}
+
+        return JSONResponse({"job": self.jobs.start("search for directions", work).id})
 
     async def walk(self, request: Request) -> Response:
         """Begin a film through {recipes}: {frames} from one to the next, {side} in pixels. Returns {job}."""
@@ -148,7 +164,7 @@ class Api:
 
         def work(job: Job) -> dict[str, Any]:
             torch.set_num_threads(1)
-            job.result = draw.walk(model, recipes, frames, side, job.tell)
+            job.result = draw.walk(model, recipes, frames, side, job.go_on)
             return {"film": f"/api/jobs/{job.id}/film"}
 
         return JSONResponse({"job": self.jobs.start("film", work).id})
@@ -158,7 +174,7 @@ class Api:
         return StreamingResponse(progress(self._job(request)), media_type="text/event-stream")
 
     async def cancel(self, request: Request) -> Response:
-        """Cancel a job."""
+        """Stop a job; a search for a photo ends with the best so far."""
         self._job(request).cancel()
         return JSONResponse({})
 
@@ -168,6 +184,13 @@ class Api:
         if result is None:
             raise HTTPException(404, "This job has made no film, or not yet.")
         return picture(result, "webp")
+
+    async def seen(self, request: Request) -> Response:
+        """The newest picture of a job, where it has any (WebP)."""
+        found = self._job(request).picture
+        if found is None:
+            raise HTTPException(404, "This job has no picture, or not yet.")
+        return picture(found, "webp")
 
     def _job(self, request: Request) -> Job:
         job = self.jobs.find(request.path_params["job"])
@@ -198,10 +221,12 @@ class Api:
             Route("/api/directions/rename", self.rename, methods=["POST"]),
             Route("/api/open", self.open, methods=["POST"]),
             Route("/api/jobs/photo", self.photo, methods=["POST"]),
+            Route("/api/jobs/directions", self.discover, methods=["POST"]),
             Route("/api/jobs/walk", self.walk, methods=["POST"]),
             Route("/api/jobs/{job}", self.cancel, methods=["DELETE"]),
             Route("/api/jobs/{job}/events", self.events),
             Route("/api/jobs/{job}/film", self.film),
+            Route("/api/jobs/{job}/picture", self.seen),
             Route("/api/run", self.run),
             Route("/api/run/previews/{nimg:int}", self.preview),
         ]

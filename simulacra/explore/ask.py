@@ -122,7 +122,7 @@ def photo(data: bytes, shape: Shape) -> Tensor:
     except pictures.SetAside as error:
         detail = f" ({error.detail})" if error.detail else ""
         raise SimulacraError(f"This picture cannot be used: {error.reason}{detail}.") from error
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def _measured(value: Any, depth: int) -> None:

@@ -40,12 +40,17 @@ class Model:
     @cached_property
     def directions(self) -> dict[str, Direction]:
         """By name, in the order in which they are shown."""
-        return {direction.name: direction for direction in seams.directions_of(self.folder, self.generator)}
+        return {direction.name: direction for direction in seams.directions_of(self.folder)}
 
     def rename(self, old: str, new: str) -> None:
         """Give a direction another name, and keep it so. Raises `SimulacraError` where that cannot be."""
-        seams.rename(self.folder, self.directions, old, new)
-        self.__dict__.pop("directions")  # read anew
+        seams.rename(self.folder, old, new)
+        self.__dict__.pop("directions", None)  # read anew
+
+    def discover(self, advance: Callable[[float], None]) -> None:
+        """Find the model's directions and keep them beside it."""
+        seams.discover(self.folder, self.generator, advance)
+        self.__dict__.pop("directions", None)
 
     def facts(self) -> dict[str, Any]:
         """What a page must know to show only what this model can do."""
@@ -171,17 +176,24 @@ def written(w: Tensor) -> list[list[float]]:
     return [[round(value, DIGITS) for value in row] for row in w.tolist()]
 
 
+def plain(model: Model, recipe: Recipe) -> Recipe:
+    """The same picture without edits: its w written down, if it has any."""
+    if not _edited(recipe):
+        return recipe
+    w = one(model, recipe)[..., : model.generator.w_dim]
+    rows = tuple(map(tuple, written(w)))
+    return Recipe(w=rows, label=drawn_label(model.generator, recipe))
+
+
 def walk(model: Model, recipes: Sequence[Recipe], frames: int, side: int, advance: Callable[[float], None]) -> bytes:
     """A film from picture to picture and back to the first."""
-    with torch.inference_mode():
-        stops = list(rows(model, recipes)[:, None])
-    return seams.film(model.generator, stops, frames, side, advance)
+    return seams.film(model.generator, [plain(model, recipe) for recipe in recipes], frames, side, advance)
 
 
 def bred(model: Model, parents: tuple[Recipe, Recipe], count: int, seed: int) -> list[dict[str, Any]]:
     """Recipes of `count` children of two pictures."""
     with torch.inference_mode():
-        a, b = rows(model, parents)[:, None]
+        a, b = rows(model, parents)[:, None]  # [1, w] or [1, styles, w] each
         found = seams.children(model.generator, a, b, count, seed)
         label = drawn_label(model.generator, parents[0])
     return [{"w": written(w[..., : model.generator.w_dim])} | ({"label": label} if label else {}) for w in found]

@@ -4,37 +4,55 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from simulacra.errors import SimulacraError
 from simulacra.explore.worker import Busy
 
+NEWS = 0.08  # seconds between pictures of a job
 KEPT = 4  # jobs whose results can still be fetched
 
 
 class Cancelled(Exception):
-    """Raised by `Job.tell` inside a job that nobody wants any more."""
+    """Raised by `Job.go_on` inside a job that nobody wants any more."""
 
 
 class Job:
-    """A long piece of work. `told`: its newest progress; `turn`: counts those; `result`: the file it made, if any."""
+    """A long piece of work. `told`: its newest progress; `turn`: counts those; `result`: the film that it made;
+    `picture`: what there is to see of it meanwhile.
+    """
 
     def __init__(self, kind: str) -> None:
         self.id, self.kind = secrets.token_urlsafe(9), kind
         self.told: dict[str, Any] = {"state": "running", "share": 0.0}
         self.turn, self.ended = 1, False
         self.result: bytes | None = None
-        self._cancelled = threading.Event()
+        self.picture: bytes | None = None
+        self._cancelled, self._said = threading.Event(), 0.0
 
     def tell(self, share: float, **more: Any) -> None:
-        """Say how far the job is, from 0 to 1. Raises `Cancelled` where it should stop."""
-        if self._cancelled.is_set():
-            raise Cancelled
+        """Say how far the job is, from 0 to 1."""
+        self._said = time.monotonic()
         self._set({"state": "running", "share": share} | more)
 
+    def go_on(self, share: float) -> None:
+        """The same, for a job that is worth nothing unless it is done: raises `Cancelled` where it should stop."""
+        if self.stopped():
+            raise Cancelled
+        self.tell(share)
+
+    def stale(self) -> bool:
+        """Whether it is time for news."""
+        return time.monotonic() - self._said > NEWS
+
+    def stopped(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self._cancelled.is_set()
+
     def cancel(self) -> None:
-        """Stop it at its next `tell`."""
+        """Ask it to stop."""
         self._cancelled.set()
 
     def run(self, work: Callable[[Job], dict[str, Any]]) -> None:

@@ -32,6 +32,7 @@ export const run = () => json(get("/api/run"));
 export const opened = async (file) => json(answer(await fetch("/api/open", { method: "POST", body: file })));
 export const picture = async (told) => (await post("/api/picture", here(told))).blob();
 export const startWalk = (told) => json(post("/api/jobs/walk", here(told)));
+export const startDirections = () => json(post("/api/jobs/directions", here({})));
 export const cancel = (job) => fetch(`/api/jobs/${job}`, { method: "DELETE" });
 
 export async function startPhoto(file, steps) {

@@ -1,5 +1,5 @@
 // Where a picture starts: its label and its truncation.
-import { byId, el, select, slider, why } from "./parts.js";
+import { byId, el, select, slider } from "./parts.js";
 import { change, commit, on, state, tidy } from "./state.js";
 import { t } from "./words.js";
 
@@ -67,9 +67,7 @@ export function drawStart() {
     ? el("label", { class: "field wide off", title: t("noLabels") }, el("span", {}, t("label")),
         select(t("label"), [["", t("noLabelsShort")]], "", () => {}, { disabled: true }))
     : many ? attributes(labels) : el("label", { class: "field wide" }, el("span", {}, t("label")), classes(labels));
-  const parts = [truncation.row, label];
-  if (!labels.length) parts.push(why(t("noLabels")));
-  byId("start").replaceChildren(...parts);
+  byId("start").replaceChildren(truncation.row, label);
 }
 
 export function startStart() {

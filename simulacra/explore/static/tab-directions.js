@@ -110,9 +110,33 @@ function row(direction) {
   return { node, settled };
 }
 
+let finding = ""; // how far the search for directions is
+
+async function find() {
+  const tell = (text) => {
+    finding = text;
+    emit("directions");
+  };
+  try {
+    tell(t("starting"));
+    const { job } = await api.startDirections();
+    const last = await api.follow(job, ({ share }) => tell(t("discovering", Math.round(100 * share))));
+    state.directions = last.directions ?? [];
+  } catch (error) {
+    say(error.message);
+  }
+  tell("");
+}
+
+// Where there are none yet.
+function none() {
+  const go = el("button", { type: "button", class: "primary", click: find, disabled: Boolean(finding) }, t("discover"));
+  return [el("p", { class: "soft" }, t("noDirections")), el("p", { class: "row" }, go, el("span", { role: "status", class: "soft" }, finding))];
+}
+
 export function draw(panel) {
   if (!state.directions.length) {
-    panel.append(el("p", { class: "soft" }, t(state.facts?.looked ? "noDirections" : "looking")));
+    panel.append(...(state.facts?.looked ? none() : [el("p", { class: "soft" }, t("looking"))]));
     return {};
   }
   const rows = state.directions.map(row);

@@ -6,7 +6,7 @@ import { t } from "./words.js";
 
 const PARENT = 192;
 const THUMB = 112;
-const CHILDREN = 8;
+const CHILDREN = 12;
 const SHARES = [1, 2, 3, 4, 5, 6, 7].map((i) => i / 8);
 
 const parents = { A: null, B: null };
@@ -59,8 +59,8 @@ export function draw(panel) {
   parents.A ??= state.recipe;
   parents.B ??= { seed: randomSeed() };
   const boxes = { A: el("div", { class: "portrait" }), B: el("div", { class: "portrait" }) };
-  const between = el("div", { class: "faces" });
-  const children = el("div", { class: "faces" });
+  const between = el("div", { class: "filmstrip" });
+  const children = el("div", { class: "faces litter" });
   const one = el("div", { class: "faces lanes" });
   const upTo = el("div", { class: "faces lanes" });
   let turn = 0;

@@ -9,32 +9,39 @@ const EFFORTS = [["150", "quick"], ["400", "good"], ["1200", "patient"]];
 const LONGEST = 32 << 20; // bytes, as the server has it
 
 // What outlives a look at another tab: the file, the course of the search, and the job.
-const now = { file: null, url: "", effort: "400", job: null, points: [], text: "", face: "", redraw: null };
+const now = { file: null, url: "", effort: "400", job: null, after: null, points: [], text: "", face: "", redraw: null };
 
-// From an error in [-1, 1] (a range of 2) to the peak signal-to-noise ratio.
-const decibels = (error) => 20 * Math.log10(2 / Math.max(error, 1e-6));
-
-const portray = latest(async (recipe) => {
+const portray = latest(async (url) => {
   try {
-    now.face = URL.createObjectURL(await api.picture({ recipe, format: "webp" }));
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    now.face = url;
     now.redraw?.();
-  } catch (error) {
-    say(error.message);
+  } catch {
+    // the job was over before its picture came: the found one is drawn anyway
   }
 });
 
 function tell(news) {
-  const level = decibels(news.error);
-  now.points.push([news.step, level]);
-  now.text = t("progress", news.step, level.toFixed(1));
-  portray(news.recipe);
+  if (news.step == null) return; // it has only begun
+  now.points.push([news.step, news.psnr]);
+  now.text = t("progress", news.step, news.psnr.toFixed(1));
+  portray(`/api/jobs/${now.job}/picture?step=${news.step}`);
   now.redraw?.();
 }
 
 export async function look(file = now.file) {
   if (!file) return;
-  if (file.size > LONGEST) return say(`> ${LONGEST >> 20} MB`);
-  if (now.job) await api.cancel(now.job);
+  if (file.size > LONGEST) {
+    say(t("tooLarge", LONGEST >> 20));
+    return;
+  }
+  if (now.job) {
+    now.after = file; // as soon as the search under way has stopped
+    await api.cancel(now.job);
+    return;
+  }
   if (file !== now.file) {
     if (now.url) URL.revokeObjectURL(now.url);
     Object.assign(now, { file, url: URL.createObjectURL(file) });
@@ -46,16 +53,16 @@ export async function look(file = now.file) {
     now.redraw?.();
     const last = await api.follow(job, tell);
     if (now.job === job) now.job = null;
-    const level = now.points.at(-1)?.[1].toFixed(1);
-    now.text = last.state === "cancelled" ? t("stopped") : t("looked", level);
-    if (last.recipe) {
-      portray(last.recipe);
-      commit(last.recipe);
-    }
+    now.text = t("looked", now.points.at(-1)?.[1].toFixed(1) ?? "–");
+    portray(URL.createObjectURL(await api.picture({ recipe: last.recipe, format: "webp" })));
+    commit(last.recipe);
   } catch (error) {
     Object.assign(now, { job: null, text: error.message });
   }
   now.redraw?.();
+  const { after } = now;
+  now.after = null;
+  if (after) look(after);
 }
 
 export function draw(panel) {

@@ -87,7 +87,7 @@ export function draw(panel) {
     text.textContent = film.text;
     stop.hidden = !film.job;
     go.disabled = chosen.length < 2 || Boolean(film.job);
-    if (result.dataset.url === film.url) return;
+    if (!film.url || result.dataset.url === film.url) return;
     result.dataset.url = film.url;
     result.replaceChildren(
       el("img", { src: film.url, alt: t("filmOf", film.stops) }),

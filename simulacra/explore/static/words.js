@@ -7,7 +7,7 @@ const WORDS = {
   pictureOf: ["The generated picture: {0}", "生成的图像：{0}"],
   tools: ["Tools", "工具"],
   facts: ["{0} · {1} × {2} pixels", "{0} · {1} × {2} 像素"],
-  factsShown: ["{0} · {1} × {2} pixels · trained on {3} pictures shown", "{0} · {1} × {2} 像素 · 训练时看过 {3} 张"],
+  factsShown: ["{0} · {1} × {2} pixels · {3} pictures shown in training", "{0} · {1} × {2} 像素 · 训练时看过 {3} 张"],
   keys: ["Keys", "快捷键"],
   keyson: ["Single keys are on", "启用单键快捷键"],
   close: ["Close", "关闭"],
@@ -31,7 +31,7 @@ const WORDS = {
   yes: ["yes", "有"],
   attributes: ["Attributes ({0})", "属性（{0}）"],
   noLabels: ["Labels are off: this model was trained without them.", "标签不可用：此模型训练时没有标签。"],
-  noLabelsShort: ["none", "无"],
+  noLabelsShort: ["off: trained without labels", "不可用：训练时没有标签"],
   copied: ["The link is copied. It opens this very picture.", "链接已复制，打开即是这张图像。"],
   notCopied: ["The link is in the address bar: copy it from there.", "链接在地址栏中，请从那里复制。"],
   saved: ["Saved. Drop the picture here to go on with it.", "已保存。把它拖回这里即可继续。"],
@@ -48,7 +48,10 @@ const WORDS = {
   // directions
   directionsIs: ["Each slider changes one thing. Drag it; double-click puts it back.", "每个滑块改变一件事。拖动它；双击复位。"],
   looking: ["Looking for directions…", "正在寻找方向……"],
-  noDirections: ["This model has no directions yet.", "此模型还没有方向。"],
+  noDirections: ["This model has no directions yet. They are ways to change a picture, such as hair or light, each with a slider of its own.", "此模型还没有方向。方向是改变图像的方式，例如头发或光线，每个方向有一个滑块。"],
+  discover: ["Find directions", "寻找方向"],
+  discovering: ["Looking for directions: {0} %", "正在寻找方向：{0}%"],
+  tooLarge: ["The picture's file is larger than {0} MB, which is the limit.", "图片文件超过 {0} MB 的上限。"],
   reset: ["Reset all", "全部复位"],
   more: ["More on {0}", "{0} 的更多选项"],
   frame: ["{0} at {1}", "{0}：{1}"],
@@ -158,5 +161,6 @@ export function switchLanguage() {
 export function translate() {
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of document.querySelectorAll("[data-title]")) node.title = t(node.dataset.title);
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", t(node.dataset.label));
 }
