@@ -119,7 +119,7 @@ def origin(path: Path | BinaryIO) -> dict[str, Any] | None:
         with Image.open(path) as image:
             text = getattr(image, "text", {}).get(KEY)
         told = json.loads(text) if text else None
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     return told if isinstance(told, dict) else None
 

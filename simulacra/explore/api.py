@@ -232,7 +232,7 @@ class Api:
         ]
 
     async def help(self, request: Request) -> Response:
-        """This list."""
+        """Every address of this API, and what it is for."""
         told = {f"{' '.join(sorted((route.methods or set()) - {'HEAD'}))} {route.path}": " ".join((route.endpoint.__doc__ or "").split())
                 for route in self.routes()}  # fmt: skip
         return JSONResponse(told)

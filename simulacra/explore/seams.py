@@ -22,6 +22,7 @@ from simulacra.latent.recipe import Direction, Recipe, each, latents
 
 COUNT = 10  # directions that are found
 DRAWN = 1000  # w whose principal components they are
+FIRST = 2**31  # the first guess: seeds up there are nobody's
 FILE = "directions.safetensors"
 
 Advance = Callable[[float], None]
@@ -97,22 +98,25 @@ def project(
     """
     y = generator.labelled([0])
     with torch.no_grad():
-        drawn = generator.embed(generator.seeded(range(32)), None if y is None else y.expand(32, -1))
+        drawn = generator.embed(generator.seeded(range(FIRST, FIRST + 32)), None if y is None else y.expand(32, -1))
         start = drawn[(generator.render(drawn) - target).square().flatten(1).mean(1).argmin()][None]
     own, told = start[:, : generator.w_dim].clone(), start[:, generator.w_dim :]
     own = own[:, None].repeat(1, generator.styles, 1) if generator.styles else own
     own.requires_grad_(True)
+    best, nearest = own.detach().clone(), math.inf
     descent = torch.optim.Adam([own], lr=0.1 * float(drawn[:, : generator.w_dim].std()))
     for step in range(1, steps + 1):
         if stop():
             break
         picture = generator.render(torch.cat([own, told], 1) if told.numel() else own)
         loss = (picture - target).square().mean()
+        if float(loss.detach()) < nearest:
+            best, nearest = own.detach().clone(), float(loss.detach())
         descent.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         on_step(Progress(step, steps, 10 * math.log10(4 / max(float(loss.detach()), 1e-9)), picture.detach()[0]))
         descent.step()
-    rows = own.detach()[0] if generator.styles else own.detach()
+    rows = best[0] if generator.styles else best
     return Recipe(w=tuple(tuple(round(value, 5) for value in row) for row in rows.tolist()))
 
 

@@ -2,9 +2,9 @@
 import { el, fresh, svg } from "./parts.js";
 import { amount } from "./words.js";
 
-const WIDE = 560;
-const TALL = 150;
-const EDGE = { left: 46, right: 10, top: 10, bottom: 22 };
+const WIDE = 380;
+const TALL = 140;
+const EDGE = { left: 42, right: 10, top: 10, bottom: 22 };
 
 const short = (value) => (Math.abs(value) >= 100 ? amount(Math.round(value)) : String(Number(value.toPrecision(3))));
 
@@ -31,7 +31,7 @@ export function chart(title, lines) {
     picture.append(svg("path", { d: path(points), class: `line c${i}` }));
     const marked = points.find(([a]) => a === mark);
     if (marked) picture.append(svg("circle", { cx: x(marked[0]), cy: y(marked[1]), r: 4.5, class: `dot c${i}` }));
-    if (name) picture.append(svg("text", { x: WIDE - EDGE.right - 30 * (lines.length - i - 1), y: EDGE.top + 8, "text-anchor": "end", class: `c${i}` }, name));
+    if (name) picture.append(svg("text", { x: WIDE - EDGE.right - 16 * (lines.length - i - 1), y: EDGE.top + 8, "text-anchor": "end", class: `c${i}` }, name));
   });
   return el("figure", { class: "curve" }, el("figcaption", { id }, title), picture);
 }
