@@ -439,7 +439,7 @@ ANY = st.recursive(
     max_leaves=12,
 )
 NUMBERS = st.lists(st.floats(-200, 200) | ANY, max_size=9)
-RECIPES = st.deferred(
+RECIPES: st.SearchStrategy[Any] = st.deferred(
     lambda: st.fixed_dictionaries(
         {},
         optional={

@@ -65,7 +65,7 @@ def whole(value: Any, what: str) -> int | None:
     """A whole number or None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise SimulacraError(f"{what} is not a whole number.")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def between(value: Any, what: str, least: int, most: int) -> int:

@@ -99,10 +99,8 @@ def render(model: Model, request: Request) -> bytes:
     if request.format == "jpeg" and model.generator.shape[0] == 4:
         raise SimulacraError("This model's pictures have transparency, which JPEG has not: ask for webp or png.")
     pictures = model.generator.render(rows(model, request.recipes)).float()
-    if len(pictures) == 1:
-        told = {"model": model.fingerprint, "recipe": to_json(request.recipes[0])}
-    else:
-        told = {"model": model.fingerprint, "recipes": [to_json(recipe) for recipe in request.recipes]}
+    recipes = [to_json(recipe) for recipe in request.recipes]
+    told = {"model": model.fingerprint} | ({"recipes": recipes} if len(recipes) > 1 else {"recipe": recipes[0]})
     sheet = Grid(len(pictures), model.generator.shape, columns=request.columns)
     for picture in pictures:
         sheet.add(picture)

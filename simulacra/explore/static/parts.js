@@ -56,20 +56,22 @@ export function slider({ name, label = name, min, max, step, value, zero = 0, di
   return { row, range, set };
 }
 
-// Runs `work` for the newest thing wanted: one at a time, what came between is skipped.
-export function latest(work) {
+// Runs `work` for the newest thing wanted: one at a time, what came between is skipped. turn: told when busy, and when not.
+export function latest(work, turn = () => {}) {
   let busy = false;
   let next = null;
   return async function want(thing) {
     next = { thing };
     if (busy) return;
     busy = true;
+    turn(true);
     while (next) {
       const { thing: now } = next;
       next = null;
       await work(now);
     }
     busy = false;
+    turn(false);
   };
 }
 

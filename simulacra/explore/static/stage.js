@@ -30,7 +30,7 @@ const draw = latest(async (recipe) => {
   } catch (error) {
     if (error.status !== 429) say(error.message);
   }
-});
+}, (busy) => byId("stage").setAttribute("aria-busy", String(busy)));
 
 function thumbnail(name, image) {
   const [wide, tall] = [image.naturalWidth || image.width, image.naturalHeight || image.height];

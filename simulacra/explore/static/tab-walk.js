@@ -39,7 +39,7 @@ async function make(recipes) {
 
 export function draw(panel) {
   const choice = el("ul", { class: "faces" });
-  const go = el("button", { type: "button", class: "primary" }, t("film"));
+  const go = el("button", { type: "button", class: "primary", disabled: true }, t("film"));
   const stop = el("button", { type: "button", click: () => film.job && api.cancel(film.job) }, t("stop"));
   const text = el("p", { role: "status", class: "soft" });
   const result = el("figure", { class: "film" });
