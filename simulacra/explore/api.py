@@ -60,10 +60,10 @@ class Api:
         (truncation,) = ask.values(query.get("truncation", "1"))[:1]
         recipe = Recipe(**start, label=query.get("label", "")[: ask.LONGEST], truncation=truncation)
         wanted = draw.Request(recipes=[recipe])
-        return picture(await self.do(lambda: draw.render(self.studio.model(), wanted)), "png")
+        return picture(*await self.do(lambda: draw.render(self.studio.model(), wanted)))
 
     async def picture(self, request: Request) -> Response:
-        """A picture of {recipe} or a sheet of {recipes}, {columns}; {format} webp, jpeg or png; {side} in pixels.
+        """A picture of {recipe} or a sheet of {recipes}, {columns}; {format} auto, webp, jpeg or png; {side} in pixels.
 
         {client}: a page's name for itself; its newest request takes the place of one that still waits (429).
         """
@@ -73,7 +73,7 @@ class Api:
         )
         wanted, checkpoint = ask.request(told), ask.checkpoint(told)
         client = ask.text(told["client"], "client") if "client" in told else ""
-        return picture(await self.do(lambda: draw.render(self.studio.model(checkpoint), wanted), client), wanted.format)
+        return picture(*await self.do(lambda: draw.render(self.studio.model(checkpoint), wanted), client))
 
     async def numbers(self, request: Request) -> Response:
         """The z (null where there is none), w and label of {recipe}."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from PIL import Image, PngImagePlugin
@@ -23,7 +24,7 @@ from simulacra.grid import Grid
 from simulacra.latent.recipe import Direction, Recipe, each, from_json, latents, to_json
 from simulacra.sampling import KEY, origin
 
-Format = Literal["webp", "jpeg", "png"]
+Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest that is as good to the eye
 MOST = 100  # pictures in one sheet
 SIDES = (8, 2048)  # pixels that a picture may be drawn at
 DIGITS = 5  # of a number of w that is written down
@@ -36,6 +37,14 @@ class Model:
         self.folder = folder
         self.generator: Generator = models.load(folder)
         self.fingerprint = models.fingerprint(folder)
+
+    @cached_property
+    def quick(self) -> Generator:
+        """The same generator with its weights as a processor likes them for one picture: up to 2.5 times as fast.
+
+        Its sums are in another order, so that a level of 255 may differ here and there: for looking, not for keeping.
+        """
+        return copy.deepcopy(self.generator).to(memory_format=torch.channels_last)
 
     @cached_property
     def directions(self) -> dict[str, Direction]:
@@ -86,19 +95,29 @@ class Request:
             raise SimulacraError(f"A side of {self.side} pixels was asked for; it must be {SIDES[0]} to {SIDES[1]}.")
         if self.columns is not None and not 1 <= self.columns <= MOST:
             raise SimulacraError(f"{self.columns} columns were asked for; it must be 1 to {MOST}.")
-        if self.format not in ("webp", "jpeg", "png"):
-            raise SimulacraError(f"There is no format {self.format!r}: there are webp, jpeg and png.")
+        if self.format not in get_args(Format):
+            raise SimulacraError(f"There is no format {self.format!r}: there are {', '.join(get_args(Format))}.")
+
+
+class Drawn(NamedTuple):
+    """A picture's file, and what it is."""
+
+    data: bytes
+    format: Format
 
 
 @torch.inference_mode()
-def render(model: Model, request: Request) -> bytes:
+def render(model: Model, request: Request) -> Drawn:
     """A picture's file. A PNG of one picture carries its recipe, so that it can be opened again.
 
     Raises `SimulacraError` for a recipe that this model cannot follow.
     """
-    if request.format == "jpeg" and model.generator.shape[0] == 4:
+    clear = model.generator.shape[0] == 4
+    if request.format == "jpeg" and clear:
         raise SimulacraError("This model's pictures have transparency, which JPEG has not: ask for webp or png.")
-    pictures = model.generator.render(rows(model, request.recipes)).float()
+    format: Format = ("webp" if clear else "jpeg") if request.format == "auto" else request.format
+    looked_at = format != "png" and len(request.recipes) == 1
+    pictures = (model.quick if looked_at else model.generator).render(rows(model, request.recipes)).float()
     recipes = [to_json(recipe) for recipe in request.recipes]
     told = {"model": model.fingerprint} | ({"recipes": recipes} if len(recipes) > 1 else {"recipe": recipes[0]})
     sheet = Grid(len(pictures), model.generator.shape, columns=request.columns)
@@ -111,7 +130,7 @@ def render(model: Model, request: Request) -> bytes:
         if max(size) > SIDES[1] * 2:
             raise SimulacraError(f"A sheet of {size[0]} x {size[1]} pixels is too large: ask for a smaller side.")
         image = image.resize(size, Image.Resampling.LANCZOS)
-    return encoded(image, request.format, told)
+    return Drawn(encoded(image, format, told), format)
 
 
 def rows(model: Model, recipes: Sequence[Recipe]) -> Tensor:

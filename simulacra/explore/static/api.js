@@ -64,7 +64,7 @@ export async function sheet(recipes, longest = 96) {
   const side = Math.min(longest, 2048);
   const scale = side / Math.max(tall, wide);
   const columns = Math.ceil(Math.sqrt(recipes.length));
-  const blob = await picture({ recipes, columns, side, format: "webp" });
+  const blob = await picture({ recipes, columns, side, format: "auto" });
   const bitmap = await createImageBitmap(blob);
   return { bitmap, columns, width: Math.round(wide * scale), height: Math.round(tall * scale) };
 }

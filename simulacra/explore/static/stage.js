@@ -13,9 +13,8 @@ const thumbs = new Map(); // key -> canvas
 
 const draw = latest(async (recipe) => {
   const began = performance.now();
-  const moving = state.facts && state.facts.shape[0] !== 4 ? "jpeg" : "webp";
   try {
-    const url = URL.createObjectURL(await api.picture({ recipe, format: moving, client: PAGE }));
+    const url = URL.createObjectURL(await api.picture({ recipe, format: "auto", client: PAGE }));
     const image = new Image();
     image.src = url;
     await image.decode();
@@ -65,7 +64,7 @@ async function fill() {
   if (!missing.length || state.checkpoint || !state.facts) return;
   for (const face of missing.slice(-8)) {
     try {
-      thumbnail(key(face), await createImageBitmap(await api.picture({ recipe: face, format: "webp" })));
+      thumbnail(key(face), await createImageBitmap(await api.picture({ recipe: face, format: "auto" })));
     } catch (error) {
       state.faces = state.faces.filter((each) => each !== face); // a face that this model cannot draw
       say(error.message);

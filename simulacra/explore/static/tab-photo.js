@@ -54,7 +54,7 @@ export async function look(file = now.file) {
     const last = await api.follow(job, tell);
     if (now.job === job) now.job = null;
     now.text = t("looked", now.points.at(-1)?.[1].toFixed(1) ?? "–");
-    portray(URL.createObjectURL(await api.picture({ recipe: last.recipe, format: "webp" })));
+    portray(URL.createObjectURL(await api.picture({ recipe: last.recipe, format: "auto" })));
     commit(last.recipe);
   } catch (error) {
     Object.assign(now, { job: null, text: error.message });

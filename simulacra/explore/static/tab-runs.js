@@ -31,7 +31,7 @@ function checkpoints(told, list, alive) {
     for (const { name, button } of faces.toReversed()) {
       const id = `${name} ${JSON.stringify(recipe)}`;
       if (!alive()) return;
-      if (!known.has(id)) known.set(id, URL.createObjectURL(await api.picture({ recipe, checkpoint: name, side: THUMB, format: "webp" })));
+      if (!known.has(id)) known.set(id, URL.createObjectURL(await api.picture({ recipe, checkpoint: name, side: THUMB, format: "auto" })));
       button.replaceChildren(el("img", { src: known.get(id), alt: "" }));
     }
   })().catch((error) => say(error.message));
