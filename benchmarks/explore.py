@@ -182,7 +182,7 @@ def screenshot(model: str, out: Path) -> None:
     """The page as the README shows it."""
     with sync_playwright() as playwright, serving(model) as (address, _, _):
         browser = playwright.chromium.launch(executable_path=chromium())
-        page = browser.new_page(viewport={"width": 1180, "height": 800}, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": 1180, "height": 880}, device_scale_factor=1.5)
         page.goto(address)
         page.wait_for_selector("#stage.ready")
         page.wait_for_selector("#panel .sliders, #panel .primary")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -13,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import exploring
 import numpy as np
@@ -557,6 +561,23 @@ def test_what_is_no_model_ends_with_a_sentence(tmp_path: Path) -> None:
         SimulacraError, match="neither a run nor a model"
     ):  # only seen when loaded: the server then ends
         server.explore(str(tmp_path), port=0, host="127.0.0.1", open=False)
+
+
+def test_the_command_serves_and_ends_by_ctrl_c_amid_a_search(folder: Path) -> None:
+    words = [sys.executable, "-m", "simulacra.cli", "explore", str(folder / "plain"), "--no-open", "--port", "0"]
+    # a shell's background job would ignore Ctrl-C, and so would its children
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # fmt: skip
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[0]
+    assert address.startswith("http://127.0.0.1:")
+    with urlopen(Request(f"{address}api/jobs/photo?steps=5000", photo()), timeout=LIMIT * 3) as answer:
+        job = json.load(answer)["job"]
+    with urlopen(f"{address}api/jobs/{job}/events", timeout=LIMIT * 3) as events:
+        assert b"running" in events.readline()
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=LIMIT)
+    assert (process.returncode, complaints) == (0, "")
 
 
 def test_a_page_that_waits_for_a_model_that_is_none_is_told(tmp_path: Path) -> None:

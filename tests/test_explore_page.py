@@ -275,6 +275,23 @@ def test_a_search_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     assert "w" in recipe(page)
 
 
+def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> None:
+    from test_explore_api import photo
+
+    (tmp_path / "photo.png").write_bytes(photo())
+    page = visit()
+    tab(page, "photo")
+    page.select_option("#panel select", "1200")
+    page.set_input_files("#photofile", tmp_path / "photo.png")
+    page.wait_for_selector("text=/Step \\d+/")
+    page.goto("about:blank")
+    again = visit()  # the only search at a time must be free
+    tab(again, "photo")
+    again.select_option("#panel select", "150")
+    again.set_input_files("#photofile", tmp_path / "photo.png")
+    again.wait_for_selector("text=It is now the picture", timeout=60_000)
+
+
 def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     page = visit()
     before = settled(page)
@@ -426,7 +443,7 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
     page = visit(name, color_scheme=scheme, locale=locale, reduced_motion="reduce")
     directions(page)
     page.locator(".chevron").first.click()
-    for each in TABS:
+    for each in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
         tab(page, each)
         if each == "numbers":
             page.locator("summary").first.click()

@@ -33,7 +33,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, host: str) -> None:
         self.app = app
-        self.names = {"localhost", host.lower(), socket.gethostname().lower()}
+        here = socket.gethostname().lower()
+        self.names = {"localhost", host.lower(), here, f"{here}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""

@@ -8,6 +8,7 @@ import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.
 import { amount, other, switchLanguage, t, translate } from "./words.js";
 
 const SIDES = [256, 512, 1024];
+const SAVED = 512; // the side of a saved picture, if nothing else is chosen
 
 const random = () => commit({ seed: randomSeed(), ...(state.recipe.label ? { label: state.recipe.label } : {}), ...(state.recipe.truncation != null ? { truncation: state.recipe.truncation } : {}) });
 
@@ -187,7 +188,7 @@ async function begin() {
     const own = Math.max(tall, wide);
     byId("name").textContent = state.facts.name;
     byId("picture").classList.toggle("pixelated", own < 48);
-    byId("side").replaceChildren(...[own, ...SIDES.filter((side) => side > own)].map((side) => el("option", { value: side }, `${side} px`)));
+    byId("side").replaceChildren(...[own, ...SIDES.filter((side) => side > own)].map((side) => el("option", { value: side, selected: side === SAVED }, `${side} px`)));
     if (told?.model && told.model !== state.facts.model) say(t("otherModel"));
     words();
     remember(state.recipe);

@@ -72,7 +72,7 @@ const WORDS = {
   // mix
   mixIs: ["Two parents, and what lies between them. Choose a child to go on with it.", "两个父本，以及它们之间的图像。选一个继续。"],
   parent: ["Parent {0}", "父本 {0}"],
-  useThis: ["Take the current one", "使用当前图像"],
+  useThis: ["Use current", "使用当前图像"],
   between: ["From A to B", "从 A 到 B"],
   childrenOf: ["Children", "子代"],
   others: ["Others", "换一批"],
