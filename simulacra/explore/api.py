@@ -8,9 +8,7 @@ Whatever is wrong is answered with {"error": "one sentence"}. `GET /api` lists a
 from __future__ import annotations
 
 import asyncio
-import functools
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -22,15 +20,15 @@ from starlette.routing import Route
 
 from simulacra.errors import SimulacraError
 from simulacra.explore import ask, draw, seams
-from simulacra.explore.guard import TooLarge, body, said
+from simulacra.explore.answers import ERRORS, described, picture, progress
+from simulacra.explore.guard import body
 from simulacra.explore.jobs import Job, Jobs
 from simulacra.explore.studio import Studio
-from simulacra.explore.worker import Busy, Worker
+from simulacra.explore.worker import Worker
 from simulacra.game import to_image
 from simulacra.latent.recipe import Recipe, to_json
 
 JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
-LOOK = 0.04  # seconds between looks at a job
 STEPS = (10, 5000)  # of a projection
 FRAMES = (2, 120)  # of a film, from one picture to the next
 STOPS = 24  # pictures of a film, at most
@@ -236,72 +234,6 @@ class Api:
         told = {f"{' '.join(sorted((route.methods or set()) - {'HEAD'}))} {route.path}": " ".join((route.endpoint.__doc__ or "").split())
                 for route in self.routes()}  # fmt: skip
         return JSONResponse(told)
-
-
-def described(model: draw.Model) -> list[dict[str, Any]]:
-    """Directions as JSON, without their vectors."""
-    return [
-        {
-            "name": direction.name,
-            "kind": direction.kind,
-            "layers": direction.layers,
-            "about": direction.about,
-            "accuracy": direction.accuracy,
-        }
-        for direction in model.directions.values()
-    ]
-
-
-def picture(data: bytes, format: draw.Format) -> Response:
-    """A picture's file as an answer."""
-    return Response(data, media_type=f"image/{format}")
-
-
-async def progress(job: Job) -> AsyncIterator[str]:
-    """A job's news, each as it comes; old news is left out."""
-    turn = 0
-    try:
-        while True:
-            ended = job.ended  # before what is told, so that the last word is never missed
-            if job.turn != turn:
-                turn = job.turn
-                yield f"data: {json.dumps(job.told)}\n\n"
-            if ended:
-                return
-            await asyncio.sleep(LOOK)
-    finally:
-        job.cancel()
-
-
-Handler = Callable[[Request, Any], Awaitable[Response]]
-
-
-async def _refused(status: int, request: Request, error: Exception) -> Response:
-    return said(status, str(error))
-
-
-async def _missing(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    usual = {404: f"There is nothing at {request.url.path[:80]!r}.", 405: f"{request.method} is not done here."}
-    detail = (
-        error.detail
-        if " " in error.detail and not error.detail.istitle()
-        else usual.get(error.status_code, error.detail)
-    )
-    return said(error.status_code, detail)
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    return said(500, "This is a fault of the program; the terminal says more.")
-
-
-ERRORS: dict[Any, Any] = {
-    SimulacraError: functools.partial(_refused, 400),
-    Busy: functools.partial(_refused, 429),
-    TooLarge: functools.partial(_refused, 413),
-    HTTPException: _missing,
-    Exception: _fault,
-}
 
 
 def application(studio: Studio, worker: Worker, jobs: Jobs) -> Starlette:

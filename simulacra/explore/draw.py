@@ -44,7 +44,8 @@ class Model:
 
         Its sums are in another order, so that a level of 255 may differ here and there: for looking, not for keeping.
         """
-        return copy.deepcopy(self.generator).to(memory_format=torch.channels_last)
+        quick = copy.deepcopy(self.generator)
+        return quick.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     @cached_property
     def directions(self) -> dict[str, Direction]:

@@ -105,6 +105,7 @@ class Jobs:
         return self._jobs.get(name)
 
     def stop(self) -> None:
-        """Cancel all."""
+        """Cancel all, and let nobody wait for them: a step may take seconds."""
         for job in list(self._jobs.values()):
             job.cancel()
+            job.ended = True
