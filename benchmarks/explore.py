@@ -118,7 +118,8 @@ def asked(address: str, seed: int, times: int) -> list[bytes]:
 
 def crowd(address: str, model: str) -> tuple[int, float]:
     """How many of the pictures of `CLIENTS` at once are those of the library, and seconds for a picture."""
-    wanted = load(model).sample(range(CLIENTS))
+    generator = load(model)
+    wanted = [generator.sample([seed])[0] for seed in range(CLIENTS)]  # in a batch, a level may differ
     begun = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
         found = list(pool.map(lambda seed: asked(address, seed, EACH), range(CLIENTS)))

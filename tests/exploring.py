@@ -8,14 +8,16 @@ from pathlib import Path
 import torch
 from support import game
 
-from simulacra.game import Generator
+from simulacra.game import GAN, Generator, configured
 from simulacra.model import load, save_model
 from simulacra.training.previews import Previews
 
+ATTRIBUTES = ("glasses", "hair: red", "hair: brown")
+
 
 def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
-    """An untrained model's folder, whose pictures differ from seed to seed."""
-    gan = game(spec)
+    """An untrained model's folder, whose pictures differ from seed to seed. spec: `dcgan:tiny+attributes`, too."""
+    gan = game(spec) if not spec.endswith("+attributes") else attributed(spec.removesuffix("+attributes"))
     with torch.no_grad():
         source = torch.Generator().manual_seed(seed)
         for parameter in gan.G.parameters():
@@ -23,10 +25,17 @@ def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
                 scale = max(float(parameter.std()), parameter[0].numel() ** -0.5)
                 parameter.copy_(torch.randn(parameter.shape, generator=source) * scale)
     if gan.G.labels:
-        gan.G.remember(torch.arange(gan.G.labels))
-        gan.G.classes = ("ann", "bob", "cat")[: gan.G.labels]
+        gan.G.remember(torch.eye(3) if gan.G.attributes else torch.arange(gan.G.labels))
+        gan.G.classes = ATTRIBUTES if gan.G.attributes else ("ann", "bob", "cat")
     save_model(gan.G, folder, gan=gan.name, config=gan.config, about={"data": "tiny", "nimg": 160 * (seed + 1)})
     return folder
+
+
+def attributed(spec: str) -> GAN:
+    """A game of pictures with attributes."""
+    gan, config = configured(spec, (3, 16, 16), {"conditional": True}, labels=len(ATTRIBUTES), attributes=True)
+    torch.manual_seed(0)
+    return gan(config)
 
 
 def run(folder: Path, checkpoints: int = 3) -> Path:

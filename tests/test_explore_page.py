@@ -56,8 +56,9 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     exploring.model(root / "plain")
     exploring.model(root / "labelled", "dcgan:tiny+labels")
     exploring.run(root / "run")
+    exploring.model(root / "attributes", "dcgan:tiny+attributes")
     found, ending = {}, []
-    for name in ("plain", "labelled", "run"):
+    for name in ("plain", "labelled", "attributes", "run"):
         explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
         running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
         thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
@@ -366,6 +367,29 @@ def test_a_label_is_chosen(visit: Visit) -> None:
         shown.add(settled(page))
         assert recipe(page) == {"seed": 5, "label": name}
     assert len(shown) == 3
+
+
+def test_attributes_are_chosen_by_group(visit: Visit) -> None:
+    page = visit("attributes")
+    page.fill("#seed", "5")
+    page.press("#seed", "Enter")
+    drawn = settled(page)
+    page.click("#start summary")
+    glasses, hair = page.locator("#start details select").all()
+    assert hair.locator("option").all_inner_texts() == ["as in the data", "red", "brown"]
+    shown = {drawn}
+    for field, value, label in (
+        (hair, "hair: red", "hair: red"),
+        (hair, "hair: brown", "hair: brown"),
+        (glasses, "0.5", "hair: brown, glasses=0.5"),
+        (hair, "", "glasses=0.5"),
+    ):
+        field.select_option(value)
+        shown.add(settled(page))
+        assert recipe(page)["label"] == label
+    glasses.select_option("")
+    assert settled(page) == drawn and recipe(page) == {"seed": 5}
+    assert len(shown) == 3  # this seed had brown hair anyway
 
 
 def test_what_a_model_cannot_do_says_why(visit: Visit) -> None:
