@@ -281,6 +281,26 @@ def sample(
 
 
 @app.command
+def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
+    """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, the model that comes along.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    port
+        Where to serve the page; the next free one if that is taken.
+    host
+        Who may use it: 127.0.0.1 is this machine alone.
+    open
+        Open the page in the browser.
+    """
+    from simulacra.explore.server import explore as serve
+
+    serve(model, port=port, host=host, open=open)
+
+
+@app.command
 def directions(
     model: str | None = None,
     /,

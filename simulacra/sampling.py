@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from PIL import Image, PngImagePlugin
@@ -115,13 +115,13 @@ def spelled(generator: Generator, label: str) -> str:
     return ", ".join(generator.name_of(number) + ("" if value == 1 else f"={value:g}") for number, value in asked)
 
 
-def origin(path: Path) -> dict[str, Any] | None:
+def origin(path: Path | BinaryIO) -> dict[str, Any] | None:
     """What a picture says of where it comes from (model, seed, settings), or None."""
     try:
         with Image.open(path) as image:
             text = getattr(image, "text", {}).get(KEY)
         told = json.loads(text) if text else None
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     return told if isinstance(told, dict) else None
 

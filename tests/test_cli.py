@@ -27,6 +27,7 @@ COMMANDS = {
     "directions": "model labels data count orthogonal samples rename sheet seed out device threads",
     "doctor": "",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
+    "explore": "model port host open",
     "export": "model out",
     "inspect": "source",
     "lab": "target settings gan out plays minutes seed",

@@ -1,0 +1,61 @@
+"""What the tests of the explorer share: small models and a small run in folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from support import game
+
+from simulacra.game import GAN, Generator, configured
+from simulacra.model import load, save_model
+from simulacra.training.previews import Previews
+
+ATTRIBUTES = ("glasses", "hair: red", "hair: brown")
+
+
+def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
+    """An untrained model's folder, whose pictures differ from seed to seed. spec: `dcgan:tiny+attributes`, too."""
+    gan = game(spec) if not spec.endswith("+attributes") else attributed(spec.removesuffix("+attributes"))
+    with torch.no_grad():
+        source = torch.Generator().manual_seed(seed)
+        for parameter in gan.G.parameters():
+            if parameter.dim() > 1:
+                scale = max(float(parameter.std()), parameter[0].numel() ** -0.5)
+                parameter.copy_(torch.randn(parameter.shape, generator=source) * scale)
+    if gan.G.labels:
+        gan.G.remember(torch.eye(3) if gan.G.attributes else torch.arange(gan.G.labels))
+        gan.G.classes = ATTRIBUTES if gan.G.attributes else ("ann", "bob", "cat")
+    save_model(gan.G, folder, gan=gan.name, config=gan.config, about={"data": "tiny", "nimg": 160 * (seed + 1)})
+    return folder
+
+
+def attributed(spec: str) -> GAN:
+    """A game of pictures with attributes."""
+    gan, config = configured(spec, (3, 16, 16), {"conditional": True}, labels=len(ATTRIBUTES), attributes=True)
+    torch.manual_seed(0)
+    return gan(config)
+
+
+def run(folder: Path, checkpoints: int = 3) -> Path:
+    """A run's folder with checkpoints, previews, a journal, scores and a best checkpoint."""
+    lines, scores = [], []
+    for i in range(checkpoints):
+        nimg = 160 * (i + 1)
+        generator = load(model(folder / "checkpoints" / f"{nimg:09d}", "stylegan2:tiny", seed=i))
+        previews = Previews(generator)
+        previews.save(folder / "previews" / f"{nimg:09d}.png", list(previews.draw(generator)))
+        lines.append({"nimg": nimg, "d_loss": 1.0 - i / 10, "g_loss": 1.0 + i / 10})
+        kid = {"value": 2.0 - i, "low": 1.9 - i, "high": 2.1 - i, "better": "lower", "what": "", "n": 10, "n_real": 10}
+        scores.append({"nimg": nimg, "model": "m", "extractor": {}, "on": "train", "data": "d", "n": 10, "n_real": 10,
+                       "seeds": "0-9", "leads": "kid", "scores": {"kid": kid}})  # fmt: skip
+    (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
+    (folder / "best.json").write_text(json.dumps({"checkpoint": f"{160 * checkpoints:09d}"}))
+    return folder
+
+
+def spread(generator: Generator) -> float:
+    """How much pictures differ from seed to seed: 0 where all are the same."""
+    return float(torch.cat(list(generator.pictures(range(8)))).std(0).mean())

@@ -1,0 +1,488 @@
+"""The explorer's page in a real browser: what a person does with it, by mouse, by keyboard, in both languages."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import exploring
+import pytest
+import uvicorn
+
+from simulacra.explore import server
+from simulacra.explore.server import Explorer
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="the page is tested by playwright: pip install simulacra[dev]"
+)
+
+PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM = next((path for path in map(shutil.which, PLACES) if path), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium, and none is on the PATH")
+
+TABS = ("directions", "mix", "photo", "walk", "numbers", "runs")
+Visit = Callable[..., Any]
+
+PIXELS = """async () => {
+  const image = document.getElementById("picture");
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+  const paper = canvas.getContext("2d");
+  paper.drawImage(image, 0, 0);
+  return Array.from(paper.getImageData(0, 0, canvas.width, canvas.height).data).join();
+}"""
+WATCH = """() => {
+  window.painted = 0;
+  document.getElementById("picture").addEventListener("painted", () => (window.painted += 1));
+}"""
+DROP = """([name, data]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const files = new DataTransfer();
+  files.items.add(new File([bytes], name, { type: "image/png" }));
+  document.body.dispatchEvent(new DragEvent("dragover", { dataTransfer: files, bubbles: true, cancelable: true }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Explorers of a plain model, one with labels, and a run of one with layers, each at its address."""
+    root = tmp_path_factory.mktemp("explore")
+    exploring.model(root / "plain")
+    exploring.model(root / "labelled", "dcgan:tiny+labels")
+    exploring.run(root / "run")
+    exploring.model(root / "attributes", "dcgan:tiny+attributes")
+    found, ending = {}, []
+    for name in ("plain", "labelled", "attributes", "run"):
+        explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
+        running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
+        thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
+        thread.start()
+        found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        ending.append((running, thread, explorer))
+    yield found
+    for running, thread, explorer in ending:
+        running.should_exit = True
+        explorer.stop()
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for all tests."""
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
+    """Open the page of an explorer. No request may leave this machine, and the console must stay silent."""
+    contexts, faults, asked = [], [], []
+
+    def opened(name: str = "plain", fragment: str = "", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{addresses[name]}{fragment}")
+        page.wait_for_selector("#stage.ready")
+        page.wait_for_selector("#tab-directions")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not faults
+    assert all(url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")) for url in asked)
+
+
+def settled(page: Any) -> str:
+    """The picture's pixels, once nothing is drawn any more."""
+    page.wait_for_selector("#stage[aria-busy=false]")
+    told: str = page.evaluate(PIXELS)
+    return told
+
+
+def recipe(page: Any) -> dict[str, Any]:
+    """What the address says is shown."""
+    text = page.evaluate("location.hash.slice(1)").replace("-", "+").replace("_", "/")
+    told: dict[str, Any] = json.loads(base64.b64decode(text + "=" * (-len(text) % 4)))["recipe"]
+    return told
+
+
+def tab(page: Any, name: str) -> None:
+    page.click(f"#tab-{name}")
+    page.wait_for_selector(f"#panel.{name}")
+
+
+def directions(page: Any) -> None:
+    """Find them, where there are none yet."""
+    page.wait_for_selector("#panel .sliders, #panel .primary")
+    if page.locator("#panel .primary").count():
+        page.click("#panel .primary")
+        page.wait_for_selector("#panel .sliders")
+
+
+def test_random_undo_redo_and_a_link_that_reopens_the_same_picture(visit: Visit) -> None:
+    page = visit()
+    first = settled(page)
+    start = recipe(page)
+    page.click("#random")
+    second = settled(page)
+    assert second != first and recipe(page) != start
+    page.click("#undo")
+    assert settled(page) == first and recipe(page) == start
+    assert page.locator("#undo").is_disabled()
+    page.click("#redo")
+    assert settled(page) == second
+    assert page.locator("#strip .face").count() == 2
+    fragment = page.evaluate("location.hash")
+    assert settled(visit(fragment=fragment)) == second
+    page.locator("#strip .face").last.click()
+    assert settled(page) == first
+
+
+def test_a_seed_names_a_picture(visit: Visit) -> None:
+    page = visit()
+    for seed in ("7", "8", "7"):
+        page.fill("#seed", seed)
+        page.press("#seed", "Enter")
+        settled(page)
+        assert recipe(page) == {"seed": int(seed)}
+    page.fill("#seed", "-3")
+    page.press("#seed", "Enter")
+    assert "whole number" in page.inner_text("#toast") and recipe(page) == {"seed": 7}
+
+
+def test_a_link_that_means_nothing_gives_a_picture_all_the_same(visit: Visit) -> None:
+    assert "seed" in recipe(visit(fragment="#nonsense"))
+
+
+def test_a_drag_paints_many_pictures_and_asks_for_one_at_a_time(visit: Visit) -> None:
+    page = visit()
+    directions(page)
+    before = settled(page)
+    flying: list[int] = [0, 0]  # now, at most
+
+    def count(by: int) -> Callable[[Any], None]:
+        def heard(request: Any) -> None:
+            if request.url.endswith("/api/picture"):
+                flying[0] += by
+                flying[1] = max(flying)
+
+        return heard
+
+    page.on("request", count(1))
+    page.on("requestfinished", count(-1))
+    page.evaluate(WATCH)
+    box = page.locator("#panel input[type=range]").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for step in range(40):
+        page.mouse.move(box["x"] + box["width"] * (0.5 + step / 100), box["y"] + box["height"] / 2)
+        page.wait_for_timeout(10)
+    page.mouse.up()
+    after = settled(page)
+    painted, (edit,) = page.evaluate("window.painted"), recipe(page)["edits"].values()
+    assert after != before and edit["strength"] > 2
+    assert painted >= 5 and flying[1] == 1
+    page.click("#undo")  # the whole drag is one step
+    assert settled(page) == before
+    page.click("#redo")
+    page.click("text=Reset all")
+    assert settled(page) == before
+
+
+def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
+    page = visit("run")
+    directions(page)
+    page.locator(".chevron").first.click()
+    page.wait_for_selector(".filmstrip .face")
+    assert page.locator(".filmstrip .face").count() == 7
+    page.locator(".filmstrip .face").last.click()
+    settled(page)
+    ((name, edit),) = recipe(page)["edits"].items()
+    assert edit["strength"] == 3
+    page.locator(".layers select").first.select_option("2")
+    settled(page)
+    assert recipe(page)["edits"][name]["layers"][0] == 2
+    shaped = settled(page)
+    page.fill(".naming input", "shine")
+    page.click(".naming button")
+    page.wait_for_selector(".slider label:text-is('shine')")
+    assert list(recipe(page)["edits"]) == ["shine"] and settled(page) == shaped
+    page.reload()
+    page.wait_for_selector(".slider label:text-is('shine')")
+    assert settled(page) == shaped
+
+
+def test_save_and_drop_back(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    page.click("#random")
+    wanted, told = settled(page), recipe(page)
+    page.select_option("#side", "256")
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = tmp_path / "saved.png"
+    download.value.save_as(saved)
+    assert download.value.suggested_filename == f"plain-{told['seed']}.png"
+    page.click("#random")
+    assert settled(page) != wanted
+    page.evaluate(DROP, ["saved.png", base64.b64encode(saved.read_bytes()).decode()])
+    page.wait_for_selector("#toast:has-text('Restored')")
+    assert settled(page) == wanted and recipe(page) == told
+
+
+def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, tmp_path: Path) -> None:
+    from test_explore_api import photo
+
+    page = visit()
+    before = settled(page)
+    page.evaluate(DROP, ["photo.png", base64.b64encode(photo()).decode()])  # one without a recipe
+    page.wait_for_selector("#panel.photo")
+    page.wait_for_selector(".pair img >> nth=1")
+    page.wait_for_selector("text=It is now the picture", timeout=60_000)
+    after = settled(page)
+    assert after != before and "w" in recipe(page)
+    assert page.locator(".chart").count() == 1
+    tab(page, "numbers")
+    page.wait_for_selector("#panel .why")  # it has no z, and says so
+    page.click("#undo")
+    assert settled(page) == before
+
+
+def test_a_search_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
+    from test_explore_api import photo
+
+    (tmp_path / "photo.png").write_bytes(photo())
+    page = visit("run")
+    tab(page, "photo")
+    page.select_option("#panel select", "1200")
+    page.set_input_files("#photofile", tmp_path / "photo.png")
+    page.click("button:text-is('Stop')")
+    page.wait_for_selector("text=It is now the picture")
+    assert "w" in recipe(page)
+
+
+def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> None:
+    from test_explore_api import photo
+
+    (tmp_path / "photo.png").write_bytes(photo())
+    page = visit()
+    tab(page, "photo")
+    page.select_option("#panel select", "1200")
+    page.set_input_files("#photofile", tmp_path / "photo.png")
+    page.wait_for_selector("text=/Step \\d+/")
+    page.goto("about:blank")
+    again = visit()  # the only search at a time must be free
+    tab(again, "photo")
+    again.select_option("#panel select", "150")
+    again.set_input_files("#photofile", tmp_path / "photo.png")
+    again.wait_for_selector("text=It is now the picture", timeout=60_000)
+
+
+def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
+    page = visit()
+    before = settled(page)
+    tab(page, "numbers")
+    assert page.locator("#panel .slider").count() == 0  # folded away
+    page.fill("#panel input[type=search]", "3, 5-6")
+    page.wait_for_selector("#panel .slider")
+    assert page.locator("#panel .slider label").all_inner_texts() == ["z3", "z5", "z6"]
+    page.locator("#panel input[type=range]").first.focus()
+    page.keyboard.press("End")
+    assert settled(page) != before
+    assert set(recipe(page)["numbers"]) == {"3"}
+    page.fill("#panel input[type=search]", "")
+    page.locator("summary").first.click()
+    assert page.locator("#panel .slider").count() == 8
+
+
+def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
+    page = visit("run")
+    before = settled(page)
+    tab(page, "mix")
+    page.wait_for_selector(".lanes .face")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".litter .face").count() == 12 and page.locator(".filmstrip .face").count() == 7
+    page.locator(".litter .face").first.click()
+    child = settled(page)
+    assert child != before
+    page.locator(".lanes .face").first.click()
+    assert settled(page) not in (before, child)
+    assert recipe(page)["layers"] == [0, 1]
+
+
+def test_a_film_is_made_of_the_history(visit: Visit) -> None:
+    page = visit()
+    tab(page, "walk")
+    assert page.locator("#panel button.primary").is_disabled()
+    for _ in range(2):
+        page.click("#random")
+        settled(page)
+    page.wait_for_selector(".stop >> nth=2")
+    page.locator(".stop").first.click()  # this one not
+    page.click("#panel button.primary")
+    page.wait_for_selector(".film img")
+    with page.expect_download() as download:
+        page.click(".film a")
+    assert download.value.suggested_filename == "plain-walk.webp"
+
+
+def test_a_run_shows_its_checkpoints_and_explores_one(visit: Visit) -> None:
+    page = visit("run")
+    before = settled(page)
+    tab(page, "runs")
+    page.wait_for_selector(".checkpoints img >> nth=2")
+    assert page.locator(".checkpoints .face").count() == 3
+    assert page.locator("#panel .chart").count() == 2
+    page.wait_for_selector(".previews img")
+    page.locator(".checkpoints .face").first.click()
+    page.wait_for_selector("text=Exploring the checkpoint after 160 pictures")
+    assert settled(page) != before
+    page.click("text=Back to the model opened")
+    page.wait_for_selector("text=raining")
+    assert settled(page) == before
+
+
+def test_a_label_is_chosen(visit: Visit) -> None:
+    page = visit("labelled")
+    page.fill("#seed", "5")
+    page.press("#seed", "Enter")
+    shown = set()
+    for name in ("ann", "bob", "cat"):
+        page.select_option("#label", name)
+        shown.add(settled(page))
+        assert recipe(page) == {"seed": 5, "label": name}
+    assert len(shown) == 3
+
+
+def test_attributes_are_chosen_by_group(visit: Visit) -> None:
+    page = visit("attributes")
+    page.fill("#seed", "5")
+    page.press("#seed", "Enter")
+    drawn = settled(page)
+    page.click("#start summary")
+    glasses, hair = page.locator("#start details select").all()
+    assert hair.locator("option").all_inner_texts() == ["as in the data", "red", "brown"]
+    shown = {drawn}
+    for field, value, label in (
+        (hair, "hair: red", "hair: red"),
+        (hair, "hair: brown", "hair: brown"),
+        (glasses, "0.5", "hair: brown, glasses=0.5"),
+        (hair, "", "glasses=0.5"),
+    ):
+        field.select_option(value)
+        shown.add(settled(page))
+        assert recipe(page)["label"] == label
+    glasses.select_option("")
+    assert settled(page) == drawn and recipe(page) == {"seed": 5}
+    assert len(shown) == 3  # this seed had brown hair anyway
+
+
+def test_what_a_model_cannot_do_says_why(visit: Visit) -> None:
+    page = visit()
+    assert page.locator("#start select").is_disabled() and "without labels" in page.inner_text("#start select")
+    tab(page, "runs")
+    assert "a model was opened" in page.inner_text("#panel")
+    tab(page, "mix")
+    assert "no layers" in page.inner_text("#panel .why")
+
+
+def test_both_languages(visit: Visit) -> None:
+    page = visit()
+    assert page.inner_text("#random") == "Random" and page.evaluate("document.documentElement.lang") == "en"
+    page.click("#language")
+    assert page.inner_text("#random") == "随机" and page.evaluate("document.documentElement.lang") == "zh-Hans"
+    page.reload()
+    page.wait_for_selector("#tab-mix")
+    assert page.inner_text("#tab-mix") == "混合"  # it is remembered
+    assert visit(locale="zh-CN").inner_text("#random") == "随机"
+
+
+def test_by_keyboard_alone(visit: Visit) -> None:
+    page = visit()
+    directions(page)
+    first = settled(page)
+    page.keyboard.press("r")
+    assert settled(page) != first
+    page.keyboard.press("z")
+    assert settled(page) == first
+    page.keyboard.press("y")
+    page.keyboard.press("Control+z")
+    assert settled(page) == first
+    for number, name in enumerate(TABS, 1):
+        page.keyboard.press(str(number))
+        page.wait_for_selector(f"#panel.{name}")
+    page.keyboard.press("ArrowRight")  # round to the first
+    page.wait_for_selector("#panel.directions")
+    seen = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.type"))
+        if seen[-1] == "range":
+            break
+    assert seen[-1] == "range"
+    page.keyboard.press("ArrowRight")
+    assert settled(page) != first
+    page.keyboard.press("Shift+?")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog[open]", state="detached")
+    page.focus("#seed")
+    page.keyboard.type("r7")  # letters in a field are no commands
+    assert page.input_value("#seed") == "r7"
+
+
+@pytest.mark.parametrize("name", ["plain", "run"])
+def test_a_phone_is_wide_enough(visit: Visit, name: str) -> None:
+    page = visit(name, viewport={"width": 375, "height": 760}, has_touch=True)
+    directions(page)
+    for each in TABS:
+        tab(page, each)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), each
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "locale"),
+    [("plain", "dark", "zh-CN"), ("run", "light", "en-GB"), ("labelled", "light", "en-GB")],
+)
+def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-core: pip install simulacra[dev]"
+    ).Axe()
+    page = visit(name, color_scheme=scheme, locale=locale, reduced_motion="reduce")
+    directions(page)
+    page.locator(".chevron").first.click()
+    for each in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
+        tab(page, each)
+        if each == "numbers":
+            page.locator("summary").first.click()
+        page.wait_for_load_state("networkidle")
+        found = axe.run(page)
+        assert not found.violations_count, f"{each}: {found.generate_report()}"
+    page.click("#keys")
+    assert not axe.run(page).violations_count
+
+
+def test_a_refusal_is_shown_as_a_sentence(browser: Any, addresses: dict[str, str]) -> None:
+    told = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
+    page = browser.new_page()
+    page.goto(f"{addresses['plain']}#{told}")
+    page.wait_for_selector("#toast:has-text('z has 2 numbers')")
+    page.click("#random")
+    page.wait_for_selector("#stage.ready")
+    page.close()
