@@ -19,16 +19,19 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from simulacra.errors import SimulacraError
-from simulacra.explore import ask, draw, seams
+from simulacra.explore import ask, draw
 from simulacra.explore.answers import ERRORS, described, picture, progress
 from simulacra.explore.guard import body
 from simulacra.explore.jobs import Job, Jobs
 from simulacra.explore.studio import Studio
 from simulacra.explore.worker import Worker
 from simulacra.game import to_image
+from simulacra.latent.photo import as_seen
+from simulacra.latent.project import Progress, project
 from simulacra.latent.recipe import Recipe, to_json
 
 JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
+PIXELS = 40_000_000  # of a photo, at most
 STEPS = (10, 5000)  # of a projection
 FRAMES = (2, 120)  # of a film, from one picture to the next
 STOPS = 24  # pictures of a film, at most
@@ -123,17 +126,17 @@ class Api:
         steps = ask.between(ask.seed(query.get("steps", "300")), "steps", *STEPS)
         data = await body(request, PICTURE_BYTES)
         model = await self.do(lambda: self.studio.model(query.get("checkpoint")))
-        target = await asyncio.to_thread(ask.photo, data, model.generator.shape)
+        target = await asyncio.to_thread(as_seen, data, model.generator.shape, max_pixels=PIXELS)
 
         def work(job: Job) -> dict[str, Any]:
-            def on_step(now: seams.Progress) -> None:
+            def on_step(now: Progress) -> None:
                 if job.stale() or now.step == now.steps:
                     job.picture = draw.encoded(to_image(now.picture), "webp", {})
                     job.tell(now.step / now.steps, step=now.step, psnr=round(now.psnr, 2))
 
             torch.set_num_threads(1)
-            found = seams.project(model.generator, target[0], steps=steps, on_step=on_step, stop=job.stopped)
-            return {"recipe": to_json(found)}
+            found = project(model.generator, target, steps=steps, on_step=on_step, stop=job.stopped)
+            return {"recipe": to_json(found.recipe), "psnr": round(found.psnr, 2)}
 
         return JSONResponse({"job": self.jobs.start("search for a photo", work).id})
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from simulacra.data import pictures
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.explore.draw import Request
 from simulacra.latent.recipe import Recipe, from_json
-from simulacra.settings import Shape
 
 DEPTH = 40  # of objects within objects in a body
 LONGEST = 2000  # letters of a label or a name
 NAME = 60  # letters of a name that is given
-PIXELS = 40_000_000  # of a picture that is sent
 
 
 def parsed(body: bytes, allowed: set[str]) -> dict[str, Any]:
@@ -110,19 +103,6 @@ def seed(told: str) -> int:
     if not told.isascii() or not told.isdecimal() or len(told) > 10:
         raise SimulacraError("seed must be a whole number from 0 to 2^32 - 1.")
     return int(told)
-
-
-def photo(data: bytes, shape: Shape) -> Tensor:
-    """A picture that was sent, cropped to the model's shape [1, C, H, W]: decoded anew, whatever it says it is."""
-    channels, height, width = shape
-    modes = {1: "grey", 3: "rgb", 4: "rgba"}
-    wanted = pictures.Recipe(size=(height, width), channels=modes[channels], max_pixels=PIXELS)  # type: ignore[arg-type]
-    try:
-        pixels, _ = pictures.render(data, wanted)
-    except pictures.SetAside as error:
-        detail = f" ({error.detail})" if error.detail else ""
-        raise SimulacraError(f"This picture cannot be used: {error.reason}{detail}.") from error
-    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def _measured(value: Any, depth: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -17,11 +18,14 @@ from torch import Tensor
 
 from simulacra import model as models
 from simulacra.errors import SimulacraError
-from simulacra.explore import seams
 from simulacra.files import read_json
-from simulacra.game import Generator
+from simulacra.game import Generator, to_image
 from simulacra.grid import Grid
+from simulacra.latent import command, saved
+from simulacra.latent.film import write_film
+from simulacra.latent.mix import crossed
 from simulacra.latent.recipe import Direction, Recipe, each, from_json, latents, to_json
+from simulacra.latent.walk import Walk
 from simulacra.sampling import KEY, origin
 
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest that is as good to the eye
@@ -50,16 +54,30 @@ class Model:
     @cached_property
     def directions(self) -> dict[str, Direction]:
         """By name, in the order in which they are shown."""
-        return {direction.name: direction for direction in seams.directions_of(self.folder)}
+        return saved.by_name(self.folder)
 
     def rename(self, old: str, new: str) -> None:
         """Give a direction another name, and keep it so. Raises `SimulacraError` where that cannot be."""
-        seams.rename(self.folder, old, new)
+        saved.rename(old, new, self.folder)
         self.__dict__.pop("directions", None)  # read anew
 
     def discover(self, advance: Callable[[float], None]) -> None:
-        """Find the model's directions and keep them beside it."""
-        seams.discover(self.folder, self.generator, advance)
+        """Find the model's directions and keep them beside it; those with a name of the user's stay.
+
+        advance: told the share of the stage under way that is done.
+        """
+
+        def begin(what: str, total: int) -> Callable[[int], None]:
+            done = 0
+
+            def on(n: int) -> None:
+                nonlocal done
+                done += n
+                advance(min(1.0, done / max(1, total)))
+
+            return on
+
+        command.find(self.folder, begin=begin)
         self.__dict__.pop("directions", None)
 
     def facts(self) -> dict[str, Any]:
@@ -194,25 +212,28 @@ def written(w: Tensor) -> list[list[float]]:
     return [[round(value, DIGITS) for value in row] for row in w.tolist()]
 
 
-def plain(model: Model, recipe: Recipe) -> Recipe:
-    """The same picture without edits: its w written down, if it has any."""
-    if not _edited(recipe):
-        return recipe
-    w = one(model, recipe)[..., : model.generator.w_dim]
-    rows = tuple(map(tuple, written(w)))
-    return Recipe(w=rows, label=drawn_label(model.generator, recipe))
-
-
 def walk(model: Model, recipes: Sequence[Recipe], frames: int, side: int, advance: Callable[[float], None]) -> bytes:
-    """A film from picture to picture and back to the first."""
-    return seams.film(model.generator, [plain(model, recipe) for recipe in recipes], frames, side, advance)
+    """A film (WebP) from picture to picture, `frames` each, and back to the first. side: the longer one, in pixels."""
+    way, count = Walk(model.generator, recipes, model.directions), len(recipes) * frames
+
+    def images() -> Iterator[Image.Image]:
+        for number, moment in enumerate(way.pictures(count), 1):
+            image = to_image(moment.picture)
+            scale = side / max(image.size)
+            advance(number / count)
+            yield image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "walk.webp"
+        write_film(path, images(), count)
+        return path.read_bytes()
 
 
 def bred(model: Model, parents: tuple[Recipe, Recipe], count: int, seed: int) -> list[dict[str, Any]]:
     """Recipes of `count` children of two pictures."""
     with torch.inference_mode():
         a, b = rows(model, parents)[:, None]  # [1, w] or [1, styles, w] each
-        found = seams.children(model.generator, a, b, count, seed)
+        found = crossed(a, b, count, seed)
         label = drawn_label(model.generator, parents[0])
     return [{"w": written(w[..., : model.generator.w_dim])} | ({"label": label} if label else {}) for w in found]
 

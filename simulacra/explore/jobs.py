@@ -86,6 +86,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def start(self, kind: str, work: Callable[[Job], dict[str, Any]]) -> Job:
         """Begin one. Raises `Busy` while another runs."""
@@ -97,12 +98,18 @@ class Jobs:
             self._jobs[job.id] = job
             while len(self._jobs) > KEPT:
                 del self._jobs[next(iter(self._jobs))]
-        threading.Thread(target=job.run, args=(work,), name=kind, daemon=True).start()
+            self._thread = threading.Thread(target=job.run, args=(work,), name=kind, daemon=True)
+            self._thread.start()
         return job
 
     def find(self, name: str) -> Job | None:
         """A job by its id."""
         return self._jobs.get(name)
+
+    def wait(self) -> None:
+        """Wait until nothing runs: torch aborts a process that ends amid its work."""
+        if self._thread is not None:
+            self._thread.join()
 
     def stop(self) -> None:
         """Cancel all, and let nobody wait for them: a step may take seconds."""

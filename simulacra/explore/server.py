@@ -125,6 +125,8 @@ def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
         webbrowser.open(address)
     with taken, contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended well by then
         server.run([taken])
+    with contextlib.suppress(KeyboardInterrupt):  # a second one: at once
+        explorer.jobs.wait()
     if explorer.ready.done() and (error := explorer.ready.exception()) is not None:
         raise error
 

@@ -137,6 +137,13 @@ def write_mix(
     return out
 
 
+def crossed(one: Tensor, other: Tensor, count: int, seed: int) -> list[Tensor]:
+    """`count` children of two w [1, w] or [1, styles, w]: each number, or each layer, from one of them by a coin."""
+    source = torch.Generator().manual_seed(seed)
+    shape = (count, *one.shape[1:-1], 1) if one.dim() == 3 else (count, one.shape[-1])
+    return list(torch.where(torch.rand(shape, generator=source) < 0.5, one, other)[:, None])
+
+
 def parse_layers(text: str) -> tuple[int, int] | None:
     """`0-3`, or `2` -> from the first up to, not including, the second: (0, 4), (2, 3); nothing -> None."""
     if not text:

@@ -28,11 +28,13 @@ SHOWN = 256  # pixels: pictures beside each other are enlarged to about this
 FRAMES, RATE = 120, 25.0  # of the film of the course
 
 
-def as_seen(source: Path | bytes | NDArray[np.uint8], shape: Shape, *, crop: Crop = "centre") -> Tensor:
+def as_seen(
+    source: Path | bytes | NDArray[np.uint8], shape: Shape, *, crop: Crop = "centre", max_pixels: int = 100_000_000
+) -> Tensor:
     """A photo as data preparation would make it for pictures of `shape` (C, H, W): [C, H, W] in [-1, 1].
 
     Upright, cropped, resized, with the model's channels; transparency is laid on white unless the model has it.
-    source: a file, its bytes, or pixels [H, W] or [H, W, C]. Raises `SimulacraError` for what is no picture.
+    source: a file, its bytes, or pixels [H, W] or [H, W, C], of at most `max_pixels`. Raises `SimulacraError` for what is no picture.
     """
     name = "The picture"
     if isinstance(source, Path):
@@ -47,7 +49,7 @@ def as_seen(source: Path | bytes | NDArray[np.uint8], shape: Shape, *, crop: Cro
     kinds = {1: "grey", 3: "rgb", 4: "rgba"}
     try:
         # as small as it may be: one photo that its owner chose is not sorted out
-        made = Recipe(size=(height, width), channels=kinds[channels], crop=crop, min_side=1)  # type: ignore[arg-type]
+        made = Recipe(size=(height, width), channels=kinds[channels], crop=crop, min_side=1, max_pixels=max_pixels)  # type: ignore[arg-type]
         pixels, _ = render(source, made)
     except SetAside as error:
         told = f"{error.reason} ({error.detail})" if error.detail else error.reason
