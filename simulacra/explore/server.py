@@ -140,7 +140,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SimulacraError(f"--host {host!r} is not a name or number of this machine ({error.strerror}).") from error
     for number in range(port, min(port + PORTS, 65536)):
-        taken = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends at once (TCP_NODELAY) only where the protocol is named: else each answer waits 40 ms for its body
+        taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if os.name == "posix":  # where it means a socket that is closing, not one in use
                 taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
