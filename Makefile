@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 
 demo: $(READY)
 	$(RUN) -m simulacra.cli demo
+	$(RUN) -m simulacra.cli explore runs/demo
 
 test: lint
 	$(RUN) -m pytest

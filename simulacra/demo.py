@@ -7,16 +7,8 @@ from pathlib import Path
 from simulacra.console import console, tasks
 
 SIZE = 32
-GAN = "dcgan"  # in three minutes it comes furthest on these people
 MINUTES = 2.8
 SAMPLES = 500  # pictures by which each checkpoint is judged
-SETTINGS = {
-    "features": 32,
-    "batch": 32,
-    "lr": 4e-4,
-    "lr_d": 1e-4,
-    "ema": 5000,
-}  # a slow D leaves G room at so few images
 
 
 def demo(run: Path) -> bool:
@@ -36,10 +28,7 @@ def demo(run: Path) -> bool:
     data = run.parent / f"{run.name}-people{SIZE}"
     if not is_prepared(data):
         prepare("peeps", data, Options(size=(SIZE, SIZE)))
-    begun = (run / "config.json").exists()
-    folder, ended = carry_out(
-        data, gan=None if begun else GAN, run=run, minutes=MINUTES, draw=True, settings={} if begun else SETTINGS
-    )
+    folder, ended = carry_out(data, run=run, minutes=MINUTES, draw=True)
     if not ended:
         return True
     with tasks() as advance:
@@ -51,4 +40,5 @@ def demo(run: Path) -> bool:
     console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
     console.print(f"All that is known of it:  {report(folder)}", markup=False)
     console.print(f"Train on with:            simulacra train {folder} --total 500k", markup=False)
+    console.print(f"Sculpt them:              simulacra explore {folder}", markup=False)
     return False
