@@ -28,13 +28,11 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in 
 TABS = ("directions", "mix", "photo", "walk", "numbers", "runs")
 Visit = Callable[..., Any]
 
-PIXELS = """async () => {
-  const image = document.getElementById("picture");
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
-  const paper = canvas.getContext("2d");
-  paper.drawImage(image, 0, 0);
-  return Array.from(paper.getImageData(0, 0, canvas.width, canvas.height).data).join();
+PIXELS = """() => {
+  const picture = document.getElementById("picture");
+  const paper = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+  paper.drawImage(picture, 0, 0);
+  return Array.from(paper.getImageData(0, 0, picture.width, picture.height).data).join();
 }"""
 WATCH = """() => {
   window.painted = 0;
