@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from support import labelled, noise, on_disk, packed
 
@@ -61,12 +60,12 @@ def test_drawn_pictures_stand_where_a_generator_would(tmp_path: Path) -> None:
     assert np.array_equal(back, images[2:7])
 
 
-def told(name: str, fd: float, cpu: float = 60) -> dict[str, object]:
+def told(name: str, fd: float) -> dict[str, object]:
     score = {"value": fd, "low": fd - 1, "high": fd + 1, "floor": 1.5}
     names = ("fd-efl0-112", "kid-efl0-1280", "precision-efl0-112", "recall-efl0-112", "diversity-efl0-112")
     certificate = {"scores": dict.fromkeys(names, score), "memorisation": {"verdict": "no sign"}}
     named = {"data": "peeps32", "row": name, "seed": 0, "chose": "", "before": 900.0, "images": 6000, "best": 3000}
-    return named | {"seconds": 60, "wall": 60, "cpu": cpu, "threads": 1, "health": [], "certificate": certificate}
+    return named | {"seconds": 60, "wall": 60, "cpu": 60, "threads": 1, "health": [], "certificate": certificate}
 
 
 def test_the_table_has_the_best_first_and_its_columns_even() -> None:
@@ -75,10 +74,3 @@ def test_the_table_has_the_best_first_and_its_columns_even() -> None:
     assert "`dcgan`" in lines[3]
     assert "| 900 | 30.0 (29.0–31.0) |" in lines[3]
     assert {line.count("|") for line in lines} == {len(quality.COLUMNS) + 1}
-
-
-def test_minutes_on_a_shared_core_are_said(capsys: pytest.CaptureFixture[str]) -> None:
-    quality.warn(told("dcgan", 30))
-    assert not capsys.readouterr().err
-    quality.warn(told("dcgan", 30, cpu=30))
-    assert "had 50% of its core" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,14 @@ def test_a_run_by_minutes_ends_by_them(tmp_path: Path) -> None:
     assert ended
     assert ticks[-1] == trainer.nimg, "whoever played last"
     assert trainer.nimg > 0 and 60 <= trainer.seconds < 90
+
+
+def test_minutes_are_counted_by_the_clock_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(step=4.0)
+    monkeypatch.setattr(trainer_module, "seconds_now", lambda: next(ticks))
+    trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
+    assert run_to(trainer, None, minutes=1.0)[0]
+    assert sum(trainer.plays.values()) < 15 and trainer.seconds >= 60
 
 
 def test_a_slow_run_ticks_by_seconds(tmp_path: Path) -> None:
