@@ -106,6 +106,11 @@ def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
     assert all(url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")) for url in asked)
 
 
+def there(page: Any, selector: str, count: int) -> None:
+    """So many of them come to be there."""
+    playwright.expect(page.locator(selector)).to_have_count(count, timeout=15_000)
+
+
 def settled(page: Any) -> str:
     """The picture's pixels, once nothing is drawn any more."""
     page.wait_for_selector("#stage[aria-busy=false]")
@@ -145,7 +150,7 @@ def test_random_undo_redo_and_a_link_that_reopens_the_same_picture(visit: Visit)
     assert page.locator("#undo").is_disabled()
     page.click("#redo")
     assert settled(page) == second
-    assert page.locator("#strip .face").count() == 2
+    there(page, "#strip .face", 2)
     fragment = page.evaluate("location.hash")
     assert settled(visit(fragment=fragment)) == second
     page.locator("#strip .face").last.click()
@@ -208,7 +213,7 @@ def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
     directions(page)
     page.locator(".chevron").first.click()
     page.wait_for_selector(".filmstrip .face")
-    assert page.locator(".filmstrip .face").count() == 7
+    there(page, ".filmstrip .face", 7)
     page.locator(".filmstrip .face").last.click()
     settled(page)
     ((name, edit),) = recipe(page)["edits"].items()
@@ -254,7 +259,7 @@ def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, tmp_path: P
     page.wait_for_selector("text=It is now the picture", timeout=60_000)
     after = settled(page)
     assert after != before and "w" in recipe(page)
-    assert page.locator(".chart").count() == 1
+    there(page, ".chart", 1)
     tab(page, "numbers")
     page.wait_for_selector("#panel .why")  # it has no z, and says so
     page.click("#undo")
@@ -295,7 +300,7 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     page = visit()
     before = settled(page)
     tab(page, "numbers")
-    assert page.locator("#panel .slider").count() == 0  # folded away
+    there(page, "#panel .slider", 0)  # folded away
     page.fill("#panel input[type=search]", "3, 5-6")
     page.wait_for_selector("#panel .slider")
     assert page.locator("#panel .slider label").all_inner_texts() == ["z3", "z5", "z6"]
@@ -305,7 +310,7 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     assert set(recipe(page)["numbers"]) == {"3"}
     page.fill("#panel input[type=search]", "")
     page.locator("summary").first.click()
-    assert page.locator("#panel .slider").count() == 8
+    there(page, "#panel .slider", 8)
 
 
 def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
@@ -314,7 +319,8 @@ def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
     tab(page, "mix")
     page.wait_for_selector(".lanes .face")
     page.wait_for_load_state("networkidle")
-    assert page.locator(".litter .face").count() == 12 and page.locator(".filmstrip .face").count() == 7
+    there(page, ".litter .face", 12)
+    there(page, ".filmstrip .face", 7)
     page.locator(".litter .face").first.click()
     child = settled(page)
     assert child != before
@@ -344,8 +350,8 @@ def test_a_run_shows_its_checkpoints_and_explores_one(visit: Visit) -> None:
     before = settled(page)
     tab(page, "runs")
     page.wait_for_selector(".checkpoints img >> nth=2")
-    assert page.locator(".checkpoints .face").count() == 3
-    assert page.locator("#panel .chart").count() == 2
+    there(page, ".checkpoints .face", 3)
+    there(page, "#panel .chart", 2)
     page.wait_for_selector(".previews img")
     page.locator(".checkpoints .face").first.click()
     page.wait_for_selector("text=Exploring the checkpoint after 160 pictures")
