@@ -21,7 +21,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.game import Generator, to_image
 from simulacra.grid import Grid
-from simulacra.latent import command, saved
+from simulacra.latent import saved
 from simulacra.latent.film import write_film
 from simulacra.latent.mix import crossed
 from simulacra.latent.recipe import Direction, Recipe, each, from_json, latents, to_json
@@ -66,6 +66,8 @@ class Model:
 
         advance: told the share of the stage under way that is done.
         """
+
+        from simulacra.latent import command  # what the first picture need not wait for
 
         def begin(what: str, total: int) -> Callable[[int], None]:
             done = 0
