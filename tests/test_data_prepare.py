@@ -249,7 +249,7 @@ PREPARE = "import sys; from simulacra.data.prepare import *; prepare(sys.argv[1]
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: signal.Signals) -> None:
     root = make_folder(tmp_path / "in", 1, side=700)
-    for number in range(1, 400):
+    for number in range(1, 1500):
         (root / "person 0" / f"{number}.png").hardlink_to(root / "person 0" / "0.png")
     process = subprocess.Popen(
         [sys.executable, "-c", PREPARE, str(root), str(tmp_path / "set")], stderr=subprocess.DEVNULL
@@ -257,7 +257,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
     until = time.monotonic() + 30
     while not leftovers(tmp_path) and time.monotonic() < until:
         time.sleep(0.01)
-    time.sleep(0.2)
+    time.sleep(0.1)
     os.kill(process.pid, blow)
     assert process.wait(30) != 0
     assert not (tmp_path / "set").exists()
