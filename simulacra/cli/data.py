@@ -1,0 +1,102 @@
+"""The commands that make a data set of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from simulacra.cli.entry import app
+
+
+@app.command
+def inspect(source: str, /) -> None:
+    """Say what is wrong with pictures, before any time is spent.
+
+    Parameters
+    ----------
+    source
+        A folder, zip, tar, IDX file, CIFAR archive, prepared data set, or peeps.
+    """
+    from simulacra.data.inspect import inspect as look
+    from simulacra.data.inspect import print_report
+
+    print_report(look(source))
+
+
+@app.command
+def prepare(
+    source: str,
+    out: Path,
+    /,
+    *,
+    size: str = "64",
+    crop: str = "centre",
+    channels: Literal["auto", "grey", "rgb", "rgba"] = "auto",
+    background: str = "white",
+    per_folder: int | None = None,
+    limit: int | None = None,
+    labels: str = "auto",
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    resample: Literal["lanczos", "bicubic", "box"] = "lanczos",
+    min_side: int = 8,
+    max_megapixels: float = 100,
+    drop_duplicates: bool = False,
+    workers: int | None = None,
+    zip: Path | None = None,
+) -> None:
+    """Make a data set of pictures: chosen, cropped, resized, packed and split. Nothing of the source is changed.
+
+    Parameters
+    ----------
+    source
+        A folder, zip, tar, IDX file, CIFAR archive, prepared data set, or peeps.
+    out
+        The data set's folder, to be made.
+    size
+        Side in pixels, or WIDTHxHEIGHT.
+    crop
+        centre: the largest centred part of that shape; none: squeeze the whole picture; or a share such as 0.5.
+    channels
+        auto is grey if no picture has colour, else rgb; rgba keeps transparency.
+    background
+        The colour behind transparent pictures, as a name or #rrggbb.
+    per_folder
+        At most so many pictures from each folder.
+    limit
+        At most so many in all.
+    labels
+        auto, none, folder, or the column of a table that becomes the class.
+    split
+        Shares for training, validation and test.
+    seed
+        Decides which pictures are taken and their order.
+    resample
+        How pictures are made smaller.
+    min_side
+        Pictures with a shorter side are set aside.
+    max_megapixels
+        Larger pictures are set aside before they are decoded.
+    drop_duplicates
+        Keep one of each group of exact duplicates.
+    workers
+        Processes; all cores if not given.
+    zip
+        Also write a zip in StyleGAN's format.
+    """
+    from simulacra.console import console
+    from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size
+    from simulacra.data.prepare import prepare as make
+
+    options = Options(
+        size=parse_size(size), crop=parse_crop(crop), channels=channels, background=background, per_folder=per_folder,
+        limit=limit, labels=labels, split=split, seed=seed, resample=resample, min_side=min_side,
+        max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, workers=workers,
+    )  # fmt: skip
+    made = make(source, out, options)
+    parts = ", ".join(f"{count} {part}" for part, count in made.splits.items())
+    console.print(f"{out}: {len(made)} pictures ({parts}). Look at {out / 'sheet.png'}", markup=False)
+    console.print(f"Train with: simulacra train {out}", markup=False)
+    if zip is not None:
+        export_zip(made, zip)
+        console.print(str(zip), markup=False)

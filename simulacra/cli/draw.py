@@ -1,0 +1,228 @@
+"""The commands that draw pictures with a model, or give it away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from simulacra.cli.entry import app
+from simulacra.errors import SimulacraError
+
+
+@app.command
+def sample(
+    model: str | None = None,
+    out: Path = Path("samples"),
+    /,
+    *,
+    seeds: str = "0-15",
+    label: str = "",
+    by_label: bool = False,
+    grid: bool = False,
+    each: bool = True,
+    truncation: float = 1.0,
+    min_latent: float = 0.0,
+    recipe: Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Draw pictures; without arguments, with the model that comes along.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The folder to draw into; nothing there is overwritten.
+    seeds
+        Which pictures: a seed names a picture, such as 7 or 0-99 or 1,5,10-12.
+    label
+        What to draw, for a model trained with conditional=true: a class by name or number; or attributes, such as
+        "glasses, smile=0.5, hair: red". As the data has them if not given.
+    by_label
+        Draw them all into one labels.png, too: a row for each class or attribute.
+    grid
+        Draw them all into one grid.png, too.
+    each
+        Draw one PNG a seed.
+    truncation
+        Below 1: nearer to the mean picture, less varied and often cleaner.
+    min_latent
+        Every latent number is at least this far from zero.
+    recipe
+        A recipe's JSON, or a picture that holds one: that is drawn instead, and nothing else is asked.
+    device
+        Where to draw.
+    """
+    from simulacra.console import console, progress
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import parse_seeds, recipe_in, rows_of, spelled, write_pictures, write_recipe
+    from simulacra.training.device import choose_device
+
+    if recipe is not None:
+        from simulacra.latent.saved import by_name
+
+        generator, told = load(model, choose_device(device)), recipe_in(recipe)
+        path = write_recipe(generator, out, told, by_name(model), name=recipe.stem, model=fingerprint(model))
+        console.print(str(path), markup=False)
+        return
+    numbers = parse_seeds(seeds)
+    if not each and not grid and not by_label:
+        raise SimulacraError("Nothing to draw: --no-each needs --grid or --by-label.")
+    generator = load(model, choose_device(device))
+    rows = len(rows_of(generator, label)) if by_label else 0
+    with progress("Drawing", len(numbers) * (rows + (each or grid))) as advance:
+        paths = write_pictures(
+            generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
+            min_latent=min_latent, each=each, grid=grid, by_label=by_label, advance=advance,
+        )  # fmt: skip
+    what = f"{len(numbers) * (1 if each or grid else rows)} pictures" + (
+        f" of {spelled(generator, label)}" if label else ""
+    )
+    console.print(f"{what}: {paths[0] if len(paths) == 1 else out}", markup=False)
+    if generator.labels and not label and not by_label:
+        console.print(
+            f"Labels as in the data; --label {generator.name_of(0)!r} asks for one, --by-label shows all.", markup=False
+        )
+
+
+@app.command
+def mix(
+    model: str,
+    out: Path,
+    /,
+    *,
+    rows: str = "1-4",
+    columns: str = "5-9",
+    way: Literal["auto", "layers", "cross", "blend"] = "auto",
+    layers: str = "",
+    label: str = "",
+    truncation: float = 1.0,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Draw the children of pictures: parents at the left and at the top, between them what each two make.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The PNG to write.
+    rows
+        Seeds of the parents at the left, such as 1-4 or 1,5,9.
+    columns
+        Seeds of the parents at the top.
+    way
+        layers: a child is the left parent with the top one's styles in some layers, where the model has layers;
+        cross: each number of z is from either parent; blend: halfway. auto is layers if the model has them, else cross.
+    layers
+        Which layers are the top parent's, such as 0-3; the coarser half if not given.
+    label
+        What to draw, for a model trained with conditional=true; see simulacra sample.
+    truncation
+        Below 1: nearer to the mean picture.
+    device
+        Where to draw.
+    """
+    from simulacra.console import console
+    from simulacra.latent.mix import parse_layers, write_mix
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import parse_seeds
+    from simulacra.training.device import choose_device
+
+    parents = parse_seeds(rows), parse_seeds(columns)
+    path = write_mix(
+        load(model, choose_device(device)), out, *parents, way, layers=parse_layers(layers), label=label,
+        truncation=truncation, model=fingerprint(model),
+    )  # fmt: skip
+    console.print(str(path), markup=False)
+
+
+@app.command
+def walk(
+    model: str,
+    out: Path,
+    /,
+    *,
+    seeds: str = "1,5,9",
+    seconds: float = 6.0,
+    fps: float = 25.0,
+    loop: bool = True,
+    space: Literal["auto", "z", "w"] = "auto",
+    easing: Literal["smooth", "linear"] = "smooth",
+    even: bool = False,
+    label: str = "",
+    truncation: float = 1.0,
+    size: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Film a walk from picture to picture.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The film to write: .webp, .gif, .mp4 (needs the extra film), or a folder for numbered PNG.
+    seeds
+        The pictures on the way, in this order.
+    seconds
+        The film's length.
+    fps
+        Pictures a second.
+    loop
+        Go back to the first at the end, and play for ever.
+    space
+        z: on arcs through the prior; w: straight through what the mapping network makes of it; auto is w where there
+        is such a network.
+    easing
+        smooth: slower at each picture on the way; linear: not.
+    even
+        Go so that pictures change at an even speed.
+    label
+        What to draw, for a model trained with conditional=true; see simulacra sample.
+    truncation
+        Below 1: nearer to the mean picture.
+    size
+        The film's height in pixels; the model's own if not given.
+    device
+        Where to draw.
+    """
+    from simulacra.console import console, progress
+    from simulacra.latent.film import frames_in, write_walk
+    from simulacra.latent.walk import Walk, stops_of
+    from simulacra.model import fingerprint, load
+    from simulacra.sampling import parse_seeds
+    from simulacra.training.device import choose_device
+
+    stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
+    way = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)
+    with progress("Drawing", frames_in(seconds, fps)) as advance:
+        count = write_walk(
+            way, out, seconds=seconds, fps=fps, easing=easing, even=even, size=size, model=fingerprint(model),
+            advance=advance,
+        )  # fmt: skip
+    console.print(f"{count} pictures: {out}", markup=False)
+
+
+@app.command
+def export(model: str, out: Path, /) -> None:
+    """Write a generator as ONNX, which runs without torch, in browsers too.
+
+    Its input is z [N, numbers from the prior]; a model trained with conditional=true also takes y [N, labels]:
+    one-hot for a class, or each attribute from 0 to 1. Its output is pictures [N, channels, height, width] in [-1, 1].
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        The file to write, such as faces.onnx.
+    """
+    from simulacra.console import console
+    from simulacra.model import load
+    from simulacra.publish.onnx import export as write
+
+    generator = load(model)
+    told = f", y [N, {generator.labels}] {'attributes' if generator.attributes else 'classes, one-hot'}"
+    inputs = f"z [N, {generator.z_dim}] {generator.prior}{told if generator.labels else ''}"
+    console.print(f"{write(generator, out)}: {inputs} -> images in [-1, 1]", markup=False)

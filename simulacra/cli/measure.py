@@ -1,0 +1,168 @@
+"""The commands that say how good a model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from simulacra.cli.entry import app, set_threads
+
+
+@app.command
+def evaluate(
+    model: str | None = None,
+    /,
+    *,
+    on: Literal["train", "valid", "test"] = "train",
+    data: str | None = None,
+    samples: int = 5000,
+    metrics: str | None = None,
+    first_seed: int = 1_000_000,
+    extractor: str = "efl0",
+    weights: Path | None = None,
+    sha256: str | None = None,
+    out: Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Say how good and how diverse a model's pictures are: scores with intervals, and a certificate. Needs no internet.
+
+    Parameters
+    ----------
+    model
+        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+    on
+        The part of the data set to compare with.
+    data
+        The prepared data set to compare with, if not the one it was trained on.
+    samples
+        Pictures to draw; also at most so many real ones.
+    metrics
+        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within; all that model and data
+        allow if not given. within is by class, for a model trained with conditional=true.
+    first_seed
+        The first seed; a run's best is chosen by those from 0, so these are others.
+    extractor
+        efl0, which comes along; inception or dinov2 with --weights.
+    weights
+        The weight file of inception or dinov2.
+    sha256
+        What its checksum must be.
+    out
+        Where to write the certificate; into the run if not given.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import tasks
+    from simulacra.measure.evaluate import evaluate as measure
+    from simulacra.measure.tables import print_certificate
+    from simulacra.training.device import choose_device
+
+    set_threads(threads)
+    with tasks() as advance:
+        told, path = measure(
+            model, on=on, data=data, samples=samples, metrics=metrics and [word.strip() for word in metrics.split(",")],
+            first_seed=first_seed, extractor=extractor, weights=weights, sha256=sha256, out=out,
+            device=choose_device(device), advance=advance,
+        )  # fmt: skip
+    print_certificate(told, path)
+
+
+@app.command
+def choose(
+    run: Path,
+    /,
+    *,
+    samples: int = 1000,
+    on: Literal["train", "valid", "test"] = "train",
+    data: str | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Score every kept checkpoint of a run and mark the best; the run then stands for its best checkpoint.
+
+    Parameters
+    ----------
+    run
+        The folder of a run.
+    samples
+        Pictures to draw from each checkpoint.
+    on
+        The part of the data set to compare with.
+    data
+        The prepared data set to compare with, if not the one it was trained on.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import tasks
+    from simulacra.measure.choose import choose as pick
+    from simulacra.measure.tables import print_choice
+    from simulacra.training.device import choose_device
+
+    set_threads(threads)
+    with tasks() as advance:
+        told = pick(run, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
+    print_choice(run, told)
+
+
+@app.command
+def compare(
+    a: str,
+    b: str,
+    /,
+    *,
+    samples: int = 2000,
+    on: Literal["train", "valid", "test"] = "train",
+    data: str | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Compare two models: same seeds, same pictures, and the difference with its interval.
+
+    Parameters
+    ----------
+    a
+        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+    b
+        Another.
+    samples
+        Pictures to draw from each.
+    on
+        The part of the data set to compare with.
+    data
+        The prepared data set to compare with, if not the one that a was trained on.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import tasks
+    from simulacra.measure.compare import compare as weigh
+    from simulacra.measure.tables import print_comparison
+    from simulacra.training.device import choose_device
+
+    set_threads(threads)
+    with tasks() as advance:
+        told = weigh(a, b, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
+    print_comparison(told)
+
+
+@app.command
+def report(run: Path, out: Path | None = None, /) -> None:
+    """Write all that is known of a run as one HTML file that opens offline.
+
+    Parameters
+    ----------
+    run
+        The folder of a run; it may still be training.
+    out
+        The file to write; report.html in the run if not given.
+    """
+    from simulacra.console import console
+    from simulacra.publish.report import report as write
+
+    console.print(str(write(run, out)), markup=False)

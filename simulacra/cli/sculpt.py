@@ -1,0 +1,155 @@
+"""The commands that find out what a model can be told, and change its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from simulacra.cli.entry import app, set_threads
+
+
+@app.command
+def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
+    """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, the model that comes along.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    port
+        Where to serve the page; the next free one if that is taken.
+    host
+        Who may use it: 127.0.0.1 is this machine alone.
+    open
+        Open the page in the browser.
+    """
+    from simulacra.explore.server import explore as serve
+
+    serve(model, port=port, host=host, open=open)
+
+
+@app.command
+def directions(
+    model: str | None = None,
+    /,
+    *,
+    labels: bool = False,
+    data: str | None = None,
+    count: int = 12,
+    orthogonal: bool = False,
+    samples: int = 4000,
+    rename: list[str] | None = None,
+    sheet: Path | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Find directions in which a model's pictures change in a way that has a name, and keep them beside the model.
+
+    Parameters
+    ----------
+    model
+        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+    labels
+        Also learn a direction for each attribute or class of the model's data that can be read from its pictures.
+    data
+        The prepared data set to learn from, if not the one it was trained on; implies --labels.
+    count
+        At most so many that are found without labels.
+    orthogonal
+        Make each that is learned leave alone what the others go by.
+    samples
+        Generated pictures to learn from.
+    rename
+        old=new; nothing is searched for then. What has a name from you is never taken away.
+    sheet
+        A PNG to draw: a row for each direction, strengths from -3 to 3.
+    seed
+        The picture on the sheet, and those that effects are measured on.
+    out
+        The file to keep them in; with the run or the model if not given.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import tasks
+    from simulacra.latent import command
+    from simulacra.model import load
+    from simulacra.training.device import choose_device
+
+    set_threads(threads)
+    if rename:
+        told = command.renamed(model, rename, out)
+    else:
+        with tasks() as begin:
+            told = command.find(
+                model, labels=data or ("" if labels else None), count=count, orthogonal=orthogonal, samples=samples,
+                seed=seed, out=out, device=choose_device(device), begin=begin,
+            )  # fmt: skip
+    command.show(told)
+    if sheet is not None:
+        command.write_sheet(sheet, command.sheet(load(model, choose_device(device)), told.directions, seed=seed))
+
+
+@app.command
+def project(
+    photo: Path,
+    model: str = "peeps",
+    /,
+    *,
+    out: Path | None = None,
+    steps: int = 500,
+    starts: int = 4,
+    seed: int = 0,
+    label: str = "",
+    wide: bool = False,
+    encoder: bool = False,
+    minutes: float = 3.0,
+    film: bool = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Find what a model must be given to draw a photo of yours; it can then be edited, mixed and walked from.
+
+    Parameters
+    ----------
+    photo
+        The picture; it is cropped and resized as prepare would.
+    model
+        A run, a checkpoint, a model's folder, or peeps.
+    out
+        A new folder for what is found; PHOTO-projected if not given.
+    steps
+        How long to search.
+    starts
+        Places to search from; the worst are dropped on the way.
+    seed
+        Decides the places and all noise.
+    label
+        What the picture shows, for a model trained with conditional=true; found, too, if not given.
+    wide
+        Every layer gets a latent of its own: closer to the photo, farther from the model.
+    encoder
+        Start from a guess of a network that reads latents from pictures; it is taught first if the model has none.
+    minutes
+        How long to teach the encoder.
+    film
+        Film the search, too: course.webp.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import console
+    from simulacra.latent.photo import found_for
+    from simulacra.training.device import choose_device
+
+    set_threads(threads)
+    out = out or photo.with_name(f"{photo.stem}-projected")
+    found = found_for(
+        photo, model, out, choose_device(device), encoder=minutes if encoder else None, film=film, steps=steps,
+        starts=starts, seed=seed, label=label, wide=wide,
+    )  # fmt: skip
+    console.print(f"{out}: PSNR {found.psnr:.1f} dB after {len(found.course)} steps", markup=False)
