@@ -38,8 +38,8 @@ class GAN(nn.Module):
     """A game: build `self.G` and `self.D`, write the two losses.
 
     The trainer freezes the opponent while one side plays, so a loss need only differentiate for its player.
-    A loss returns the scalar to descend and its readings: D's outputs [N] under `real` and `fake`, and any
-    further scalar under its own name. Where D's loss holds penalties, `adversarial` is the loss without them.
+    A loss returns the scalar to descend and its readings: D's outputs [N] under `real` and `fake` (of a game that
+    translates [2N], both domains'), those that it `keeps`, and any further scalar under its own name. Where D's loss holds penalties, `adversarial` is the loss without them.
     """
 
     name: ClassVar[str]
@@ -51,6 +51,8 @@ class GAN(nn.Module):
     critic: ClassVar[bool] = False  # D gives a score without a probability
     targeted: ClassVar[bool] = True  # D's loss has targets, that smoothing and label noise can move
     takes_labels: ClassVar[bool] = False  # there is a conditional form
+    translates: ClassVar[bool] = False  # it plays with pictures of two domains, and its G is a `Translator`
+    keeps: ClassVar[frozenset[str]] = frozenset()  # readings [N, ...] that only `saw` is given, whole
     Config: ClassVar[type[Settings]] = Settings
     presets: ClassVar[Mapping[str, Preset]] = {}
 
@@ -147,7 +149,10 @@ class GAN(nn.Module):
         return None
 
     def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
-        """Called after each play with its readings, those of all processes together: what adapts does so here."""
+        """Called after each play with its readings, those of all processes together (but scalars) as one row each.
+
+        What adapts, and what remembers, does so here: then it is the same in all processes.
+        """
         if player == "D":
             self.augment.saw(readings["real"], readings["fake"], critic=self.critic)
 

@@ -71,6 +71,16 @@ def hinge_g(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
+def squares_d(real: Tensor, fake: Tensor, real_target: Tensor, fake_target: Tensor) -> Tensor:
+    """E[(D(x) - 1)²] + E[D(G(z))²] with soft targets (least squares: Mao et al. 2017, equation 2, without its halves)."""
+    return (real - real_target).square().mean() + (fake - fake_target).square().mean()
+
+
+def squares_g(fake: Tensor) -> Tensor:
+    """E[(D(G(z)) - 1)²]."""
+    return (fake - 1).square().mean()
+
+
 def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
     """E[softplus(-(D(x) - D(G(z))))], reals and fakes paired as they come (Jolicoeur-Martineau 2018; R3GAN, section 2.1)."""
     return softplus(fake - real).mean()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from simulacra.cli.entry import app
+from simulacra.errors import SimulacraError
 
 
 @app.command
@@ -27,6 +28,7 @@ def inspect(source: str, /) -> None:
 def prepare(
     source: str,
     out: Path,
+    pair: Path | None = None,
     /,
     *,
     size: str = "64",
@@ -47,12 +49,17 @@ def prepare(
 ) -> None:
     """Make a data set of pictures: chosen, cropped, resized, packed and split. Nothing of the source is changed.
 
+    For games that translate: prepare A B PAIR, with two sources of pictures; or one that holds both in folders such as
+    trainA and trainB, train/A and train/B, or A and B.
+
     Parameters
     ----------
     source
         A folder, zip, tar, IDX file, CIFAR archive, prepared data set, or peeps.
     out
-        The data set's folder, to be made.
+        The data set's folder, to be made; or, where one more is named, the pictures of the second domain.
+    pair
+        The folder of a pair of domains, to be made.
     size
         Side in pixels, or WIDTHxHEIGHT.
     crop
@@ -93,10 +100,17 @@ def prepare(
         limit=limit, labels=labels, split=split, seed=seed, resample=resample, min_side=min_side,
         max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, workers=workers,
     )  # fmt: skip
-    made = make(source, out, options)
-    parts = ", ".join(f"{count} {part}" for part, count in made.splits.items())
-    console.print(f"{out}: {len(made)} pictures ({parts}). Look at {out / 'sheet.png'}", markup=False)
-    console.print(f"Train with: simulacra train {out}", markup=False)
+    made = make(source, out, options) if pair is None else make(source, pair, options, others=out)
+    place = out if pair is None else pair
+    domains = {place: made} if made.others is None else {place / "a": made, place / "b": made.others}
+    for folder, each in domains.items():
+        parts = ", ".join(f"{count} {part}" for part, count in each.splits.items())
+        console.print(f"{folder}: {len(each)} pictures ({parts}). Look at {folder / 'sheet.png'}", markup=False)
+    if made.others is not None:
+        console.print(f"A pair: {made.domains[0]} is a, {made.domains[1]} is b.", markup=False)
+    console.print(f"Train with: simulacra train {place}", markup=False)
     if zip is not None:
+        if made.others is not None:
+            raise SimulacraError("StyleGAN's zip holds one domain: write it from a or b, simulacra prepare PAIR/a ...")
         export_zip(made, zip)
         console.print(str(zip), markup=False)

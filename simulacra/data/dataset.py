@@ -17,6 +17,7 @@ from simulacra.files import read_json
 
 FORMAT = 1
 MARK = "simulacra data set"
+PAIR = "simulacra pair"  # a folder of two data sets, `a` and `b`: the domains between which pictures are translated
 SPLITS = ("train", "valid", "test")
 HASHED_AT_ONCE = 1 << 26  # bytes
 
@@ -27,7 +28,8 @@ class Dataset:
 
     `images` is [N, H, W, C] uint8 with C in {1, 3, 4}, ordered train | valid | test. `labels` is None, [N]
     int64 (numbers of `classes`) or [N, A] float32 in [0, 1] (a column for each of `attributes`). A view made
-    by `split` keeps the hash of the set it was cut from.
+    by `split` keeps the hash of the set it was cut from. Of a pair this is the first domain, and `others` the second;
+    `domains` are their names.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Dataset:
     attributes: tuple[str, ...]
     splits: Mapping[str, int]
     hash: str
+    others: Dataset | None = None
+    domains: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -62,7 +66,8 @@ class Dataset:
         chosen = slice(start, start + count)
         labels = None if self.labels is None else self.labels[chosen]
         splits = {part: count if part == name else 0 for part in self.splits}
-        return replace(self, images=self.images[chosen], labels=labels, splits=splits)
+        others = self.others and self.others.split(name)
+        return replace(self, images=self.images[chosen], labels=labels, splits=splits, others=others)
 
 
 def content_hash(
@@ -87,19 +92,37 @@ def content_hash(
     return digest.hexdigest()
 
 
+def pair_hash(one: str, other: str) -> str:
+    """The hash of a pair, from its domains'."""
+    return hashlib.sha256(f"{one} {other}".encode()).hexdigest()
+
+
 def verify(dataset: Dataset) -> None:
     """Recompute the hash of a whole data set; SimulacraError if a single byte is not what was prepared."""
-    if content_hash(dataset.images, dataset.labels, dataset.classes, dataset.attributes) != dataset.hash:
+    now = content_hash(dataset.images, dataset.labels, dataset.classes, dataset.attributes)
+    if dataset.others is not None:
+        verify(dataset.others)
+        now = pair_hash(now, dataset.others.hash)
+    if now != dataset.hash:
         raise SimulacraError(f"{dataset.path or dataset.name} has changed since then: prepare it again.")
 
 
 def is_prepared(path: Path) -> bool:
     """Whether `path` is a folder that `prepare` finished (its contents are not checked)."""
+    return _what(path) in (MARK, PAIR)
+
+
+def is_pair(path: Path) -> bool:
+    """Whether `path` is such a folder, of a pair of domains."""
+    return _what(path) == PAIR
+
+
+def _what(path: Path) -> str | None:
     try:
         told = json.loads((path / "data.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(told, dict) and told.get("what") == MARK
+        return None
+    return told.get("what") if isinstance(told, dict) else None
 
 
 def open_dataset(source: str | Path) -> Dataset:
@@ -121,7 +144,19 @@ def open_dataset(source: str | Path) -> Dataset:
             f"{path} holds no prepared data set. If it holds pictures, prepare them first: "
             f"simulacra prepare {path} {path.name or 'faces'}-64 --size 64"
         )
-    return _opened(path, read_json(path / "data.json"))
+    told = read_json(path / "data.json")
+    return _opened_pair(path, told) if told["what"] == PAIR else _opened(path, told)
+
+
+def _opened_pair(path: Path, told: dict[str, Any]) -> Dataset:
+    a, b = (open_dataset(path / domain) for domain in "ab")
+    digest = pair_hash(a.hash, b.hash)
+    if digest != told.get("hash") or a.shape != b.shape:
+        raise SimulacraError(f"{path} is damaged (its domains do not fit data.json): prepare it again.")
+    name, domains = str(told["name"]), tuple(map(str, told["domains"]))
+    return replace(
+        a, name=name, path=path, labels=None, classes=(), attributes=(), hash=digest, others=b, domains=domains
+    )
 
 
 def _opened(path: Path, told: dict[str, Any]) -> Dataset:

@@ -11,12 +11,14 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset
 from simulacra.game import Batch, Generator
 
+OTHERS = 1 << 40  # added to the seed for the order of a second domain
 DEVICE_SHARE = 0.4  # of the accelerator's free memory that the packed pictures may take
 
 
 class Feed:
     """Endless shuffled passes over a data set, on the training device.
 
+    Of a pair the second domain has an order of its own, which has nothing to do with the first's: batches are unpaired.
     Picture number `nimg` of a run is the same whatever the batch size, the number of processes or the
     moment of the last resume. On an accelerator the packed uint8 pictures live there when they fit.
     """
@@ -27,7 +29,8 @@ class Feed:
         self.labels = None if data.labels is None else torch.from_numpy(np.array(data.labels))
         if device.type == "cuda" and data.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
             self.images = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
-        self.names = data.classes or data.attributes
+        self.names = data.domains or data.classes or data.attributes
+        self.others = Feed(data.others, device, seed=seed + OTHERS, mirror=mirror) if data.others else None
         self._pass = lru_cache(maxsize=2)(self._shuffled)
 
     def _shuffled(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +61,8 @@ class Feed:
             flip = torch.from_numpy(mirrored).to(self.device, non_blocking=True)
             images = torch.where(flip[:, None, None, None], images.flip(3), images)
         labels = None if self.labels is None else self.labels[torch.from_numpy(index)].to(self.device)
-        return Batch(images.contiguous(memory_format=torch.channels_last), labels)
+        others = self.others and self.others.batch(start, count).images
+        return Batch(images.contiguous(memory_format=torch.channels_last), labels, others)
 
     def tell(self, generator: Generator) -> None:
         """Give a generator the labels' names, and the labels to draw from if it is told them."""

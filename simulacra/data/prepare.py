@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simulacra.console import console
-from simulacra.data.dataset import FORMAT, MARK, Dataset, content_hash, is_prepared, open_dataset
+from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, is_prepared, open_dataset, pair_hash
 from simulacra.data.inspect import make_report
 from simulacra.data.items import Item
 from simulacra.data.options import Options, colour, parse_crop, parse_size
 from simulacra.data.packing import Packing, split_counts
+from simulacra.data.pair import Domain, joined, open_domains
 from simulacra.data.pictures import Recipe, SetAside, is_grey
 from simulacra.data.sheet import write_sheet
-from simulacra.data.sources import Source, open_source
+from simulacra.data.sources import Source
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import folder_written_aside, read_json, write_json, written_aside
 
@@ -35,27 +36,70 @@ __all__ = ["Options", "export_zip", "parse_crop", "parse_size", "prepare"]
 SAMPLED = 256  # headers that decide between grey and rgb
 
 
-def prepare(source: str | Path, out: str | Path, options: Options | None = None, **settings: Any) -> Dataset:
+def prepare(
+    source: str | Path,
+    out: str | Path,
+    options: Options | None = None,
+    *,
+    others: str | Path | None = None,
+    **settings: Any,
+) -> Dataset:
     """Make a data set of a source (see `open_source`) in the folder `out`, and open it.
 
     `settings` are fields of `Options`, which stand for it: `prepare("photos", "faces", size=64)`; a size may be a
     side, "64x48" (width x height) or (H, W).
+
+    With `others`, pictures of a second domain, or where `source` holds both in one of the known layouts (see
+    `pair.parts_of`), a pair is made for games that translate: the domains stand in it as data sets `a` and `b`.
 
     What is there already is kept if it was made from the same pictures with the same options, and never
     overwritten. Raises SimulacraError with a sentence if nothing can be made; a single picture never is one.
     """
     options = _options(options, settings)
     out = Path(out)
-    with open_source(source, labels=options.labels) as found:
-        made = {"options": options.told(), "source": _source_told(found)}
+    with open_domains(source, others, labels=options.labels) as domains:
+        found = domains[0].whole
+        told = [_source_told(domain.whole) for domain in domains]
+        made: dict[str, Any] = {"options": options.told(), "source": told[0]}
+        if len(domains) > 1:
+            made["source"] = {"fingerprint": " ".join(each["fingerprint"] for each in told), "domains": told}
         if out.exists() or out.is_symlink():
             return _same_as(out, made)
-        recipe = _recipe(found.items, options)
         with folder_written_aside(out) as aside:
-            packing = Packing(found, aside / "images.npy", recipe, options)
-            packing.run()
-            _describe(packing, aside, out.name, made)
+            if len(domains) == 1:
+                _pack(found, aside, out.name, options, made)
+            else:
+                _pack_pair(domains, aside, out.name, options, made)
     return open_dataset(out)
+
+
+def _pack(found: Source, folder: Path, name: str, options: Options, made: dict[str, Any]) -> None:
+    """Make the data set of a source in a folder that is there."""
+    packing = Packing(found, folder / "images.npy", _recipe(found.items, options), options)
+    packing.run()
+    _describe(packing, folder, name, made)
+
+
+def _pack_pair(domains: Sequence[Domain], folder: Path, name: str, options: Options, made: dict[str, Any]) -> None:
+    """Make the data sets `a` and `b` in a folder that is there, alike in their channels, and describe the pair."""
+    if options.channels == "auto":
+        kinds = {_recipe(domain.whole.items, options).channels for domain in domains}
+        options = dataclasses.replace(options, channels="grey" if kinds == {"grey"} else "rgb")
+    sets = []
+    for letter, domain in zip("ab", domains, strict=True):
+        parts = {}
+        for part, source in domain.parts.items():
+            into = folder / letter if len(domain.parts) == 1 else folder / f"{letter}-{part}"
+            into.mkdir()
+            _pack(
+                source, into, domain.name, dataclasses.replace(options, split=domain.shares(part, options.split)), made
+            )
+            parts[part] = into
+        if len(parts) > 1:
+            joined(parts, folder / letter)
+        sets.append(open_dataset(folder / letter))
+    told = {"what": PAIR, "format": FORMAT, "name": name, "domains": [domain.name for domain in domains]}
+    write_json(folder / "data.json", told | {"hash": pair_hash(sets[0].hash, sets[1].hash)} | made)
 
 
 def export_zip(dataset: Dataset, out: str | Path) -> None:

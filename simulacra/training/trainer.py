@@ -124,12 +124,14 @@ class Trainer:
             self.ema.update(self.nimg)
         self.balance.saw(player, readings)
         self.gan.saw(player, readings)
-        self.meter.add_play(player, loss, readings, critic=self.gan.critic)
+        told = {name: value for name, value in readings.items() if name not in self.gan.keeps}
+        self.meter.add_play(player, loss, told, critic=self.gan.critic)
         self.watch(step, loss)
 
     def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Backward over this process's micro-batches; the mean loss and the readings of all of them."""
         batch, part, parts = self.config.batch, self.part(), list[dict[str, Tensor]]()
+        whole = {"real", "fake", *self.gan.keeps}
         if self.compiler is not None:
             return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
         starts = range(0, batch, part)
@@ -141,14 +143,14 @@ class Trainer:
             loss, seen = self.backward(player, dealt, share * distributed.world())
             parts.append(
                 {"loss": loss * share}
-                | {name: value if name in ("real", "fake") else value * share for name, value in seen.items()}
+                | {name: value if name in whole else value * share for name, value in seen.items()}
             )
         if len(parts) == 1 and distributed.world() == 1:
             joined = parts[0]
         else:
-            columns = {name: torch.cat([part[name].reshape(-1) for part in parts]) for name in parts[0]}
+            columns = {name: torch.cat([torch.atleast_1d(part[name]) for part in parts]) for name in parts[0]}
             gathered = {name: distributed.gather(value) for name, value in columns.items()}
-            joined = {name: value if name in ("real", "fake") else value.sum() for name, value in gathered.items()}
+            joined = {name: value if name in whole else value.sum() for name, value in gathered.items()}
         return joined.pop("loss"), joined
 
     def part(self) -> int:

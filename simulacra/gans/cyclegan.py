@@ -1,0 +1,305 @@
+"""Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks. Zhu, Park, Isola, Efros. 2017.
+
+    D:  1/2 (E[(D_b(b) - 1)²] + E[D_b(G_b(a))²]) + 1/2 (E[(D_a(a) - 1)²] + E[D_a(G_a(b))²])
+    G:  E[(D_b(G_b(a)) - 1)²] + E[(D_a(G_a(b)) - 1)²]
+        + λ (E[|G_a(G_b(a)) - a|] + E[|G_b(G_a(b)) - b|]) + λ_id (E[|G_b(b) - b|] + E[|G_a(a) - a|])
+
+G_b makes pictures of domain b of those of a, and G_a the other way; D_a and D_b judge patches. D also sees earlier fakes,
+from a pool; the rate is constant for the first half of the run and falls to zero over the second. As an option the critics
+play R3GAN's game (`loss=relativistic`: a pairing loss with R1 and R2) on the same patches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra import game, losses
+from simulacra.config import require
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Preset
+from simulacra.gans.dcgan import initialise
+from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d
+from simulacra.translator import OTHER, Side, Translator
+
+SLOPE = 0.2
+LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
+LEAST = 8  # of a side: the halvings leave 2 x 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(game.Settings):
+    """The paper's settings."""
+
+    features: int = 64  # channels at the picture's side
+    blocks: int = 0  # residual blocks of G; 0: 6, and from 256 px on 9
+    halvings: int = 3  # of D: 3 judge patches of 70 px, 2 of 34; fewer where pictures are small
+    loss: Literal["squares", "relativistic"] = "squares"
+    gamma: float = 0.1  # of relativistic's penalties, R1 and R2
+    cycle: float = 10.0  # λ
+    same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
+    pool: int = 50  # earlier fakes that D may see again; 0 is none
+    zoom: float = 1.12  # pictures are enlarged so much, and cut out again at random
+    flip: bool = True  # half of them mirrored
+    length: float = 0.0  # images over which the rate runs out, constant for the first half; 0: those of the run
+    batch: int = 1
+    epochs: float = 200.0
+    betas: tuple[float, float] = (0.5, 0.999)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "at least 1", "features", "halvings", "zoom")
+        require(self, "at least 0", "blocks", "gamma", "cycle", "same", "pool", "length")
+        if min(self.shape[1:]) < LEAST:
+            raise SimulacraError(
+                f"Pictures of {self.shape[2]}x{self.shape[1]} are too small: sides from {LEAST} up are."
+            )
+
+
+class Residual(nn.Module):
+    """x + what two convolutions of 3x3 with instance norm make of it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for last in (False, True):
+            layers += [nn.ReflectionPad2d(1), Conv2d(channels, channels, 3, bias=False), InstanceNorm2d(channels)]
+            layers += [] if last else [nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        y: Tensor = x + self.layers(x)
+        return y
+
+
+def translating(config: Settings) -> nn.Sequential:
+    """A picture -> 7x7, halved twice, residual blocks, doubled twice, 7x7 -> a picture."""
+    channels, wide = config.shape[0], config.features
+    blocks = config.blocks or (9 if min(config.shape[1:]) >= LARGE else 6)
+    layers: list[nn.Module] = [nn.ReflectionPad2d(3), Conv2d(channels, wide, 7, bias=False)]
+    layers += [InstanceNorm2d(wide), nn.ReLU()]
+    for inner in (wide, 2 * wide):
+        layers += [Conv2d(inner, 2 * inner, 3, 2, 1, bias=False), InstanceNorm2d(2 * inner), nn.ReLU()]
+    layers += [Residual(4 * wide) for _ in range(blocks)]
+    for inner in (4 * wide, 2 * wide):
+        layers.append(ConvTranspose2d(inner, inner // 2, 3, 2, 1, output_padding=1, bias=False))
+        layers += [InstanceNorm2d(inner // 2), nn.ReLU()]
+    layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels, 7)]
+    return nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
+
+
+class Generator(Translator):
+    """G_b and G_a."""
+
+    multiple = 4
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.into["b"], self.into["a"] = translating(config), translating(config)
+        initialise(self)
+
+
+class Critic(nn.Module):
+    """A picture -> a score for each of its patches."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__()
+        halvings = min(config.halvings, int(math.log2(min(config.shape[1:]))) - 2)
+        layers: list[nn.Module] = [Conv2d(config.shape[0], config.features, 4, 2, 1), nn.LeakyReLU(SLOPE)]
+        inner = config.features
+        for i in range(halvings):
+            outer = config.features * min(2 << i, 8)
+            layers.append(Conv2d(inner, outer, 4, 2 if i < halvings - 1 else 1, 1, bias=False))
+            layers += [InstanceNorm2d(outer), nn.LeakyReLU(SLOPE)]
+            inner = outer
+        self.layers = nn.Sequential(*layers, nn.Dropout(config.dropout), Conv2d(inner, 1, 4, 1, 1))
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> scores [N, patches]."""
+        scores: Tensor = self.layers(images).flatten(1)
+        return scores
+
+
+@game.register
+class CycleGAN(game.GAN):
+    """Two domains, two translations, and what comes back must be what went out."""
+
+    name, title, year = "cyclegan", "CycleGAN, unpaired translation", 2017
+    authors = "Zhu, Park, Isola, Efros"
+    paper = "arXiv:1703.10593"
+    formulas = (
+        "1/2 (E[(D_b(b) - 1)²] + E[D_b(G_b(a))²]), and the same for a",
+        "E[(D_b(G_b(a)) - 1)²] + λ E[|G_a(G_b(a)) - a|] + λ_id E[|G_b(b) - b|], and the same for a",
+    )
+    critic, targeted, translates = True, True, True
+    keeps = frozenset({"past_a", "past_b", "rows"})
+    Config = Settings
+    presets = {  # noqa: RUF012
+        "small": Preset({"features": 32, "batch": 4, "lr": 4e-4, "epochs": 100}, "for a processor, up to 64 px"),
+        "tiny": Preset({"features": 4, "blocks": 1, "batch": 4, "pool": 6}, "for tests"),
+    }
+    config: Settings
+    G: Generator
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.G = self.generator(config)
+        self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
+        for side in OTHER:
+            self.register_buffer(f"pool_{side}", torch.zeros(config.pool + 1, *config.shape))
+        self.nimg, self.filled = 0, 0
+
+    @classmethod
+    def generator(cls, config: Any) -> Generator:
+        """The two translations alone."""
+        return Generator(config)
+
+    @classmethod
+    def suited(cls, config: Any, total: int | None) -> Any:
+        """The rate runs out with the run, where its length is known."""
+        return replace(config, length=float(total)) if total and not config.length else config
+
+    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+        """The rate follows the images shown, the pool D's plays."""
+        self.nimg, self.filled = nimg, min(self.config.pool, plays["D"] * self.config.batch)
+
+    def rate(self, plays: int) -> float:
+        """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
+        length = self.config.length
+        return min(1.0, max(0.0, 2 - 2 * self.nimg / length)) if length else 1.0
+
+    # --- pictures --------------------------------------------------------------------------------------------
+
+    def cut(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] enlarged, cut out at random places, half of them mirrored: the same shape."""
+        n, _, height, width = images.shape
+        high, wide = round(height * self.config.zoom), round(width * self.config.zoom)
+        device = images.device
+        large = F.interpolate(images, (high, wide), mode="bilinear", align_corners=False) if high > height else images
+        down = torch.randint(high - height + 1, (n, 1), device=device) + torch.arange(height, device=device)
+        right = torch.randint(wide - width + 1, (n, 1), device=device) + torch.arange(width, device=device)
+        if self.config.flip:
+            right = torch.where(torch.rand(n, 1, device=device) < 0.5, right.flip(1), right)
+        rows = torch.arange(n, device=device)[:, None, None]
+        cut = large.permute(0, 2, 3, 1)[rows, down[:, :, None], right[:, None, :]]  # [N, H, W, C]
+        return cut.permute(0, 3, 1, 2)
+
+    def dealt_pair(self, batch: Batch) -> dict[Side, Tensor]:
+        """Both domains' pictures as both players see them."""
+        assert batch.others is not None
+        return {"a": self.cut(batch.images), "b": self.cut(batch.others)}
+
+    def fakes(self, batch: Batch) -> Tensor:
+        """Translations of a batch without a graph: those to a, then those to b [2N, C, H, W]."""
+        assert batch.others is not None
+        with torch.no_grad():
+            return torch.cat([self.G.translate(batch.others, "a"), self.G.translate(batch.images, "b")])
+
+    def scores(self, images: Tensor, side: Side) -> Tensor:
+        """The scores [N, patches] that a domain's critic gives pictures as it sees them in training."""
+        scores: Tensor = self.D[side](self.augment(images))
+        return scores.float()
+
+    def judge(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean scores [2N], [2N] of reals and of fakes as `fakes` gives them: a's, then b's."""
+        assert batch.others is not None
+        reals = {"a": batch.images, "b": batch.others}
+        told = [torch.cat([self.scores(each, side).mean(1) for side, each in zip(OTHER, sides, strict=True)])
+                for sides in (reals.values(), fake.chunk(2))]  # fmt: skip
+        return told[0], told[1]
+
+    # --- the pool ----------------------------------------------------------------------------------------------
+
+    def pool(self, side: Side) -> Tensor:
+        """Earlier fakes of a domain [pool + 1, C, H, W]; the last row is where those go that are not to be kept."""
+        held: Tensor = self.get_buffer(f"pool_{side}")
+        return held
+
+    def shown_again(self, fakes: Mapping[Side, Tensor]) -> tuple[dict[Side, Tensor], Tensor]:
+        """What D is shown of fresh fakes, and the row [N] of the pool that each of them will take, or -1.
+
+        Until the pool is full each goes into it and is shown. Then half of them are shown, and the others take the place
+        of an earlier one each, which is shown instead (Shrivastava et al. 2017, section 2.3).
+        """
+        n, size, device = len(fakes["a"]), self.config.pool, fakes["a"].device
+        rows = torch.arange(self.filled, self.filled + n, device=device)
+        if self.filled < size:
+            return dict(fakes), torch.where(rows < size, rows, -1)
+        drawn = torch.randperm(size, device=device)[:n]  # each row once
+        swapped = F.pad(torch.rand(len(drawn), device=device) < 0.5, (0, n - len(drawn)))
+        rows = torch.where(swapped, F.pad(drawn, (0, n - len(drawn))), -1)
+        again = swapped[:, None, None, None]
+        return {side: torch.where(again, self.pool(side)[rows], fakes[side]) for side in OTHER}, rows
+
+    @torch.no_grad()
+    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
+        """After a play of D its fakes go into the pool."""
+        super().saw(player, readings)
+        if player == "D":
+            for side in OTHER:
+                self.pool(side)[readings["rows"]] = readings[f"past_{side}"]
+
+    # --- the losses --------------------------------------------------------------------------------------------
+
+    def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both critics' losses, with the weight that halves D's pace."""
+        real = self.dealt_pair(batch)
+        with torch.no_grad():
+            fresh: dict[Side, Tensor] = {side: self.G.translate(real[OTHER[side]], side) for side in OTHER}
+        shown, rows = self.shown_again(fresh)
+        parts = [self.critic_loss(side, real[side], shown[side]) for side in OTHER]
+        readings = {name: torch.cat([told[name] for _, told in parts]) for name in ("real", "fake")}
+        for name in parts[0][1].keys() - readings.keys():
+            readings[name] = parts[0][1][name] + parts[1][1][name]
+        return parts[0][0] + parts[1][0], readings | {f"past_{side}": fresh[side] for side in OTHER} | {"rows": rows}
+
+    def critic_loss(self, side: Side, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """One critic's loss on pictures [N, C, H, W] of its domain and fakes of it, with its mean scores [N]."""
+        if self.config.loss == "squares":
+            reals, fakes = self.scores(real, side), self.scores(fake, side)
+            loss = losses.squares_d(reals, fakes, *self.targets(reals)) / 2
+            return loss, {"real": reals.mean(1), "fake": fakes.mean(1)}
+        images = [each.detach().requires_grad_(True) for each in (real, fake)]
+        reals, fakes = (self.scores(each, side) for each in images)
+        adversarial = losses.relativistic_d(reals, fakes)
+        r1, r2 = (
+            losses.squared_gradient(scores.mean(1), each) for scores, each in zip((reals, fakes), images, strict=True)
+        )
+        readings = {"real": reals.mean(1), "fake": fakes.mean(1), "adversarial": adversarial, "r1": r1, "r2": r2}
+        return adversarial + self.config.gamma / 2 * (r1 + r2), readings
+
+    def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the critics say, what comes back, and what should stay as it is, of both translations."""
+        real, config = self.dealt_pair(batch), self.config
+        n, keep = len(batch.images), config.same > 0
+        fakes, stayed = dict[Side, Tensor](), dict[Side, Tensor]()
+        for side in OTHER:  # norms are of single pictures, so that all of a network's may go through it at once
+            given = [real[OTHER[side]], *([real[side]] if keep else [])]
+            made = self.G.translate(torch.cat(given), side)
+            fakes[side], stayed[side] = made[:n], made[n:]
+        readings, adversarial = dict[str, Tensor](), torch.zeros((), device=batch.images.device)
+        told = []
+        for side in OTHER:
+            scores = self.scores(fakes[side], side)
+            told.append(scores.mean(1))
+            if config.loss == "squares":
+                adversarial = adversarial + losses.squares_g(scores)
+            else:
+                with torch.no_grad():
+                    reals = self.scores(real[side], side)
+                adversarial = adversarial + losses.relativistic_g(reals, scores)
+        cycle = sum(F.l1_loss(self.G.translate(fakes[OTHER[side]], side), real[side]) for side in OTHER)
+        loss = adversarial + config.cycle * cycle
+        readings |= {"fake": torch.cat(told), "cycle": torch.as_tensor(cycle)}
+        if keep:
+            same = sum(F.l1_loss(stayed[side], real[side]) for side in OTHER)
+            loss, readings["same"] = loss + config.same * same, torch.as_tensor(same)
+        return loss, readings

@@ -1,0 +1,92 @@
+"""The contract of what is left after training a game that translates: pictures of one domain -> pictures of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.generator import Generator
+from simulacra.settings import Settings
+
+Side = Literal["a", "b"]
+OTHER: dict[Side, Side] = {"a": "b", "b": "a"}
+
+
+class Translator(Generator):
+    """Two networks, `into.b` from pictures of domain a to b and `into.a` back; it draws nothing from seeds.
+
+    `classes` holds the names of the two domains. A network may take any height and width that `multiple` divides.
+    """
+
+    domain: ClassVar[Literal["latent", "image"]] = "image"
+    multiple: ClassVar[int] = 1
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(config)
+        self.into = nn.ModuleDict()
+
+    @property
+    def domains(self) -> tuple[str, str]:
+        """The names of a and b."""
+        return (self.classes[0], self.classes[1]) if len(self.classes) > 1 else ("a", "b")
+
+    def side(self, name: str) -> Side:
+        """`a` or `b`, by letter or by a domain's name. Raises `SimulacraError` for another."""
+        word = name.strip().lower()
+        for side, known in zip(OTHER, self.domains, strict=True):
+            if word in (side, known.lower()):
+                return side
+        hint = did_you_mean(name, self.domains) or f" There are a ({self.domains[0]}) and b ({self.domains[1]})."
+        raise SimulacraError(f"There is no domain called {name!r}.{hint}")
+
+    def translate(self, images: Tensor, to: Side) -> Tensor:
+        """Pictures [N, C, H, W] of the other domain -> the same as pictures of `to`, float32, of any size.
+
+        Sides that `multiple` does not divide are continued by reflection at the right and below, and cut back.
+        """
+        height, width = images.shape[2:]
+        right, below = -width % self.multiple, -height % self.multiple
+        if right or below:
+            images = F.pad(images, (0, right, 0, below), "reflect" if right < width and below < height else "replicate")
+        translated: Tensor = self.into[to](images)
+        return translated[:, :, :height, :width].float()
+
+    @torch.no_grad()
+    def translations(self, images: Iterator[Tensor], to: Side) -> Iterator[Tensor]:
+        """The same for batches on any device, one by one, without a graph."""
+        self.eval()
+        for batch in images:
+            yield self.translate(batch.to(self.device), to)
+
+    # --- what a generator of pictures from numbers has, and this has not --------------------------------------
+
+    def _refuse(self) -> NoReturn:
+        raise SimulacraError(
+            f"This model translates between {self.domains[0]} and {self.domains[1]}: it draws no pictures from seeds or "
+            "latents. Give it pictures: simulacra translate MODEL IN OUT --to b."
+        )
+
+    def draw(self, n: int) -> Tensor:
+        """Refused."""
+        self._refuse()
+
+    def seeded(self, seeds: Sequence[int]) -> Tensor:
+        """Refused."""
+        self._refuse()
+
+    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Refused."""
+        self._refuse()
+
+    def render(self, w: Tensor) -> Tensor:
+        """Refused."""
+        self._refuse()
+
+    def pictures(self, seeds: Sequence[int], **options: Any) -> Iterator[Tensor]:
+        """Refused."""
+        self._refuse()
