@@ -1,12 +1,14 @@
 """Prepare: what is chosen, that it is the same each time, and that nothing half-written looks whole."""
 
 import errno
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -362,3 +364,15 @@ def test_the_mean_and_the_grid() -> None:
     images = np.stack([np.full((4, 6, 1), value, np.uint8) for value in (0, 100, 200)])
     assert (mean_picture(images) == 100).all()
     assert random_grid(images).shape == (4, 3 * 7 - 1, 3)
+
+
+def test_workers_read_an_archive_without_disturbing_one_another(tmp_path: Path) -> None:
+    """It was opened before they began, to look at a few pictures: each must open it anew."""
+    source = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for i in range(600):
+            packed = io.BytesIO()
+            Image.fromarray(source.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(packed, "PNG")
+            archive.writestr(f"{i:03d}.png", packed.getvalue())
+    made = prepare(tmp_path / "many.zip", tmp_path / "out", size=16, workers=4)
+    assert len(made) == 600, json.loads((tmp_path / "out" / "rejects.json").read_text())[:3]
