@@ -98,7 +98,7 @@ def translating(config: Settings) -> nn.Sequential:
 class Generator(Translator):
     """G_b and G_a."""
 
-    multiple = 4
+    multiple, least = 4, LEAST
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -148,6 +148,7 @@ class CycleGAN(game.GAN):
     }
     config: Settings
     G: Generator
+    D: nn.ModuleDict
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -211,10 +212,9 @@ class CycleGAN(game.GAN):
     def judge(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Mean scores [2N], [2N] of reals and of fakes as `fakes` gives them: a's, then b's."""
         assert batch.others is not None
-        reals = {"a": batch.images, "b": batch.others}
-        told = [torch.cat([self.scores(each, side).mean(1) for side, each in zip(OTHER, sides, strict=True)])
-                for sides in (reals.values(), fake.chunk(2))]  # fmt: skip
-        return told[0], told[1]
+        sides = zip(OTHER, (batch.images, batch.others), fake.chunk(2), strict=True)
+        told = [(self.scores(real, side).mean(1), self.scores(made, side).mean(1)) for side, real, made in sides]
+        return torch.cat([real for real, _ in told]), torch.cat([made for _, made in told])
 
     # --- the pool ----------------------------------------------------------------------------------------------
 
