@@ -1,7 +1,6 @@
 """Prepare: what is chosen, that it is the same each time, and that nothing half-written looks whole."""
 
 import errno
-import io
 import json
 import os
 import signal
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from simulacra.data import pack
 from simulacra.data.dataset import Dataset, content_hash, open_dataset, verify
 from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
-from simulacra.data.items import FilePart, Item
-from simulacra.data.pack import new_array, shorten
+from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
+from simulacra.data.pack import Job, Outcome, Task, new_array, shorten
 from simulacra.data.packing import select, shuffled, split_counts
 from simulacra.data.pictures import Recipe
 from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size, prepare
@@ -366,13 +367,20 @@ def test_the_mean_and_the_grid() -> None:
     assert random_grid(images).shape == (4, 3 * 7 - 1, 3)
 
 
-def test_workers_read_an_archive_without_disturbing_one_another(tmp_path: Path) -> None:
-    """It was opened before they began, to look at a few pictures: each must open it anew."""
-    source = np.random.default_rng(0)
-    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
-        for i in range(600):
-            packed = io.BytesIO()
-            Image.fromarray(source.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(packed, "PNG")
-            archive.writestr(f"{i:03d}.png", packed.getvalue())
-    made = prepare(tmp_path / "many.zip", tmp_path / "out", size=16, workers=4)
-    assert len(made) == 600, json.loads((tmp_path / "out" / "rejects.json").read_text())[:3]
+def held(job: Job, tasks: Sequence[Task]) -> list[Outcome]:
+    """In a worker: how many archives it holds open before it has read anything."""
+    return [Outcome(task.row, None, str(_zip.cache_info().currsize)) for task in tasks]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked, and inherit nothing")
+def test_workers_open_an_archive_for_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the parent opened, to look at a few pictures, has one place in the file for all who inherit it: they would
+    read one another's bytes."""
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        archive.writestr("1.png", b"")
+    assert _zip(str(tmp_path / "one.zip")).namelist() == ["1.png"]
+    monkeypatch.setattr(pack, "work", held)
+    job = Job(tmp_path / "images.npy", Recipe(size=(16, 16), channels="rgb"))
+    tasks = [Task(row, Item("1.png", ZipMember(str(tmp_path / "one.zip"), "1.png"))) for row in range(8)]
+    assert {outcome.reason for part in pack.run(job, tasks, workers=2) for outcome in part} == {"0"}
+    close_all()
