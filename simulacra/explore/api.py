@@ -24,6 +24,7 @@ from simulacra.explore.answers import ERRORS, described, picture, progress
 from simulacra.explore.guard import body
 from simulacra.explore.jobs import Job, Jobs
 from simulacra.explore.studio import Studio
+from simulacra.explore.translate import Translations
 from simulacra.explore.worker import Worker
 from simulacra.game import to_image
 from simulacra.latent.photo import as_seen
@@ -45,6 +46,7 @@ class Api:
 
     def __init__(self, studio: Studio, worker: Worker, jobs: Jobs) -> None:
         self.studio, self.worker, self.jobs = studio, worker, jobs
+        self.translations = Translations(studio, self.do)
 
     async def do(self, what: Callable[[], T], client: str = "") -> T:
         """Have the worker do it."""
@@ -221,6 +223,7 @@ class Api:
             Route("/api/directions", self.directions),
             Route("/api/directions/rename", self.rename, methods=["POST"]),
             Route("/api/open", self.open, methods=["POST"]),
+            *self.translations.routes(),
             Route("/api/jobs/photo", self.photo, methods=["POST"]),
             Route("/api/jobs/directions", self.discover, methods=["POST"]),
             Route("/api/jobs/walk", self.walk, methods=["POST"]),
@@ -229,7 +232,7 @@ class Api:
             Route("/api/jobs/{job}/film", self.film),
             Route("/api/jobs/{job}/picture", self.seen),
             Route("/api/run", self.run),
-            Route("/api/run/previews/{nimg:int}", self.preview),
+            Route("/api/run/previews/{nimg}", self.preview),
         ]
 
     async def help(self, request: Request) -> Response:

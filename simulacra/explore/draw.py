@@ -27,6 +27,7 @@ from simulacra.latent.mix import crossed
 from simulacra.latent.recipe import Direction, Recipe, each, from_json, latents, to_json
 from simulacra.latent.walk import Walk
 from simulacra.sampling import KEY, origin
+from simulacra.translator import Translator
 
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest that is as good to the eye
 MOST = 100  # pictures in one sheet
@@ -88,6 +89,7 @@ class Model:
         return {
             "model": self.fingerprint,
             "gan": about["gan"],
+            "domains": list(generator.domains) if isinstance(generator, Translator) else [],
             "shape": list(generator.shape),
             "z": generator.z_dim,
             "w": generator.w_dim,
