@@ -17,7 +17,6 @@ from support import noise, on_disk
 from test_explore_api import HERE, news, opened, same, sentence
 
 from simulacra.errors import SimulacraError
-from simulacra.explore.jobs import Jobs
 from simulacra.explore.server import Explorer
 from simulacra.latent.combine import combined
 from simulacra.latent.recipe import Direction, Edit, Recipe, latents
@@ -196,11 +195,3 @@ def test_a_lesson_is_cancelled_and_changes_nothing(lesson: TestClient, model: Pa
     assert news(lesson, job)[-1] == {"state": "cancelled"}
     assert time.monotonic() - begun < 10
     assert (model / FILE).read_bytes() == before
-
-
-def test_the_stage_of_a_job_is_told() -> None:
-    jobs = Jobs()
-    done = jobs.start("lesson from labels", lambda job: job.go_on(0.5, stage="Labelling") or {})
-    while not done.ended:
-        time.sleep(0.001)
-    assert done.told["state"] == "done"
