@@ -339,6 +339,54 @@ def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
     assert recipe(page)["layers"] == [0, 1]
 
 
+def test_each_layer_is_taken_from_either_parent(visit: Visit) -> None:
+    page = visit("run")
+    a = settled(page)
+    tab(page, "mix")
+    page.wait_for_selector(".lane canvas")
+    page.wait_for_load_state("networkidle")
+    layers = page.locator(".lane").count()
+    assert layers > 3 and settled(page) == a  # to look at the tab changes nothing
+    seed = recipe(page)["seed"]
+    page.click("text=All from B")
+    b = settled(page)
+    assert recipe(page)["other"]["seed"] != seed and recipe(page)["layers"] == [0, layers]
+    page.click("text=All from A")
+    assert settled(page) == a and recipe(page) == {"seed": seed}
+    for layer in (0, 2):  # with a hole between them
+        page.locator(".lane").nth(layer).locator("label").nth(1).click()
+    mixed = settled(page)
+    told = recipe(page)
+    assert told["layers"] == [0, 3] and told["other"]["layers"] == [1, 2] and told["other"]["other"] == {"seed": seed}
+    page.click("text=The other way round")
+    assert len({a, b, mixed, settled(page)}) == 4
+    page.locator(".lane input").first.focus()  # by keyboard, too: this layer is from A
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".lane input").nth(1).is_checked()
+    for layer in range(1, layers):
+        page.locator(".lane").nth(layer).locator("label").nth(1).click()
+    assert settled(page) == b
+
+
+def test_layers_of_parents_that_were_edited_are_mixed(visit: Visit) -> None:
+    page = visit("run")
+    directions(page)
+    page.locator("#panel input[type=range]").first.focus()
+    page.keyboard.press("End")
+    a = settled(page)
+    tab(page, "mix")
+    page.click("#panel .parent button >> nth=0")  # the edited one
+    page.wait_for_selector(".lane canvas")
+    page.wait_for_load_state("networkidle")
+    page.locator(".lane").nth(1).locator("label").nth(1).click()
+    mixed = settled(page)
+    assert mixed != a and len(recipe(page)["w"]) == page.locator(".lane").count()
+    page.locator(".lane").nth(1).locator("label").nth(0).click()
+    again = settled(page)
+    gap = [abs(int(x) - int(y)) for x, y in zip(again.split(","), a.split(","), strict=True)]
+    assert max(gap) <= 4  # w is written down to five digits
+
+
 def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
     page = visit("attributes")
     directions(page)
