@@ -139,10 +139,12 @@ function buttons() {
   byId("link").addEventListener("click", copyLink);
   byId("save").addEventListener("click", save);
   byId("keys").addEventListener("click", () => byId("keylist").showModal());
-  byId("language").addEventListener("click", () => {
+  byId("language").addEventListener("click", async () => {
     switchLanguage();
+    byId("toast").classList.remove("on"); // it speaks the other one
     words();
     emit("recipe", state.recipe);
+    if (await api.prepare()) redrawTab(); // which may show what the server said
   });
   addEventListener("keydown", onKey);
   addEventListener("hashchange", () => {
@@ -198,6 +200,7 @@ async function begin() {
     state.facts.looked = true;
     if (openTab() === "directions") redrawTab();
   } catch (error) {
+    delete byId("waiting").dataset.t; // it says something else now
     byId("waiting").textContent = error.message;
     say(error.message);
   }

@@ -92,6 +92,19 @@ export function renamed(old, name) {
   for (const list of ["faces", "past", "future"]) state[list] = state[list].map(inRecipe);
 }
 
+// After a search: edits by directions that are no more are left out, so that their pictures can still be drawn.
+export function pruned(names) {
+  const inRecipe = (recipe) => {
+    const made = { ...recipe };
+    if (made.other) made.other = inRecipe(made.other);
+    if (made.edits) made.edits = Object.fromEntries(Object.entries(made.edits).filter(([name]) => names.has(name)));
+    return tidy(made);
+  };
+  for (const list of ["faces", "past", "future"]) state[list] = state[list].map(inRecipe);
+  const now = inRecipe(state.recipe);
+  if (key(now) !== key(state.recipe)) commit(now);
+}
+
 // --- links: #BASE64URL of {model, recipe} -----------------------------------------------------------------------
 
 export function toFragment(recipe) {

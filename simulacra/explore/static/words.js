@@ -57,7 +57,29 @@ const WORDS = {
   frame: ["{0} at {1}", "{0}：{1}"],
   name: ["Name", "名称"],
   rename: ["Rename", "重命名"],
-  renamed: ["Kept beside the model.", "已保存在模型旁。"],
+  renamed: ["Renamed. {0}", "已重命名。{0}"],
+  keptIn: ["It is kept beside the model: {0}", "保存在模型旁：{0}"],
+  keptAside: ["This model came with the program and stays as it is; yours is kept in {0}", "此模型随程序附带，不会被改动；你的保存在 {0}"],
+  keptNow: ["“{0}” is now a slider of its own, at 1.", "“{0}”现在是一个单独的滑块，位于 1。"],
+  keepTitle: ["Keep this combination", "保存这个组合"],
+  keepIs: ["Sliders moved: {0}. What they do together becomes one slider, under a name of yours.", "已移动 {0} 个滑块。它们的共同效果会成为一个由你命名的滑块。"],
+  keepNone: ["Nothing to keep yet: move one slider or more first.", "还没有可保存的：请先移动一个或多个滑块。"],
+  keepName: ["Name of the new direction", "新方向的名称"],
+  keepHint: ["a name, such as sunny", "名称，如：阳光"],
+  keep: ["Keep as a direction", "保存为方向"],
+  learnTitle: ["Learn from labels", "从标签学习"],
+  learnIs: ["The model's data have labels ({0}). A direction is learned for each that can be read from its pictures; those found without labels are looked for anew, and yours stay. It takes a minute or more.", "模型的数据有 {0} 个标签。凡是能从图像中读出的，都会学到一个方向；不用标签找到的会重新寻找，你自己的会保留。需要一分钟或更久。"],
+  learnNot: ["Learning is off: {0}", "学习不可用：{0}"],
+  learn: ["Learn directions", "学习方向"],
+  stage: ["{0}: {1} %", "{0}：{1}%"],
+  stageRead: ["Learning to read pictures", "学习识读图像"],
+  stageLabel: ["Labelling the model's pictures", "为模型的图像加标签"],
+  stageMeasure: ["Measuring what directions do", "测量各方向的效果"],
+  learned: ["Learned: {0} directions. {1}", "学到 {0} 个方向。{1}"],
+  leftOut: ["Left out, with the reason ({0})", "未采用及原因（{0}）"],
+  unreachable: ["The explorer does not answer: is it still running? The terminal says more.", "程序没有响应：它还在运行吗？详情见终端。"],
+  refused: ["The explorer answered with the number {0} and no words.", "程序返回了代码 {0}，没有说明。"],
+  colon: [": ", "："],
   layersFrom: ["Layers from", "层：从"],
   layersTo: ["to", "到"],
   noLayers: ["Layers are off: this model has one w for all of them.", "层不可用：此模型所有层共用一个 w。"],
@@ -79,6 +101,12 @@ const WORDS = {
   child: ["Child {0}", "子代 {0}"],
   share: ["{0} % of B", "{0}% 的 B"],
   byLayer: ["Layer by layer", "逐层"],
+  matrixIs: ["Choose for each layer which parent it comes from; each cell shows the picture that this choice makes. Coarse layers come first.", "为每一层选择来自哪个父本；每格显示这样选择得到的图像。前面的层管大体。"],
+  layerFrom: ["Layer {0} from {1}", "第 {0} 层来自 {1}"],
+  allFromA: ["All from A", "全部来自 A"],
+  allFromB: ["All from B", "全部来自 B"],
+  swapLayers: ["The other way round", "反过来"],
+  oneByOne: ["One by one", "逐一"],
   byLayerIs: ["Above: A, with only this layer from B. Below: with all layers up to this one from B. Coarse layers come first.", "上排：A，仅这一层来自 B。下排：到这一层为止都来自 B。前面的层管大体。"],
   layerOne: ["Layer {0} from B", "第 {0} 层来自 B"],
   layerUpTo: ["Layers 0 to {0} from B", "第 0 到 {0} 层来自 B"],
@@ -145,6 +173,7 @@ const stored = () => {
 let language = LANGUAGES.includes(stored()) ? stored() : navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
 
 export const t = (word, ...parts) => WORDS[word][LANGUAGES.indexOf(language)].replace(/\{(\d)\}/g, (_, i) => parts[i]);
+export const chinese = () => language === "zh";
 export const amount = (number) => number.toLocaleString(language);
 export const other = () => (language === "en" ? "中文" : "English");
 
