@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import uvicorn
 from support import game
 
 from simulacra.data.dataset import open_dataset
+from simulacra.explore import server
+from simulacra.explore.server import Explorer
 from simulacra.game import GAN, Generator, configured
 from simulacra.model import load, save_model
 from simulacra.training.previews import Previews, Translations
@@ -70,3 +76,21 @@ def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
 def spread(generator: Generator) -> float:
     """How much pictures differ from seed to seed: 0 where all are the same."""
     return float(torch.cat(list(generator.pictures(range(8)))).std(0).mean())
+
+
+@contextlib.contextmanager
+def served(root: Path, *names: str) -> Iterator[dict[str, str]]:
+    """Explorers of models and runs in a folder, each at its address."""
+    found, ending = {}, []
+    for name in names:
+        explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
+        running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
+        thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
+        thread.start()
+        found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        ending.append((running, thread, explorer))
+    yield found
+    for running, thread, explorer in ending:
+        running.should_exit = True
+        explorer.stop()
+        thread.join(10)

@@ -7,7 +7,6 @@ import itertools
 import json
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,7 @@ from urllib.request import Request, urlopen
 import exploring
 import numpy as np
 import pytest
-import uvicorn
 from support import noise, on_disk
-
-from simulacra.explore import server
-from simulacra.explore.server import Explorer
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested by playwright: pip install simulacra[dev]"
@@ -31,7 +26,7 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 CHROMIUM = next((path for path in map(shutil.which, PLACES) if path), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium, and none is on the PATH")
 
-TABS = ("directions", "mix", "photo", "walk", "numbers", "runs")
+TABS = ("directions", "mix", "photo", "walk", "numbers", "runs", "translate")
 Visit = Callable[..., Any]
 
 PIXELS = """() => {
@@ -65,19 +60,8 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     told = json.loads((root / "lesson" / "config.json").read_text())
     data = on_disk(root / "data", noise(60), np.arange(60) % 3)
     (root / "lesson" / "config.json").write_text(json.dumps(told | {"data": str(data)}))
-    found, ending = {}, []
-    for name in ("plain", "labelled", "attributes", "lesson", "run"):
-        explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
-        running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
-        thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
-        thread.start()
-        found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        ending.append((running, thread, explorer))
-    yield found
-    for running, thread, explorer in ending:
-        running.should_exit = True
-        explorer.stop()
-        thread.join(10)
+    with exploring.served(root, "plain", "labelled", "attributes", "lesson", "run") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

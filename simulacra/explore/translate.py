@@ -35,7 +35,7 @@ BYTES = 32 << 20  # of a picture's file, at most
 PIXELS = 40_000_000  # of a picture as it comes, at most
 TRANSLATED = 2_100_000  # pixels as it is translated, at most: a minute or two of a processor's time
 LETTERS = 200  # of a picture's name
-EXAMPLES = 24  # of each domain
+EXAMPLES = 12  # of each domain
 
 Show = Literal["given", "made", "back"]
 T = TypeVar("T")

@@ -52,7 +52,7 @@ const get = (path, query = {}) => {
 const post = (path, body) => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
 const json = async (response) => (await response).json();
-const here = (told) => (state.checkpoint ? { ...told, checkpoint: state.checkpoint } : told);
+const here = (told) => (state.checkpoint ? { checkpoint: state.checkpoint, ...told } : told);
 
 export const model = () => json(get("/api/model", { checkpoint: state.checkpoint }));
 export const directions = () => json(get("/api/directions", { checkpoint: state.checkpoint }));
@@ -67,11 +67,18 @@ export const opened = async (file) => json(ask("/api/open", { method: "POST", bo
 export const picture = async (told) => (await post("/api/picture", here(told))).blob();
 export const startWalk = (told) => json(post("/api/jobs/walk", here(told)));
 export const startDirections = () => json(post("/api/jobs/directions", here({})));
+export const examples = () => json(get("/api/examples"));
+export const example = async (side, number) => (await get(`/api/examples/${side}/${number}`)).blob();
 export const cancel = (job) => fetch(`/api/jobs/${job}`, { method: "DELETE" });
 
 export async function startPhoto(file, steps) {
   const query = new URLSearchParams(here({ steps }));
   return json(ask(`/api/jobs/photo?${query}`, { method: "POST", body: file }));
+}
+
+export async function translated(file, told, signal) {
+  const query = new URLSearchParams(Object.entries(here(told)).filter(([, value]) => value != null));
+  return (await ask(`/api/translate?${query}`, { method: "POST", body: file, signal })).blob();
 }
 
 // Calls `told` with each piece of news of a job; resolves with the last one.

@@ -129,6 +129,18 @@ const SENTENCES = [
   ["The picture is {0} (channels, height, width) and this model's are {1}: prepare it with as_seen.", "图片为 {0}，而此模型为 {1}。"],
   ["{0} steps are not possible: 1 to {1} are.", "不能搜索 {0} 步：只能是 1 到 {1} 步。"],
   ["{0} starts are not possible: 1 to {1} are.", "不能有 {0} 个起点：只能是 1 到 {1} 个。"],
+  // translations
+  ["There is no domain called {0}.{1}", "没有名为“{0}”的一类图片。{1}"],
+  ["There are a ({0}) and b ({1}).", "有 a（{0}）和 b（{1}）。"],
+  ["There is no {0} to show: there are {1}.", "没有 {0} 可显示，可用的有：{1}。"],
+  ["keep_size must be 0 or 1.", "keep_size 只能是 0 或 1。"],
+  ["The data of this model hold one kind of pictures, not two.", "此模型的数据只有一类图片，而不是两类。"],
+  ["The data of this model have no part with pictures of both domains.", "此模型的数据中没有同时含两类图片的部分。"],
+  ["There is no example {0} of {1}.", "没有 {1} 的示例 {0}。"],
+  ["This model draws pictures and translates none: one that does is trained on two domains of pictures, with --gan cyclegan.", "此模型生成图像而不翻译：能翻译的模型用两类图片训练，加 --gan cyclegan。"],
+  ["This model translates between {0} and {1}: it draws no pictures from seeds or latents. Give it pictures: simulacra translate MODEL IN OUT --to b.", "此模型在 {0} 与 {1} 之间翻译，不由种子或潜在数值生成图像。请给它图片：simulacra translate MODEL IN OUT --to b。"],
+  ["This picture would be translated at {0} x {1} pixels; on this page {2} million are the limit. The command takes larger ones: simulacra translate.", "这张图片将以 {0} × {1} 像素翻译，本页面的上限为 {2} 百万像素。更大的请用命令：simulacra translate。"],
+  ["too long and thin to be enlarged", "过于细长，无法放大"],
   // models and files
   ["{0} is neither a run nor a model: a model's folder holds G.safetensors and config.json.", "{0} 既不是训练也不是模型：模型文件夹应有 G.safetensors 和 config.json。"],
   ["The run {0} has no checkpoint yet; train it on: simulacra train {1}", "训练 {0} 还没有检查点，请继续训练：simulacra train {1}"],

@@ -83,7 +83,6 @@ export function described(recipe) {
   return parts.join(", ");
 }
 
-export const isShown = (recipe) => shown === `${state.checkpoint ?? ""}${key(recipe)}`;
 export const redraw = () => draw(state.recipe);
 
 export function startStage() {

@@ -13,6 +13,9 @@ export const state = {
   future: [],
 };
 
+// Whether this model makes pictures of pictures, not of numbers.
+export const translates = () => Boolean(state.facts?.domains.length);
+
 const listeners = {};
 export const on = (what, heard) => (listeners[what] ??= []).push(heard);
 export const emit = (what, detail) => (listeners[what] ?? []).forEach((heard) => heard(detail));
