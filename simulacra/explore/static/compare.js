@@ -14,6 +14,7 @@ const after = el("canvas", { role: "img", class: "after" });
 const range = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, id: "divider" });
 const tags = [el("span", { class: "tag" }), el("span", { class: "tag after" })];
 const box = el("div", { class: "compare" }, before, after, el("div", { class: "line" }), ...tags, range);
+const title = el("h2", { class: "unseen" });
 const empty = el("p", { class: "soft empty" });
 const facts = el("p", { class: "soft small about" });
 const buttons = {
@@ -99,6 +100,7 @@ function redraw() {
 function words() {
   range.setAttribute("aria-label", t("divider"));
   divide(range.value);
+  title.textContent = t("beforeAfter");
   empty.textContent = t("nothingYet");
   buttons.save.textContent = t("save");
   buttons.turn.textContent = t("turn");
@@ -125,7 +127,7 @@ export function start() {
   for (const child of byId("stage").children) child.hidden = true;
   byId("drop").firstElementChild.dataset.t = "dropToTranslate";
   byId("stage").append(
-    el("figure", { class: "translated" }, box, empty), facts,
+    title, el("figure", { class: "translated" }, box, empty), facts,
     el("div", { class: "acts" }, buttons.save, buttons.turn, buttons.back, buttons.swap),
   );
   facts.setAttribute("role", "status");

@@ -111,7 +111,7 @@ const KEYS = [
 const keys = () => compare?.KEYS ?? KEYS;
 
 function onKey(event) {
-  const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
+  const typing = event.target.matches("input:not([type=range], [type=checkbox], [type=radio]), textarea, select");
   const whole = event.ctrlKey || event.metaKey;
   if (whole && event.key.toLowerCase() === "z" && !typing) {
     event.preventDefault();

@@ -163,6 +163,7 @@ const WORDS = {
   orPaste: ["or drop or paste them anywhere on this page", "或拖到、粘贴到页面任意处"],
   dropToTranslate: ["Drop pictures to have them translated", "拖入图片即可翻译"],
   nothingYet: ["Drop a picture here, or choose or paste one.", "把图片拖到这里，或选择、粘贴一张。"],
+  beforeAfter: ["Before and after", "前后对比"],
   direction: ["Direction", "方向"],
   fromTo: ["{0} → {1}", "{0} → {1}"],
   keepSize: ["At the picture’s own size", "保持图片原有尺寸"],
