@@ -82,6 +82,17 @@ def test_padding_is_cut_back() -> None:
         torch.testing.assert_close(G.translate(images[..., :31], "b"), G.translate(images, "b")[..., :31])
 
 
+def test_a_mask_leaves_most_of_a_picture_at_first() -> None:
+    """And what it draws stays within a picture's range, whatever the numbers."""
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    made, plain = (cyclegan(mask=mask).G.eval().translate(images, "b") for mask in (True, False))
+    assert (made - images).abs().mean() < 0.1 < (plain - images).abs().mean()
+    wild = cyclegan(mask=True)
+    for value in wild.G.parameters():
+        torch.nn.init.normal_(value, 0, 3)
+    assert wild.G.translate(images, "a").abs().max() <= 1
+
+
 def test_domains_have_names_and_letters() -> None:
     G = cyclegan().G
     G.classes = ("Google", "twitter")
