@@ -121,7 +121,7 @@ class Trainer:
         if player == "D":
             self.gan.constrain()
         else:
-            self.ema.update(self.nimg)
+            self.ema.update(self.nimg, self.gan.half_life())
         self.balance.saw(player, readings)
         self.gan.saw(player, readings)
         self.meter.add_play(player, loss, readings, critic=self.gan.critic)
