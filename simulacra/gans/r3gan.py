@@ -70,9 +70,7 @@ class Settings(dcgan.Networks):
         require(self, "more than 0", "lr_last", "burn_in")
         require(self, "at least 0 and less than 1", "beta2_last")
         if self.augment_last is not None and not (self.augment == "ada" and 0 <= self.augment_last <= MOST):
-            raise SimulacraError(
-                f"augment_last is {self.augment_last}; it must be from 0 to {MOST}, and with augment=ada alone."
-            )
+            raise SimulacraError(f"augment_last is {self.augment_last}; it must be from 0 to {MOST}, with augment=ada.")
 
 
 def convolution(
@@ -88,10 +86,12 @@ def convolution(
     return made
 
 
-def linear(inner: int, outer: int, *, gain: float = 1.0) -> nn.Linear:
-    """A matrix, its weights N(0, gain² / fan in)."""
-    made = nn.Linear(inner, outer, bias=False)
+def linear(inner: int, outer: int, *, gain: float = 1.0, bias: bool = False) -> nn.Linear:
+    """A matrix, its weights N(0, gain² / fan in), its biases N(0, gain²)."""
+    made = nn.Linear(inner, outer, bias=bias)
     nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner))
+    if bias:
+        nn.init.normal_(made.bias, 0.0, gain)
     return made
 
 
@@ -193,7 +193,8 @@ class Discriminator(nn.Module):
         self.basis = nn.Parameter(torch.randn(channels[-1], height, width) / math.sqrt(height * width))
         self.dropout = nn.Dropout(config.dropout)
         self.last = linear(channels[-1], config.z if config.labels else 1)
-        self.told = linear(config.labels, config.z, gain=1 / math.sqrt(config.z)) if config.labels else None
+        gain, some = 1 / math.sqrt(config.z), config.attributes  # where all are 0, D would say 0 without a bias
+        self.told = linear(config.labels, config.z, gain=gain, bias=some) if config.labels else None
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W], and labels [N, labels] -> scores [N]."""
