@@ -228,7 +228,7 @@ class StyleGAN2(game.GAN):
     Config = Settings
     presets = {  # noqa: RUF012
         "paper256": Preset(
-            {"z": 512, "features": 64, "depth": 8, "gamma": 1.0, "batch": 64, "ema": 20_000},
+            {"z": 512, "features": 64, "depth": 8, "gamma": 1.0, "group": 8, "batch": 64, "ema": 20_000},
             "the settings of the ADA paper's experiments at 256 px",
             256,
         ),
