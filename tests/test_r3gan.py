@@ -172,6 +172,35 @@ def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.Monk
     assert float(readings["r1"]) > 0
 
 
+@pytest.mark.parametrize(
+    "words", [{"augment": "diff"}, {"augment": "ada", "augment_p": 0.7}, {"dropout": 0.5}], ids=str
+)
+def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) -> None:
+    """D sees the two pictures augmented alike, and drops the same: or chance would be divided by the step."""
+    found = {}
+    for penalty in ("exact", "difference"):
+        gan, sums = game("r3gan:tiny", penalty=penalty, **words), [0.0, 0.0]
+        for seed in range(20):
+            torch.manual_seed(seed)
+            images = torch.rand(32, 3, 16, 16) * 2 - 1
+            _, readings = gan.d_loss(Batch(images))
+            sums = [total + readings[name].item() for total, name in zip(sums, ("r1", "r2"), strict=True)]
+        found[penalty] = sums
+    assert found["difference"] == pytest.approx(found["exact"], rel=0.25)
+
+
+def test_each_side_has_its_own_chance_with_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan, seen = game("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
+    monkeypatch.setattr(gan, "fakes", lambda batch: batch.images)
+    gan.D.register_forward_hook(lambda module, given, made: seen.append(given[0]))
+    torch.manual_seed(1)
+    gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
+    real, fake, moved_real, moved_fake = seen
+    assert not torch.allclose(real, fake, atol=0.1)
+    for one, other in ((real, moved_real), (fake, moved_fake)):
+        assert 0 < (one - other).abs().mean() < 0.05
+
+
 def test_the_pairing_loss_looks_at_differences_only() -> None:
     real, fake = torch.randn(8), torch.randn(8)
     torch.testing.assert_close(losses.relativistic_d(real + 5, fake + 5), losses.relativistic_d(real, fake))

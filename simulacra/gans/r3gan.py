@@ -9,6 +9,7 @@ fakes (R2), which make it converge; no normalisation and no tricks. Both network
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping
@@ -273,19 +274,18 @@ class R3GAN(game.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
-        y, config = self.told(batch), self.config
-        due, exact = self.due, config.penalty == "exact"
+        config, due, exact = self.config, self.due, self.config.penalty == "exact"
+        judge = functools.partial(self.judged, y=self.told(batch))
         images = [side.detach().requires_grad_(due and exact) for side in (batch.images, self.fakes(batch))]
-        real, fake = (self.judged(side, y) for side in images)
+        critics = [losses.repeatable(judge) if due and not exact else judge for _ in images]
+        real, fake = (critic(side) for critic, side in zip(critics, images, strict=True))
         adversarial = losses.relativistic_d(real, fake)
         readings = {"real": real, "fake": fake, "adversarial": adversarial}
         if not due:
             return adversarial, readings
         r1, r2 = (
-            losses.squared_gradient(scores, side)
-            if exact
-            else losses.r1_by_difference(lambda x: self.judged(x, y), side, scores)
-            for scores, side in zip((real, fake), images, strict=True)
+            losses.squared_gradient(scores, side) if exact else losses.r1_by_difference(critic, side, scores)
+            for critic, scores, side in zip(critics, (real, fake), images, strict=True)
         )
         gamma = self.scheduled(*config.gamma) * config.lazy
         return adversarial + gamma / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
