@@ -3,7 +3,8 @@
 All tiles are normalised by the same statistics (norms.py), and where there is room for it neighbours overlap by more
 than a pixel of the result sees of the picture: then they agree where they meet, and the result is that of the whole
 picture normalised by those statistics. The statistics are measured on windows spread over the picture: at its own
-scale, and together no larger than a tile. A reduced picture would have all of it, but sharper than it is.
+scale, and together no larger than a tile. They are near the whole picture's, not the same: many small windows came
+nearer than fewer large ones, and than the picture reduced to as many pixels, which is sharper than it is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Floats = NDArray[np.float32]
 Span = tuple[int, int]
 
 SIDE = 1024  # of a tile; a picture of as many pixels goes through whole
-WINDOW = 256  # of what statistics are measured on
+WINDOW = 64  # of what statistics are measured on
 BAND = 32  # pixels over which one tile passes into the next
 LEAST = 4  # times what the network divides a side by: narrower pictures are continued by mirroring, and cut back
 
