@@ -38,8 +38,9 @@ def evaluate(
     samples
         Pictures to draw; also at most so many real ones.
     metrics
-        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within; all that model and data
-        allow if not given. within is by class, for a model trained with conditional=true.
+        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within,attributes; all that model and
+        data allow if not given. within is by class, attributes says whether those that were asked for show: for a model
+        trained with conditional=true.
     first_seed
         The first seed; a run's best is chosen by those from 0, so these are others.
     extractor
