@@ -4,10 +4,10 @@
     python benchmarks/quality.py rivals peeps32 emoji32 fashion32 --minutes 10 --threads 1 --seeds 0,1 --peers peers/bin/python
 
 For each data set (prepared folders), row and seed: train, choose the best checkpoint, score it with fresh seeds, and
-draw `grid.png`. `rivals` are what simulacra chooses by itself (`auto`), its sources' own recipes, and other toolkits
+draw 64 pictures. `rivals` are what simulacra chooses by itself (`auto`), its sources' own recipes, and other toolkits
 in an environment of their own (`peers.py`). `--minutes` is CPU time of training only, so that other processes take
-nothing from a row. Stopped and called again, it goes on where it was; what is finished is not done again, and
-`--show` only prints it.
+nothing from a row. Stopped and called again, it goes on where it was; what is finished lies in `--results`, a JSON and
+the pictures for each row, and is not done again: `--show` only prints it, and `--sheet` lays the pictures side by side.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from outside import PREVIEWS, outside, save_grid
+from PIL import Image, ImageDraw
 from rows import RIVALS, Row, games, lacks, row
 
 from simulacra.data.dataset import Dataset, open_dataset
@@ -40,6 +41,8 @@ from simulacra.training.run import Run, train
 CPU = torch.device("cpu")
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
 MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
+RESULTS = Path(__file__).with_name("results")
+CELL, GAP, CAPTION = 256, 8, 16  # pixels of a sheet's grids, between them, and of what is written above them
 RARELY = "1000M"  # no other checkpoints
 COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280", "precision", "recall", "diversity",
            "copies", "images/s", "best", "alarms")  # fmt: skip
@@ -124,6 +127,26 @@ def table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def sheet(found: list[dict[str, Any]], words: argparse.Namespace) -> Image.Image:
+    """The pictures of the rows, first seeds only: a column for each data set, best KID first."""
+    columns = []
+    for data in dict.fromkeys(each["data"] for each in found):
+        those = [each for each in found if each["data"] == data and each["seed"] == int(words.seeds.split(",")[0])]
+        columns.append(sorted(those, key=lambda e: float(e["certificate"]["scores"]["kid-efl0-1280"]["value"])))
+    height = max(len(column) for column in columns)
+    whole = Image.new("RGB", (len(columns) * (CELL + GAP), height * (CELL + CAPTION)), "white")
+    draw = ImageDraw.Draw(whole)
+    for x, column in enumerate(columns):
+        for y, told in enumerate(column):
+            name = f"{told['data']}-{told['row'].replace(':', '-')}-{words.minutes:g}min-{told['seed']}.webp"
+            left, top = x * (CELL + GAP), y * (CELL + CAPTION)
+            with Image.open(words.results / name) as grid:
+                whole.paste(grid.convert("RGB").resize((CELL, CELL), Image.Resampling.NEAREST), (left, top + CAPTION))
+            kid = told["certificate"]["scores"]["kid-efl0-1280"]["value"]
+            draw.text((left + 2, top + 2), f"{told['data']}  {told['row']}  KID {kid:.3f}", "black")
+    return whole
+
+
 def fd_of(told: dict[str, Any]) -> dict[str, Any]:
     """The Fréchet distance of a row."""
     found: dict[str, Any] = told["certificate"]["scores"]["fd-efl0-112"]
@@ -140,13 +163,16 @@ def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
             why = "no --peers was given." if entry.peer and not words.peers else lacks(entry, data)
             for seed in map(int, words.seeds.split(",")):
                 run = words.out / f"{data.name}-{entry.name.replace(':', '-')}-{words.minutes:g}min-{seed}"
-                done = words.out / f"{run.name}.json"
+                done = words.results / f"{run.name}.json"
                 if not done.exists():
                     if why or words.show:
                         print(f"{run.name} is left out: {why or 'it is not finished.'}", file=sys.stderr)
                         continue
                     eyes = eyes or open_extractor()
-                    write_json(done, one(entry, data, run, seed, eyes, words))
+                    told = one(entry, data, run, seed, eyes, words)
+                    with Image.open(run / "grid.png") as grid:
+                        grid.save(done.with_suffix(".webp"), quality=90, method=6)
+                    write_json(done, told)
                 found.append(read_json(done))
     return found
 
@@ -175,14 +201,19 @@ def main() -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--samples", type=int, default=5000, help="fakes that the best checkpoint is scored with")
     parser.add_argument("--choice", type=int, default=SAMPLES, help="fakes that each checkpoint is scored with")
-    parser.add_argument("--out", type=Path, default=Path("runs/quality"))
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="where the runs are kept")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where what is finished is kept")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--peers", type=Path, help="the Python of the other toolkits' environment")
     parser.add_argument("--show", action="store_true", help="train nothing; print what is finished")
+    parser.add_argument("--sheet", type=Path, help="a PNG or WebP to write: the pictures of all rows, named")
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
     words.out.mkdir(parents=True, exist_ok=True)
+    words.results.mkdir(parents=True, exist_ok=True)
     if found := finished(words):
+        if words.sheet:
+            sheet(found, words).save(words.sheet, quality=85)
         machines = " / ".join(dict.fromkeys(each["machine"] for each in found))
         print(
             f"\n{words.minutes:g} CPU minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"

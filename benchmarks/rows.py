@@ -74,5 +74,5 @@ def lacks(row: Row, data: Dataset) -> str:
 
 
 def games() -> list[str]:
-    """Every game by name."""
-    return list(gans())
+    """Every game of latents by name."""
+    return [name for name, gan in gans().items() if not gan.translates]

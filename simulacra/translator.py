@@ -20,11 +20,13 @@ OTHER: dict[Side, Side] = {"a": "b", "b": "a"}
 class Translator(Generator):
     """Two networks, `into.b` from pictures of domain a to b and `into.a` back; it draws nothing from seeds.
 
-    `classes` holds the names of the two domains. A network may take any height and width that `multiple` divides.
+    `classes` holds the names of the two domains. A network takes any height and width from `least` up that
+    `multiple` divides.
     """
 
     domain: ClassVar[Literal["latent", "image"]] = "image"
     multiple: ClassVar[int] = 1
+    least: ClassVar[int] = 1
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -47,10 +49,10 @@ class Translator(Generator):
     def translate(self, images: Tensor, to: Side) -> Tensor:
         """Pictures [N, C, H, W] of the other domain -> the same as pictures of `to`, float32, of any size.
 
-        Sides that `multiple` does not divide are continued by reflection at the right and below, and cut back.
+        Other sides are continued by reflection at the right and below, and cut back.
         """
         height, width = images.shape[2:]
-        right, below = -width % self.multiple, -height % self.multiple
+        below, right = (max(-side % self.multiple, self.least - side) for side in (height, width))
         if right or below:
             images = F.pad(images, (0, right, 0, below), "reflect" if right < width and below < height else "replicate")
         translated: Tensor = self.into[to](images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulacra.data.dataset import FORMAT, MARK, Dataset, content_hash
+from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, pair_hash
 from simulacra.data.feed import Feed
-from simulacra.game import GAN, Shape, configured, gans
+from simulacra.game import GAN, Shape, configured, find, gans
 from simulacra.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -35,6 +36,26 @@ def packed(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dat
     classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
     splits = {"train": len(images), "valid": 0, "test": 0}
     return Dataset("tiny", None, images, labels, classes, (), splits, content_hash(images, labels, classes))
+
+
+def paired(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Dataset:
+    """Two domains in memory."""
+    one, other = packed(images), packed(others)
+    return replace(one, others=other, domains=("ones", "others"), hash=pair_hash(one.hash, other.hash))
+
+
+def suitable(spec: str, images: NDArray[np.uint8]) -> Dataset:
+    """`images` as a data set that a game can play with: with classes, or as a pair whose other domain is their negatives."""
+    return paired(images, 255 - images[::-1]) if find(spec.partition(":")[0]).translates else labelled(images)
+
+
+def pair_on_disk(folder: Path, images: NDArray[np.uint8], others: NDArray[np.uint8], *, valid: int = 0) -> Path:
+    """Two domains as a prepared folder."""
+    for letter, each in zip("ab", (images, others), strict=True):
+        on_disk(folder / letter, each, valid=valid)
+    told = {"what": PAIR, "format": FORMAT, "name": "pair", "domains": ["ones", "others"]}
+    (folder / "data.json").write_text(json.dumps(told | {"hash": paired(images, others).hash}))
+    return folder
 
 
 def labelled(images: NDArray[np.uint8], kinds: int = 3) -> Dataset:
@@ -73,9 +94,14 @@ def game(spec: str, shape: Shape = (3, 16, 16), **settings: Any) -> GAN:
 
 
 def forms() -> list[str]:
-    """Every game at its tiny preset, and its conditional form where it has one."""
-    return [f"{name}:tiny{form}" for name, gan in gans().items()
+    """Every game of latents at its tiny preset, and its conditional form where it has one."""
+    return [f"{name}:tiny{form}" for name, gan in gans().items() if not gan.translates
             for form in ("", TOLD) if not form or (gan.takes_labels and not gan.Config().conditional)]  # fmt: skip
+
+
+def translating() -> list[str]:
+    """Every game that translates, at its tiny preset."""
+    return [f"{name}:tiny" for name, gan in gans().items() if gan.translates]
 
 
 def make_trainer(
@@ -88,7 +114,7 @@ def make_trainer(
     **settings: Any,
 ) -> Trainer:
     """A trainer on `data` (noise if not given)."""
-    data = data or labelled(noise())
+    data = data or suitable(spec, noise())
     gan = game(spec, data.shape, **settings)
     feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
     feed.tell(gan.G)

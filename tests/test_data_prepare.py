@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from simulacra.data import pack
 from simulacra.data.dataset import Dataset, content_hash, open_dataset, verify
 from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
-from simulacra.data.items import FilePart, Item
-from simulacra.data.pack import new_array, shorten
+from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
+from simulacra.data.pack import Job, Outcome, Task, new_array, shorten
 from simulacra.data.packing import select, shuffled, split_counts
 from simulacra.data.pictures import Recipe
 from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size, prepare
@@ -362,3 +365,22 @@ def test_the_mean_and_the_grid() -> None:
     images = np.stack([np.full((4, 6, 1), value, np.uint8) for value in (0, 100, 200)])
     assert (mean_picture(images) == 100).all()
     assert random_grid(images).shape == (4, 3 * 7 - 1, 3)
+
+
+def held(job: Job, tasks: Sequence[Task]) -> list[Outcome]:
+    """In a worker: how many archives it holds open before it has read anything."""
+    return [Outcome(task.row, None, str(_zip.cache_info().currsize)) for task in tasks]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked, and inherit nothing")
+def test_workers_open_an_archive_for_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the parent opened, to look at a few pictures, has one place in the file for all who inherit it: they would
+    read one another's bytes."""
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        archive.writestr("1.png", b"")
+    assert _zip(str(tmp_path / "one.zip")).namelist() == ["1.png"]
+    monkeypatch.setattr(pack, "work", held)
+    job = Job(tmp_path / "images.npy", Recipe(size=(16, 16), channels="rgb"))
+    tasks = [Task(row, Item("1.png", ZipMember(str(tmp_path / "one.zip"), "1.png"))) for row in range(8)]
+    assert {outcome.reason for part in pack.run(job, tasks, workers=2) for outcome in part} == {"0"}
+    close_all()

@@ -8,24 +8,39 @@ from typing import Any
 
 import pytest
 import torch
-from support import KINDS, SHAPES, copied, differences, forms, game, labelled, make_trainer, noise, play
+from support import (
+    KINDS,
+    SHAPES,
+    copied,
+    differences,
+    forms,
+    game,
+    make_trainer,
+    noise,
+    play,
+    suitable,
+    translating,
+)
 from torch import Tensor, nn
 
 from simulacra.game import GAN, Batch, Generator, Shape, find, gans
+from simulacra.translator import Translator
 
 NAMES = list(gans())
-FORMS = forms()
-every_game = pytest.mark.parametrize("name", FORMS)
+every_game = pytest.mark.parametrize("name", forms() + translating())
+every_latent_game = pytest.mark.parametrize("name", forms())
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids="x".join("%d" for _ in range(3)).__mod__)
 
 
 def batch(shape: Shape, n: int = 6) -> Batch:
     images = torch.rand(n, *shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(images, torch.arange(n) % KINDS)
+    return Batch(images, torch.arange(n) % KINDS, -images.flip(0))
 
 
 def drawn(generator: Generator, seeds: Sequence[int]) -> Tensor:
-    """Pictures of `seeds`, with the labels that they have."""
+    """Pictures of `seeds`, with the labels that they have; of a translator, what becomes of as many pictures of noise."""
+    if isinstance(generator, Translator):
+        return generator.translate(batch(generator.shape, len(seeds)).images, "b")
     pictures: Tensor = generator(generator.seeded(seeds), generator.labelled(seeds))
     return pictures
 
@@ -53,8 +68,9 @@ def test_builds_and_renders(name: str, shape: Shape) -> None:
     for loss, readings in (gan.d_loss(batch(shape)), gan.g_loss(batch(shape))):
         assert loss.shape == ()
         assert torch.isfinite(loss)
-        assert readings["fake"].shape == (6,)
-    assert gan.judged(batch(shape).images, gan.told(batch(shape))).shape == (6,)
+        assert readings["fake"].shape == (12 if gan.translates else 6,)
+    real, fake = gan.judge(batch(shape), gan.fakes(batch(shape)))
+    assert real.shape == fake.shape == (12 if gan.translates else 6,)
 
 
 @every_game
@@ -159,7 +175,7 @@ def test_bf16_is_finite_and_near(name: str, tmp_path: Path) -> None:
         assert drawn(low.gan.G, [1]).dtype == torch.float32
 
 
-@every_game
+@every_latent_game
 @every_shape
 def test_a_picture_is_named_by_a_number(name: str, shape: Shape) -> None:
     generator = game(name, shape).G.eval()
@@ -174,7 +190,7 @@ def test_a_picture_is_named_by_a_number(name: str, shape: Shape) -> None:
     torch.testing.assert_close(torch.cat(first), torch.cat(second), rtol=0, atol=1e-5)
 
 
-@every_game
+@every_latent_game
 def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """At another batch size than it was exported with; without a word of the exporter's."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'simulacra[onnx]'")
@@ -197,7 +213,7 @@ def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path, capfd: pytest.Cap
 @every_game
 def test_no_graph_through_the_frozen_player(name: str, tmp_path: Path) -> None:
     """When D plays, no gradient may flow into G: its fakes carry none."""
-    gan: GAN = make_trainer(name, tmp_path, labelled(noise(8))).gan
+    gan: GAN = make_trainer(name, tmp_path, suitable(name, noise(8))).gan
     assert not gan.fakes(batch((3, 16, 16))).requires_grad
     loss, _ = gan.d_loss(batch((3, 16, 16)))
     loss.backward()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CPU, KINDS, copied, differences, labelled, make_trainer, noise, on_disk, packed, play
+from support import CPU, KINDS, copied, differences, make_trainer, noise, on_disk, packed, pair_on_disk, play, suitable
 from torch import Tensor
 
 from simulacra import augment
@@ -20,21 +20,27 @@ from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.console import console
 from simulacra.data.dataset import Dataset, open_dataset
-from simulacra.game import Batch, Generator, configured, gans
+from simulacra.data.feed import unpacked
+from simulacra.game import Batch, Generator, configured, find, gans
 from simulacra.gans.mlp import MLP
 from simulacra.settings import Settings
 from simulacra.training import health
 from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, well
 from simulacra.training.journal import read
-from simulacra.training.likeness import Leak, spread, unpacked
+from simulacra.training.likeness import Leak, spread
+from simulacra.training.previews import Translations
 from simulacra.training.run import train
 
 Line = dict[str, Any]
 
 
 def measure(trainer: Any, valid: Dataset | None = None, *, tick: int = 240) -> dict[str, float]:
-    pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
-    data = labelled(noise(40, trainer.config.shape))
+    data = suitable(trainer.gan.name, noise(40, trainer.config.shape))
+    if trainer.gan.translates:
+        previews = Translations(data)
+        pictures = previews.mixed(previews.draw(trainer.ema.average))
+    else:
+        pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
     return Health(data, valid, CPU, tick=tick, shown=64).measures(trainer, pictures)
 
 
@@ -48,7 +54,7 @@ def test_measuring_leaves_no_trace(name: str, separate: bool, tmp_path: Path) ->
     options: dict[str, Any] = {"dropout": 0.2, "separate": separate}
     one, other = (play(make_trainer(f"{name}:tiny", tmp_path, **options), 5) for _ in range(2))
     before = copied(one.gan)
-    found = measure(one, labelled(noise(30, seed=9)))
+    found = measure(one, suitable(name, noise(30, seed=9)))
     assert {"overfit", "overfit_error", "diversity", "distinct"} >= found.keys() >= {"diversity", "distinct"}
     assert all(math.isfinite(value) for value in found.values())
     assert not differences(before, copied(one.gan))
@@ -164,7 +170,7 @@ def test_fakes_that_are_like_neither_tell_nothing_of_a_leak(reals: Dataset) -> N
 @pytest.mark.parametrize("kind", ["ada", "diff"])
 def test_looking_for_a_leak_leaves_no_trace(kind: str, tmp_path: Path) -> None:
     one, other = (play(make_trainer("dcgan:tiny", tmp_path, augment=kind), 5) for _ in range(2))
-    measure(one, labelled(noise(30, seed=9)))
+    measure(one, suitable("dcgan", noise(30, seed=9)))
     play(one, 5), play(other, 5)
     assert not differences(one.state_dict(), other.state_dict())
 
@@ -324,6 +330,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         images = np.concatenate([part, data.split("valid").images[:64]]).reshape(-1, 16, 4, 16, 4, 3)
         small = images.mean((2, 4)).round().astype(np.uint8)
         made[name] = on_disk(folder / name, small, np.arange(len(small)) % KINDS, valid=64)
+    made["pair"] = pair_on_disk(folder / "pair", small, 255 - small[::-1], valid=64)
     return made
 
 
@@ -405,4 +412,5 @@ SENSIBLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", list(gans()))
 def test_a_run_that_is_well_raises_no_alarm(name: str, people: dict[str, Path], tmp_path: Path) -> None:
     words = SENSIBLE.get(name, {})
-    assert not sick_and_when(people["many"], tmp_path, f"{name}:tiny", plays=112, every=10, batch=8, **words)
+    data = people["pair" if find(name).translates else "many"]
+    assert not sick_and_when(data, tmp_path, f"{name}:tiny", plays=112, every=10, batch=8, **words)

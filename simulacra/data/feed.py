@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
@@ -61,7 +62,7 @@ class Feed:
             flip = torch.from_numpy(mirrored).to(self.device, non_blocking=True)
             images = torch.where(flip[:, None, None, None], images.flip(3), images)
         labels = None if self.labels is None else self.labels[torch.from_numpy(index)].to(self.device)
-        others = self.others and self.others.batch(start, count).images
+        others = None if self.others is None else self.others.batch(start, count).images
         return Batch(images.contiguous(memory_format=torch.channels_last), labels, others)
 
     def tell(self, generator: Generator) -> None:
@@ -74,3 +75,8 @@ class Feed:
     def passes(self, nimg: int) -> float:
         """How many times the data has been shown after `nimg` images."""
         return nimg / self.n
+
+
+def unpacked(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Pictures [N, H, W, C] as [N, C, H, W] in [-1, 1], channels last."""
+    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulacra.data.items import Item
+from simulacra.data.items import Item, close_all
 from simulacra.data.pictures import Facts, Recipe, SetAside, render
 from simulacra.errors import SimulacraError
 
@@ -118,8 +118,9 @@ def _cores() -> int:
 
 
 def _begin(parent: int) -> None:
-    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
+    """A worker leaves Ctrl-C to its parent, does not outlive it, and opens files for itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    close_all()  # an archive that the parent had opened: its place in the file is shared by all who inherit it
 
     def watch() -> None:
         while os.getppid() == parent:

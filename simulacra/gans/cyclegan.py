@@ -29,6 +29,7 @@ from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d
 from simulacra.translator import OTHER, Side, Translator
 
 SLOPE = 0.2
+LITTLE = 2.0  # of a mask's logits: 12 % at first
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
 LEAST = 8  # of a side: the halvings leave 2 x 2
 
@@ -39,6 +40,9 @@ class Settings(game.Settings):
 
     features: int = 64  # channels at the picture's side
     blocks: int = 0  # residual blocks of G; 0: 6, and from 256 px on 9
+    mask: bool = (
+        False  # G also draws how much of each pixel it changes (Pumarola et al. 2018): for domains that are alike
+    )
     halvings: int = 3  # of D: 3 judge patches of 70 px, 2 of 34; fewer where pictures are small
     loss: Literal["squares", "relativistic"] = "squares"
     gamma: float = 0.1  # of relativistic's penalties, R1 and R2
@@ -79,7 +83,21 @@ class Residual(nn.Module):
         return y
 
 
-def translating(config: Settings) -> nn.Sequential:
+class Painted(nn.Module):
+    """A picture and a mask -> the picture x changed where the mask says: m·tanh(c) + (1 - m)·x; little at first."""
+
+    def __init__(self, network: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.network, self.channels = network, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        drawn: Tensor = self.network(x).float()
+        colours, much = drawn[:, : self.channels].tanh(), torch.sigmoid(drawn[:, self.channels :] - LITTLE)
+        return torch.lerp(x.float(), colours, much)
+
+
+def translating(config: Settings) -> nn.Module:
     """A picture -> 7x7, halved twice, residual blocks, doubled twice, 7x7 -> a picture."""
     channels, wide = config.shape[0], config.features
     blocks = config.blocks or (9 if min(config.shape[1:]) >= LARGE else 6)
@@ -91,14 +109,16 @@ def translating(config: Settings) -> nn.Sequential:
     for inner in (4 * wide, 2 * wide):
         layers.append(ConvTranspose2d(inner, inner // 2, 3, 2, 1, output_padding=1, bias=False))
         layers += [InstanceNorm2d(inner // 2), nn.ReLU()]
-    layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels, 7)]
+    layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels + config.mask, 7)]
+    if config.mask:
+        return Painted(nn.Sequential(*layers), channels)
     return nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
 
 
 class Generator(Translator):
     """G_b and G_a."""
 
-    multiple = 4
+    multiple, least = 4, LEAST
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -148,6 +168,7 @@ class CycleGAN(game.GAN):
     }
     config: Settings
     G: Generator
+    D: nn.ModuleDict
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -211,10 +232,9 @@ class CycleGAN(game.GAN):
     def judge(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Mean scores [2N], [2N] of reals and of fakes as `fakes` gives them: a's, then b's."""
         assert batch.others is not None
-        reals = {"a": batch.images, "b": batch.others}
-        told = [torch.cat([self.scores(each, side).mean(1) for side, each in zip(OTHER, sides, strict=True)])
-                for sides in (reals.values(), fake.chunk(2))]  # fmt: skip
-        return told[0], told[1]
+        sides = zip(OTHER, (batch.images, batch.others), fake.chunk(2), strict=True)
+        told = [(self.scores(real, side).mean(1), self.scores(made, side).mean(1)) for side, real, made in sides]
+        return torch.cat([real for real, _ in told]), torch.cat([made for _, made in told])
 
     # --- the pool ----------------------------------------------------------------------------------------------
 

@@ -42,6 +42,8 @@ def suited(data: Dataset, device: torch.device) -> Choice:
     """What to train `data` with on `device`. A function of both alone: the same command finds the same run again."""
     _, height, width = data.shape
     side, n = min(height, width), len(data)
+    if data.others is not None:
+        return translating(device)
     if device.type == "cpu":
         groups = [
             (LAPTOP, "DCGAN's networks of 32 channels and more: a processor learns most with them in minutes"),
@@ -63,3 +65,12 @@ def suited(data: Dataset, device: torch.device) -> Choice:
             told = f"both players are told the {len(data.classes)} classes: each has {least} pictures or more"
             groups.append(({"conditional": True}, told))
     return Choice(GAN, "a loss that does not collapse and needs no tuning from set to set", tuple(groups))
+
+
+def translating(device: torch.device) -> Choice:
+    """What to train a pair of domains with."""
+    groups: tuple[tuple[Mapping[str, Any], str], ...] = ()
+    if device.type == "cpu":
+        haste = {"features": 32, "batch": 4, "lr": 4e-4}
+        groups = ((haste, "32 channels and more, batches of 4: a processor learns more with them in the same time"),)
+    return Choice("cyclegan", "the pictures are of two domains, between which it translates", groups)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
+from simulacra.data.feed import unpacked
 from simulacra.game import GAN, Batch, Settings
-from simulacra.training.likeness import Leak, some, spread, unpacked
+from simulacra.training.likeness import REALS, Leak, interleaved, some, spread
 from simulacra.training.trainer import Trainer
 
 Line = dict[str, Any]
@@ -54,6 +55,7 @@ class Health:
         """data, valid: training pictures and unseen ones. tick: images between looks. shown: pictures in a preview."""
         count = min(PICTURES, tick // SHARE)
         self.reals = [some(part, count, device) for part in (data, valid) if part is not None]  # batches
+        data = interleaved(data, REALS)
         self.spread, self.distinct = spread(unpacked(data.images[:shown], device)) if len(data) > 1 else (0.0, 1.0)
         self.shown = min(shown, len(data))
         self.leak = Leak(data, tick // 2)  # augmenting costs far less than asking D
@@ -96,8 +98,8 @@ class Health:
 def _judged(gan: GAN, reals: Batch, micro: int) -> tuple[Tensor, Tensor]:
     """D's outputs [N], [N] for reals and as many fakes, in equal batches of at most `micro`."""
     count = -(-len(reals.images) // micro)
-    labels = [None] * count if reals.labels is None else reals.labels.chunk(count)
-    dealt = [Batch(*part) for part in zip(reals.images.chunk(count), labels, strict=True)]
+    sides = ([None] * count if side is None else side.chunk(count) for side in reals)
+    dealt = [Batch(*part) for part in zip(*sides, strict=True)]
     parts = [gan.judge(part, gan.fakes(part)) for part in dealt]
     judged, fakes = (torch.cat(side).cpu().double() for side in zip(*parts, strict=True))
     return judged, fakes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.data.dataset import Dataset
+from simulacra.data.feed import unpacked
 from simulacra.game import Batch
 
 SIDE = 8  # pictures are compared as means over SIDE x SIDE areas: what they are of, not their grain
@@ -89,17 +92,25 @@ def _within(features: Tensor) -> float:
 
 
 def some(data: Dataset, count: int, device: torch.device) -> Batch:
-    """At most `count` pictures of a data set with their labels, always the same ones."""
+    """At most `count` pictures of a data set with their labels, always the same ones; of a pair as many of both domains."""
+    count = min(count, len(data), len(data.others or data))
     chosen = _chosen(data, count)
     labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[chosen])).to(device)
-    return Batch(unpacked(data.images[chosen], device), labels)
+    others = None
+    if data.others is not None:
+        others = unpacked(data.others.images[_chosen(data.others, count)], device)
+    return Batch(unpacked(data.images[chosen], device), labels, others)
+
+
+def interleaved(data: Dataset, most: int) -> Dataset:
+    """Of a pair, at most `most` pictures of each domain in turn; any other data set as it is."""
+    if data.others is None:
+        return data
+    n = min(most, len(data), len(data.others))
+    images = np.stack([data.images[:n], data.others.images[:n]], 1).reshape(-1, *data.images.shape[1:])
+    return replace(data, images=images, others=None, splits={"train": 2 * n, "valid": 0, "test": 0})
 
 
 def _chosen(data: Dataset, count: int) -> NDArray[np.int64]:
     """The numbers of at most `count` pictures, always the same ones."""
     return np.sort(np.random.default_rng(0).permutation(len(data))[:count])
-
-
-def unpacked(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Pictures [N, H, W, C] as [N, C, H, W] in [-1, 1], channels last."""
-    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

@@ -11,7 +11,7 @@ from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import leftovers, read_json
-from simulacra.game import GAN, Settings, configured, find
+from simulacra.game import GAN, Settings, configured, find, gans
 from simulacra.training import auto, balance
 from simulacra.training.device import choose_device, choose_precision
 from simulacra.training.trainer import Clock
@@ -42,6 +42,10 @@ class Plan:
     patience: int  # scores in a row without a new best that end the run; 0 is never
     rollback: int  # times at most that the run goes back to its last healthy checkpoint by itself
     resumed: bool  # the folder already holds this run
+
+    def count(self) -> str:
+        """How many training pictures there are, as text; of a pair in each domain."""
+        return str(len(self.data)) + (f" + {len(self.data.others)}" if self.data.others is not None else "")
 
     def identity(self) -> dict[str, Any]:
         """What must stay the same over all sittings of a run."""
@@ -123,6 +127,7 @@ def plan(
     if folder.exists() and not old and _is_in_use(folder):
         raise SimulacraError(f"{folder} exists and is not a run: choose another --run.")
     game, config = _settings(spec, part, words, old if gan is None else None)
+    _fits(game, whole)
     stored = old["length"] if old else {}
     chosen = precision or (old["precision"] if old else "auto")
     clock = _clock(config, len(part.images), total, epochs, minutes, every, save_every, measure_every, old)
@@ -147,6 +152,21 @@ def plan(
     if old:
         _refuse_changes(folder, old, made)
     return made
+
+
+def _fits(game: type[GAN], data: Dataset) -> None:
+    """A game that translates needs a pair of domains, and no other can play with one."""
+    where = data.path or data.name
+    if game.translates and data.others is None:
+        raise SimulacraError(
+            f"{game.name} translates between two domains, and {where} holds one: simulacra prepare A B PAIR makes a pair."
+        )
+    if data.others is not None and not game.translates:
+        able = ", ".join(name for name, other in gans().items() if other.translates)
+        raise SimulacraError(
+            f"{where} is a pair of domains, and {game.name} plays with one: train on {where}/a or {where}/b, or with "
+            f"--gan {able}."
+        )
 
 
 def _settings(

@@ -24,7 +24,7 @@ from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device, device_name
 from simulacra.training.plan import FORMAT, Plan, plan
-from simulacra.training.previews import Previews
+from simulacra.training.previews import Previews, Translations
 from simulacra.training.show import Show
 from simulacra.training.sitting import only_one, stop_on_signal
 from simulacra.training.trainer import Trainer, Unwell
@@ -92,9 +92,8 @@ def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
     g, d = (sum(p.numel() for p in side.parameters()) for side in (gan.G, gan.D))
     channels, height, width = made.data.shape
     console.print(f"{'goes on with' if made.resumed else 'new run'}: {made.folder}", markup=False)
-    console.print(
-        f"data: {made.data.name}, {len(made.data)} training pictures of {width}x{height}x{channels}", markup=False
-    )
+    pictures = f"{made.count()} training pictures of {width}x{height}x{channels}"
+    console.print(f"data: {made.data.name}, {pictures}", markup=False)
     console.print(
         f"game: {made.spec}, G {g:,} and D {d:,} parameters, {made.precision} on {choose_device(device)}", markup=False
     )
@@ -115,11 +114,12 @@ class Run:
         self.plan, self.device, self.disk = plan, device, disk
         self.judge: Judge | None = None  # made when first needed
         whole = open_dataset(plan.source)
-        valid = whole.split("valid") if whole.splits["valid"] else None
+        unseen = whole.splits["valid"] and (whole.others is None or whole.others.splits["valid"])
+        valid = whole.split("valid") if unseen else None
         self.lines: list[dict[str, Any]] = []  # of the journal
         self.rollbacks = rollback.count(plan.folder)
         self.trainer = self.begin()
-        self.previews = Previews(self.trainer.gan.G)
+        self.previews = Translations(whole) if plan.gan.translates else Previews(self.trainer.gan.G)
         self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=self.previews.count)
 
     def begin(self) -> Trainer:
@@ -160,8 +160,7 @@ class Run:
                 sweep(folder)
             write_json(plan.folder / "config.json", self.record())
             self.lines = trainer.journal.rewind(trainer.nimg)
-            reals = [trainer.feed.batch(i, 1).images[0] for i in range(min(self.previews.count, trainer.feed.n))]
-            self.previews.save(plan.folder / "previews" / "real.png", reals)
+            self.previews.save(plan.folder / "previews" / "real.png", self.previews.reals(trainer.feed))
         distributed.barrier()
 
     def resume(self) -> None:

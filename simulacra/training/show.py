@@ -44,7 +44,7 @@ class Show:
         verb = f"goes on from {trainer.nimg} images" if trainer.nimg else "begins"
         channels, height, width = plan.data.shape
         console.print(
-            f"{plan.folder} {verb}: {plan.spec} on {len(plan.data)} pictures of {width}x{height}x{channels} ({plan.data.name}), "
+            f"{plan.folder} {verb}: {plan.spec} on {plan.count()} pictures of {width}x{height}x{channels} ({plan.data.name}), "
             f"G {parameters[0]:.2f} M and D {parameters[1]:.2f} M parameters, {plan.precision} on {trainer.device}.",
             markup=False,
         )
@@ -152,10 +152,10 @@ class Show:
             )
         else:
             took = clock(time.monotonic() - self.began)
-            console.print(
-                f"Done: {nimg} images, {took} this time. Draw with: simulacra sample {folder} pictures/",
-                markup=False,
-            )
+            draw = f"Draw with: simulacra sample {folder} pictures/"
+            if self.plan.gan.translates:
+                draw = f"Translate with: simulacra translate {folder} pictures/ translated/ --to b"
+            console.print(f"Done: {nimg} images, {took} this time. {draw}", markup=False)
 
     def drew(self, path: Path) -> None:
         """A file was drawn."""

@@ -148,7 +148,9 @@ class Trainer:
         if len(parts) == 1 and distributed.world() == 1:
             joined = parts[0]
         else:
-            columns = {name: torch.cat([torch.atleast_1d(part[name]) for part in parts]) for name in parts[0]}
+            columns = {
+                name: torch.cat([part[name].reshape(-1, *part[name].shape[1:]) for part in parts]) for name in parts[0]
+            }
             gathered = {name: distributed.gather(value) for name, value in columns.items()}
             joined = {name: value if name in whole else value.sum() for name, value in gathered.items()}
         return joined.pop("loss"), joined

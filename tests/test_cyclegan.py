@@ -1,0 +1,329 @@
+"""CycleGAN: its networks, the pool against a plain list, the falling rate, cuts, and sizes that do not divide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import copied, differences, game, make_trainer, noise, on_disk, pair_on_disk, paired, play
+from torch import Tensor
+
+from simulacra.data.dataset import open_dataset
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, Shape, configured, find
+from simulacra.gans.cyclegan import Critic, CycleGAN, Settings
+from simulacra.losses import squares_d, squares_g
+from simulacra.training.plan import plan
+from simulacra.training.previews import Translations
+from simulacra.training.run import train
+from simulacra.translator import Translator
+
+
+def cyclegan(shape: Shape = (3, 16, 16), **words: Any) -> CycleGAN:
+    made = game("cyclegan:tiny", shape, **words)
+    assert isinstance(made, CycleGAN)
+    return made
+
+
+# --- networks ------------------------------------------------------------------------------------------------------
+
+
+def test_the_networks_are_the_paper_s() -> None:
+    """Parameters of the published networks, less the biases before instance norms, which these take away again."""
+    gan, config = configured("cyclegan", (3, 256, 256), {})
+    assert config == replace(config, batch=1, lr=2e-4, betas=(0.5, 0.999), cycle=10, same=5, pool=50, zoom=1.12)  # type: ignore[call-arg]
+    made = gan(config)
+    biases = 64 + 128 + 256 + 9 * 2 * 256 + 128 + 64
+    assert sum(p.numel() for p in made.G.parameters()) == 2 * (11_378_179 - biases)
+    assert sum(p.numel() for p in made.D.parameters()) == 2 * (2_764_737 - 128 - 256 - 512)
+    small = find("cyclegan").generator(replace(config, shape=(3, 128, 128)))
+    assert sum(p.numel() for p in small.parameters()) == 2 * (7_837_699 - (biases - 3 * 2 * 256))
+
+
+@pytest.mark.parametrize(("halvings", "side"), [(1, 16), (2, 34), (3, 70)])
+def test_a_critic_judges_patches_of_that_side(halvings: int, side: int) -> None:
+    """The pixels that one score depends on."""
+    torch.manual_seed(0)
+    critic = Critic(Settings(shape=(1, 128, 128), features=4, halvings=halvings))
+    for module in critic.modules():  # a norm lets every pixel have a say
+        if isinstance(module, torch.nn.InstanceNorm2d):
+            module.forward = lambda x: x  # type: ignore[method-assign, assignment]
+    images = torch.randn(1, 1, 128, 128, requires_grad=True)
+    scores = critic(images)
+    scores[0, scores.shape[1] // 2 + int(scores.shape[1] ** 0.5) // 2].backward()
+    assert images.grad is not None
+    rows, columns = images.grad[0, 0].nonzero().T
+    assert int(rows.max() - rows.min()) + 1 == int(columns.max() - columns.min()) + 1 == side
+
+
+@settings(max_examples=20, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), to=st.sampled_from(["a", "b"]))
+def test_any_size_is_translated_and_keeps_its_size(height: int, width: int, to: Any) -> None:
+    G = cyclegan().G.eval()
+    images = torch.rand(2, 3, height, width) * 2 - 1
+    with torch.no_grad():
+        made = G.translate(images, to)
+        assert made.shape == images.shape and torch.isfinite(made).all() and made.dtype == torch.float32
+        if height % 4 == 0 and width % 4 == 0 and min(height, width) >= G.least:
+            assert torch.equal(made, G.into[to](images))
+
+
+def test_padding_is_cut_back() -> None:
+    """What a size of 4n is given is what one of 4n - 1 is given, up to what the padding changes in the norms."""
+    G = cyclegan().G.eval()
+    images = torch.rand(1, 3, 32, 32) * 2 - 1
+    images[:, :, :, 31] = images[:, :, :, 29]  # what a reflection puts there
+    with torch.no_grad():
+        torch.testing.assert_close(G.translate(images[..., :31], "b"), G.translate(images, "b")[..., :31])
+
+
+def test_a_mask_leaves_most_of_a_picture_at_first() -> None:
+    """And what it draws stays within a picture's range, whatever the numbers."""
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    made, plain = (cyclegan(mask=mask).G.eval().translate(images, "b") for mask in (True, False))
+    assert (made - images).abs().mean() < 0.1 < (plain - images).abs().mean()
+    wild = cyclegan(mask=True)
+    for value in wild.G.parameters():
+        torch.nn.init.normal_(value, 0, 3)
+    assert wild.G.translate(images, "a").abs().max() <= 1
+
+
+def test_domains_have_names_and_letters() -> None:
+    G = cyclegan().G
+    G.classes = ("Google", "twitter")
+    assert [G.side(name) for name in ("a", "B", "google", " Twitter ")] == ["a", "b", "a", "b"]
+    with pytest.raises(SimulacraError, match=r"There is no domain called 'twiter'.*twitter"):
+        G.side("twiter")
+
+
+def test_it_draws_nothing_from_seeds() -> None:
+    G = cyclegan().G
+    for refused in (lambda: G.seeded([1]), lambda: G.draw(1), lambda: list(G.pictures([1])), lambda: G.sample([1])):
+        with pytest.raises(SimulacraError, match="simulacra translate"):
+            refused()
+
+
+# --- the losses ----------------------------------------------------------------------------------------------------
+
+
+def test_least_squares_by_hand() -> None:
+    real, fake = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, -1.0]])
+    one, zero = torch.ones_like(real), torch.zeros_like(fake)
+    assert squares_d(real, fake, one, zero).item() == pytest.approx((0 + 1) / 2 + (0.25 + 1) / 2)
+    assert squares_g(fake).item() == pytest.approx((0.25 + 4) / 2)
+
+
+class Nothing(torch.nn.Module):
+    """Does nothing, on some device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 0 * self.weight
+
+
+def identity(gan: CycleGAN) -> None:
+    """Both translations leave pictures as they are."""
+    for side in ("a", "b"):
+        gan.G.into[side] = Nothing()
+
+
+def test_a_translation_that_does_nothing_costs_nothing_but_the_critics() -> None:
+    gan = cyclegan()
+    identity(gan)
+    batch = Batch(torch.rand(4, 3, 16, 16), None, torch.rand(4, 3, 16, 16))
+    loss, readings = gan.g_loss(batch)
+    assert readings["cycle"].item() == readings["same"].item() == 0
+    torch.manual_seed(0)
+    loss, _ = gan.g_loss(batch)
+    torch.manual_seed(0)
+    real = gan.dealt_pair(batch)
+    expected = squares_g(gan.scores(real["a"], "b")) + squares_g(gan.scores(real["b"], "a"))
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_weights_stand_where_they_should() -> None:
+    """λ and λ_id weigh what the readings say."""
+    batch = Batch(torch.rand(4, 3, 16, 16), None, torch.rand(4, 3, 16, 16))
+    told = {}
+    for cycle, same in ((0, 0), (7, 0), (0, 3)):
+        gan = cyclegan(cycle=cycle, same=same)
+        torch.manual_seed(1)
+        told[cycle, same] = gan.g_loss(batch)
+    bare, (more, seen), (most, known) = told[0, 0][0], told[7, 0], told[0, 3]
+    torch.testing.assert_close(more - bare, 7 * seen["cycle"])
+    torch.testing.assert_close(most - bare, 3 * known["same"])
+
+
+@given(height=st.sampled_from([16, 20]), width=st.sampled_from([16, 24]), zoom=st.sampled_from([1.0, 1.12, 1.5]))
+@settings(max_examples=12, deadline=None)
+def test_cuts_keep_the_shape_and_cut_something_else_each_time(height: int, width: int, zoom: float) -> None:
+    gan = cyclegan((3, height, width), zoom=zoom)
+    images = torch.rand(32, 3, height, width)
+    torch.manual_seed(0)
+    cut = gan.cut(images)
+    assert cut.shape == images.shape
+    assert images.min() <= cut.min() and cut.max() <= images.max()
+    same, mirrored = (
+        torch.tensor([torch.equal(a, b) for a, b in zip(cut, each, strict=True)]) for each in (images, images.flip(3))
+    )
+    if zoom == 1:
+        assert (same | mirrored).all() and 4 < int(same.sum()) < 28
+    else:
+        assert not (same | mirrored).any()
+        assert len({tuple(each.flatten().tolist()) for each in gan.cut(images[:1].expand(32, -1, -1, -1))}) > 4
+    assert torch.equal(cyclegan((3, height, width), zoom=1, flip=False).cut(images), images)
+
+
+# --- the pool ------------------------------------------------------------------------------------------------------
+
+
+class PlainPool:
+    """The published rule, one picture at a time."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.held = size, list[float]()
+
+    def shown(self, fresh: float, slot: int) -> float:
+        if len(self.held) < self.size:
+            self.held.append(fresh)
+            return fresh
+        if slot < 0:
+            return fresh
+        old, self.held[slot] = self.held[slot], fresh
+        return old
+
+
+@given(size=st.integers(0, 9), batch=st.integers(1, 6), plays=st.integers(1, 30), seed=st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_the_pool_is_a_plain_list(size: int, batch: int, plays: int, seed: int) -> None:
+    gan, plain = cyclegan((1, 8, 8), pool=size, batch=batch), PlainPool(size)
+    torch.manual_seed(seed)
+    fresh = iter(range(1, 10_000))
+    for number in range(plays):
+        gan.at(0, {"D": number, "G": 0})
+        values = torch.tensor([float(next(fresh)) for _ in range(batch)])
+        pictures = values[:, None, None, None].expand(-1, 1, 8, 8)
+        shown, rows = gan.shown_again({"a": pictures, "b": -pictures})
+        assert torch.equal(shown["a"], -shown["b"]), "both domains have the same fate"
+        expected = [plain.shown(value, int(row)) for value, row in zip(values.tolist(), rows, strict=True)]
+        assert shown["a"][:, 0, 0, 0].tolist() == expected
+        readings = {"real": values, "fake": values, "past_a": pictures, "past_b": -pictures, "rows": rows}
+        gan.saw("D", readings)
+        gan.saw("G", {"fake": values})
+        assert gan.pool("a")[: len(plain.held), 0, 0, 0].tolist() == plain.held
+
+
+def test_half_of_the_fakes_are_earlier_ones() -> None:
+    gan = cyclegan((1, 8, 8), pool=50, batch=1)
+    gan.at(0, {"D": 50, "G": 0})
+    picture = torch.ones(1, 1, 8, 8)
+    torch.manual_seed(0)
+    rows = [int(gan.shown_again({"a": picture, "b": picture})[1]) for _ in range(2000)]
+    taken = [row for row in rows if row >= 0]
+    assert 900 < len(taken) < 1100
+    assert set(taken) == set(range(50))
+
+
+def test_the_pool_is_in_the_checkpoint(tmp_path: Path) -> None:
+    trainer = play(make_trainer("cyclegan:tiny", tmp_path), 12)
+    kept = trainer.state_dict()["gan"]
+    assert kept["pool_a"].std() > 0
+    other = make_trainer("cyclegan:tiny", tmp_path)
+    other.load_state_dict(trainer.state_dict())
+    assert not differences(copied(other.gan), copied(trainer.gan))
+
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_is_constant_and_then_falls_to_zero() -> None:
+    gan = cyclegan(length=1000)
+    rates = []
+    for nimg in (0, 250, 500, 750, 1000, 1200):
+        gan.at(nimg, {"D": 0, "G": 0})
+        rates.append(gan.rate(0))
+    assert rates == [1, 1, 1, 0.5, 0, 0]
+    forever = cyclegan()
+    forever.at(10**9, {"D": 0, "G": 0})
+    assert forever.rate(0) == 1
+
+
+def test_the_rate_runs_out_with_the_run(tmp_path: Path) -> None:
+    data = pair_on_disk(tmp_path / "pair", noise(12), noise(12, seed=1))
+    made = plan(data, gan="cyclegan:tiny", run=tmp_path / "run", epochs=5)
+    assert made.config.length == 60  # type: ignore[attr-defined]
+    assert plan(data, gan="cyclegan:tiny", run=tmp_path / "run", minutes=5).config.length == 0  # type: ignore[attr-defined]
+
+
+# --- a whole run ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "m"), [(12, 7), (1, 1), (40, 1)])
+def test_a_run_on_domains_of_any_size(n: int, m: int, tmp_path: Path) -> None:
+    data = pair_on_disk(tmp_path / "pair", noise(n), noise(m, seed=1))
+    run = train(
+        data, gan="cyclegan:tiny", run=tmp_path / "run", total=16, every=8, device="cpu", precision="fp32", quiet=True
+    )
+    assert len(list((run / "previews").glob("0*.png"))) == 2 and (run / "previews" / "real.png").is_file()
+    from simulacra.model import load
+
+    made = load(run)
+    assert isinstance(made, Translator) and made.domains == ("ones", "others")
+
+
+def test_previews_are_pictures_translations_and_what_comes_back() -> None:
+    data = paired(noise(20), noise(20, seed=1))
+    previews, gan = Translations(data), cyclegan()
+    identity(gan)
+    rows = previews.draw(gan.G)
+    assert len(rows) == 6 * 16 and previews.columns == 12
+    for i in range(16):
+        a, there, back, b, over, again = rows[6 * i : 6 * i + 6]
+        assert torch.equal(a, there) and torch.equal(a, back) and torch.equal(b, over) and torch.equal(b, again)
+        assert not torch.equal(a, b)
+    assert len(previews.mixed(rows)) == previews.count == 32
+
+
+def test_batches_are_unpaired(tmp_path: Path) -> None:
+    """The same pictures in both domains are not shown together, and each once in a pass."""
+    images = noise(40)
+    trainer = make_trainer("cyclegan:tiny", tmp_path, paired(images, images))
+    together, seen = 0, list[Tensor]()
+    for start in range(0, 40, 8):
+        batch = trainer.feed.batch(start, 8)
+        assert batch.others is not None
+        together += sum(torch.equal(a, b) for a, b in zip(batch.images, batch.others, strict=True))
+        seen += list(batch.others)
+    assert together < 6
+    assert len({tuple(each.flatten().tolist()) for each in seen}) == 40
+
+
+@pytest.mark.parametrize("pair", [True, False])
+def test_games_and_data_must_fit(pair: bool, tmp_path: Path) -> None:
+    data = pair_on_disk(tmp_path / "p", noise(8), noise(8)) if pair else on_disk(tmp_path / "p", noise(8))
+    with pytest.raises(
+        SimulacraError,
+        match="is a pair of domains, and dcgan plays with one" if pair else "holds one: simulacra prepare",
+    ):
+        plan(data, gan="dcgan" if pair else "cyclegan", run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pair_is_translated_where_no_game_is_named(tmp_path: Path) -> None:
+    data = pair_on_disk(tmp_path / "p", noise(8), noise(8))
+    made = plan(data, run=tmp_path / "run", device="cpu")
+    assert made.gan is CycleGAN and made.config.batch == 4 and len(made.why) == 2
+    assert open_dataset(data).domains == ("ones", "others")
+
+
+def test_too_small_is_a_sentence() -> None:
+    with pytest.raises(SimulacraError, match="6x16 are too small"):
+        cyclegan((3, 16, 6))
