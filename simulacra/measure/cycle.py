@@ -87,7 +87,7 @@ def verdict(value: float, clean: float, disturbed: float, way: str) -> tuple[str
         f"{disturbed:.4f} (a pixel from 0 to 1), without with {clean:.4f}: honesty {value:.2f}."
     )
     if value >= HONEST:
-        return "honest", f"{way}: what comes back depends on what is seen of the translation. {seen}"
+        return "honest", f"{way}: no sign that what comes back depends on detail that nobody sees. {seen}"
     if value >= HIDING:
         return "partly", f"{way}: what comes back depends in part on detail that nobody sees. {seen}"
     return "hiding", (

@@ -40,7 +40,7 @@ def _print_scores(
     scores: Mapping[str, dict[str, Any]], leads: str, before: Mapping[str, dict[str, Any]] | None = None, n: int = 0
 ) -> None:
     """A line a score. before: those of untranslated pictures, where there is such a thing. n: what need not be said."""
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     for column in ("score", "", "value", "95 % interval", "reals : reals", *(["before"] if before else [])):
         table.add_column(column, no_wrap=True)
     for name, score in scores.items():
@@ -148,7 +148,7 @@ def print_comparison(told: dict[str, Any]) -> None:
 
 def _print_differences(scores: Mapping[str, dict[str, Any]], leads: str) -> None:
     """A line a score."""
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     for column in ("score", "a", "b", "a - b", "95 % interval", "better"):
         table.add_column(column, no_wrap=True)
     for name, score in scores.items():
