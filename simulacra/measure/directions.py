@@ -19,7 +19,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
 from simulacra.measure.features import Extractor, Features, features_of, features_of_data, pictures_of
-from simulacra.measure.intervals import Resampled
+from simulacra.measure.intervals import Floor, Resampled
 from simulacra.measure.scores import Measured
 from simulacra.measure.subject import AT_ONCE, Advance, some
 from simulacra.translator import OTHER, Side, Translator
@@ -171,9 +171,12 @@ def means(found: Mapping[str, Measured]) -> dict[str, Measured]:
             drawn = np.mean([score.made.replicates for score in each], axis=0)
             mean = Resampled.of(float(np.mean([score.made.value for score in each])), drawn, least=one.made.least)
             n, n_real = (min(getattr(score, key) for score in each) for key in ("n", "n_real"))
-            made[f"{kind}:{MEAN}"] = Measured(
-                made=mean, better=one.better, what=f"mean over both directions of the {one.what}", n=n, n_real=n_real
+            floors = [score.floor for score in each if score.floor]
+            least = (
+                Floor(float(np.mean([f.value for f in floors])), min(f.n for f in floors)) if len(floors) > 1 else None
             )
+            what = f"{one.what}; the mean of both directions"
+            made[f"{kind}:{MEAN}"] = Measured(made=mean, better=one.better, what=what, n=n, n_real=n_real, floor=least)
     return made
 
 

@@ -62,10 +62,10 @@ def _print_directions(told: dict[str, Any]) -> None:
         _print_scores(shown, "", before, line["n"])
         if said := told.get("honesty", {}).get(name):
             console.print(said["sentence"], markup=False)
-    shown, _ = by_direction(told["scores"], "mean")
+    shown, before = by_direction(told["scores"], "mean")
     if shown:
         console.print("\nMeans of both directions:", markup=False)
-        _print_scores(shown, told["leads"].rpartition(":")[0])
+        _print_scores(shown, told["leads"].rpartition(":")[0], before, told["n"])
 
 
 def by_direction(

@@ -75,14 +75,20 @@ def journal_plots(lines: Sequence[Line], alarms: Sequence[tuple[float, float]], 
 
 
 def score_plots(scores: Sequence[Line], names: Sequence[str], best: float | None, floors: Line) -> list[Plot]:
-    """Each score of `names` with its interval over the run; reals against reals where `floors` has it."""
+    """Each score of `names` with its interval over the run; reals against reals where `floors` has it.
+
+    The two directions of a translation, and their mean, are lines of one drawing.
+    """
     made = []
-    for name in names:
-        there = [line for line in scores if name in line["scores"]]
-        x = [line["nimg"] / 1000 for line in there]
-        columns = [[line["scores"][name].get(key) for line in there] for key in ("value", "low", "high")]
-        value, low, high = ([float("nan") if v is None else float(v) for v in column] for column in columns)
-        made.append(_lines(name, [Curve(name, x, value, low, high)], best=best, floor=floors.get(name), dot=True))
+    for base in names:
+        curves = []
+        for name in dict.fromkeys(name for line in scores for name in line["scores"] if name.partition(":")[0] == base):
+            there = [line for line in scores if name in line["scores"]]
+            x = [line["nimg"] / 1000 for line in there]
+            columns = [[line["scores"][name].get(key) for line in there] for key in ("value", "low", "high")]
+            value, low, high = ([float("nan") if v is None else float(v) for v in column] for column in columns)
+            curves.append(Curve(name.partition(":")[2] or name, x, value, low, high))
+        made.append(_lines(base, curves, best=best, floor=floors.get(base), dot=True))
     return made
 
 
