@@ -97,9 +97,11 @@ def _subtitle(told: Evidence) -> list[str]:
     stored, versions = told.config["data"], told.config.get("versions", {})
     game = told.config.get("spec", told.config["gan"])
     titled = f" ({told.gan.title}, {told.gan.year})" if told.gan else ""
-    made = [
-        f"{game}{titled} on {stored['pictures']:,} training pictures of {stored['name']}, {words.pixels(told.shape)}."
-    ]
+    counts = [stored["pictures"]]
+    if told.data is not None and told.data.others is not None:
+        counts = [told.data.splits["train"], told.data.others.splits["train"]]
+    pictures = " and ".join(f"{count:,}" for count in counts)
+    made = [f"{game}{titled} on {pictures} training pictures of {stored['name']}, {words.pixels(told.shape)}."]
     total = told.config.get("length", {}).get("total")
     shown = f"{told.nimg:,} of {total:,} images shown" if total and told.nimg < total else f"{told.nimg:,} images shown"
     took = f", in {words.duration(told.lines[-1]['seconds'])}" if told.lines else ""

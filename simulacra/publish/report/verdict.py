@@ -39,7 +39,7 @@ def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
     leads = mine["leads"] if mine and mine["leads"] in mine["scores"] else ""
     sentences, rows = [_which(told)], list[tuple[str, Score]]()
     if mine and leads:
-        sentences += _certified(mine["scores"][leads], leads) + _translated(mine["scores"], leads)
+        sentences += _certified(mine, leads) + _translated(mine["scores"], leads)
         rows = _rungs(told, mine, best, leads)
     elif best:
         own, _ = judged(best)
@@ -87,13 +87,18 @@ def _distance(score: Score, metric: str) -> Markup:
     return said.format(name, number(float(score["value"]), places), between)
 
 
-def _certified(score: Score, metric: str) -> list[Markup]:
-    floor = score.get("floor")
+def _certified(certificate: Score, metric: str) -> list[Markup]:
+    score = certificate["scores"][metric]
+    floor, n = score.get("floor"), score.get("n_floor")
     if floor is None:
         return [_distance(score, metric)]
-    each = Markup(", {:,} each,").format(score["n_floor"]) if score.get("n_floor") else ""
-    real = Markup("Between two halves of the real pictures{} it is <strong>{}</strong>.")
-    return [_distance(score, metric), real.format(each, number(float(floor), decimals(score)))]
+    data = certificate["data"]
+    if data.get("inputs", data["on"]) == data["on"]:
+        between = Markup("Between two halves of the real pictures{}").format(f", {n:,} each," if n else "")
+    else:
+        between = Markup("Between the real pictures and {:,} others that are real, too,").format(n)
+    real = Markup("{} it is <strong>{}</strong>.")
+    return [_distance(score, metric), real.format(between, number(float(floor), decimals(score)))]
 
 
 def _instead_of_the_last(best: Score, told: Evidence, *, repeat: bool) -> Markup:
