@@ -23,6 +23,8 @@ __all__ = [
     "prepare",
     "report",
     "train",
+    "translate",
+    "translate_image",
 ]
 
 _HOMES = {
@@ -36,6 +38,8 @@ _HOMES = {
     "prepare": ("simulacra.data.prepare", "prepare"),
     "report": ("simulacra.publish.report", "report"),
     "train": ("simulacra.training.run", "train"),
+    "translate": ("simulacra.translation", "translate"),
+    "translate_image": ("simulacra.translation", "translate_image"),
 }
 
 

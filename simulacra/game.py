@@ -137,6 +137,10 @@ class GAN(nn.Module):
         """Adam's betas at this moment, where they change with time."""
         return None
 
+    def half_life(self) -> float | None:
+        """The half-life of the average of G at this moment, in images, where it changes with time."""
+        return None
+
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """Set everything that depends on time: growth, fades, weights of penalties, lazy steps.
 

@@ -132,10 +132,22 @@ def squared_gradient(scores: Tensor, images: Tensor) -> Tensor:
 def r1_by_difference(critic: Critic, images: Tensor, scores: Tensor, *, step: float = 0.02) -> Tensor:
     """E[((D(x + hv) - D(x)) / h)²], v normal: R1 in expectation as h -> 0, with no second derivative, and noisier.
 
-    scores: D(x) [N], as computed already. step: h, in units of [-1, 1].
+    critic: one that is `repeatable`, or what is random in it would be divided by h. scores: its D(x) [N], as computed
+    already. step: h, in units of [-1, 1].
     """
     moved = critic(images + step * torch.randn_like(images))
     return ((moved - scores) / step).square().mean()
+
+
+def repeatable(critic: Critic) -> Critic:
+    """The same critic with the same random numbers, of its augmentation and dropout, whenever it is called."""
+    seed = int(torch.randint(1 << 62, ()))
+
+    def same(images: Tensor) -> Tensor:
+        torch.manual_seed(seed)
+        return critic(images)
+
+    return same
 
 
 def path_lengths(images: Tensor, w: Tensor) -> Tensor:

@@ -119,8 +119,8 @@ def origin(path: Path | BinaryIO) -> dict[str, Any] | None:
     """What a picture says of where it comes from (model, seed, settings), or None."""
     try:
         with Image.open(path) as image:
-            text = getattr(image, "text", {}).get(KEY)
-        told = json.loads(text) if text else None
+            text = image.info.get(KEY) or getattr(image, "text", {}).get(KEY)  # the latter decodes all of the picture
+        told = json.loads(text) if isinstance(text, str) else None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     return told if isinstance(told, dict) else None
@@ -165,12 +165,18 @@ def _is_there(path: Path, label: dict[str, Any]) -> bool:
     return True
 
 
-def write_picture(image: Image.Image, path: Path, told: Mapping[str, Any]) -> None:
-    """Write a PNG that says of itself what `told` says; `origin` reads it back."""
+def write_picture(
+    image: Image.Image, path: Path, told: Mapping[str, Any], *, texts: Mapping[str, str] | None = None, **options: Any
+) -> None:
+    """Write a PNG that says of itself what `told` says; `origin` reads it back.
+
+    texts: what else is written into it. options: Pillow's for a PNG, such as `exif`.
+    """
     text = PngImagePlugin.PngInfo()
-    text.add_text(KEY, json.dumps(told))
+    for key, value in {**(texts or {}), KEY: json.dumps(told)}.items():
+        text.add_text(key, value)
     with written_aside(path) as file:
-        image.save(file, "PNG", pnginfo=text)
+        image.save(file, "PNG", pnginfo=text, **options)
 
 
 def _spans(seeds: Sequence[int]) -> str:

@@ -46,6 +46,15 @@ class Translator(Generator):
         hint = did_you_mean(name, self.domains) or f" There are a ({self.domains[0]}) and b ({self.domains[1]})."
         raise SimulacraError(f"There is no domain called {name!r}.{hint}")
 
+    def asked_side(self, name: str) -> Side:
+        """The same for what a user says, who may have to be told that there are two. Raises `SimulacraError`."""
+        if not name.strip():
+            one, other = self.domains
+            raise SimulacraError(
+                f"Which way? This model translates to a ({one}) and to b ({other}): say --to a or --to b."
+            )
+        return self.side(name)
+
     def translate(self, images: Tensor, to: Side) -> Tensor:
         """Pictures [N, C, H, W] of the other domain -> the same as pictures of `to`, float32, of any size.
 

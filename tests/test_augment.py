@@ -162,6 +162,30 @@ def test_blitting_moves_whole_pixels() -> None:
     assert share.argmax() == 4 and share[4] == pytest.approx(0.55 * 0.325 * 0.325, abs=0.03)
 
 
+def test_what_was_augmented_can_be_told_from_how_often_each_comes_up() -> None:
+    """A picture in eight positions, some rarer: below p = 1 their shares follow from those of the augmented ones (section 2.2)."""
+    x, p = pictures(1, (1, 3, 3)), 0.5  # at 3 pixels nothing moves
+    eight = torch.cat([torch.rot90(side, turns, (2, 3)) for side in (x, x.flip(3)) for turns in range(4)])
+    which = torch.multinomial(torch.arange(1.0, 9), 40_000, replacement=True)
+
+    def places(drawn: Tensor) -> Tensor:
+        distances = (drawn[:, None] - eight).abs().flatten(2).amax(2)
+        assert distances.min(1).values.max() < 1e-5
+        return distances.argmin(1)
+
+    from_each = torch.stack(
+        [
+            torch.bincount(places(images_of(one.expand(20_000, -1, -1, -1), "blit", p)), minlength=8) / 20_000
+            for one in eight
+        ]
+    )  # [from, to]
+    assert float(torch.linalg.svdvals(from_each).min()) > 0.2, "(1 - p)² by theory"
+    seen = torch.bincount(places(images_of(eight[which], "blit", p, seed=1)), minlength=8) / 40_000
+    assert seen.std() < 0.6 * (torch.arange(1.0, 9) / 36).std(), "augmented, they are more alike"
+    found = torch.linalg.solve(from_each.T, seen)
+    torch.testing.assert_close(found, torch.bincount(which, minlength=8) / 40_000, rtol=0, atol=0.02)
+
+
 def test_half_of_what_is_mirrored_by_chance_is_mirrored() -> None:
     x = torch.arange(8.0).expand(4000, 1, 8, 8) / 8
     torch.manual_seed(0)

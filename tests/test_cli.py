@@ -28,7 +28,7 @@ COMMANDS = {
     "doctor": "",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "explore": "model port host open",
-    "export": "model out",
+    "export": "model out to",
     "inspect": "source",
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",
@@ -40,6 +40,7 @@ COMMANDS = {
     "sample": "model out seeds label by_label grid each truncation min_latent recipe device",
     "train": "data settings gan run total epochs minutes balance augment precision seed compile micro device threads "
     "every save_every disk measure_every patience rollback dry_run",
+    "translate": "model source out to keep_size cycle device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",
 }
 

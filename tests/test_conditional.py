@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from simulacra.errors import SimulacraError
-from simulacra.game import configured
+from simulacra.game import configured, gans
 from simulacra.gans import dcgan
 from simulacra.layers import ConditionalNorm, Projection
 
@@ -123,3 +123,22 @@ def test_attributes_are_told_as_they_are() -> None:
     assert made.G(made.G.seeded(range(4)), y).shape == (4, 3, 16, 16)
     assert made.D(torch.rand(4, 3, 16, 16), y).shape == (4,)
     assert made.D.projection.embedding.weight.shape == (16, 7)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("spec", [name for name, gan in gans().items() if gan.takes_labels] + ["r3gan conv"])
+def test_a_single_attribute_is_told_in_every_amount(spec: str) -> None:
+    """None of it, half and all are three pictures, and three questions to D, which answers none of them with one number."""
+    name, _, network = spec.partition(" ")
+    words = {"conditional": True} | ({"network": network} if network else {})
+    gan, config = configured(f"{name}:tiny", (3, 16, 16), words, labels=1, attributes=True)
+    torch.manual_seed(0)
+    made = gan(config).eval()
+    amounts = torch.tensor([[0.0], [0.5], [1.0]])
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        drawn = made.G(made.G.seeded([5, 5, 5]), amounts)
+        scores = torch.stack([made.D(images, amount.expand(4, 1)) for amount in amounts])
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (drawn[one] - drawn[other]).abs().max() > 1e-5
+        assert (scores[one] - scores[other]).abs().max() > 1e-5
+    assert (scores.std(1) > 1e-5).all()

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from support import copied, differences, game, make_trainer, noise, on_disk, pair_on_disk, paired, play
 from torch import Tensor
 
+from simulacra.augment.cut import cut
 from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Shape, configured, find
 from simulacra.gans.cyclegan import Critic, CycleGAN, Settings
+from simulacra.layers import Pool
 from simulacra.losses import squares_d, squares_g
 from simulacra.training.plan import plan
 from simulacra.training.previews import Translations
@@ -82,15 +84,23 @@ def test_padding_is_cut_back() -> None:
         torch.testing.assert_close(G.translate(images[..., :31], "b"), G.translate(images, "b")[..., :31])
 
 
-def test_a_mask_leaves_most_of_a_picture_at_first() -> None:
-    """And what it draws stays within a picture's range, whatever the numbers."""
+def test_a_change_is_little_at_first() -> None:
     images = torch.rand(4, 3, 16, 16) * 2 - 1
-    made, plain = (cyclegan(mask=mask).G.eval().translate(images, "b") for mask in (True, False))
+    made, plain = (cyclegan(change=change).G.eval().translate(images, "b") for change in (True, False))
     assert (made - images).abs().mean() < 0.1 < (plain - images).abs().mean()
-    wild = cyclegan(mask=True)
+
+
+def test_a_change_stays_within_the_range_of_pictures_and_is_taught_beyond() -> None:
+    images, wild = torch.rand(4, 3, 16, 16) * 2 - 1, cyclegan(change=True)
     for value in wild.G.parameters():
         torch.nn.init.normal_(value, 0, 3)
-    assert wild.G.translate(images, "a").abs().max() <= 1
+    made = wild.G.translate(images, "a")
+    torch.testing.assert_close(made, wild.G.eval().translate(images, "a"))
+    beyond = made.abs() == 1
+    assert made.abs().max() <= 1 and beyond.float().mean() > 0.5
+    last = wild.G.into["a"].network[-1].bias  # type: ignore[union-attr, index]
+    (gradient,) = torch.autograd.grad(made[beyond].sum(), last)
+    assert (gradient != 0).all()
 
 
 def test_domains_have_names_and_letters() -> None:
@@ -165,21 +175,23 @@ def test_the_weights_stand_where_they_should() -> None:
 @given(height=st.sampled_from([16, 20]), width=st.sampled_from([16, 24]), zoom=st.sampled_from([1.0, 1.12, 1.5]))
 @settings(max_examples=12, deadline=None)
 def test_cuts_keep_the_shape_and_cut_something_else_each_time(height: int, width: int, zoom: float) -> None:
-    gan = cyclegan((3, height, width), zoom=zoom)
     images = torch.rand(32, 3, height, width)
     torch.manual_seed(0)
-    cut = gan.cut(images)
-    assert cut.shape == images.shape
-    assert images.min() <= cut.min() and cut.max() <= images.max()
+    found = cut(images, zoom, flip=True)
+    assert found.shape == images.shape
+    assert images.min() <= found.min() and found.max() <= images.max()
     same, mirrored = (
-        torch.tensor([torch.equal(a, b) for a, b in zip(cut, each, strict=True)]) for each in (images, images.flip(3))
+        torch.tensor([torch.equal(a, b) for a, b in zip(found, each, strict=True)]) for each in (images, images.flip(3))
     )
     if zoom == 1:
         assert (same | mirrored).all() and 4 < int(same.sum()) < 28
     else:
         assert not (same | mirrored).any()
-        assert len({tuple(each.flatten().tolist()) for each in gan.cut(images[:1].expand(32, -1, -1, -1))}) > 4
-    assert torch.equal(cyclegan((3, height, width), zoom=1, flip=False).cut(images), images)
+        assert (
+            len({tuple(each.flatten().tolist()) for each in cut(images[:1].expand(32, -1, -1, -1), zoom, flip=True)})
+            > 4
+        )
+    assert torch.equal(cut(images, 1, flip=False), images)
 
 
 # --- the pool ------------------------------------------------------------------------------------------------------
@@ -204,29 +216,27 @@ class PlainPool:
 @given(size=st.integers(0, 9), batch=st.integers(1, 6), plays=st.integers(1, 30), seed=st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
 def test_the_pool_is_a_plain_list(size: int, batch: int, plays: int, seed: int) -> None:
-    gan, plain = cyclegan((1, 8, 8), pool=size, batch=batch), PlainPool(size)
+    pool, plain = Pool(size, {"a": (1, 8, 8), "b": (1, 8, 8)}), PlainPool(size)
     torch.manual_seed(seed)
     fresh = iter(range(1, 10_000))
     for number in range(plays):
-        gan.at(0, {"D": number, "G": 0})
+        pool.seen = number * batch
         values = torch.tensor([float(next(fresh)) for _ in range(batch)])
         pictures = values[:, None, None, None].expand(-1, 1, 8, 8)
-        shown, rows = gan.shown_again({"a": pictures, "b": -pictures})
+        shown, rows = pool({"a": pictures, "b": -pictures})
         assert torch.equal(shown["a"], -shown["b"]), "both domains have the same fate"
         expected = [plain.shown(value, int(row)) for value, row in zip(values.tolist(), rows, strict=True)]
         assert shown["a"][:, 0, 0, 0].tolist() == expected
-        readings = {"real": values, "fake": values, "past_a": pictures, "past_b": -pictures, "rows": rows}
-        gan.saw("D", readings)
-        gan.saw("G", {"fake": values})
-        assert gan.pool("a")[: len(plain.held), 0, 0, 0].tolist() == plain.held
+        pool.keep({"a": pictures, "b": -pictures}, rows)
+        assert pool.get_buffer("a")[: len(plain.held), 0, 0, 0].tolist() == plain.held
 
 
 def test_half_of_the_fakes_are_earlier_ones() -> None:
-    gan = cyclegan((1, 8, 8), pool=50, batch=1)
-    gan.at(0, {"D": 50, "G": 0})
+    pool = Pool(50, {"a": (1, 8, 8)})
+    pool.seen = 50
     picture = torch.ones(1, 1, 8, 8)
     torch.manual_seed(0)
-    rows = [int(gan.shown_again({"a": picture, "b": picture})[1]) for _ in range(2000)]
+    rows = [int(pool({"a": picture})[1]) for _ in range(2000)]
     taken = [row for row in rows if row >= 0]
     assert 900 < len(taken) < 1100
     assert set(taken) == set(range(50))
@@ -235,7 +245,7 @@ def test_half_of_the_fakes_are_earlier_ones() -> None:
 def test_the_pool_is_in_the_checkpoint(tmp_path: Path) -> None:
     trainer = play(make_trainer("cyclegan:tiny", tmp_path), 12)
     kept = trainer.state_dict()["gan"]
-    assert kept["pool_a"].std() > 0
+    assert kept["pool.a"].std() > 0
     other = make_trainer("cyclegan:tiny", tmp_path)
     other.load_state_dict(trainer.state_dict())
     assert not differences(copied(other.gan), copied(trainer.gan))

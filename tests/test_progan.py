@@ -20,6 +20,7 @@ from simulacra.gans.progan import BRIEF, PHASE, Growth, enlarged, paced, shrunk,
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
 from simulacra.losses import gradient_norms
 from simulacra.model import load, save_model
+from simulacra.training.ema import EMA
 
 FADE, STABLE = 16, 8  # with two doublings: 0, 8, 24, 32, 48
 GROWING = ["progan", "stylegan"]
@@ -88,6 +89,12 @@ def test_the_pace_follows_from_the_run_s_length() -> None:
     assert growth.stage() == (3, 1.0), "grown after half of the run"
     growth.at(599)
     assert growth.stage()[1] < 1
+
+
+def test_the_average_has_the_paper_s_decay() -> None:
+    config = configured("progan", (3, 16, 16), {})[1]
+    ema = EMA(game("progan:tiny").G, config.ema)
+    assert ema.decay(config.batch, 10**9) == pytest.approx(0.999, abs=1e-6)
 
 
 def test_widths() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ from support import game, make_trainer, play
 from torch import Tensor, nn
 
 from simulacra import losses
-from simulacra.game import Batch
-from simulacra.gans.r3gan import R3GAN, Block, Discriminator, Generator, Settings
+from simulacra.errors import SimulacraError
+from simulacra.game import Batch, configured
+from simulacra.gans.r3gan import R3GAN, Block, Discriminator, Generator, Settings, channels_of
 
 SMALL = Settings(shape=(3, 16, 16), z=4, features=8, features_max=16, blocks=2, group=4)
 
@@ -60,6 +62,54 @@ def test_schedules_are_half_cosines(tmp_path: Path) -> None:
     for optimizer in trainer.optimizers.values():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(5e-4)
         assert optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.99))
+
+
+def test_the_average_and_augmentation_have_schedules_too(tmp_path: Path) -> None:
+    """Half a cosine from the start of the average's half-life to its end, and of p, which then does not adapt."""
+    words: dict[str, Any] = {
+        "burn_in": 80,
+        "ema": 400.0,
+        "ema_first": 0.0,
+        "augment": "ada",
+        "augment_p": 0.1,
+        "augment_last": 0.5,
+    }
+    trainer = make_trainer("r3gan:tiny", tmp_path, augment_images=1.0, **words)
+    told: list[float | None] = []
+    update = trainer.ema.update
+    trainer.ema.update = lambda nimg, half_life=None: (told.append(half_life), update(nimg, half_life))[1]  # type: ignore[method-assign,func-returns-value]
+    found = []
+    for _ in range(24):
+        trainer.play()
+        found.append(float(trainer.gan.augment.p))  # type: ignore[arg-type]
+    shown = [8 * play for play in range(12)]  # before each play of D; G's comes after it
+    shares = [(1 - math.cos(math.pi * min(1.0, nimg / 80))) / 2 for nimg in [*shown, 96]]
+    assert found[::2] == pytest.approx([0.1 + 0.4 * share for share in shares[:-1]])
+    assert told == pytest.approx([400 * share for share in shares[1:]])
+    assert trainer.ema.decay(100, 1000, 100.0) == pytest.approx(0.5), "as it is told, without a ramp"
+
+
+def test_without_a_schedule_p_adapts_and_the_average_is_as_elsewhere(tmp_path: Path) -> None:
+    trainer = play(make_trainer("r3gan:tiny", tmp_path, augment="ada", augment_images=100.0, augment_target=0.0), 16)
+    assert trainer.gan.half_life() is None
+    assert float(trainer.gan.augment.p) > 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [{"augment_last": 0.3}, {"augment_last": 0.9, "augment": "ada"}])
+def test_a_schedule_of_p_needs_ada_and_a_p_that_does_not_leak(words: dict[str, Any]) -> None:
+    with pytest.raises(SimulacraError, match="augment_last"):
+        Settings(**words)
+
+
+def test_the_paper_s_presets_have_its_widths_and_schedules() -> None:
+    for name, size, widths, p in (
+        ("cifar32", 32, [768] * 4, 0.55),
+        ("ffhq64", 64, [384, *[768] * 4], 0.3),
+        ("ffhq256", 256, [96, 192, 384, *[768] * 4], 0.3),
+    ):
+        config: Any = configured(f"r3gan:{name}", (3, size, size), {})[1]
+        assert channels_of(config) == widths
+        assert (config.augment, config.augment_last, config.ema_first, config.burn_in) == ("ada", p, 0.0, 2e7)
 
 
 @pytest.mark.parametrize("lazy", [1, 3])
@@ -120,6 +170,35 @@ def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.Monk
     monkeypatch.setattr(losses, "squared_gradient", None)
     _, readings = gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
     assert float(readings["r1"]) > 0
+
+
+@pytest.mark.parametrize(
+    "words", [{"augment": "diff"}, {"augment": "ada", "augment_p": 0.7}, {"dropout": 0.5}], ids=str
+)
+def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) -> None:
+    """D sees the two pictures augmented alike, and drops the same: or chance would be divided by the step."""
+    found = {}
+    for penalty in ("exact", "difference"):
+        gan, sums = game("r3gan:tiny", penalty=penalty, **words), [0.0, 0.0]
+        for seed in range(20):
+            torch.manual_seed(seed)
+            images = torch.rand(32, 3, 16, 16) * 2 - 1
+            _, readings = gan.d_loss(Batch(images))
+            sums = [total + readings[name].item() for total, name in zip(sums, ("r1", "r2"), strict=True)]
+        found[penalty] = sums
+    assert found["difference"] == pytest.approx(found["exact"], rel=0.25)
+
+
+def test_each_side_has_its_own_chance_with_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan, seen = game("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
+    monkeypatch.setattr(gan, "fakes", lambda batch: batch.images)
+    gan.D.register_forward_hook(lambda module, given, made: seen.append(given[0]))
+    torch.manual_seed(1)
+    gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
+    real, fake, moved_real, moved_fake = seen
+    assert not torch.allclose(real, fake, atol=0.1)
+    for one, other in ((real, moved_real), (fake, moved_fake)):
+        assert 0 < (one - other).abs().mean() < 0.05
 
 
 def test_the_pairing_loss_looks_at_differences_only() -> None:

@@ -111,3 +111,18 @@ def test_one_step_follows_the_definition() -> None:
     u = F.normalize(W @ v, dim=0)
     torch.testing.assert_close(estimate[0]._u, u)
     torch.testing.assert_close(estimate[0]._v, F.normalize(W.T @ u, dim=0))
+
+
+def test_weights_start_as_its_authors_have_them() -> None:
+    """Uniform in ±√(6 / (fan in + fan out)), √2 as far in the blocks' main paths alone; the last layers are no part of those."""
+    gan = game("sngan", (3, 32, 32), features=16)
+    for network in (gan.G, gan.D):
+        for name, layer in network.named_modules():
+            if not isinstance(layer, nn.Conv2d | nn.Linear):
+                continue
+            given: Any = layer.parametrizations.weight if parametrize.is_parametrized(layer) else None  # type: ignore[union-attr]
+            weight = layer.weight if given is None else given.original
+            area = weight[0, 0].numel()
+            reach = (6 / (area * (weight.shape[0] + weight.shape[1]))) ** 0.5
+            main = "blocks." in name and "beside" not in name
+            assert weight.abs().max().item() == pytest.approx(reach * (2**0.5 if main else 1), rel=0.05), name

@@ -148,16 +148,28 @@ def test_the_mean_w_follows_g_s_plays_alone(tmp_path: Path) -> None:
 def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
     gan, dealt = grown(gamma=4.0, r1_every=3), batch()
     for turn in range(6):
-        gan.at(GROWN // 8 * 8 + 8 * turn, {"D": 0, "G": 0})
+        gan.at(GROWN, {"D": turn, "G": 0})
         loss, told = gan.d_loss(dealt)
         real, fake = told["real"], told["fake"]
         adversarial = torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
         torch.testing.assert_close(told["adversarial"], adversarial)
-        due = (GROWN // 8 + turn) % 3 == 0
+        due = turn % 3 == 0
         assert ("r1" in told) == due
         torch.testing.assert_close(loss, adversarial + (4 / 2 * 3 * told["r1"] if due else 0))
     _, told = grown(gamma=0.0).d_loss(dealt)
     assert "r1" not in told
+
+
+def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) -> None:
+    """With an adaptive balance plays of G use up pictures, too."""
+    trainer = make_trainer("stylegan:tiny", tmp_path, r1_every=2)
+    trainer.balance.shows = lambda player: True  # type: ignore[method-assign]
+    counted = []
+    for _ in range(12):
+        play(trainer, 1)
+        counted.append(trainer.meter.counts.get("r1", 0))
+    assert trainer.nimg == 12 * 8
+    assert counted == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
 
 
 def test_r1_is_by_the_pixels_of_the_level() -> None:

@@ -11,8 +11,8 @@ from support import copied, game, make_trainer, play
 from torch import Tensor, nn
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch
-from simulacra.gans.stylegan2 import StyleGAN2
+from simulacra.game import Batch, configured
+from simulacra.gans.stylegan2 import StyleGAN2, widths
 
 SHAPE = (3, 8, 8)
 
@@ -141,6 +141,12 @@ def test_gamma_follows_size_and_batch() -> None:
     assert small(batch=4).gamma == pytest.approx(2e-4 * 64 / 4)
     assert small((3, 16, 24), batch=32).gamma == pytest.approx(2e-4 * 16 * 24 / 32)
     assert small(gamma=7).gamma == 7
+
+
+def test_the_paper_s_preset_compares_eight_pictures() -> None:
+    config: Any = configured("stylegan2:paper256", (3, 256, 256), {})[1]
+    assert (config.group, config.gamma, config.batch, config.depth) == (8, 1.0, 64, 8)
+    assert widths(config) == [512] * 4 + [256, 128, 64]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.9])

@@ -205,11 +205,12 @@ def walk(
 
 
 @app.command
-def export(model: str, out: Path, /) -> None:
+def export(model: str, out: Path, /, *, to: str = "") -> None:
     """Write a generator as ONNX, which runs without torch, in browsers too.
 
     Its input is z [N, numbers from the prior]; a model trained with conditional=true also takes y [N, labels]:
     one-hot for a class, or each attribute from 0 to 1. Its output is pictures [N, channels, height, width] in [-1, 1].
+    A model that translates takes such pictures as images, and its output is called translated.
 
     Parameters
     ----------
@@ -217,12 +218,23 @@ def export(model: str, out: Path, /) -> None:
         A run, a checkpoint, a model's folder, or peeps.
     out
         The file to write, such as faces.onnx.
+    to
+        Of a model that translates, the domain to translate to: a, b or its name.
     """
     from simulacra.console import console
     from simulacra.model import load
     from simulacra.publish.onnx import export as write
+    from simulacra.publish.onnx import export_translator
+    from simulacra.translator import Translator
 
     generator = load(model)
+    if isinstance(generator, Translator):
+        side, by = generator.asked_side(to), generator.multiple
+        inputs = f"images [N, {generator.shape[0]}, {by}·h, {by}·w] in [-1, 1]"
+        console.print(f"{export_translator(generator, out, side)}: {inputs} -> translated, alike", markup=False)
+        return
+    if to:
+        raise SimulacraError(f"{model} draws pictures and translates none: leave --to out.")
     told = f", y [N, {generator.labels}] {'attributes' if generator.attributes else 'classes, one-hot'}"
     inputs = f"z [N, {generator.z_dim}] {generator.prior}{told if generator.labels else ''}"
     console.print(f"{write(generator, out)}: {inputs} -> images in [-1, 1]", markup=False)

@@ -39,9 +39,10 @@ def evaluate(
     samples
         Pictures to draw, or to translate in each direction; also at most so many real ones.
     metrics
-        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within; all that model and data
-        allow if not given. within is by class, for a model trained with conditional=true. For a model that translates:
-        fd,kid,prdc,diversity,cycle,identity,pairs; pairs where files of one name show the same in both domains.
+        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within,attributes; all that model and
+        data allow if not given. within is by class, attributes says whether those that were asked for show: for a model
+        trained with conditional=true. For a model that translates: fd,kid,prdc,diversity,cycle,identity,pairs; pairs
+        where files of one name show the same in both domains.
     first_seed
         The first seed; a run's best is chosen by those from 0, so these are others.
     extractor

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Crop = float | Literal["centre", "none"]
 Box = tuple[float, float, float, float]
@@ -91,28 +94,45 @@ def crop_box(width: int, height: int, size: tuple[int, int], crop: Crop) -> Box:
     return max(0.0, left), max(0.0, top), min(float(width), left + wide), min(float(height), top + tall)
 
 
-def render(data: bytes | NDArray[np.uint8], recipe: Recipe) -> tuple[NDArray[np.uint8], Facts]:
-    """A file's bytes, or pixels [H, W] or [H, W, C], made into [h, w, c] uint8, with the original's facts.
+Data = bytes | NDArray[np.uint8] | Image.Image  # a file's bytes; pixels [H, W] or [H, W, C]; a picture as Pillow has it
 
-    Raises SetAside, and nothing else, whatever the bytes are.
-    """
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    """Whatever a decoder raises becomes SetAside, and what it warns of is not said."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks about odd files: the facts and reasons say it better
-            image = open_picture(data)
-            facts, orientation = _facts(image, recipe)
-            image = _reduced(image, recipe, orientation)
-            image.load()
-            image = plain(image)
-            if orientation in UPRIGHT:
-                image = image.transpose(UPRIGHT[orientation])
-            return _fitted(image, recipe), facts
+            yield
     except SetAside:
         raise
     except MemoryError as error:
         raise SetAside("too large for the memory") from error
     except Exception as error:  # decoders answer a damaged file with any exception at all
         raise _explained(error) from error
+
+
+@_guarded()
+def render(data: Data, recipe: Recipe) -> tuple[NDArray[np.uint8], Facts]:
+    """A picture made into [h, w, c] uint8, with the original's facts.
+
+    Raises SetAside, and nothing else, whatever the bytes are.
+    """
+    image = open_picture(data)
+    facts, orientation = _facts(image, recipe)
+    image = _reduced(image, recipe, orientation)
+    image.load()
+    image = plain(image)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    return _fitted(image, recipe), facts
+
+
+@_guarded()
+def upright_size(data: Data, max_pixels: int) -> tuple[int, int]:
+    """Width and height of a picture as it is seen. Raises SetAside for what is none, or has more pixels than that."""
+    facts, _ = _facts(open_picture(data), Recipe(size=(1, 1), channels="rgb", min_side=1, max_pixels=max_pixels))
+    return facts.width, facts.height
 
 
 def is_grey(data: bytes | NDArray[np.uint8]) -> bool:
@@ -125,8 +145,13 @@ def is_grey(data: bytes | NDArray[np.uint8]) -> bool:
         return True
 
 
-def open_picture(data: bytes | NDArray[np.uint8]) -> Image.Image:
+def open_picture(data: Data) -> Image.Image:
     """Read the header only. SetAside for what holds no picture; other errors as Pillow raises them."""
+    if isinstance(data, Image.Image):
+        try:
+            return ImageOps.exif_transpose(data)  # a copy: Pillow changes a picture as it decodes it
+        except (ValueError, SyntaxError, struct.error, KeyError, TypeError):  # a broken EXIF block
+            return data.copy()
     if isinstance(data, np.ndarray):
         return Image.fromarray(data[..., 0] if data.ndim == 3 and data.shape[-1] == 1 else data)
     if not data:

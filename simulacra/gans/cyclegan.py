@@ -21,15 +21,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra import game, losses
+from simulacra.augment.cut import cut
 from simulacra.config import require
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans.dcgan import initialise
-from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d
+from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d, Pool
 from simulacra.translator import OTHER, Side, Translator
 
 SLOPE = 0.2
-LITTLE = 2.0  # of a mask's logits: 12 % at first
+LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
 LEAST = 8  # of a side: the halvings leave 2 x 2
 
@@ -40,9 +41,7 @@ class Settings(game.Settings):
 
     features: int = 64  # channels at the picture's side
     blocks: int = 0  # residual blocks of G; 0: 6, and from 256 px on 9
-    mask: bool = (
-        False  # G also draws how much of each pixel it changes (Pumarola et al. 2018): for domains that are alike
-    )
+    change: bool = False  # G draws what to change in a picture, not all of it: for domains that are alike
     halvings: int = 3  # of D: 3 judge patches of 70 px, 2 of 34; fewer where pictures are small
     loss: Literal["squares", "relativistic"] = "squares"
     gamma: float = 0.1  # of relativistic's penalties, R1 and R2
@@ -83,18 +82,20 @@ class Residual(nn.Module):
         return y
 
 
-class Painted(nn.Module):
-    """A picture and a mask -> the picture x changed where the mask says: m·tanh(c) + (1 - m)·x; little at first."""
+class Changed(nn.Module):
+    """A network that draws what to change: x + what it draws, cut to [-1, 1]."""
 
-    def __init__(self, network: nn.Module, channels: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.channels = network, channels
+        self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same shape."""
-        drawn: Tensor = self.network(x).float()
-        colours, much = drawn[:, : self.channels].tanh(), torch.sigmoid(drawn[:, self.channels :] - LITTLE)
-        return torch.lerp(x.float(), colours, much)
+        changed: Tensor = x.float() + self.network(x).float()
+        within = changed.clamp(-1, 1)
+        if not self.training:
+            return within
+        return changed + (within - changed).detach()  # what is cut off is still taught, or white could never darken
 
 
 def translating(config: Settings) -> nn.Module:
@@ -109,10 +110,13 @@ def translating(config: Settings) -> nn.Module:
     for inner in (4 * wide, 2 * wide):
         layers.append(ConvTranspose2d(inner, inner // 2, 3, 2, 1, output_padding=1, bias=False))
         layers += [InstanceNorm2d(inner // 2), nn.ReLU()]
-    layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels + config.mask, 7)]
-    if config.mask:
-        return Painted(nn.Sequential(*layers), channels)
-    return nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
+    layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels, 7)]
+    initialise(made := nn.Sequential(*layers))
+    if config.change:
+        with torch.no_grad():
+            layers[-1].weight.mul_(LITTLE)  # type: ignore[operator]
+        return Changed(made)
+    return nn.Sequential(*made, nn.Tanh() if config.output == "tanh" else nn.Identity())
 
 
 class Generator(Translator):
@@ -123,7 +127,6 @@ class Generator(Translator):
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
         self.into["b"], self.into["a"] = translating(config), translating(config)
-        initialise(self)
 
 
 class Critic(nn.Module):
@@ -174,9 +177,7 @@ class CycleGAN(game.GAN):
         super().__init__(config)
         self.G = self.generator(config)
         self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
-        for side in OTHER:
-            self.register_buffer(f"pool_{side}", torch.zeros(config.pool + 1, *config.shape))
-        self.nimg, self.filled = 0, 0
+        self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
 
     @classmethod
     def generator(cls, config: Any) -> Generator:
@@ -190,7 +191,7 @@ class CycleGAN(game.GAN):
 
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """The rate follows the images shown, the pool D's plays."""
-        self.nimg, self.filled = nimg, min(self.config.pool, plays["D"] * self.config.batch)
+        self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
 
     def rate(self, plays: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
@@ -199,24 +200,11 @@ class CycleGAN(game.GAN):
 
     # --- pictures --------------------------------------------------------------------------------------------
 
-    def cut(self, images: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] enlarged, cut out at random places, half of them mirrored: the same shape."""
-        n, _, height, width = images.shape
-        high, wide = round(height * self.config.zoom), round(width * self.config.zoom)
-        device = images.device
-        large = F.interpolate(images, (high, wide), mode="bilinear", align_corners=False) if high > height else images
-        down = torch.randint(high - height + 1, (n, 1), device=device) + torch.arange(height, device=device)
-        right = torch.randint(wide - width + 1, (n, 1), device=device) + torch.arange(width, device=device)
-        if self.config.flip:
-            right = torch.where(torch.rand(n, 1, device=device) < 0.5, right.flip(1), right)
-        rows = torch.arange(n, device=device)[:, None, None]
-        cut = large.permute(0, 2, 3, 1)[rows, down[:, :, None], right[:, None, :]]  # [N, H, W, C]
-        return cut.permute(0, 3, 1, 2)
-
     def dealt_pair(self, batch: Batch) -> dict[Side, Tensor]:
         """Both domains' pictures as both players see them."""
         assert batch.others is not None
-        return {"a": self.cut(batch.images), "b": self.cut(batch.others)}
+        zoom, flip = self.config.zoom, self.config.flip
+        return {"a": cut(batch.images, zoom, flip=flip), "b": cut(batch.others, zoom, flip=flip)}
 
     def fakes(self, batch: Batch) -> Tensor:
         """Translations of a batch without a graph: those to a, then those to b [2N, C, H, W]."""
@@ -236,36 +224,12 @@ class CycleGAN(game.GAN):
         told = [(self.scores(real, side).mean(1), self.scores(made, side).mean(1)) for side, real, made in sides]
         return torch.cat([real for real, _ in told]), torch.cat([made for _, made in told])
 
-    # --- the pool ----------------------------------------------------------------------------------------------
-
-    def pool(self, side: Side) -> Tensor:
-        """Earlier fakes of a domain [pool + 1, C, H, W]; the last row is where those go that are not to be kept."""
-        held: Tensor = self.get_buffer(f"pool_{side}")
-        return held
-
-    def shown_again(self, fakes: Mapping[Side, Tensor]) -> tuple[dict[Side, Tensor], Tensor]:
-        """What D is shown of fresh fakes, and the row [N] of the pool that each of them will take, or -1.
-
-        Until the pool is full each goes into it and is shown. Then half of them are shown, and the others take the place
-        of an earlier one each, which is shown instead (Shrivastava et al. 2017, section 2.3).
-        """
-        n, size, device = len(fakes["a"]), self.config.pool, fakes["a"].device
-        rows = torch.arange(self.filled, self.filled + n, device=device)
-        if self.filled < size:
-            return dict(fakes), torch.where(rows < size, rows, -1)
-        drawn = torch.randperm(size, device=device)[:n]  # each row once
-        swapped = F.pad(torch.rand(len(drawn), device=device) < 0.5, (0, n - len(drawn)))
-        rows = torch.where(swapped, F.pad(drawn, (0, n - len(drawn))), -1)
-        again = swapped[:, None, None, None]
-        return {side: torch.where(again, self.pool(side)[rows], fakes[side]) for side in OTHER}, rows
-
     @torch.no_grad()
     def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
         """After a play of D its fakes go into the pool."""
         super().saw(player, readings)
         if player == "D":
-            for side in OTHER:
-                self.pool(side)[readings["rows"]] = readings[f"past_{side}"]
+            self.pool.keep({side: readings[f"past_{side}"] for side in OTHER}, readings["rows"])
 
     # --- the losses --------------------------------------------------------------------------------------------
 
@@ -274,7 +238,7 @@ class CycleGAN(game.GAN):
         real = self.dealt_pair(batch)
         with torch.no_grad():
             fresh: dict[Side, Tensor] = {side: self.G.translate(real[OTHER[side]], side) for side in OTHER}
-        shown, rows = self.shown_again(fresh)
+        shown, rows = self.pool(fresh)
         parts = [self.critic_loss(side, real[side], shown[side]) for side in OTHER]
         readings = {name: torch.cat([told[name] for _, told in parts]) for name in ("real", "fake")}
         for name in parts[0][1].keys() - readings.keys():

@@ -57,6 +57,7 @@ class Settings(Growing):
     """The paper's settings, but for the widths."""
 
     batch: int = 16
+    ema: float = 11_085.0  # the paper's decay of 0.999 a play, at this batch
     gp: float = 10.0  # λ
     drift: float = 1e-3  # ε
 

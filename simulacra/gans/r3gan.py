@@ -9,6 +9,7 @@ fakes (R2), which make it converge; no normalisation and no tricks. Both network
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping
@@ -20,14 +21,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra import game, losses
+from simulacra.augment.ada import Adaptive
 from simulacra.config import require
+from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.gans.dcgan import base
-from simulacra.layers import Conv2d, ConvTranspose2d, downsample, upsample
+from simulacra.layers import Conv2d, Patches, downsample, upsample
+from simulacra.settings import MOST
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
+PAPER: dict[str, Any] = {  # what the paper's settings for pictures of faces, and of all, share
+    **{"features_max": 768, "batch": 256, "ema": 5e5, "ema_first": 0.0, "burn_in": 2e7},
+    **{"mirror": True, "augment": "ada", "augment_last": 0.3},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +46,7 @@ class Settings(dcgan.Networks):
     z: int = 64
     features: int = 32  # channels at the picture's own side; doubled at each halving
     features_max: int = 256
-    patch: Literal[1, 2] = (
-        1  # 2: pictures enter and leave in patches, without blocks at their own side, which cost most
-    )
+    patch: Literal[1, 2] = 1  # 2: pictures enter and leave in patches: no blocks at their own side, which cost most
     blocks: int = 2  # residual blocks at each side
     expansion: int = 2  # how much wider a block is inside
     group: int = 16  # channels of a group of the 3x3 convolution; 0 is all of them
@@ -53,15 +59,19 @@ class Settings(dcgan.Networks):
     lr_last: float = 0.25  # the rate's factor after the burn-in
     betas: tuple[float, float] = (0.0, 0.9)
     beta2_last: float = 0.99
+    ema_first: float | None = None  # the average's half-life goes from this to `ema`; none: as in every game
+    augment_last: float | None = None  # of ada: p goes from `augment_p` to this; none: it adapts
     batch: int = 64
     epochs: float = 100
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "at least 1", "blocks", "expansion", "lazy")
-        require(self, "at least 0", "gamma", "group")
+        require(self, "at least 0", "gamma", "group", "ema_first")
         require(self, "more than 0", "lr_last", "burn_in")
         require(self, "at least 0 and less than 1", "beta2_last")
+        if self.augment_last is not None and not (self.augment == "ada" and 0 <= self.augment_last <= MOST):
+            raise SimulacraError(f"augment_last is {self.augment_last}; it must be from 0 to {MOST}, with augment=ada.")
 
 
 def convolution(
@@ -77,10 +87,12 @@ def convolution(
     return made
 
 
-def linear(inner: int, outer: int, *, gain: float = 1.0) -> nn.Linear:
-    """A matrix, its weights N(0, gain² / fan in)."""
-    made = nn.Linear(inner, outer, bias=False)
+def linear(inner: int, outer: int, *, gain: float = 1.0, bias: bool = False) -> nn.Linear:
+    """A matrix, its weights N(0, gain² / fan in), its biases N(0, gain²)."""
+    made = nn.Linear(inner, outer, bias=bias)
     nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner))
+    if bias:
+        nn.init.normal_(made.bias, 0.0, gain)
     return made
 
 
@@ -133,17 +145,6 @@ def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
     return [nn.Sequential(*(Block(config, each, depth) for _ in range(config.blocks))) for each in channels]
 
 
-class Patches(ConvTranspose2d):
-    """Each pixel becomes 2x2. It starts as bilinear interpolation: a random start draws a checkerboard, and D sees it."""
-
-    def __init__(self, inner: int, outer: int) -> None:
-        super().__init__(inner, outer, 4, 2, 1)
-        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
-        with torch.no_grad():
-            self.weight.copy_(torch.randn(inner, outer, 1, 1) / math.sqrt(inner) * row[:, None] * row)
-        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
-
-
 class Generator(game.Generator):
     """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
 
@@ -193,7 +194,8 @@ class Discriminator(nn.Module):
         self.basis = nn.Parameter(torch.randn(channels[-1], height, width) / math.sqrt(height * width))
         self.dropout = nn.Dropout(config.dropout)
         self.last = linear(channels[-1], config.z if config.labels else 1)
-        self.told = linear(config.labels, config.z, gain=1 / math.sqrt(config.z)) if config.labels else None
+        gain, some = 1 / math.sqrt(config.z), config.attributes  # where all are 0, D would say 0 without a bias
+        self.told = linear(config.labels, config.z, gain=gain, bias=some) if config.labels else None
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W], and labels [N, labels] -> scores [N]."""
@@ -220,20 +222,12 @@ class R3GAN(game.GAN):
     Config = Settings
     presets = {  # noqa: RUF012
         "cifar32": Preset(
-            {"features": 768, "features_max": 768, "gamma": (0.05, 0.005), "batch": 512, "ema": 5e6, "burn_in": 1e7},
+            PAPER | {"features": 768, "gamma": (0.05, 0.005), "batch": 512, "ema": 5e6, "augment_last": 0.55},
             "the paper's settings for 32 px",
             32,
         ),
-        "ffhq64": Preset(
-            {"features": 768, "features_max": 768, "gamma": (2.0, 0.2), "batch": 256, "ema": 5e5, "burn_in": 1e7},
-            "the paper's settings for faces of 64 px",
-            64,
-        ),
-        "ffhq256": Preset(
-            {"features": 96, "features_max": 768, "gamma": (150.0, 15.0), "batch": 256, "ema": 5e5, "burn_in": 1e7},
-            "the paper's settings for faces of 256 px",
-            256,
-        ),
+        "ffhq64": Preset(PAPER | {"features": 384, "gamma": (2.0, 0.2)}, "the paper's settings for faces of 64 px", 64),
+        "ffhq256": Preset(PAPER | {"features": 96, "gamma": (150.0, 15.0)}, "the same for faces of 256 px", 256),
         "tiny": Preset({"z": 8, "features": 8, "features_max": 16, "blocks": 1, "group": 4, "batch": 8}, "for tests"),
     }
     config: Settings
@@ -252,6 +246,13 @@ class R3GAN(game.GAN):
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """The schedules follow the images shown; the penalties, D's plays."""
         self.nimg, self.due = nimg, plays["D"] % self.config.lazy == 0
+        if self.config.augment_last is not None and isinstance(self.augment, Adaptive):
+            self.augment.p.fill_(self.scheduled(self.config.augment_p, self.config.augment_last))
+
+    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
+        """p adapts, where it has no schedule."""
+        if self.config.augment_last is None:
+            super().saw(player, readings)
 
     def scheduled(self, first: float, last: float) -> float:
         """From `first` to `last` over the burn-in, as half a cosine (section 4 and appendix of the paper)."""
@@ -266,21 +267,25 @@ class R3GAN(game.GAN):
         """Adam's betas: β2 grows."""
         return self.config.betas[0], self.scheduled(self.config.betas[1], self.config.beta2_last)
 
+    def half_life(self) -> float | None:
+        """That of the average grows."""
+        first = self.config.ema_first
+        return None if first is None else self.scheduled(first, self.config.ema)
+
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
-        y, config = self.told(batch), self.config
-        due, exact = self.due, config.penalty == "exact"
+        config, due, exact = self.config, self.due, self.config.penalty == "exact"
+        judge = functools.partial(self.judged, y=self.told(batch))
         images = [side.detach().requires_grad_(due and exact) for side in (batch.images, self.fakes(batch))]
-        real, fake = (self.judged(side, y) for side in images)
+        critics = [losses.repeatable(judge) if due and not exact else judge for _ in images]
+        real, fake = (critic(side) for critic, side in zip(critics, images, strict=True))
         adversarial = losses.relativistic_d(real, fake)
         readings = {"real": real, "fake": fake, "adversarial": adversarial}
         if not due:
             return adversarial, readings
         r1, r2 = (
-            losses.squared_gradient(scores, side)
-            if exact
-            else losses.r1_by_difference(lambda x: self.judged(x, y), side, scores)
-            for scores, side in zip((real, fake), images, strict=True)
+            losses.squared_gradient(scores, side) if exact else losses.r1_by_difference(critic, side, scores)
+            for critic, scores, side in zip(critics, (real, fake), images, strict=True)
         )
         gamma = self.scheduled(*config.gamma) * config.lazy
         return adversarial + gamma / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}

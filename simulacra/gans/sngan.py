@@ -147,10 +147,10 @@ class Discriminator(nn.Module):
 
 def initialise(network: nn.Module) -> None:
     """Glorot's weights, √2 as large in the convolutions of the blocks' main paths, as in its authors' code; biases 0."""
-    for module in network.modules():
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            wide = isinstance(module, nn.Conv2d) and module.kernel_size[0] > 1
-            nn.init.xavier_uniform_(module.weight, math.sqrt(2) if wide else 1.0)
+            main = "blocks." in name and not name.endswith("beside") and isinstance(module, nn.Conv2d)
+            nn.init.xavier_uniform_(module.weight, math.sqrt(2) if main else 1.0)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

@@ -157,7 +157,7 @@ class StyleGAN(game.GAN):
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """Grow; whether the penalty is due."""
         self.G.growth.at(nimg)
-        self.due = nimg // self.config.batch % self.config.r1_every == 0
+        self.due = plays["D"] % self.config.r1_every == 0
 
     def fits(self) -> int:
         """Pictures of this moment's side that together have at most `pixels`."""

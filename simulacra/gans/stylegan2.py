@@ -81,7 +81,8 @@ class Mapping(nn.Module):
     def __init__(self, config: Settings, *, latent: bool) -> None:
         super().__init__()
         size, told = config.z, config.labels > 0
-        self.embedding = EqualisedLinear(config.labels, size, biased=False) if told else None
+        # Without a bias, normalised, half of a single attribute would be the same as all of it.
+        self.embedding = EqualisedLinear(config.labels, size, bias=1.0, biased=config.attributes) if told else None
         sizes = [size * (latent + told), *[size] * config.depth]
         pairs = itertools.pairwise(sizes)
         self.layers = nn.ModuleList(EqualisedLinear(a, b, gain=GAIN, rate=config.mapping_rate) for a, b in pairs)
@@ -227,7 +228,7 @@ class StyleGAN2(game.GAN):
     Config = Settings
     presets = {  # noqa: RUF012
         "paper256": Preset(
-            {"z": 512, "features": 64, "depth": 8, "gamma": 1.0, "batch": 64, "ema": 20_000},
+            {"z": 512, "features": 64, "depth": 8, "gamma": 1.0, "group": 8, "batch": 64, "ema": 20_000},
             "the settings of the ADA paper's experiments at 256 px",
             256,
         ),

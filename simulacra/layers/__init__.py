@@ -13,6 +13,8 @@ from simulacra.layers.equalised import minibatch_stddev as minibatch_stddev
 from simulacra.layers.equalised import pixel_norm as pixel_norm
 from simulacra.layers.modulated import ModulatedConv2d as ModulatedConv2d
 from simulacra.layers.modulated import ModulatedPixels as ModulatedPixels
+from simulacra.layers.pool import Pool as Pool
+from simulacra.layers.resampling import Patches as Patches
 from simulacra.layers.resampling import blur as blur
 from simulacra.layers.resampling import downsample as downsample
 from simulacra.layers.resampling import upsample as upsample

@@ -5,11 +5,14 @@ The two shapes that were fastest on a CPU: interpolation up, a depthwise convolu
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from simulacra.layers.convolution import ConvTranspose2d
 
 
 class Filter(NamedTuple):
@@ -79,3 +82,14 @@ def upsample(x: Tensor) -> Tensor:
 def downsample(x: Tensor) -> Tensor:
     """[N, C, H, W] -> [N, C, H/2, W/2], the adjoint of bilinear."""
     return blur(x, padding=1, stride=2)
+
+
+class Patches(ConvTranspose2d):
+    """Each pixel becomes 2x2. It starts as bilinear interpolation: a random start draws a checkerboard, and D sees it."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__(inner, outer, 4, 2, 1)
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        with torch.no_grad():
+            self.weight.copy_(torch.randn(inner, outer, 1, 1) / math.sqrt(inner) * row[:, None] * row)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]

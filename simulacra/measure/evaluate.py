@@ -15,7 +15,7 @@ import simulacra
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors, read_json, write_json
-from simulacra.measure import further, scores, translation
+from simulacra.measure import attributes, further, scores, translation
 from simulacra.measure.evidence import Begin, Evidence
 from simulacra.measure.features import Extractor, open_extractor
 from simulacra.measure.scores import Score
@@ -36,6 +36,7 @@ MORE: dict[str, Callable[[Evidence], further.Found]] = {
     "path": further.path,
     "classes": further.classes,
     "within": within,
+    "attributes": attributes.attributes,
 }
 METRICS = (*KINDS, *MORE)
 
@@ -108,6 +109,7 @@ def _possible(evidence: Evidence | translation.Evidence) -> list[str]:
     if isinstance(evidence, translation.Evidence):
         return evidence.possible()
     lacking = {"classes": not evidence.data.classes, "within": not possible(evidence)}
+    lacking |= {"attributes": not attributes.possible(evidence)}
     return [word for word in METRICS if not lacking.get(word)]
 
 

@@ -30,6 +30,8 @@ def print_certificate(told: dict[str, Any], path: Path | None) -> None:
         _print_scores({name: told["scores"][name] for name in order}, told["leads"])
     if "within" in told:
         _print_within(told["within"])
+    if "attributes" in told:
+        _print_attributes(told["attributes"]["lines"])
     for warning in told["warnings"]:
         console.print(f"Beware: {warning}", markup=False)
     if path is not None:
@@ -104,6 +106,20 @@ def _print_within(told: dict[str, Any]) -> None:
     console.print(table)
     if any(not line["scores"] for line in lines):
         console.print(f"– : fewer than {told['fewest']} fakes or reals of the class.", markup=False)
+
+
+def _print_attributes(lines: list[dict[str, Any]]) -> None:
+    """A line an attribute, those that are read worst from the fakes first where there are many."""
+    shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
+    which = "" if shown is lines else f", the {len(shown)} of {len(lines)} read worst"
+    console.print(f"\nEach attribute{which} (0.5 is chance):", markup=False)
+    table = Table("attribute", "fakes with it", "read from fakes ↑", "95 % interval", "from reals", box=None)
+    for line in shown:
+        score, cells = line["agreement"], [line["attribute"], str(line["n"])]
+        if score:
+            cells += [_short(score["value"]), f"{_short(score['low'])} to {_short(score['high'])}"]
+        table.add_row(*map(escape, [*cells, _short(line["agreement_real"])] if score else [*cells, "–", "", "–"]))
+    console.print(table)
 
 
 def weakest(lines: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:

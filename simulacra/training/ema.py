@@ -22,16 +22,16 @@ class EMA:
         self._floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
         self._others = [(mine, theirs) for mine, theirs in pairs if not mine.is_floating_point()]
 
-    def decay(self, shown: int, nimg: int) -> float:
+    def decay(self, shown: int, nimg: int, half_life: float | None = None) -> float:
         """The factor on the old average when `shown` images were shown since the last play of G, `nimg` in all."""
-        half_life = min(self.half_life, RAMP * nimg)
+        half_life = min(self.half_life, RAMP * nimg) if half_life is None else half_life
         return 0.5 ** (shown / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
-    def update(self, nimg: int) -> None:
-        """Move the average after a play of G, at `nimg` images in all."""
+    def update(self, nimg: int, half_life: float | None = None) -> None:
+        """Move the average after a play of G, at `nimg` images in all. half_life: that of this moment, if it is told."""
         mine, theirs = [pair[0] for pair in self._floats], [pair[1] for pair in self._floats]
-        torch._foreach_lerp_(mine, theirs, 1 - self.decay(nimg - self.nimg, nimg))
+        torch._foreach_lerp_(mine, theirs, 1 - self.decay(nimg - self.nimg, nimg, half_life))
         self.nimg = nimg
         for old, new in self._others:
             old.copy_(new)

@@ -121,7 +121,7 @@ class Trainer:
         if player == "D":
             self.gan.constrain()
         else:
-            self.ema.update(self.nimg)
+            self.ema.update(self.nimg, self.gan.half_life())
         self.balance.saw(player, readings)
         self.gan.saw(player, readings)
         told = {name: value for name, value in readings.items() if name not in self.gan.keeps}

@@ -1,0 +1,76 @@
+"""The command that makes pictures of one domain into pictures of the other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from simulacra.cli.entry import app, set_threads
+from simulacra.errors import SimulacraError
+
+TOLD = 20  # pictures set aside that are named, at most
+
+
+@app.command
+def translate(
+    model: str,
+    source: str,
+    out: Path,
+    /,
+    *,
+    to: str = "",
+    keep_size: bool = False,
+    cycle: bool = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Translate pictures of one domain into the other, with a model trained for it.
+
+    Results are PNG, with the picture's colour profile, EXIF and texts, and what they were made from. Transparency is
+    laid on white, unless the model has it. What cannot be used is set aside with a reason; what has been translated
+    already is left, so that the same command goes on where it was stopped.
+
+    Parameters
+    ----------
+    model
+        A run, a checkpoint or a model's folder.
+    source
+        A picture, a folder (searched to the bottom) or an archive.
+    out
+        The folder for the translations, which keep names and folders; nothing there is overwritten. For one picture
+        also the PNG to write.
+    to
+        The domain to translate to: a, b or its name.
+    keep_size
+        Translate at the picture's own size, large ones in tiles; otherwise its shorter side becomes the model's.
+    cycle
+        Also write what comes back when the translation is translated back, as NAME.cycle.png.
+    device
+        Where to compute.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.console import console, errors, tasks
+    from simulacra.translation import translate as carry_out
+
+    set_threads(threads)
+    try:
+        with tasks() as begin:
+            told = carry_out(model, source, out, to, keep_size=keep_size, cycle=cycle, device=device, begin=begin)
+    except KeyboardInterrupt:
+        errors.print(
+            f"\nsimulacra: stopped. What is in {out} is whole; the same command goes on from there.", markup=False
+        )
+        sys.exit(130)
+    for name, reason in told.set_aside[:TOLD]:
+        errors.print(f"{name}: {reason}", markup=False)
+    if len(told.set_aside) > TOLD:
+        errors.print(f"and {len(told.set_aside) - TOLD} more")
+    lost = f"{len(told.set_aside)} of {len(told.set_aside) + told.made + told.kept} set aside"
+    if not told.made and not told.kept:
+        raise SimulacraError(f"Nothing could be translated: {lost}.")
+    there = f", {told.kept} were there already" if told.kept else ""
+    console.print(
+        f"{told.made} translated to {told.to}{there}{f', {lost}' if told.set_aside else ''}: {out}", markup=False
+    )
