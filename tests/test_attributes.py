@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from measuring import stand_in
+from numpy.typing import NDArray
 from support import on_disk
 from torch import Tensor
 
