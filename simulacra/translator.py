@@ -82,6 +82,10 @@ class Translator(Generator):
             "latents. Give it pictures: simulacra translate MODEL IN OUT --to b."
         )
 
+    def asked(self, label: str) -> dict[int, float]:
+        """Nothing, or refused."""
+        return self._refuse() if label.strip() else {}
+
     def draw(self, n: int) -> Tensor:
         """Refused."""
         self._refuse()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import uvicorn
 from support import game
 
+from simulacra.data.dataset import open_dataset
+from simulacra.explore import server
+from simulacra.explore.server import Explorer
 from simulacra.game import GAN, Generator, configured
 from simulacra.model import load, save_model
-from simulacra.training.previews import Previews
+from simulacra.training.previews import Previews, Translations
 
 ATTRIBUTES = ("glasses", "hair: red", "hair: brown")
+DOMAINS = ("ones", "others")
 
 
 def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
@@ -27,6 +35,8 @@ def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
     if gan.G.labels:
         gan.G.remember(torch.eye(3) if gan.G.attributes else torch.arange(gan.G.labels))
         gan.G.classes = ATTRIBUTES if gan.G.attributes else ("ann", "bob", "cat")
+    if gan.translates:
+        gan.G.classes = DOMAINS
     save_model(gan.G, folder, gan=gan.name, config=gan.config, about={"data": "tiny", "nimg": 160 * (seed + 1)})
     return folder
 
@@ -38,13 +48,18 @@ def attributed(spec: str) -> GAN:
     return gan(config)
 
 
-def run(folder: Path, checkpoints: int = 3) -> Path:
-    """A run's folder with checkpoints, previews, a journal, scores and a best checkpoint."""
+def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
+    """A run's folder with checkpoints, previews, a journal, scores and a best checkpoint.
+
+    data: a pair on disk, of a run that translates.
+    """
     lines, scores = [], []
     for i in range(checkpoints):
         nimg = 160 * (i + 1)
-        generator = load(model(folder / "checkpoints" / f"{nimg:09d}", "stylegan2:tiny", seed=i))
-        previews = Previews(generator)
+        generator = load(
+            model(folder / "checkpoints" / f"{nimg:09d}", "cyclegan:tiny" if data else "stylegan2:tiny", seed=i)
+        )
+        previews = Translations(open_dataset(data)) if data else Previews(generator)
         previews.save(folder / "previews" / f"{nimg:09d}.png", list(previews.draw(generator)))
         lines.append({"nimg": nimg, "d_loss": 1.0 - i / 10, "g_loss": 1.0 + i / 10})
         kid = {"value": 2.0 - i, "low": 1.9 - i, "high": 2.1 - i, "better": "lower", "what": "", "n": 10, "n_real": 10}
@@ -52,6 +67,8 @@ def run(folder: Path, checkpoints: int = 3) -> Path:
                        "seeds": "0-9", "leads": "kid", "scores": {"kid": kid}})  # fmt: skip
     (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
+    if data:
+        (folder / "config.json").write_text(json.dumps({"data": {"source": str(data)}}))
     (folder / "best.json").write_text(json.dumps({"checkpoint": f"{160 * checkpoints:09d}"}))
     return folder
 
@@ -59,3 +76,21 @@ def run(folder: Path, checkpoints: int = 3) -> Path:
 def spread(generator: Generator) -> float:
     """How much pictures differ from seed to seed: 0 where all are the same."""
     return float(torch.cat(list(generator.pictures(range(8)))).std(0).mean())
+
+
+@contextlib.contextmanager
+def served(root: Path, *names: str) -> Iterator[dict[str, str]]:
+    """Explorers of models and runs in a folder, each at its address."""
+    found, ending = {}, []
+    for name in names:
+        explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
+        running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
+        thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
+        thread.start()
+        found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        ending.append((running, thread, explorer))
+    yield found
+    for running, thread, explorer in ending:
+        running.should_exit = True
+        explorer.stop()
+        thread.join(10)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, pair_hash
 from simulacra.data.feed import Feed
 from simulacra.game import GAN, Shape, configured, find, gans
 from simulacra.training.trainer import Trainer
+from simulacra.translator import Translator
 
 CPU = torch.device("cpu")
 # Processes are forked by a server that has imported what takes seconds; it never has more than one thread.
@@ -91,6 +93,19 @@ def game(spec: str, shape: Shape = (3, 16, 16), **settings: Any) -> GAN:
     gan, config = configured(spec.removesuffix(TOLD), shape, told | settings, labels=KINDS)
     torch.manual_seed(0)
     return gan(config)
+
+
+def seasons(shape: Shape = (3, 16, 16), **settings: Any) -> Translator:
+    """What translates between summer and winter, its weights from a fixed seed."""
+    translator = game("cyclegan:tiny", shape, **settings).G.eval().requires_grad_(False)
+    assert isinstance(translator, Translator)
+    translator.classes = ("summer", "winter")
+    return translator
+
+
+def coloured(width: int = 24, height: int = 20, seed: int = 0) -> Image.Image:
+    """A picture of noise."""
+    return Image.fromarray(noise(1, (3, height, width), seed)[0])
 
 
 def forms() -> list[str]:

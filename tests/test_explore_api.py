@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import socket
 import struct
@@ -21,6 +22,7 @@ from urllib.request import Request, urlopen
 import exploring
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -31,6 +33,8 @@ from simulacra.explore import server
 from simulacra.explore.jobs import Jobs
 from simulacra.explore.server import Explorer
 from simulacra.explore.worker import Busy, Worker
+from simulacra.latent.recipe import Direction
+from simulacra.latent.saved import save
 from simulacra.model import load
 from simulacra.sampling import origin, write_pictures
 
@@ -49,6 +53,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exploring.model(root / "styled", "stylegan2:tiny")
     exploring.model(root / "labelled", "dcgan:tiny+labels")
     exploring.run(root / "run")
+    save(
+        [Direction(name=name, vector=torch.ones(8) * (i + 1), kind="pca") for i, name in enumerate("ab")],
+        root / "plain",
+    )
     return root
 
 
@@ -339,10 +347,23 @@ def test_every_answer_is_strict(plain: TestClient) -> None:
         assert not any(name.startswith("access-control") for name in headers)
 
 
+def imported(name: str) -> set[str]:
+    """A script, and all that it cannot start without."""
+    found, left = set[str](), [name]
+    while left:
+        name = left.pop()
+        found.add(name)
+        text = (server.STATIC / name).read_text()
+        left += set(re.findall(r'^(?:import|export) .*"\./([\w-]+\.js)";$', text, re.MULTILINE)) - found
+    return found
+
+
 def test_the_page_is_small_and_asks_nobody_else(plain: TestClient) -> None:
-    page = plain.get("/").text
+    for start in ("main.js", "compare.js"):  # the other one is of models that translate
+        needed = imported(start) | {"main.js", "index.html", "style.css", "icon.svg", "tab-directions.js", "keep.js", "sentences.js"}
+        assert sum((server.STATIC / name).stat().st_size for name in needed) < 150_000
     files = sorted(server.STATIC.iterdir())
-    assert len(page) + sum(file.stat().st_size for file in files) < 150_000
+    assert sum(file.stat().st_size for file in files) < 200_000  # with what most people never open
     for file in files:
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in text and "https://" not in text and 'style="' not in text
@@ -405,6 +426,11 @@ WRONG: list[tuple[str, Any]] = [
     ("/api/jobs/walk", {"recipes": [{"seed": 1}]}),
     ("/api/jobs/walk", {"recipes": [{"seed": 1}] * 2, "frames": 10**9}),
     ("/api/directions/rename", {"name": "axis 1"}),
+    ("/api/directions/save", {"name": "x"}),
+    ("/api/directions/save", {"name": "x", "edits": {"a": 1, "b": -0.5}}),
+    ("/api/directions/save", {"name": "x", "edits": {"a": 1e9}}),
+    ("/api/jobs/labels", {}),
+    ("/api/jobs/labels", {"checkpoint": "1"}),
 ]
 
 
@@ -474,15 +500,20 @@ BODIES = st.fixed_dictionaries(
         "client": ANY,
         "checkpoint": st.sampled_from(["000000160", "..", "/"]) | ANY,
         "frames": st.integers(-1, 3) | ANY,
-        "name": ANY,
+        "name": st.sampled_from(["hero", "a"]) | ANY,
+        "edits": st.dictionaries(
+            st.sampled_from(["a", "b"]) | st.text(max_size=6), st.floats(-12, 12) | ANY, max_size=3
+        )
+        | ANY,
         "to": ANY,
     },
 )
-PATHS = ("/api/picture", "/api/numbers", "/api/children", "/api/directions/rename", "/api/jobs/walk", "/api/open")
+PATHS = ("/api/picture", "/api/numbers", "/api/children", "/api/directions/rename", "/api/directions/save",
+         "/api/jobs/labels", "/api/jobs/walk", "/api/open")  # fmt: skip
 KEYS = {"/api/picture": {"recipe", "recipes", "side", "columns", "format", "client", "checkpoint"},
         "/api/numbers": {"recipe", "checkpoint"}, "/api/children": {"one", "other", "count", "seed", "checkpoint"},
         "/api/directions/rename": {"name", "to", "checkpoint"}, "/api/jobs/walk": {"recipes", "frames", "side", "checkpoint"},
-        "/api/open": set()}  # fmt: skip
+        "/api/directions/save": {"name", "edits", "checkpoint"}, "/api/jobs/labels": {"checkpoint"}, "/api/open": set()}  # fmt: skip
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])

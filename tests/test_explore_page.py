@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import exploring
+import numpy as np
 import pytest
-import uvicorn
-
-from simulacra.explore import server
-from simulacra.explore.server import Explorer
+from support import noise, on_disk
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested by playwright: pip install simulacra[dev]"
@@ -25,7 +26,7 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 CHROMIUM = next((path for path in map(shutil.which, PLACES) if path), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium, and none is on the PATH")
 
-TABS = ("directions", "mix", "photo", "walk", "numbers", "runs")
+TABS = ("directions", "mix", "photo", "walk", "numbers", "runs", "translate")
 Visit = Callable[..., Any]
 
 PIXELS = """() => {
@@ -55,19 +56,12 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     exploring.model(root / "labelled", "dcgan:tiny+labels")
     exploring.run(root / "run")
     exploring.model(root / "attributes", "dcgan:tiny+attributes")
-    found, ending = {}, []
-    for name in ("plain", "labelled", "attributes", "run"):
-        explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
-        running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
-        thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
-        thread.start()
-        found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        ending.append((running, thread, explorer))
-    yield found
-    for running, thread, explorer in ending:
-        running.should_exit = True
-        explorer.stop()
-        thread.join(10)
+    exploring.model(root / "lesson")
+    told = json.loads((root / "lesson" / "config.json").read_text())
+    data = on_disk(root / "data", noise(60), np.arange(60) % 3)
+    (root / "lesson" / "config.json").write_text(json.dumps(told | {"data": str(data)}))
+    with exploring.served(root, "plain", "labelled", "attributes", "lesson", "run") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +323,103 @@ def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
     assert recipe(page)["layers"] == [0, 1]
 
 
+def test_each_layer_is_taken_from_either_parent(visit: Visit) -> None:
+    page = visit("run")
+    a = settled(page)
+    tab(page, "mix")
+    page.wait_for_selector(".lane canvas")
+    page.wait_for_load_state("networkidle")
+    layers = page.locator(".lane").count()
+    assert layers > 3 and settled(page) == a  # to look at the tab changes nothing
+    seed = recipe(page)["seed"]
+    page.click("text=All from B")
+    b = settled(page)
+    assert recipe(page)["other"]["seed"] != seed and recipe(page)["layers"] == [0, layers]
+    page.click("text=All from A")
+    assert settled(page) == a and recipe(page) == {"seed": seed}
+    for layer in (0, 2):  # with a hole between them
+        page.locator(".lane").nth(layer).locator("label").nth(1).click()
+    mixed = settled(page)
+    told = recipe(page)
+    assert told["layers"] == [0, 3] and told["other"]["layers"] == [1, 2] and told["other"]["other"] == {"seed": seed}
+    page.click("text=The other way round")
+    assert len({a, b, mixed, settled(page)}) == 4
+    page.locator(".lane input").first.focus()  # by keyboard, too: this layer is from A
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".lane input").nth(1).is_checked()
+    for layer in range(1, layers):
+        page.locator(".lane").nth(layer).locator("label").nth(1).click()
+    assert settled(page) == b
+
+
+def test_layers_of_parents_that_were_edited_are_mixed(visit: Visit) -> None:
+    page = visit("run")
+    directions(page)
+    page.locator("#panel input[type=range]").first.focus()
+    page.keyboard.press("End")
+    a = settled(page)
+    tab(page, "mix")
+    page.click("#panel .parent button >> nth=0")  # the edited one
+    page.wait_for_selector(".lane canvas")
+    page.wait_for_load_state("networkidle")
+    page.locator(".lane").nth(1).locator("label").nth(1).click()
+    mixed = settled(page)
+    assert mixed != a and len(recipe(page)["w"]) == page.locator(".lane").count()
+    page.locator(".lane").nth(1).locator("label").nth(0).click()
+    again = settled(page)
+    gap = [abs(int(x) - int(y)) for x, y in zip(again.split(","), a.split(","), strict=True)]
+    assert max(gap) <= 4  # w is written down to five digits
+
+
+def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
+    page = visit("attributes")
+    directions(page)
+    page.click(".keep summary")
+    assert page.locator(".keep button").is_disabled() and "Nothing to keep yet" in page.inner_text(".keep")
+    for number in (0, 1):
+        page.locator("#panel .sliders input[type=range]").nth(number).focus()
+        page.keyboard.press("PageUp")
+    shaped = settled(page)
+    page.fill(".keep input", "hero")
+    page.press(".keep input", "Enter")
+    page.wait_for_selector(".slider label:text-is('hero')")
+    there(page, ".keep p:has-text('directions.safetensors')", 1)
+    assert recipe(page)["edits"] == {"hero": {"strength": 1}}
+    assert settled(page) == shaped
+    assert page.evaluate("document.activeElement.matches('.keep input')")
+    page.reload()
+    page.wait_for_selector(".slider label:text-is('hero')")
+    assert settled(page) == shaped
+
+
+def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
+    page = visit()
+    page.wait_for_selector(".learn .why")
+    assert "not known or not there (tiny)" in page.inner_text(".learn .why")
+    assert page.locator(".learn button").first.is_disabled()
+
+
+def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> None:
+    page = visit("lesson")
+    page.wait_for_selector(".learn :text('have labels (3)')")
+    page.click("text=Learn directions")
+    page.wait_for_selector(".learn :text('Learning to read pictures: ')")
+    tab(page, "walk")  # it goes on meanwhile
+    tab(page, "directions")
+    page.click(".learn button:text-is('Stop')")
+    page.wait_for_selector(".learn :text('Stopped.')")
+    there(page, "#panel .sliders", 0)
+    page.click("text=Learn directions")
+    page.wait_for_selector(".learn :text('Learned: ')", timeout=120_000)
+    page.wait_for_selector("#panel .sliders")
+    page.click(".learn summary")
+    assert "held-out pictures" in page.inner_text(".learn details")  # noise cannot be read
+    page.click("#language")
+    page.wait_for_selector(".learn :text('学到')")
+    page.click(".learn summary")
+    assert "留出的图像" in page.inner_text(".learn details")
+
+
 def test_a_film_is_made_of_the_history(visit: Visit) -> None:
     page = visit()
     tab(page, "walk")
@@ -416,6 +507,59 @@ def test_both_languages(visit: Visit) -> None:
     assert visit(locale="zh-CN").inner_text("#random") == "随机"
 
 
+def test_what_the_server_says_is_told_in_chinese(visit: Visit, addresses: dict[str, str]) -> None:
+    from test_explore_api import WRONG
+
+    said = []
+    for name, (path, told) in itertools.product(("plain", "run", "labelled", "attributes"), WRONG):
+        asked = Request(f"{addresses[name].rstrip('/')}{path}", json.dumps(told).encode(), method="POST")
+        try:
+            urlopen(asked).close()  # one model can do what another cannot
+        except HTTPError as refused:
+            said.append(json.load(refused)["error"])
+    assert len(said) > 100
+    page = visit(locale="zh-CN")
+    chinese = page.evaluate(
+        "async (said) => { const { inChinese } = await import('/static/sentences.js'); return said.map(inChinese); }",
+        said,
+    )
+    for english, told in zip(said, chinese, strict=True):
+        assert re.search("[\u4e00-\u9fff]", told), english
+        assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", told), told
+
+
+def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
+    kept = re.compile(
+        r"English|simulacra|[\w./-]*/[\w./-]+|dcgan|stylegan2|GAN|StyleGAN2?|px|dB|ms|kid|[ABDGSLRYZw]|z\d*"
+    )
+    for name in ("plain", "run", "attributes"):
+        page = visit(name, locale="zh-CN")
+        directions(page)
+        page.locator(".chevron").first.click()
+        page.click(".keep summary")
+        for each in TABS:
+            tab(page, each)
+            page.wait_for_load_state("networkidle")
+            text = page.inner_text("body").replace(name, "")
+            spoken = page.evaluate(
+                "[...document.querySelectorAll('[aria-label], [title], [placeholder]')].flatMap((node) => "
+                "['aria-label', 'title', 'placeholder'].map((what) => node.getAttribute(what) ?? '')).join('\\n')"
+            ).replace(name, "")
+            shown = re.sub(
+                r"simulacra [a-z]+ (--\w+|runs/\w+)|\(?tiny\)?", "", f"{text}\n{spoken}"
+            )  # commands; the data
+            left = [word for word in re.findall(r"[A-Za-z][\w./-]*", shown) if not kept.fullmatch(word)]
+            assert not left, f"{name} {each}: {left}"
+
+
+def test_a_refusal_is_shown_in_chinese(browser: Any, addresses: dict[str, str]) -> None:
+    told = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
+    page = browser.new_page(locale="zh-CN")
+    page.goto(f"{addresses['plain']}#{told}")
+    page.wait_for_selector("#toast:has-text('z 有 2 个数，而此模型需要 8 个')")
+    page.close()
+
+
 def test_by_keyboard_alone(visit: Visit) -> None:
     page = visit()
     directions(page)
@@ -471,6 +615,7 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
     page = visit(name, color_scheme=scheme, locale=locale, reduced_motion="reduce")
     directions(page)
     page.locator(".chevron").first.click()
+    page.click(".keep summary")
     for each in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
         tab(page, each)
         if each == "numbers":

@@ -17,6 +17,7 @@ from simulacra.explore import draw
 from simulacra.explore.guard import TooLarge, said
 from simulacra.explore.jobs import Job
 from simulacra.explore.worker import Busy
+from simulacra.latent import saved
 
 LOOK = 0.04  # seconds between looks at a job
 
@@ -30,9 +31,18 @@ def described(model: draw.Model) -> list[dict[str, Any]]:
             "layers": direction.layers,
             "about": direction.about,
             "accuracy": direction.accuracy,
+            "own": direction.own,
         }
         for direction in model.directions.values()
     ]
+
+
+def kept(model: draw.Model) -> dict[str, Any]:
+    """The same after something was kept, with the file that it is in. shipped: the model came along, so that this is a
+    file of the user's, not one beside it.
+    """
+    path, shipped = saved.place(model.folder), saved.comes_along(model.folder)
+    return {"directions": described(model), "path": str(path.absolute()), "shipped": shipped}
 
 
 def picture(data: bytes, format: draw.Format) -> Response:

@@ -20,10 +20,12 @@ from starlette.routing import Route
 
 from simulacra.errors import SimulacraError
 from simulacra.explore import ask, draw
-from simulacra.explore.answers import ERRORS, described, picture, progress
+from simulacra.explore.answers import ERRORS, described, kept, picture, progress
 from simulacra.explore.guard import body
 from simulacra.explore.jobs import Job, Jobs
+from simulacra.explore.sliders import Sliders
 from simulacra.explore.studio import Studio
+from simulacra.explore.translate import Translations
 from simulacra.explore.worker import Worker
 from simulacra.game import to_image
 from simulacra.latent.photo import as_seen
@@ -45,6 +47,7 @@ class Api:
 
     def __init__(self, studio: Studio, worker: Worker, jobs: Jobs) -> None:
         self.studio, self.worker, self.jobs = studio, worker, jobs
+        self.translations = Translations(studio, self.do)
 
     async def do(self, what: Callable[[], T], client: str = "") -> T:
         """Have the worker do it."""
@@ -102,16 +105,16 @@ class Api:
         return JSONResponse({"directions": await self.do(lambda: described(self.studio.model(checkpoint)))})
 
     async def rename(self, request: Request) -> Response:
-        """Call the direction {name} {to}, and keep it so beside the model."""
+        """Call the direction {name} {to}, and keep it so: {directions}, {path} of their file, {shipped}."""
         told = ask.parsed(await body(request, JSON_BYTES), {"name", "to", "checkpoint"})
         name, new, checkpoint = ask.text(told.get("name"), "name"), ask.name(told.get("to")), ask.checkpoint(told)
 
-        def renamed() -> list[dict[str, Any]]:
+        def renamed() -> dict[str, Any]:
             model = self.studio.model(checkpoint)
             model.rename(name, new)
-            return described(model)
+            return kept(model)
 
-        return JSONResponse({"directions": await self.do(renamed)})
+        return JSONResponse(await self.do(renamed))
 
     async def open(self, request: Request) -> Response:
         """The recipe inside a saved picture, whose file is the body: {model, recipe}, or {} where it has none."""
@@ -148,7 +151,7 @@ class Api:
 
         def work(job: Job) -> dict[str, Any]:
             torch.set_num_threads(1)
-            model.discover(job.go_on)
+            model.discover(lambda share, stage: job.go_on(share, stage=stage))
             return {"directions": described(model)}
 
         return JSONResponse({"job": self.jobs.start("search for directions", work).id})
@@ -220,7 +223,9 @@ class Api:
             Route("/api/children", self.children, methods=["POST"]),
             Route("/api/directions", self.directions),
             Route("/api/directions/rename", self.rename, methods=["POST"]),
+            *Sliders(self.studio, self.jobs, self.do).routes(),
             Route("/api/open", self.open, methods=["POST"]),
+            *self.translations.routes(),
             Route("/api/jobs/photo", self.photo, methods=["POST"]),
             Route("/api/jobs/directions", self.discover, methods=["POST"]),
             Route("/api/jobs/walk", self.walk, methods=["POST"]),
@@ -229,7 +234,7 @@ class Api:
             Route("/api/jobs/{job}/film", self.film),
             Route("/api/jobs/{job}/picture", self.seen),
             Route("/api/run", self.run),
-            Route("/api/run/previews/{nimg:int}", self.preview),
+            Route("/api/run/previews/{nimg}", self.preview),
         ]
 
     async def help(self, request: Request) -> Response:

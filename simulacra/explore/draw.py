@@ -24,9 +24,10 @@ from simulacra.grid import Grid
 from simulacra.latent import saved
 from simulacra.latent.film import write_film
 from simulacra.latent.mix import crossed
-from simulacra.latent.recipe import Direction, Recipe, each, from_json, latents, to_json
+from simulacra.latent.recipe import Direction, Edit, Recipe, each, from_json, latents, to_json
 from simulacra.latent.walk import Walk
 from simulacra.sampling import KEY, origin
+from simulacra.translator import Translator
 
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest that is as good to the eye
 MOST = 100  # pictures in one sheet
@@ -61,10 +62,18 @@ class Model:
         saved.rename(old, new, self.folder)
         self.__dict__.pop("directions", None)  # read anew
 
-    def discover(self, advance: Callable[[float], None]) -> None:
+    def keep(self, name: str, edits: Mapping[str, Edit]) -> None:
+        """Keep several edits as a direction of the user's. Raises `SimulacraError` where that cannot be."""
+        from simulacra.latent.combine import combined  # what the first picture need not wait for
+
+        saved.keep(combined(self.generator, name, edits, self.directions), self.folder)
+        self.__dict__.pop("directions", None)
+
+    def discover(self, advance: Callable[[float, str], None], *, labels: bool = False) -> dict[str, str]:
         """Find the model's directions and keep them beside it; those with a name of the user's stay.
 
-        advance: told the share of the stage under way that is done.
+        advance: told the share of the stage under way that is done, and the stage. labels: learn from those of the
+        model's data, too; returns what could not be learned, with the reason.
         """
 
         from simulacra.latent import command  # what the first picture need not wait for
@@ -75,12 +84,13 @@ class Model:
             def on(n: int) -> None:
                 nonlocal done
                 done += n
-                advance(min(1.0, done / max(1, total)))
+                advance(min(1.0, done / max(1, total)), what)
 
             return on
 
-        command.find(self.folder, begin=begin)
+        told = command.find(self.folder, labels="" if labels else None, begin=begin)
         self.__dict__.pop("directions", None)
+        return told.left_out
 
     def facts(self) -> dict[str, Any]:
         """What a page must know to show only what this model can do."""
@@ -88,6 +98,7 @@ class Model:
         return {
             "model": self.fingerprint,
             "gan": about["gan"],
+            "domains": list(generator.domains) if isinstance(generator, Translator) else [],
             "shape": list(generator.shape),
             "z": generator.z_dim,
             "w": generator.w_dim,

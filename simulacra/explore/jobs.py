@@ -37,11 +37,11 @@ class Job:
         self._said = time.monotonic()
         self._set({"state": "running", "share": share} | more)
 
-    def go_on(self, share: float) -> None:
+    def go_on(self, share: float, **more: Any) -> None:
         """The same, for a job that is worth nothing unless it is done: raises `Cancelled` where it should stop."""
         if self.stopped():
             raise Cancelled
-        self.tell(share)
+        self.tell(share, **more)
 
     def stale(self) -> bool:
         """Whether it is time for news."""

@@ -71,12 +71,12 @@ class Studio:
             "training": age is not None and age < STIRRING,
         }
 
-    def preview(self, nimg: int) -> Path:
+    def preview(self, nimg: str) -> Path:
         """The file of the previews after `nimg` images."""
         for path in stills(self._run()):
-            if int(path.stem) == nimg:
+            if path.stem.lstrip("0") == nimg.lstrip("0"):
                 return path
-        raise SimulacraError(f"This run has no preview after {nimg} images.")
+        raise SimulacraError(f"This run has no preview after {nimg[:40]} images.")
 
     def _run(self) -> Path:
         if self.run is None:

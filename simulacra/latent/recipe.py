@@ -21,7 +21,8 @@ LARGEST = 100.0  # at most, of a number of z or w, either way
 class Direction:
     """A way to move in w that changes something one can name.
 
-    vector: [w_dim], the step of strength 1: as long as the model's own w spread along it (one standard deviation).
+    vector: [w_dim], the step of strength 1: as long as the model's own w spread along it (one standard deviation); of
+    a combination of others, all of them as they were when it was kept.
     kind: how it was found. layers: where it acts if nothing else is said; None is everywhere.
     about: what it changes, in words. accuracy: how often the one who found it is right on pictures it has not seen.
     label: the attribute, class or group of the data that it was learned from, whatever it is called now.
@@ -77,11 +78,21 @@ def latents(generator: Generator, recipe: Recipe, directions: Mapping[str, Direc
     if recipe.truncation != 1:
         w = generator.truncate(w, _finite(recipe.truncation, "truncation", 2.0), y)
     for name, edit in recipe.edits.items():
-        if name not in directions:
-            hint = did_you_mean(name, directions) or " This model has none with that name."
-            raise SimulacraError(f"There is no direction called {name!r}.{hint}")
-        w = moved(generator, w, directions[name], _finite(edit.strength, name, STRENGTH), edit.layers)
+        w = moved(generator, w, known(name, directions), strength(edit.strength, name), edit.layers)
     return w
+
+
+def known(name: str, directions: Mapping[str, Direction]) -> Direction:
+    """A direction by its name. Raises `SimulacraError` where there is none."""
+    if name not in directions:
+        hint = did_you_mean(name, directions) or " This model has none with that name."
+        raise SimulacraError(f"There is no direction called {name!r}.{hint}")
+    return directions[name]
+
+
+def strength(value: float, name: str) -> float:
+    """How much of the direction `name`. Raises `SimulacraError` for what is no number, or too large a one."""
+    return _finite(value, name, STRENGTH)
 
 
 def latent(generator: Generator, recipe: Recipe) -> Tensor:
@@ -183,10 +194,10 @@ def from_json(told: Any) -> Recipe:
     """A recipe from parsed JSON, as `to_json` writes it. Raises `SimulacraError` for anything else."""
     if not isinstance(told, dict):
         raise SimulacraError('A picture\'s recipe is a JSON object such as {"seed": 7}.')
-    known = Recipe.__dataclass_fields__
+    fields = Recipe.__dataclass_fields__
     for key in told:
-        if key not in known:
-            raise SimulacraError(f"A picture's recipe has no {key!r}.{did_you_mean(str(key), known)}")
+        if key not in fields:
+            raise SimulacraError(f"A picture's recipe has no {key!r}.{did_you_mean(str(key), fields)}")
     try:
         w = _list(told.get("w", []))
         return Recipe(

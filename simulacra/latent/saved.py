@@ -28,15 +28,20 @@ LONGEST = 60  # letters of a name
 def place(where: str | Path | None = None) -> Path:
     """The file that a model's directions are written to.
 
-    Beside the model; of a run, `directions/CHECKPOINT.safetensors` in it, which outlives the checkpoint; of the model that
+    Beside the model; of a run, `directions/CHECKPOINT.safetensors` in it, which outlives the checkpoint; of a model that
     comes along, in the user's own folder for data.
     """
     folder = model_folder(where)
-    if folder == model_folder():
+    if comes_along(folder):
         return user_data_path("simulacra") / "directions" / f"{fingerprint(folder)}.safetensors"
     if folder.parent.name == "checkpoints":
         return folder.parent.parent / "directions" / f"{folder.name}.safetensors"
     return folder / FILE
+
+
+def comes_along(folder: Path) -> bool:
+    """Whether a model's folder is part of the package, by whatever path: nothing is written there."""
+    return folder.resolve().is_relative_to(model_folder().resolve().parent)
 
 
 def open_directions(where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
@@ -74,9 +79,10 @@ def save(found: Sequence[Direction], where: str | Path | None = None, path: Path
 
 
 def keep(direction: Direction, where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
-    """Add a direction that a user made. Raises `SimulacraError` where its name is taken, or none."""
+    """Add a direction that a user made, after those made before. Raises `SimulacraError` where its name is taken, or none."""
     there = open_directions(where, path)
-    kept = [*there, replace(direction, name=_named(direction.name, there), own=True)]
+    made = replace(direction, name=_named(direction.name, there), own=True)
+    kept = [*(each for each in there if each.own), made, *(each for each in there if not each.own)]
     _write(kept, where, path)
     return kept
 

@@ -29,7 +29,6 @@ Span = tuple[int, int]
 SIDE = 1024  # of a tile; a picture of as many pixels goes through whole
 WINDOW = 64  # of what statistics are measured on
 BAND = 32  # pixels over which one tile passes into the next
-LEAST = 4  # times what the network divides a side by: narrower pictures are continued by mirroring, and cut back
 
 
 @torch.no_grad()
@@ -38,8 +37,7 @@ def translated(translator: Translator, pixels: Pixels, to: Side, *, side: int = 
 
     side: of the largest square that the network is given, a multiple of what the network divides sides by.
     """
-    height, width, _ = pixels.shape
-    if height * width <= side * side:
+    if _shown(translator, *pixels.shape[:2]) <= side * side:
         return eight_bit(_through(translator, pixels, to))
     network = translator.into[to]
     with given(network, measured(translator, pixels, to, side * side)):
@@ -50,15 +48,15 @@ def translated(translator: Translator, pixels: Pixels, to: Side, *, side: int = 
 def measured(translator: Translator, pixels: Pixels, to: Side, area: int) -> Statistics:
     """The statistics of each norm over windows of together at most `area` pixels."""
     with measuring(translator.into[to]) as statistics:
-        translator.translate(_tensor(translator, windows(pixels, area)), to)
+        translator.translate(_tensor(translator, windows(translator, pixels, area)), to)
     return statistics
 
 
-def windows(pixels: Pixels, area: int) -> NDArray[np.uint8]:
-    """Windows [N, h, w, C] spread evenly over a picture, of together at most `area` pixels."""
+def windows(translator: Translator, pixels: Pixels, area: int) -> NDArray[np.uint8]:
+    """Windows [N, h, w, C] spread evenly over a picture, for which the network is shown at most `area` pixels."""
     height, width, _ = pixels.shape
     high, wide = min(height, WINDOW), min(width, WINDOW)
-    count = max(1, area // (high * wide))
+    count = max(1, area // _shown(translator, high, wide))
     columns = min(count, max(1, round(math.sqrt(count * (width / wide) / (height / high)))))
     places = [
         np.clip((np.arange(n) + 0.5) * length / n - part / 2, 0, length - part).astype(int)
@@ -103,7 +101,7 @@ def ramps(places: Sequence[Span], band: int = BAND) -> list[Floats]:
         away = (end - begin - wide) // 2
         ramp = (np.arange(wide, dtype=np.float32) + 0.5) / wide
         rising = np.concatenate([np.zeros(away), ramp, np.ones(end - begin - wide - away)]).astype(np.float32)
-        weights[i][begin - end :], weights[i + 1][: end - begin] = 1 - rising, rising
+        weights[i][len(weights[i]) - len(rising) :], weights[i + 1][: len(rising)] = 1 - rising, rising
     return weights
 
 
@@ -143,18 +141,19 @@ def _turned(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels.transpose(1, 0, 2)
 
 
+def _shown(translator: Translator, height: int, width: int) -> int:
+    """Pixels that the network is shown of a picture, with what it is continued by."""
+    by, least = translator.multiple, translator.least
+    return math.prod(math.ceil(max(length, least) / by) * by for length in (height, width))
+
+
 def _tensor(translator: Translator, pixels: Pixels) -> Tensor:
     """[N, H, W, C] from 0 to 255 -> [N, C, H, W] in [-1, 1], where the weights are."""
-    moved = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(translator.device)
+    moved = torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C")).to(translator.device)
     return moved.float() / 127.5 - 1
 
 
 def _through(translator: Translator, pixels: Pixels, to: Side) -> Floats:
     """One picture or tile [H, W, C] through the network: float32 in [-1, 1], the same size."""
-    height, width, _ = pixels.shape
-    least = LEAST * translator.multiple
-    more = [(0, max(0, least - length)) for length in (height, width)]
-    if height < least or width < least:
-        pixels = np.pad(pixels, [*more, (0, 0)], "symmetric")
-    made = translator.translate(_tensor(translator, pixels[None]), to)[0, :, :height, :width]
-    return made.permute(1, 2, 0).cpu().numpy()
+    made = translator.translate(_tensor(translator, pixels[None]), to)[0].permute(1, 2, 0)
+    return made.cpu().numpy()

@@ -1,14 +1,16 @@
 // The page starts here: it opens the picture that the link names, and connects buttons and keys.
 import * as api from "./api.js";
 import { byId, el, say } from "./parts.js";
-import { isShown, redraw, startStage } from "./stage.js";
+import { redraw, startStage } from "./stage.js";
 import { drawStart, startStart } from "./start.js";
-import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, toFragment, undo } from "./state.js";
+import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, toFragment, translates, undo } from "./state.js";
 import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.js";
 import { amount, other, switchLanguage, t, translate } from "./words.js";
 
 const SIDES = [256, 512, 1024];
 const SAVED = 512; // the side of a saved picture, if nothing else is chosen
+
+let compare = null; // the stage of a model that translates
 
 const random = () => commit({ seed: randomSeed(), ...(state.recipe.label ? { label: state.recipe.label } : {}), ...(state.recipe.truncation != null ? { truncation: state.recipe.truncation } : {}) });
 
@@ -35,8 +37,14 @@ async function save() {
 }
 
 // A file that was dropped or chosen: a picture of ours is restored, any other is looked for in the model.
-async function take(file) {
+async function take(files) {
+  const [file] = files;
   if (!file) return;
+  if (compare) {
+    await showTab("translate");
+    compare.take(files);
+    return;
+  }
   try {
     const told = await api.opened(file);
     if (told.recipe) {
@@ -65,7 +73,7 @@ function dropping() {
     byId("drop").hidden = true;
     if (!files(event)) return;
     event.preventDefault();
-    take(event.dataTransfer.files[0]);
+    take(event.dataTransfer.files);
   });
 }
 
@@ -97,19 +105,21 @@ function follow() {
 
 const KEYS = [
   ["R", "keyRandom", random], ["Z", "undo", undo], ["Y", "redo", redo], ["L", "link", copyLink], ["S", "save", save],
-  ["1–6", "keyTabs", null], ["← →", "keyArrows", null], ["?", "keyHelp", () => byId("keylist").showModal()],
+  ["1–7", "keyTabs", null], ["← →", "keyArrows", null], ["?", "keyHelp", () => byId("keylist").showModal()],
 ];
 
+const keys = () => compare?.KEYS ?? KEYS;
+
 function onKey(event) {
-  const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
+  const typing = event.target.matches("input:not([type=range], [type=checkbox], [type=radio]), textarea, select");
   const whole = event.ctrlKey || event.metaKey;
   if (whole && event.key.toLowerCase() === "z" && !typing) {
     event.preventDefault();
-    return event.shiftKey ? redo() : undo();
+    return translates() ? undefined : event.shiftKey ? redo() : undo();
   }
   if (typing || whole || event.altKey || !byId("keyson").checked || byId("keylist").open) return undefined;
-  if (/^[1-6]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
-  const found = KEYS.find(([letter, , act]) => act && letter === event.key.toUpperCase());
+  if (/^[1-7]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
+  const found = keys().find(([letter, , act]) => act && letter === event.key.toUpperCase());
   if (found) {
     event.preventDefault();
     found[2]();
@@ -121,15 +131,16 @@ function words() {
   translate();
   byId("language").textContent = other();
   byId("language").lang = other() === "English" ? "en" : "zh-Hans";
-  byId("keytable").replaceChildren(...KEYS.flatMap(([letter, word]) => [el("dt", {}, el("kbd", {}, letter)), el("dd", {}, t(word))]));
+  byId("keytable").replaceChildren(...keys().flatMap(([letter, word]) => [el("dt", {}, el("kbd", {}, letter)), el("dd", {}, t(word))]));
   if (!state.facts) return;
-  const { gan, shape, nimg, name } = state.facts;
+  const { gan, shape, nimg, name, domains } = state.facts;
   document.title = t("title", name);
   byId("facts").textContent = nimg == null ? t("facts", gan, shape[2], shape[1]) : t("factsShown", gan, shape[2], shape[1], amount(nimg));
-  drawStart();
+  if (domains.length) byId("facts").append(` · ${domains.join(" ↔ ")}`);
+  else drawStart();
   drawTabs();
   redrawTab();
-  emit("faces");
+  emit(compare ? "words" : "faces");
 }
 
 function buttons() {
@@ -139,15 +150,17 @@ function buttons() {
   byId("link").addEventListener("click", copyLink);
   byId("save").addEventListener("click", save);
   byId("keys").addEventListener("click", () => byId("keylist").showModal());
-  byId("language").addEventListener("click", () => {
+  byId("language").addEventListener("click", async () => {
     switchLanguage();
+    byId("toast").classList.remove("on"); // it speaks the other one
     words();
-    emit("recipe", state.recipe);
+    if (!compare) emit("recipe", state.recipe);
+    if (await api.prepare()) redrawTab(); // which may show what the server said
   });
   addEventListener("keydown", onKey);
   addEventListener("hashchange", () => {
     const told = fromFragment(location.hash);
-    if (told && key(told.recipe) !== key(state.recipe)) openLink(told);
+    if (told && !compare && key(told.recipe) !== key(state.recipe)) openLink(told);
   });
 }
 
@@ -160,7 +173,8 @@ async function toCheckpoint(name) {
   state.checkpoint = name;
   try {
     state.facts = { ...(await api.model()), looked: state.facts.looked };
-    redraw();
+    if (compare) emit("again");
+    else redraw();
     words();
     state.directions = (await api.directions()).directions;
     if (openTab() === "directions") redrawTab();
@@ -181,23 +195,29 @@ async function begin() {
   dropping();
   on("settled", follow);
   on("checkpoint", toCheckpoint);
-  emit("recipe", state.recipe); // asked for before anything else
   try {
     state.facts = await api.model();
+    byId("name").textContent = state.facts.name;
+    if (translates()) {
+      compare = await import("./compare.js");
+      const first = compare.start();
+      words();
+      return await first();
+    }
+    emit("recipe", state.recipe); // asked for before anything else of the picture's
     const [, tall, wide] = state.facts.shape;
     const own = Math.max(tall, wide);
-    byId("name").textContent = state.facts.name;
     byId("picture").classList.toggle("pixelated", own < 48);
     byId("side").replaceChildren(...[own, ...SIDES.filter((side) => side > own)].map((side) => el("option", { value: side, selected: side === SAVED }, `${side} px`)));
     if (told?.model && told.model !== state.facts.model) say(t("otherModel"));
     words();
     remember(state.recipe);
     emit("settled", state.recipe);
-    if (!isShown(state.recipe)) redraw();
     state.directions = (await api.directions()).directions;
     state.facts.looked = true;
     if (openTab() === "directions") redrawTab();
   } catch (error) {
+    delete byId("waiting").dataset.t; // it says something else now
     byId("waiting").textContent = error.message;
     say(error.message);
   }

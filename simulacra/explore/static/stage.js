@@ -1,5 +1,6 @@
 // The picture, drawn as fast as it can be while something moves, and the strip of faces seen so far.
 import * as api from "./api.js";
+import { labelled, titled } from "./named.js";
 import { byId, el, latest, say } from "./parts.js";
 import { commit, key, on, state } from "./state.js";
 import { t } from "./words.js";
@@ -73,16 +74,15 @@ export function described(recipe) {
   const parts = [];
   if (recipe.seed != null) parts.push(`${t("seed")} ${recipe.seed}`);
   else parts.push(t(recipe.w ? "shaped" : "written"));
-  if (recipe.label) parts.push(recipe.label.length > 40 ? t("label") : recipe.label);
+  if (recipe.label) parts.push(recipe.label.length > 40 ? t("label") : labelled(recipe.label));
   for (const [name, edit] of Object.entries(recipe.edits ?? {})) {
     const strength = edit.strength ?? edit;
-    parts.push(`${name} ${strength > 0 ? "+" : "−"}${Math.abs(strength).toFixed(1)}`);
+    parts.push(`${titled(name)} ${strength > 0 ? "+" : "−"}${Math.abs(strength).toFixed(1)}`);
   }
   if (recipe.truncation != null) parts.push(`${t("truncation")} ${recipe.truncation.toFixed(2)}`);
   return parts.join(", ");
 }
 
-export const isShown = (recipe) => shown === `${state.checkpoint ?? ""}${key(recipe)}`;
 export const redraw = () => draw(state.recipe);
 
 export function startStage() {

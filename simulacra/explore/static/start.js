@@ -1,4 +1,5 @@
 // Where a picture starts: its label and its truncation.
+import { worded } from "./named.js";
 import { byId, el, select, slider } from "./parts.js";
 import { change, commit, on, state, tidy } from "./state.js";
 import { t } from "./words.js";
@@ -18,7 +19,7 @@ function asked(label) {
 const spelled = (told) => [...told].map(([name, value]) => (value === "1" ? name : `${name}=${value}`)).join(", ");
 
 function classes(labels) {
-  const options = [["", t("asData")], ...labels.map((name) => [name, name])];
+  const options = [["", t("asData")], ...labels.map((name) => [name, worded(name)])];
   return select(t("label"), options, state.recipe.label ?? "", (label) => commit(tidy({ ...state.recipe, label })), { id: "label" });
 }
 
@@ -37,9 +38,9 @@ function attributes(labels) {
   };
   const fields = [...groups].map(([group, values]) => {
     const alone = !values.length;
-    const options = alone ? SOME.map(([value, word]) => [value, word ? t(word) : t("asData")]) : [["", t("asData")], ...values];
+    const options = alone ? SOME.map(([value, word]) => [value, word ? t(word) : t("asData")]) : [["", t("asData")], ...values.map(([name, text]) => [name, worded(text)])];
     const value = alone ? (now.get(group) ?? "") : (values.find(([name]) => now.get(name) === "1")?.[0] ?? "");
-    const made = select(group, options, value, (chosen) =>
+    const made = select(worded(group), options, value, (chosen) =>
       store((told) => {
         for (const [name] of values) told.delete(name);
         if (alone && chosen === "") told.delete(group);
@@ -47,7 +48,7 @@ function attributes(labels) {
         else if (chosen) told.set(chosen, "1");
       }),
     );
-    return el("label", { class: "field wide" }, el("span", {}, group), made);
+    return el("label", { class: "field wide" }, el("span", {}, worded(group)), made);
   });
   const open = now.size > 0;
   return el("details", { open }, el("summary", {}, t("attributes", labels.length)), el("div", { class: "fields" }, ...fields));

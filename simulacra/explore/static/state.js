@@ -13,6 +13,9 @@ export const state = {
   future: [],
 };
 
+// Whether this model makes pictures of pictures, not of numbers.
+export const translates = () => Boolean(state.facts?.domains.length);
+
 const listeners = {};
 export const on = (what, heard) => (listeners[what] ??= []).push(heard);
 export const emit = (what, detail) => (listeners[what] ?? []).forEach((heard) => heard(detail));
@@ -90,6 +93,19 @@ export function renamed(old, name) {
   };
   state.recipe = inRecipe(state.recipe);
   for (const list of ["faces", "past", "future"]) state[list] = state[list].map(inRecipe);
+}
+
+// After a search: edits by directions that are no more are left out, so that their pictures can still be drawn.
+export function pruned(names) {
+  const inRecipe = (recipe) => {
+    const made = { ...recipe };
+    if (made.other) made.other = inRecipe(made.other);
+    if (made.edits) made.edits = Object.fromEntries(Object.entries(made.edits).filter(([name]) => names.has(name)));
+    return tidy(made);
+  };
+  for (const list of ["faces", "past", "future"]) state[list] = state[list].map(inRecipe);
+  const now = inRecipe(state.recipe);
+  if (key(now) !== key(state.recipe)) commit(now);
 }
 
 // --- links: #BASE64URL of {model, recipe} -----------------------------------------------------------------------

@@ -1,5 +1,7 @@
 // Sliders with names.
 import * as api from "./api.js";
+import { keeping, learning, where } from "./keep.js";
+import { titled, told as inWords } from "./named.js";
 import { el, say, select, slider, tile, why } from "./parts.js";
 import { change, commit, emit, renamed, state, tidy, withEdit } from "./state.js";
 import { t } from "./words.js";
@@ -30,7 +32,7 @@ async function strip(direction, box) {
     if (mine !== box.turn) return;
     box.replaceChildren(
       ...FRAMES.map((strength, i) => {
-        const label = t("frame", direction.name, strength > 0 ? `+${strength}` : strength);
+        const label = t("frame", titled(direction.name), strength > 0 ? `+${strength}` : strength);
         const button = el("button", { type: "button", class: "face", "aria-label": label, click: () => commit(edited(direction, strength)) });
         button.append(tile(bitmap, i, columns, width, height));
         return button;
@@ -42,11 +44,11 @@ async function strip(direction, box) {
 }
 
 function naming(direction) {
-  const field = el("input", { type: "text", value: direction.name, maxlength: 60, "aria-label": t("name"), autocomplete: "off" });
+  const field = el("input", { type: "text", value: titled(direction.name), maxlength: 60, "aria-label": t("name"), autocomplete: "off" });
   const submit = async (event) => {
     event.preventDefault();
     const name = field.value.trim();
-    if (!name || name === direction.name) return;
+    if (!name || name === titled(direction.name)) return;
     try {
       const told = await api.rename(direction.name, name);
       if (opened.delete(direction.name)) opened.add(name);
@@ -55,7 +57,7 @@ function naming(direction) {
       emit("faces");
       emit("settled", state.recipe);
       emit("directions");
-      say(t("renamed"));
+      say(t("renamed", where(told)));
     } catch (error) {
       say(error.message);
     }
@@ -81,18 +83,18 @@ function layers(direction, redrawn) {
 
 function row(direction) {
   const made = slider({
-    name: direction.name, title: direction.about || undefined, min: -REACH, max: REACH, step: 0.1, digits: 1, value: editOf(direction.name).strength,
+    name: titled(direction.name), title: inWords(direction.about) || undefined, min: -REACH, max: REACH, step: 0.1, digits: 1, value: editOf(direction.name).strength,
     input: (value) => change(edited(direction, value)),
     change: () => commit(),
   });
   const box = el("div", { class: "filmstrip" });
   const more = el("div", { class: "more" });
-  const chevron = el("button", { type: "button", class: "quiet chevron", "aria-label": t("more", direction.name), click: () => toggle() });
+  const chevron = el("button", { type: "button", class: "quiet chevron", "aria-label": t("more", titled(direction.name)), click: () => toggle() });
   const show = (open) => {
     chevron.setAttribute("aria-expanded", String(open));
     more.hidden = !open;
     if (!open) return;
-    const told = [direction.about, direction.accuracy != null && t("accuracy", Math.round(100 * direction.accuracy))].filter(Boolean).join(" · ");
+    const told = [inWords(direction.about), direction.accuracy != null && t("accuracy", Math.round(100 * direction.accuracy))].filter(Boolean).join(" · ");
     more.replaceChildren(box, told && el("p", { class: "soft small" }, told), layers(direction, () => show(true)), naming(direction));
     strip(direction, box);
   };
@@ -110,7 +112,7 @@ function row(direction) {
   return { node, settled };
 }
 
-let finding = ""; // how far the search for directions is
+let finding = null; // says how far the search for directions is
 
 async function find() {
   const tell = (text) => {
@@ -118,32 +120,41 @@ async function find() {
     emit("directions");
   };
   try {
-    tell(t("starting"));
+    tell(() => t("starting"));
     const { job } = await api.startDirections();
-    const last = await api.follow(job, ({ share }) => tell(t("discovering", Math.round(100 * share))));
+    const last = await api.follow(job, ({ share }) => tell(() => t("discovering", Math.round(100 * share))));
     state.directions = last.directions ?? [];
   } catch (error) {
     say(error.message);
   }
-  tell("");
+  tell(null);
 }
 
 // Where there are none yet.
 function none() {
   const go = el("button", { type: "button", class: "primary", click: find, disabled: Boolean(finding) }, t("discover"));
-  return [el("p", { class: "soft" }, t("noDirections")), el("p", { class: "row" }, go, el("span", { role: "status", class: "soft" }, finding))];
+  return [el("p", { class: "soft" }, t("noDirections")), el("p", { class: "row" }, go, el("span", { role: "status", class: "soft" }, finding?.()))];
 }
 
 export function draw(panel) {
   if (!state.directions.length) {
-    panel.append(...(state.facts?.looked ? none() : [el("p", { class: "soft" }, t("looking"))]));
-    return {};
+    if (!state.facts?.looked) {
+      panel.append(el("p", { class: "soft" }, t("looking")));
+      return {};
+    }
+    const lesson = learning();
+    panel.append(...none(), lesson.node);
+    return { close: lesson.close };
   }
   const rows = state.directions.map(row);
+  const [keep, lesson] = [keeping(), learning()];
   const reset = el("button", { type: "button", class: "quiet", click: () => commit(tidy({ ...state.recipe, edits: {} })) }, t("reset"));
   panel.append(
     el("div", { class: "head" }, el("p", {}, t("directionsIs")), reset),
+    keep.node,
     el("ul", { class: "sliders" }, ...rows.map(({ node }) => node)),
+    lesson.node,
   );
-  return { settled: () => rows.forEach(({ settled }) => settled()) };
+  const settled = () => [...rows, keep].forEach((each) => each.settled());
+  return { settled, close: lesson.close };
 }

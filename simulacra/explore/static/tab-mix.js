@@ -1,5 +1,6 @@
 // Two parents: what lies between them, their children, and the layers of one in the other.
 import * as api from "./api.js";
+import { matrix } from "./matrix.js";
 import { el, say, tile, why } from "./parts.js";
 import { commit, randomSeed, state, tidy } from "./state.js";
 import { t } from "./words.js";
@@ -18,6 +19,9 @@ async function plain(recipe) {
   const { w, label } = await api.numbers(recipe);
   return tidy({ w, label });
 }
+
+// Whether nothing is done to a parent that would be done to the mixed one as a whole: else it must stand for its w.
+const bare = (recipe) => !recipe.w && !recipe.edits && !recipe.other && recipe.truncation == null;
 
 // Where w is z, numbers of one size are kept by going along the sphere; else the straight line.
 function blend(a, b, share) {
@@ -63,6 +67,7 @@ export function draw(panel) {
   const children = el("div", { class: "faces litter" });
   const one = el("div", { class: "faces lanes" });
   const upTo = el("div", { class: "faces lanes" });
+  const layers = state.facts.styles ? matrix(state.facts.styles) : null;
   let turn = 0;
 
   const show = async () => {
@@ -75,7 +80,8 @@ export function draw(panel) {
       const mixed = SHARES.map((share) => tidy({ w: blend(a.w, b.w, share), label: share < 0.5 ? a.label : b.label }));
       await faces(between, mixed, SHARES.map((share) => t("share", Math.round(100 * share))));
       await breed();
-      if (!state.facts.styles || mine !== turn) return;
+      if (!layers || mine !== turn) return;
+      await (bare(parents.A) && bare(parents.B) ? layers.show(parents.A, parents.B) : layers.show(a, b));
       const [single, sums] = layerRows(a, b);
       await faces(one, ...single);
       await faces(upTo, ...sums);
@@ -108,7 +114,9 @@ export function draw(panel) {
     el("div", { class: "head" }, el("h3", {}, t("childrenOf")), el("button", { type: "button", class: "quiet", click: others }, t("others"))),
     children,
     el("h3", {}, t("byLayer")),
-    ...(state.facts.styles ? [el("p", { class: "soft small" }, t("byLayerIs")), one, upTo] : [why(t("noLayerMix"))]),
+    ...(layers
+      ? [el("p", { class: "soft small" }, t("matrixIs")), layers.node, el("h3", {}, t("oneByOne")), el("p", { class: "soft small" }, t("byLayerIs")), one, upTo]
+      : [why(t("noLayerMix"))]),
   );
   show();
   return {};

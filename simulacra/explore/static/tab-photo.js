@@ -9,7 +9,7 @@ const EFFORTS = [["150", "quick"], ["400", "good"], ["1200", "patient"]];
 const LONGEST = 32 << 20; // bytes, as the server has it
 
 // What outlives a look at another tab: the file, the course of the search, and the job.
-const now = { file: null, url: "", effort: "400", job: null, after: null, points: [], text: "", face: "", redraw: null };
+const now = { file: null, url: "", effort: "400", job: null, after: null, points: [], text: () => "", face: "", redraw: null };
 
 const portray = latest(async (url) => {
   try {
@@ -26,7 +26,7 @@ const portray = latest(async (url) => {
 function tell(news) {
   if (news.step == null) return; // it has only begun
   now.points.push([news.step, news.psnr]);
-  now.text = t("progress", news.step, news.psnr.toFixed(1));
+  now.text = () => t("progress", news.step, news.psnr.toFixed(1));
   portray(`/api/jobs/${now.job}/picture?step=${news.step}`);
   now.redraw?.();
 }
@@ -46,18 +46,19 @@ export async function look(file = now.file) {
     if (now.url) URL.revokeObjectURL(now.url);
     Object.assign(now, { file, url: URL.createObjectURL(file) });
   }
-  Object.assign(now, { points: [], text: t("starting"), face: "" });
+  Object.assign(now, { points: [], text: () => t("starting"), face: "" });
   try {
     const { job } = await api.startPhoto(file, now.effort);
     now.job = job;
     now.redraw?.();
     const last = await api.follow(job, tell);
     if (now.job === job) now.job = null;
-    now.text = t("looked", now.points.at(-1)?.[1].toFixed(1) ?? "–");
+    const reached = now.points.at(-1)?.[1].toFixed(1) ?? "–";
+    now.text = () => t("looked", reached);
     portray(URL.createObjectURL(await api.picture({ recipe: last.recipe, format: "auto" })));
     commit(last.recipe);
   } catch (error) {
-    Object.assign(now, { job: null, text: error.message });
+    Object.assign(now, { job: null, text: () => error.message });
   }
   now.redraw?.();
   const { after } = now;
@@ -81,7 +82,7 @@ export function draw(panel) {
     found.replaceChildren(now.face ? el("img", { src: now.face, alt: t("found") }) : el("span", { class: "blank" }), el("figcaption", {}, t("found")));
     found.querySelector("img")?.classList.toggle("pixelated", state.facts.shape[1] < 48);
     course.replaceChildren(now.points.length > 1 ? chart(t("closeness"), [{ points: now.points }]) : "");
-    text.textContent = now.text;
+    text.textContent = now.text();
     again.hidden = !now.file || Boolean(now.job);
     stop.hidden = !now.job;
   };

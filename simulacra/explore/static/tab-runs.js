@@ -2,7 +2,8 @@
 import * as api from "./api.js";
 import { chart } from "./chart.js";
 import { el, say, slider, why } from "./parts.js";
-import { emit, state, tidy } from "./state.js";
+import { emit, state, tidy, translates } from "./state.js";
+import { atCheckpoint, now as translation, shownKey } from "./translation.js";
 import { amount, t } from "./words.js";
 
 const POLL = 5000; // ms between looks at the run's files
@@ -15,8 +16,11 @@ const sameSeed = () => {
   return tidy(seed != null ? { seed, label, truncation } : w ? { w, label } : { z, label, truncation });
 };
 
+const subject = () => (translates() ? shownKey() : JSON.stringify(sameSeed()));
+const face = (checkpoint) => (translates() ? atCheckpoint(checkpoint) : api.picture({ recipe: sameSeed(), checkpoint, side: THUMB, format: "auto" }));
+
 function checkpoints(told, list, alive) {
-  const recipe = sameSeed();
+  const same = subject();
   list.replaceChildren();
   const faces = told.checkpoints.map((name) => {
     const label = t("checkpointOf", amount(Number(name)));
@@ -29,10 +33,11 @@ function checkpoints(told, list, alive) {
   });
   (async () => {
     for (const { name, button } of faces.toReversed()) {
-      const id = `${name} ${JSON.stringify(recipe)}`;
-      if (!alive()) return;
-      if (!known.has(id)) known.set(id, URL.createObjectURL(await api.picture({ recipe, checkpoint: name, side: THUMB, format: "auto" })));
-      button.replaceChildren(el("img", { src: known.get(id), alt: "" }));
+      const id = `${name} ${same}`;
+      if (!alive() || (translates() && !translation.shown)) return;
+      if (!known.has(id)) known.set(id, URL.createObjectURL(await face(name)));
+      const small = translates() && Math.max(...state.facts.shape) < 48;
+      button.replaceChildren(el("img", { src: known.get(id), alt: "", class: small ? "pixelated" : "" }));
     }
   })().catch((error) => say(error.message));
 }
@@ -81,6 +86,7 @@ export function draw(panel) {
   }
   let open = true;
   let before = "";
+  let drawn = subject();
   const list = el("ul", { class: "faces checkpoints" });
   const status = el("p", { role: "status", class: "soft" });
   const curve = el("div", { class: "curves" });
@@ -101,11 +107,16 @@ export function draw(panel) {
       say(error.message);
     }
   };
-  panel.append(el("div", { class: "head" }, el("p", {}, t("runsIs")), back), list, status, curve, films);
+  panel.append(el("div", { class: "head" }, el("p", {}, t(translates() ? "runsSame" : "runsIs")), back), list, status, curve, films);
   show(true);
   const timer = setInterval(() => !document.hidden && show(false), POLL);
   return {
     settled: () => show(true),
+    translated: () => {
+      if (translation.text() || subject() === drawn) return; // not before it is done
+      drawn = subject();
+      show(true);
+    },
     close: () => {
       open = false;
       clearInterval(timer);

@@ -11,10 +11,10 @@ const RATE = 25; // frames a second
 const THUMB = 96;
 
 const left = new Set(); // keys of faces that are not in the film
-const film = { job: null, url: "", text: "", stops: 0, seconds: "1", side: "256", redraw: null };
+const film = { job: null, url: "", text: () => "", stops: 0, seconds: "1", side: "256", redraw: null };
 
 async function make(recipes) {
-  Object.assign(film, { text: t("starting"), stops: recipes.length });
+  Object.assign(film, { text: () => t("starting"), stops: recipes.length });
   film.redraw?.();
   try {
     const frames = Math.round(Number(film.seconds) * RATE);
@@ -22,16 +22,16 @@ async function make(recipes) {
     film.job = job;
     film.redraw?.();
     const last = await api.follow(job, ({ share }) => {
-      film.text = `${Math.round(100 * share)} %`;
+      film.text = () => `${Math.round(100 * share)} %`;
       film.redraw?.();
     });
-    film.text = last.film ? "" : t("stopped");
+    film.text = () => (last.film ? "" : t("stopped"));
     if (last.film) {
       if (film.url) URL.revokeObjectURL(film.url);
       film.url = URL.createObjectURL(await (await fetch(last.film)).blob());
     }
   } catch (error) {
-    film.text = error.message;
+    film.text = () => error.message;
   }
   film.job = null;
   film.redraw?.();
@@ -84,7 +84,7 @@ export function draw(panel) {
   };
   const few = why(t("walkFew"));
   film.redraw = () => {
-    text.textContent = film.text;
+    text.textContent = film.text();
     stop.hidden = !film.job;
     go.disabled = chosen.length < 2 || Boolean(film.job);
     if (!film.url || result.dataset.url === film.url) return;
@@ -108,7 +108,7 @@ export function draw(panel) {
   );
   show();
   if (film.url) film.redraw();
-  else text.textContent = film.text;
+  else text.textContent = film.text();
   stop.hidden = !film.job;
   return { settled: show, close: () => (film.redraw = null) };
 }

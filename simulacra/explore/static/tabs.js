@@ -1,27 +1,31 @@
 // The tabs beside the picture. A panel is drawn when its tab is chosen, and told when the picture has settled.
-import { byId, el } from "./parts.js";
-import { on, state } from "./state.js";
+import { byId, el, why } from "./parts.js";
+import { on, state, translates } from "./state.js";
 import { t } from "./words.js";
 
-const TABS = [
-  { name: "directions", word: "tabDirections", able: () => true },
-  { name: "mix", word: "tabMix", able: () => true },
-  { name: "photo", word: "tabPhoto", able: () => true },
-  { name: "walk", word: "tabWalk", able: () => true },
-  { name: "numbers", word: "tabNumbers", able: () => true },
-  { name: "runs", word: "tabRuns", able: () => state.facts?.run },
+const draws = { able: () => !translates(), no: "offTranslates" }; // no: why not, where the tab itself does not say it
+const LATENT = [
+  { name: "directions", word: "tabDirections", ...draws },
+  { name: "mix", word: "tabMix", ...draws },
+  { name: "photo", word: "tabPhoto", ...draws },
+  { name: "walk", word: "tabWalk", ...draws },
+  { name: "numbers", word: "tabNumbers", ...draws },
 ];
+const RUNS = { name: "runs", word: "tabRuns", able: () => state.facts?.run };
+const TRANSLATE = { name: "translate", word: "tabTranslate", able: translates, no: "offDraws" };
+const tabs = () => (translates() ? [TRANSLATE, RUNS, ...LATENT] : [...LATENT, RUNS, TRANSLATE]);
 
 const loaded = {};
 let open = null; // {name, settled, close}
 let turn = 0;
 
-export const openTab = () => open?.name ?? "directions";
+export const openTab = () => open?.name ?? tabs()[0].name;
 
 export async function showTab(name, focus = false) {
   const mine = ++turn;
-  loaded[name] ??= import(`./tab-${name}.js`);
-  const { draw } = await loaded[name];
+  const { able, no, word } = tabs().find((tab) => tab.name === name);
+  if (able() || !no) loaded[name] ??= import(`./tab-${name}.js`);
+  const { draw } = able() || !no ? await loaded[name] : { draw: (panel) => panel.append(why(t(no, t(word)))) };
   if (mine !== turn) return; // another was chosen meanwhile
   open?.close?.();
   const panel = byId("panel");
@@ -34,12 +38,12 @@ export async function showTab(name, focus = false) {
 }
 
 export const redrawTab = () => showTab(openTab());
-export const tabAt = (number) => TABS[number]?.name;
+export const tabAt = (number) => tabs()[number]?.name;
 
 export function drawTabs() {
   const held = byId("tabs").contains(document.activeElement);
   byId("tabs").replaceChildren(
-    ...TABS.map(({ name, word, able }) => {
+    ...tabs().map(({ name, word, able }) => {
       const chosen = name === open?.name;
       const props = { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", class: able() ? "" : "off" };
       const button = el("button", { ...props, click: () => showTab(name, true) }, t(word));
@@ -55,12 +59,14 @@ function arrows(event) {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step && event.key !== "Home" && event.key !== "End") return;
   event.preventDefault();
-  const at = TABS.findIndex(({ name }) => name === open?.name);
-  const to = event.key === "Home" ? 0 : event.key === "End" ? TABS.length - 1 : (at + step + TABS.length) % TABS.length;
-  showTab(TABS[to].name, true);
+  const all = tabs();
+  const at = all.findIndex(({ name }) => name === open?.name);
+  const to = event.key === "Home" ? 0 : event.key === "End" ? all.length - 1 : (at + step + all.length) % all.length;
+  showTab(all[to].name, true);
 }
 
 export function startTabs() {
   byId("tabs").addEventListener("keydown", arrows);
   on("settled", () => open?.settled?.());
+  on("translated", () => open?.translated?.());
 }
