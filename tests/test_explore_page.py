@@ -314,10 +314,15 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     page.fill("#panel input[type=search]", "3, 5-6")
     page.wait_for_selector("#panel .slider")
     assert page.locator("#panel .slider label").all_inner_texts() == ["z3", "z5", "z6"]
-    page.locator("#panel input[type=range]").first.focus()
+    slider = page.locator("#panel input[type=range]").first
+    assert [slider.get_attribute(name) for name in ("min", "max", "step")] == ["-3", "3", "0.01"]
+    slider.focus()
     page.keyboard.press("End")
     assert settled(page) != before
-    assert set(recipe(page)["numbers"]) == {"3"}
+    assert recipe(page)["numbers"] == {"3": 3}
+    page.keyboard.press("ArrowLeft")  # by a hundredth
+    settled(page)
+    assert recipe(page)["numbers"] == {"3": 2.99}
     page.fill("#panel input[type=search]", "")
     page.locator("summary").first.click()
     there(page, "#panel .slider", 8)
