@@ -379,7 +379,15 @@ def imported(name: str) -> set[str]:
 
 def test_the_page_is_small_and_asks_nobody_else(plain: TestClient) -> None:
     for start in ("main.js", "compare.js"):  # the other one is of models that translate
-        needed = imported(start) | {"main.js", "index.html", "style.css", "icon.svg", "tab-directions.js", "keep.js", "sentences.js"}
+        needed = imported(start) | {
+            "main.js",
+            "index.html",
+            "style.css",
+            "icon.svg",
+            "tab-directions.js",
+            "keep.js",
+            "sentences.js",
+        }
         assert sum((server.STATIC / name).stat().st_size for name in needed) < 150_000
     files = sorted(server.STATIC.iterdir())
     assert sum(file.stat().st_size for file in files) < 200_000  # with what most people never open

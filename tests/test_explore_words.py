@@ -21,7 +21,7 @@ ROOT = Path(simulacra.__file__).parent
 # Where what the page shows is said. Its other sentences are for a terminal, or for who calls Python.
 SAID = ("explore", "latent/recipe.py", "latent/saved.py", "latent/combine.py", "latent/directions.py", "latent/learn.py",
         "latent/attributes.py", "latent/walk.py", "latent/project.py", "generator.py", "styled.py", "model.py", "files.py",
-        "measure/subject.py", "data/dataset.py", "data/pictures.py")  # fmt: skip
+        "translator.py", "translation/pictures.py", "measure/subject.py", "data/dataset.py", "data/pictures.py")  # fmt: skip
 TERMINAL = {"explore/server.py"}
 RAISED = {"SimulacraError", "Busy", "TooLarge", "HTTPException", "SetAside", "said"}
 RETURNED = {"refusal", "_unfit", "_doubtful", "_twice", "_elsewhere"}  # functions whose strings are reasons

@@ -132,6 +132,7 @@ const SENTENCES = [
   ["{0} steps are not possible: 1 to {1} are.", "不能搜索 {0} 步：只能是 1 到 {1} 步。"],
   ["{0} starts are not possible: 1 to {1} are.", "不能有 {0} 个起点：只能是 1 到 {1} 个。"],
   // translations
+  ["{0} is damaged (its domains do not fit data.json): prepare it again.", "{0} 已损坏（两类图片与 data.json 不符）：请重新准备。"],
   ["There is no domain called {0}.{1}", "没有名为“{0}”的一类图片。{1}"],
   ["There are a ({0}) and b ({1}).", "有 a（{0}）和 b（{1}）。"],
   ["There is no {0} to show: there are {1}.", "没有 {0} 可显示，可用的有：{1}。"],
