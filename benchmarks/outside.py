@@ -17,8 +17,8 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset
 from simulacra.game import Generator
 from simulacra.grid import Grid
-from simulacra.measure import scores
-from simulacra.measure.choose import Judge
+from simulacra.measure import bench, scores
+from simulacra.measure.choose import REALS
 from simulacra.measure.evaluate import certificate
 from simulacra.measure.evidence import Evidence
 from simulacra.measure.features import Extractor
@@ -63,7 +63,8 @@ def outside(
         length = ("--minutes", minutes, "--moments", moments, "--choice", choice, "--seed", seed)
         call("train", name, data.path, out, *length)
     trained = json.loads((out / "trained.json").read_text())
-    judge = Judge(data, extractor=extractor, samples=choice)
+    same: dict[str, Any] = {"extractor": extractor, "begin": lambda what, total: lambda n: None}
+    judge = bench.Drawn(data, on="train", samples=choice, reals=REALS, first=0, **same)
     kinds = frozenset(["fd", judge.leads.partition("-")[0]])
     found = {}
     for path in out.glob("*-*.npy"):
@@ -79,11 +80,10 @@ def outside(
     evidence = Evidence(
         subject=Subject(folder=out, run=None, hash=digest, about=about),
         generator=cast(Generator, drawn),
-        extractor=extractor,
         data=data,
         on="train",
         seeds=range(samples),
-        begin=lambda what, total: lambda n: None,
+        **same,
     )
     told = {
         "images": trained["shown"][-1],

@@ -12,9 +12,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from measuring import stand_in
 from numpy.typing import NDArray
 from support import on_disk
-from test_evaluate import stand_in
 from torch import Tensor
 
 from simulacra.data.dataset import content_hash

@@ -33,7 +33,7 @@ COMMANDS = {
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",
     "mix": "model out rows columns way layers label truncation device",
-    "prepare": "source out size crop channels background per_folder limit labels split seed resample min_side "
+    "prepare": "source out pair size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates workers zip",
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from measuring import blobs, stand_in
 from support import on_disk
 from torch import Tensor
-from torch.nn import functional as F
 
 from simulacra import model
 from simulacra.data.dataset import content_hash
@@ -23,7 +23,6 @@ from simulacra.measure import evaluate as evaluating
 from simulacra.measure.choose import add_score, choose, mark_best, ranking, read_scores, since_best
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import METRICS, evaluate
-from simulacra.measure.features import Extractor
 from simulacra.measure.tables import print_certificate
 from simulacra.model import checkpoints
 from simulacra.training.run import train
@@ -31,39 +30,11 @@ from simulacra.training.run import train
 QUICK = ("fd", "kid", "prdc", "diversity")
 
 
-def look(pictures: Tensor) -> tuple[Tensor, ...]:
-    """Coarse pixels: enough to tell grey from noise, at no cost."""
-    small = F.adaptive_avg_pool2d(pictures, 4).flatten(1) / 64
-    return small, small
-
-
-def stand_in(*_: Any, **__: Any) -> Extractor:
-    """An extractor with the manners of a real one."""
-    return Extractor(
-        name="coarse",
-        sha256="0" * 64,
-        backend="torch",
-        layers={"48": 48, "same": 48},
-        fd_layer="48",
-        kid_layer="same",
-        neighbour_layer="48",
-        side=16,
-        device=torch.device("cpu"),
-        network=look,
-    )
-
-
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
     for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.run"):
         monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
-
-
-def blobs(n: int = 120, seed: int = 0) -> np.ndarray:
-    """Pictures of four flat quarters [n, 16, 16, 3]: few kinds, and a tiny game sees some of them soon."""
-    corners = np.random.default_rng(seed).integers(0, 4, (n, 2, 2, 3)) * 80
-    return np.kron(corners, np.ones((1, 8, 8, 1))).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from simulacra.explore import server
 from simulacra.explore.jobs import Jobs
 from simulacra.explore.server import Explorer
 from simulacra.explore.worker import Busy, Worker
+from simulacra.game import to_image
 from simulacra.latent.recipe import Direction
 from simulacra.latent.saved import save
 from simulacra.model import load
@@ -124,6 +125,24 @@ def test_generate_takes_the_numbers_of_z(plain: TestClient, folder: Path) -> Non
     z = generator.seeded([3])[0].tolist()
     answer = plain.get("/generate", params={"values": ",".join(map(str, z))})
     assert same(answer.content, generator.sample([3])[0])
+
+
+@pytest.mark.parametrize("reach", [1.0, 3.0, 5.0])
+def test_generate_takes_what_sliders_give_and_more(plain: TestClient, folder: Path, reach: float) -> None:
+    generator = load(folder / "plain")
+    z = [round(reach * (-1) ** i * (i + 1) / generator.z_dim, 2) for i in range(generator.z_dim)]  # in steps of 0.01
+    assert min(z) == -reach
+    answer = plain.get("/generate", params={"values": ",".join(map(str, z))})
+    assert answer.headers["content-type"] == "image/png"
+    with torch.no_grad():
+        wanted = to_image(generator(torch.tensor([z]))[0])
+    gap = np.asarray(opened(answer.content), int) - np.asarray(wanted, int)
+    assert np.abs(gap).max() <= 1
+    # spaces and signs as people type them; as many as the model takes, no more and no fewer
+    assert plain.get("/generate", params={"values": ", ".join(f"{value:+.2f}" for value in z)}).status_code == 200
+    for wrong in (z[1:], [*z, 0.0]):
+        refused = plain.get("/generate", params={"values": ",".join(map(str, wrong))})
+        assert refused.status_code == 400 and f"takes {generator.z_dim}" in refused.json()["error"]
 
 
 def test_a_label_is_that_of_sample(clients: dict[str, TestClient], folder: Path) -> None:

@@ -13,7 +13,7 @@ def evaluate(
     model: str | None = None,
     /,
     *,
-    on: Literal["train", "valid", "test"] = "train",
+    on: Literal["train", "valid", "test"] | None = None,
     data: str | None = None,
     samples: int = 5000,
     metrics: str | None = None,
@@ -32,15 +32,17 @@ def evaluate(
     model
         A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
     on
-        The part of the data set to compare with.
+        The part of the data set to compare with: train, if not given. A model that translates is then given pictures of
+        the test part (else valid, else train), for it was trained on the others; with a part named, of that one.
     data
         The prepared data set to compare with, if not the one it was trained on.
     samples
-        Pictures to draw; also at most so many real ones.
+        Pictures to draw, or to translate in each direction; also at most so many real ones.
     metrics
         Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within,attributes; all that model and
         data allow if not given. within is by class, attributes says whether those that were asked for show: for a model
-        trained with conditional=true.
+        trained with conditional=true. For a model that translates: fd,kid,prdc,diversity,cycle,identity,pairs; pairs
+        where files of one name show the same in both domains.
     first_seed
         The first seed; a run's best is chosen by those from 0, so these are others.
     extractor
@@ -77,7 +79,7 @@ def choose(
     /,
     *,
     samples: int = 1000,
-    on: Literal["train", "valid", "test"] = "train",
+    on: Literal["train", "valid", "test"] | None = None,
     data: str | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
@@ -89,9 +91,10 @@ def choose(
     run
         The folder of a run.
     samples
-        Pictures to draw from each checkpoint.
+        Pictures to draw from each checkpoint, or to translate in each direction.
     on
-        The part of the data set to compare with.
+        The part of the data set to compare with: train, if not given. A model that translates is then given pictures of
+        the valid part (else train), never those for tests; with a part named, of that one.
     data
         The prepared data set to compare with, if not the one it was trained on.
     device
@@ -117,7 +120,7 @@ def compare(
     /,
     *,
     samples: int = 2000,
-    on: Literal["train", "valid", "test"] = "train",
+    on: Literal["train", "valid", "test"] | None = None,
     data: str | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
@@ -131,9 +134,9 @@ def compare(
     b
         Another.
     samples
-        Pictures to draw from each.
+        Pictures to draw from each, or to translate in each direction.
     on
-        The part of the data set to compare with.
+        The part of the data set to compare with, as for evaluate.
     data
         The prepared data set to compare with, if not the one that a was trained on.
     device

@@ -18,9 +18,10 @@ from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, write_json
 from simulacra.game import Generator
 from simulacra.measure import scores
-from simulacra.measure.features import Extractor, Features, open_extractor
+from simulacra.measure.bench import open_bench
+from simulacra.measure.features import Extractor, open_extractor
 from simulacra.measure.intervals import Resampled
-from simulacra.measure.subject import CHOSEN, Advance, fakes_of, identity, reals_of, subject
+from simulacra.measure.subject import Advance, subject
 from simulacra.model import checkpoints, fingerprint, load
 
 SAMPLES = 1000  # fakes a checkpoint
@@ -30,47 +31,40 @@ Line = dict[str, Any]
 
 
 class Judge:
-    """Scores generators against the same reals, with the same seeds and the same extractor."""
+    """Scores generators on the same bench: the same reals, the same seeds or pictures to translate, the same extractor."""
 
     def __init__(
         self,
         data: Dataset,
         *,
         extractor: Extractor,
-        on: str = "train",
+        on: str | None = None,
         samples: int = SAMPLES,
-        first: int = 0,
         advance: Advance = lambda n: None,
     ) -> None:
-        part = data.split(on)
-        if samples < 2 or len(part) < 2:
-            raise SimulacraError(
-                f"Scores need at least 2 pictures of each kind: {samples} samples against {len(part)} pictures of {on}."
-            )
-        self.extractor, self.seeds = extractor, range(first, first + samples)
-        self.reals: Features = reals_of(part, extractor, REALS, advance)
-        self.terms: dict[str, Any] = {
-            "extractor": identity(extractor),
-            "on": on,
-            "data": data.hash,
-            "n": samples,
-            "n_real": len(self.reals[extractor.fd_layer]),
-            "seeds": f"{first}-{first + samples - 1}",
-        }
+        self.bench = open_bench(
+            data,
+            extractor=extractor,
+            on=on,
+            samples=samples,
+            reals=REALS,
+            choosing=True,
+            begin=lambda what, total: advance,
+        )
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What decides the scores."""
+        return self.bench.terms
 
     @property
     def leads(self) -> str:
         """The score that decides."""
-        return scores.leading(self.extractor, self.terms["n"], self.terms["n_real"])
-
-    def fakes(self, generator: Generator, advance: Advance = lambda n: None) -> Features:
-        """Features of the fakes that are scored."""
-        return fakes_of(generator, self.extractor, self.seeds, advance)
+        return self.bench.leads
 
     def line(self, generator: Generator, nimg: int, model: str, advance: Advance = lambda n: None) -> Line:
         """A line of `scores.jsonl`."""
-        found = scores.scored(self.extractor, self.reals, self.fakes(generator, advance))
-        told = {name: score.told() for name, score in found.items()}
+        told = {name: each.score().told() for name, each in self.bench.measured(generator, advance).items()}
         return {"nimg": nimg, "model": model} | self.terms | {"leads": self.leads, "scores": told}
 
 
@@ -126,7 +120,7 @@ def choose(
     where: str | Path,
     *,
     data: str | Path | None = None,
-    on: str = "train",
+    on: str | None = None,
     samples: int = SAMPLES,
     extractor: Extractor | None = None,
     device: str | torch.device = "cpu",
@@ -135,7 +129,7 @@ def choose(
     """Score every kept checkpoint of a run, mark the best, and judge it and the last one anew with other seeds.
 
     where: the run's folder. data, on: the reals, the run's own training pictures if not given. samples: fakes a
-    checkpoint. Checkpoints already scored on the same terms are not scored again. Returns what `best.json` holds.
+    checkpoint, of a translator in each direction (what it translates: see `measure.translation`). Checkpoints already scored on the same terms are not scored again. Returns what `best.json` holds.
     Raises `SimulacraError` when there is no run, no checkpoint, or no picture to compare with.
     """
     run = Path(where).expanduser()
@@ -145,11 +139,11 @@ def choose(
     extractor = extractor or open_extractor(device=device)
     pictures = subject(kept[-1]).data(data)
     judge = Judge(pictures, extractor=extractor, on=on, samples=samples)
-    known = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == judge.terms}
+    known = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == _terms(judge.terms)}
     for folder in kept:
         key = (int(folder.name), fingerprint(folder))
         if key not in known:
-            add_score(run, judge.line(load(folder, device), *key, advance(f"Scoring {folder.name}", samples)))
+            add_score(run, judge.line(load(folder, device), *key, advance(f"Scoring {folder.name}", judge.bench.total)))
     told = mark_best(run)
     assert told is not None
     told["anew"] = _anew(run, told, judge, device, advance)
@@ -164,17 +158,14 @@ def _anew(
     device: str | torch.device,
     advance: Callable[[str, int], Advance],
 ) -> Line:
-    """The best and the last checkpoint, judged with seeds that had no part in the choice."""
-    n = judge.terms["n"]
-    judge.seeds = range(CHOSEN, CHOSEN + n)
-    found = {}
+    """The best and the last checkpoint, judged with seeds or pictures that had no part in the choice."""
+    bench, kind = judge.bench.fresh(), judge.leads.partition("-")[0]
+    made = {}
     for name, nimg in (("best", told["nimg"]), ("last", told["last"]["nimg"])):
         generator = load(run / "checkpoints" / f"{nimg:09d}", device)
-        found[name] = judge.fakes(generator, advance(f"The {name} anew", n))
-    kind = frozenset([judge.leads.partition("-")[0]])
-    made = {n: scores.resampled(judge.extractor, judge.reals, fakes, kind)[judge.leads] for n, fakes in found.items()}
+        made[name] = bench.lead(generator, kind, advance(f"The {name} anew", bench.total))
     made["difference"] = made["best"].minus(made["last"])
-    anew: Line = {"seeds": f"{CHOSEN}-{CHOSEN + n - 1}", "by": judge.leads}
+    anew: Line = bench.source | {"by": judge.leads}
     return anew | {name: told_interval(score) for name, score in made.items()}
 
 
@@ -184,7 +175,8 @@ def told_interval(score: Resampled) -> Line:
 
 
 def _terms(line: Line) -> Line:
-    return {key: line[key] for key in ("extractor", "on", "data", "n", "n_real", "seeds")}
+    keys = ("extractor", "on", "data", "n", "n_real", "seeds", "inputs", "directions")
+    return {key: line.get(key) for key in keys}
 
 
 def _rank(line: Line) -> float:

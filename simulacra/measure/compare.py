@@ -10,9 +10,10 @@ import torch
 
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
+from simulacra.measure.bench import open_bench
 from simulacra.measure.choose import told_interval
 from simulacra.measure.features import open_extractor
-from simulacra.measure.subject import CHOSEN, Advance, fakes_of, identity, reals_of, subject
+from simulacra.measure.subject import Advance, subject
 
 SAMPLES = 2000
 
@@ -22,7 +23,7 @@ def compare(
     b: str | Path,
     *,
     data: str | Path | None = None,
-    on: str = "train",
+    on: str | None = None,
     samples: int = SAMPLES,
     device: str | torch.device = "cpu",
     advance: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
@@ -30,7 +31,7 @@ def compare(
     """Score two models against the same reals and say, for each score, whether one is better.
 
     Fakes are paired by seed and both models resampled with the same reals, so the difference is known better than
-    either score. "better" names "a" or "b" only where the difference's 95 % interval leaves out zero.
+    either score. Translators are given the same pictures, unseen ones if there are any (see `measure.translation`). "better" names "a" or "b" only where the difference's 95 % interval leaves out zero.
     Raises `SimulacraError` where the pictures are gone or of another size than either model's.
     """
     if samples < 2:
@@ -39,21 +40,17 @@ def compare(
     extractor = open_extractor(device=device)
     pictures = pair["a"].data(data)
     pair["b"].data(pictures.path or "peeps")  # of one size, or an error
-    part = pictures.split(on)
-    reals = reals_of(part, extractor, samples, advance(f"Reals, {on}", min(len(part), samples)))
-    seeds = range(CHOSEN, CHOSEN + samples)
-    made = {
-        key: scores.resampled(extractor, reals, fakes_of(who.load(device), extractor, seeds, advance(f"Fakes, {key}", samples)))
-        for key, who in pair.items()
-    }  # fmt: skip
-    n_real = len(reals[extractor.fd_layer])
+    bench = open_bench(
+        pictures, extractor=extractor, on=on, samples=samples, reals=samples, choosing=False, begin=advance
+    )
+    made = {key: bench.measured(who.load(device), advance(f"Fakes, {key}", bench.total)) for key, who in pair.items()}
     told: dict[str, Any] = {key: {"name": who.name, "hash": who.hash} for key, who in pair.items()}
-    told |= {"data": pictures.name, "on": on, "n": samples, "n_real": n_real, "extractor": identity(extractor)}
-    told |= {"seeds": f"{seeds[0]}-{seeds[-1]}", "leads": scores.leading(extractor, samples, n_real), "scores": {}}
-    for name, score in made["a"].items():
-        gap, higher = score.minus(made["b"][name]).interval(), scores.KINDS[name.partition("-")[0]][0] == "higher"
+    told |= bench.terms | {"data": pictures.name, "leads": bench.leads, "scores": {}}
+    for name in (name for name in made["a"] if name in made["b"]):
+        one, other = made["a"][name], made["b"][name]
+        gap, higher = one.made.minus(other.made).interval(), one.better == "higher"
         better = None if gap.low <= 0 <= gap.high else ("a" if (gap.value > 0) == higher else "b")
-        line = {"a": told_interval(score), "b": told_interval(made["b"][name])}
+        line = {"a": told_interval(one.made), "b": told_interval(other.made)}
         told["scores"][name] = line | {
             "difference": {k: scores.round_to(v) for k, v in vars(gap).items()},
             "better": better,

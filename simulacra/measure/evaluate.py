@@ -15,7 +15,7 @@ import simulacra
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors, read_json, write_json
-from simulacra.measure import attributes, further, scores
+from simulacra.measure import attributes, further, scores, translation
 from simulacra.measure.evidence import Begin, Evidence
 from simulacra.measure.features import Extractor, open_extractor
 from simulacra.measure.scores import Score
@@ -45,7 +45,7 @@ def evaluate(
     where: str | Path | None = None,
     *,
     data: str | Path | None = None,
-    on: str = "train",
+    on: str | None = None,
     samples: int = SAMPLES,
     metrics: Sequence[str] | None = None,
     first_seed: int = CHOSEN,
@@ -59,82 +59,92 @@ def evaluate(
     """Score a model's pictures against real ones; returns the certificate and where it was written.
 
     where: a run (its best checkpoint), a checkpoint, a model folder, or the model that comes along.
-    data, on: the data set and its part to compare with; what the model was trained on if not given.
-    samples: fakes, and at most so many reals. metrics: of `METRICS`; all that the data allows if not given. first_seed: the fakes are those of the seeds
+    data, on: the data set and its part to compare with; what the model was trained on if not given. A model that
+    translates is given pictures that it was not trained on, if there are any; with `on` those of that part.
+    samples: fakes, and at most so many reals. metrics: of `METRICS`, or of a translator's
+    (see `measure.translation`); all that the data allows if not given. first_seed: the fakes are those of the seeds
     from here on; a run's best checkpoint is chosen by other seeds. extractor, weights, sha256: see `open_extractor`.
     out: the certificate's file; `certificate.json` in the run if not given.
 
     Raises `SimulacraError` for an unknown metric, too few pictures, or a data set that is gone or does not fit.
     """
-    for word in metrics or ():
-        if word not in METRICS:
-            hint = did_you_mean(word, METRICS) or f" There are: {', '.join(METRICS)}."
-            raise SimulacraError(f"There is no metric called {word!r}.{hint}")
     if samples < 2 or not 0 <= first_seed < 2**62:
         raise SimulacraError(f"--samples is {samples} and the first seed {first_seed}; at least 2, and from 0 up.")
     chosen = subject(where)
+    _check(metrics or (), translation.METRICS if chosen.translates else METRICS)
     path = out or (chosen.run / "certificate.json" if chosen.run else None)
     if path is not None:
         _clear(path)
     pictures = chosen.data(data)
     verify(pictures)
-    if len(pictures.split(on)) < 2:
-        raise SimulacraError(f"The part {on} of {pictures.name} has 1 picture; scores need at least 2.")
     eyes = extractor
     if isinstance(eyes, str):
         eyes = open_extractor(eyes, device=device, weights=weights, sha256=sha256)
-    seeds = range(first_seed, first_seed + samples)
-    evidence = Evidence(
-        subject=chosen,
-        generator=chosen.load(device),
-        extractor=eyes,
-        data=pictures,
-        on=on,
-        seeds=seeds,
-        begin=advance,
-    )
-    lacking = {"classes": not pictures.classes, "within": not possible(evidence)}
-    lacking |= {"attributes": not attributes.possible(evidence)}
-    told = certificate(evidence, metrics or [word for word in METRICS if not lacking.get(word)])
+    same: dict[str, Any] = {"subject": chosen, "extractor": eyes, "data": pictures, "begin": advance}
+    evidence: Evidence | translation.Evidence
+    if chosen.translates:
+        evidence = translation.Evidence(generator=chosen.load(device), on=on, samples=samples, **same)
+    else:
+        on = on or "train"
+        if len(pictures.split(on)) < 2:
+            raise SimulacraError(f"The part {on} of {pictures.name} has 1 picture; scores need at least 2.")
+        seeds = range(first_seed, first_seed + samples)
+        evidence = Evidence(generator=chosen.load(device), on=on, seeds=seeds, **same)
+    told = certificate(evidence, metrics or _possible(evidence))
     if path is not None:
         _put_by(path, told)
         write_json(path, told)
     return told, path
 
 
-def certificate(evidence: Evidence, metrics: Sequence[str]) -> dict[str, Any]:
+def _check(metrics: Sequence[str], known: Sequence[str]) -> None:
+    for word in metrics:
+        if word not in known:
+            hint = did_you_mean(word, known) or f" There are: {', '.join(known)}."
+            raise SimulacraError(f"There is no metric called {word!r} for this model.{hint}")
+
+
+def _possible(evidence: Evidence | translation.Evidence) -> list[str]:
+    """The metrics that model and data allow."""
+    if isinstance(evidence, translation.Evidence):
+        return evidence.possible()
+    lacking = {"classes": not evidence.data.classes, "within": not possible(evidence)}
+    lacking |= {"attributes": not attributes.possible(evidence)}
+    return [word for word in METRICS if not lacking.get(word)]
+
+
+def certificate(evidence: Evidence | translation.Evidence, metrics: Sequence[str]) -> dict[str, Any]:
     """The scores, and all that decided them."""
+    made, told = evidence.found(metrics) if isinstance(evidence, translation.Evidence) else _found(evidence, metrics)
+    subject, eyes = evidence.subject, evidence.extractor
+    place = {"folder": subject.folder.name, "run": subject.run.name if subject.run else None}
+    model = {"hash": subject.hash, "gan": subject.about["gan"], "nimg": subject.about.get("nimg")} | place
+    told["warnings"] = [*_warnings(evidence, told["n"], told["data"]["pictures"]), *told["warnings"]]
+    told = {"extractor": identity(eyes), "versions": _versions(eyes)} | told
+    return {"format": FORMAT, "model": model, **told, "scores": {name: score.told() for name, score in made.items()}}
+
+
+def _found(evidence: Evidence, metrics: Sequence[str]) -> tuple[dict[str, Score], dict[str, Any]]:
+    """The scores of a model that draws from seeds, and all else that is told."""
+    data, eyes, seeds = evidence.data, evidence.extractor, evidence.seeds
     kinds = frozenset[str]().union(*(KINDS[word] for word in metrics if word in KINDS))
     made: dict[str, Score] = {}
-    told, warnings = dict[str, Any](), list[str]()
+    more, warnings = dict[str, Any](), list[str]()
     if kinds:
-        floors = scores.floors_of(evidence.extractor, evidence.reals, kinds)
-        made |= scores.scored(evidence.extractor, evidence.reals, evidence.fakes, kinds, floors)
+        floors = scores.floors_of(eyes, evidence.reals, kinds)
+        made |= scores.scored(eyes, evidence.reals, evidence.fakes, kinds, floors)
     for word in metrics:
         if word in MORE:
             found, extra = MORE[word](evidence)
             warnings += extra.pop("warnings", [])
-            made, told = made | found, told | extra
-    subject, data, eyes = evidence.subject, evidence.data, evidence.extractor
-    n_real = len(some(len(data.split(evidence.on)), len(evidence.seeds)))
-    place = {"folder": subject.folder.name, "run": subject.run.name if subject.run else None}
-    model = {"hash": subject.hash, "gan": subject.about["gan"], "nimg": subject.about.get("nimg")} | place
-    size = list(data.shape)
-    return {
-        "format": FORMAT,
-        "model": model,
-        "data": {"name": data.name, "hash": data.hash, "on": evidence.on, "pictures": n_real, "size": size},
-        "extractor": identity(eyes),
-        "n": len(evidence.seeds),
-        "seeds": f"{evidence.seeds[0]}-{evidence.seeds[-1]}",
-        "versions": _versions(eyes),
-        "leads": scores.leading(eyes, len(evidence.seeds), n_real),
-        "scores": {name: score.told() for name, score in made.items()},
-        "warnings": [*_warnings(evidence, n_real), *warnings],
-    } | told
+            made, more = made | found, more | extra
+    n_real = len(some(len(data.split(evidence.on)), len(seeds)))
+    told: dict[str, Any] = {"name": data.name, "hash": data.hash, "on": evidence.on, "pictures": n_real}
+    told = {"data": told | {"size": list(data.shape)}, "n": len(seeds), "seeds": f"{seeds[0]}-{seeds[-1]}"}
+    return made, told | {"leads": scores.leading(eyes, len(seeds), n_real), "warnings": warnings} | more
 
 
-def _warnings(evidence: Evidence, n_real: int) -> list[str]:
+def _warnings(evidence: Evidence | translation.Evidence, n: int, n_real: int) -> list[str]:
     """What a reader must know before the numbers."""
     found = []
     trained_on = evidence.subject.about.get("data_hash")
@@ -144,9 +154,9 @@ def _warnings(evidence: Evidence, n_real: int) -> list[str]:
         )
     if n_real < FEW:
         found.append(f"There are only {n_real} real pictures to compare with: every score is little more than a guess.")
-    elif min(n_real, len(evidence.seeds)) < scores.ENOUGH:
+    elif min(n_real, n) < scores.ENOUGH:
         found.append(
-            f"There are {n_real} reals and {len(evidence.seeds)} fakes; below {scores.ENOUGH} of each the Fréchet distance is "
+            f"There are {n_real} reals and {n} fakes; below {scores.ENOUGH} of each the Fréchet distance is "
             "mostly bias, so KID leads."
         )
     return found

@@ -192,7 +192,7 @@ def features_of_data(
     if found is not None:
         advance(len(chosen))
         return found
-    found = features_of(extractor, _pictures(data, chosen, extractor.batch), len(chosen), advance)
+    found = features_of(extractor, pictures_of(data, chosen, extractor.batch), len(chosen), advance)
     cache.store(path, found)
     return found
 
@@ -205,7 +205,8 @@ def _content(data: Dataset, index: NDArray[np.integer]) -> str:
     return digest.hexdigest()
 
 
-def _pictures(data: Dataset, index: NDArray[np.integer], batch: int) -> Iterator[Tensor]:
+def pictures_of(data: Dataset, index: NDArray[np.integer], batch: int) -> Iterator[Tensor]:
+    """A data set's pictures number `index` [n, C, H, W] in [-1, 1], `batch` at a time."""
     for start in range(0, len(index), batch):
         packed = torch.from_numpy(np.ascontiguousarray(data.images[index[start : start + batch]]))
         yield packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

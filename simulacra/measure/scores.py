@@ -43,6 +43,33 @@ class Score:
         return {key: round_to(value) for key, value in vars(self).items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A score that is still resampled, so that another one's can be subtracted."""
+
+    made: Resampled
+    better: str
+    what: str
+    n: int
+    n_real: int
+    floor: Floor | None = None
+
+    def score(self) -> Score:
+        """As it is told."""
+        least, interval = self.floor, self.made.interval()
+        return Score(
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            n=self.n,
+            n_real=self.n_real,
+            better=self.better,
+            what=self.what,
+            floor=least.value if least else None,
+            n_floor=least.n if least else None,
+        )
+
+
 KINDS = {  # score -> which is better, a sentence
     "fd": ("lower", "Fréchet distance between the features of fakes and reals: quality and variety in one number"),
     "kid": ("lower", "kernel distance between the features of fakes and reals, unbiased for few pictures"),
@@ -85,6 +112,22 @@ def resampled(
     return {named(kind, extractor): value for kind, value in found.items() if kind in kinds}
 
 
+def measured(
+    extractor: Extractor,
+    real: Features,
+    fake: Features,
+    kinds: frozenset[str] = frozenset(KINDS),
+    floors: Mapping[str, Floor | None] | None = None,
+) -> dict[str, Measured]:
+    """The scores of `kinds` by name. `floors`: those of `floors_of`, where they are wanted."""
+    made = {}
+    for name, score in resampled(extractor, real, fake, kinds).items():
+        better, what = KINDS[name.partition("-")[0]]
+        n, n_real, floor = len(fake[extractor.fd_layer]), len(real[extractor.fd_layer]), (floors or {}).get(name)
+        made[name] = Measured(made=score, better=better, what=what, n=n, n_real=n_real, floor=floor)
+    return made
+
+
 def scored(
     extractor: Extractor,
     real: Features,
@@ -92,27 +135,14 @@ def scored(
     kinds: frozenset[str] = frozenset(KINDS),
     floors: Mapping[str, Floor | None] | None = None,
 ) -> dict[str, Score]:
-    """The scores of `kinds` by name. `floors`: those of `floors_of`, where they are wanted."""
-    made = {}
-    for name, score in resampled(extractor, real, fake, kinds).items():
-        kind, interval = name.partition("-")[0], score.interval()
-        least = (floors or {}).get(name)
-        made[name] = Score(
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            n=len(fake[extractor.fd_layer]),
-            n_real=len(real[extractor.fd_layer]),
-            better=KINDS[kind][0],
-            what=KINDS[kind][1],
-            floor=least.value if least else None,
-            n_floor=least.n if least else None,
-        )
-    return made
+    """The same as they are told."""
+    return {name: each.score() for name, each in measured(extractor, real, fake, kinds, floors).items()}
 
 
-def floors_of(extractor: Extractor, real: Features, kinds: frozenset[str]) -> dict[str, Floor | None]:
-    """What the scores come to between reals and reals, half against half, by name."""
+def floors_of(
+    extractor: Extractor, real: Features, kinds: frozenset[str], unseen: Features | None = None
+) -> dict[str, Floor | None]:
+    """What the scores come to between reals and reals by name: half against half, or against the `unseen` ones."""
     measures: dict[str, tuple[Callable[..., float], str]] = {
         "fd": (distances.frechet, extractor.fd_layer),
         "kid": (distances.kid, extractor.kid_layer),
@@ -120,7 +150,11 @@ def floors_of(extractor: Extractor, real: Features, kinds: frozenset[str]) -> di
     }
     measures |= {kind: (partial(_near, kind), extractor.neighbour_layer) for kind in NEAR}
     return {
-        named(kind, extractor): floor(score, real[layer]) for kind, (score, layer) in measures.items() if kind in kinds
+        named(kind, extractor): floor(score, real[layer])
+        if unseen is None
+        else Floor(score(real[layer], unseen[layer]), len(unseen[layer]))
+        for kind, (score, layer) in measures.items()
+        if kind in kinds
     }
 
 

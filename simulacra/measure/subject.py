@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.game import Generator
+from simulacra.game import Generator, find
 from simulacra.measure.features import Extractor, Features, features_of, features_of_data
 from simulacra.model import fingerprint, load, model_folder
 
@@ -38,6 +38,11 @@ class Subject:
         """How a reader knows it: the run's name and the checkpoint's, or the folder's."""
         return f"{self.run.name} at {int(self.folder.name)} images" if self.run else self.folder.name
 
+    @property
+    def translates(self) -> bool:
+        """Whether it makes pictures of pictures, not of seeds."""
+        return find(self.about["gan"]).translates
+
     def load(self, device: str | torch.device = "cpu") -> Generator:
         """The generator."""
         return load(self.folder, device)
@@ -52,6 +57,15 @@ class Subject:
                 )
             source = stored
         data = open_dataset(source)
+        if self.translates and data.others is None:
+            raise SimulacraError(
+                f"{data.path or data.name} is one domain and {self.folder} translates between two: name a pair with --data."
+            )
+        if data.others is not None and not self.translates:
+            raise SimulacraError(
+                f"{data.path} is a pair of domains and {self.folder} draws pictures of one: name {data.path}/a or "
+                f"{data.path}/b with --data."
+            )
         shape = tuple(self.about["config"]["shape"])
         if data.shape != shape:
             raise SimulacraError(

@@ -65,6 +65,7 @@ async function learn() {
     lesson.text = text;
     lesson.redraw?.();
   };
+  const at = state.checkpoint;
   Object.assign(lesson, { job: "", leftOut: {} });
   tell(() => t("starting"));
   try {
@@ -73,9 +74,11 @@ async function learn() {
     await api.prepare();
     lesson.job = null;
     if (last.directions) {
-      state.directions = last.directions;
       lesson.leftOut = last.left_out;
-      pruned(new Set(last.directions.map(({ name }) => name)));
+      if (state.checkpoint === at) { // else another model is looked at by now
+        state.directions = last.directions;
+        pruned(new Set(last.directions.map(({ name }) => name)));
+      }
       const count = last.directions.filter(({ kind }) => kind.startsWith("learned")).length;
       tell(() => t("learned", count, where(last)));
       emit("directions");

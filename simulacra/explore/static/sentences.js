@@ -1,5 +1,7 @@
 // What the server says, in Chinese: its English sentences are the keys. {0}, {1} are what is filled in; a detail that
 // only a programmer would read is left out. Loaded when the first one is needed.
+import { titled } from "./named.js";
+
 const SENTENCES = [
   // requests
   ["A film goes through 2 to {0} pictures; {1} were given.", "影片需要 2 到 {0} 张图像，给了 {1} 张。"],
@@ -176,7 +178,7 @@ export function inChinese(sentence) {
   for (const { pattern, order, told } of PATTERNS) {
     const found = pattern.exec(text);
     if (!found) continue;
-    const filled = Object.fromEntries(order.map((place, i) => [place, unquoted(inChinese(found[i + 1]))]));
+    const filled = Object.fromEntries(order.map((place, i) => [place, titled(unquoted(inChinese(found[i + 1])))]));
     return told.replace(/\{(\d)\}/g, (_, place) => filled[place]);
   }
   const detailed = /^(.+?) \((.*)\)$/s.exec(text); // "damaged (…)": the detail is a programmer's

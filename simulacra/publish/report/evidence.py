@@ -16,6 +16,7 @@ from simulacra.model import checkpoints, fingerprint, load, model_folder
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
 from simulacra.training.previews import by_class
+from simulacra.translator import Translator
 
 Line = dict[str, Any]
 
@@ -43,7 +44,8 @@ class Evidence:
     hash: str  # of that checkpoint
     ended: float  # when the journal was last written, in seconds since 1970
     gan: type[GAN] | None = None
-    generator: Generator | None = None
+    generator: Generator | None = None  # that draws from seeds
+    translator: Translator | None = None
     data: Dataset | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
 
@@ -82,6 +84,11 @@ class Evidence:
         """Of one picture: (C, H, W)."""
         channels, height, width = self.config["config"]["shape"]
         return channels, height, width
+
+    @property
+    def translates(self) -> bool:
+        """Whether its model makes pictures of pictures, not of seeds."""
+        return self.gan is not None and self.gan.translates
 
     @property
     def by_class(self) -> bool:
@@ -146,9 +153,8 @@ def _open_game(told: Evidence) -> None:
         told.generator = load(told.model)
     except SimulacraError as error:
         told.missing["generator"] = Missing(f"The checkpoint cannot be loaded by this version of simulacra: {error}")
-    if told.generator is not None and told.generator.domain != "latent":
-        told.generator = None
-        told.missing["generator"] = Missing("This generator starts from pictures, not from seeds.")
+    if isinstance(told.generator, Translator):
+        told.translator, told.generator = told.generator, None
 
 
 def _open_data(told: Evidence) -> None:
@@ -181,8 +187,8 @@ def _say_what_is_missing(told: Evidence) -> None:
         )
     if not told.certificate:
         told.missing["certificate"] = Missing(
-            "There is no certificate: no score with its floor of reals against reals, and no search for memorised "
-            "pictures. This makes one:",
+            "There is no certificate: no score with its floor of reals against reals, and no "
+            f"{'check of what translations hide' if told.translates else 'search for memorised pictures'}. This makes one:",
             told.command("evaluate"),
         )
     if not told.lines:

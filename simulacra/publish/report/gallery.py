@@ -87,7 +87,7 @@ class Gallery:
             "strip": self._strip(quality),
             "moments": [int(path.stem) for path in self.moments],
             "pairs": self._pairs(quality),
-            "data_sheet": self._data_sheet(quality),
+            "data_sheets": data_sheets(self.told, quality),
         }
 
     def _row(self, tiles: Sequence[Tile], alt: str, quality: int) -> Picture:
@@ -163,11 +163,20 @@ class Gallery:
             made.append(Pair(shown, real, seed, row, words.number(float(found["distance"]), 1), told))
         return made
 
-    def _data_sheet(self, quality: int) -> Picture | None:
-        """The sheet that `prepare` drew, if it stands beside the data."""
-        data = self.told.data
-        if data is None or data.path is None or not (data.path / "sheet.png").is_file():
-            return None
-        with Image.open(data.path / "sheet.png") as drawn:
-            image = drawn.convert("RGB")
-        return inlined(image, f"The data sheet of {data.name}", width=1200, quality=quality)
+
+def data_sheets(told: Evidence, quality: int) -> list[Picture]:
+    """The sheets that `prepare` drew, where they stand beside the data: one of each domain."""
+    data = told.data
+    if data is None or data.path is None:
+        return []
+    domains = zip("ab", data.domains, strict=True) if data.others is not None else []
+    places = {data.path / letter / "sheet.png": name for letter, name in domains} or {
+        data.path / "sheet.png": data.name
+    }
+    made = []
+    for path, name in places.items():
+        if path.is_file():
+            with Image.open(path) as drawn:
+                image = drawn.convert("RGB")
+            made.append(inlined(image, f"The data sheet of {name}", width=1200, quality=quality))
+    return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +14,8 @@ from simulacra.errors import SimulacraError
 from simulacra.publish.report import plots, tables, words
 from simulacra.publish.report.evidence import Evidence
 from simulacra.publish.report.gallery import Gallery
-from simulacra.publish.report.pictures import columns_for, film
+from simulacra.publish.report.pictures import Film, columns_for, film
+from simulacra.publish.report.translations import Translations
 from simulacra.publish.report.verdict import verdict
 from simulacra.publish.report.words import number
 from simulacra.training.curves import stills
@@ -22,6 +24,8 @@ MARK = '<meta name="generator" content="simulacra report">'
 QUALITIES = (84, 50, 20)  # of the stills: the first at which the page is not too large
 FILM_ROOM = 300_000  # bytes that the stills leave to the film, if a lower quality of them can
 MOST_PLOTS = 12  # of scores
+DRAWN = ("pictures", "film", "journeys", "nearest", "scores", "curves", "health", "data", "settings", "certificate")
+TRANSLATED = ("translations", "film", "scores", "curves", "health", "data", "settings", "certificate")  # sections
 MOST_JSON = 400_000  # characters of the certificate that are written into the page
 
 
@@ -36,16 +40,22 @@ def render(told: Evidence, *, limit: int) -> str:
     )
     template = environment.get_template("page.html.j2")
     parts = _text_parts(told)
-    gallery = Gallery(told)
+    gallery = Translations(told) if told.translates else Gallery(told)
     previews = stills(told.run)
     for quality in QUALITIES:
         shown = gallery.at(quality)
         text = template.render(**parts, **shown, film=None, previews=len(previews))
         room = limit - len(text.encode()) - 2000  # the film's own words
         if room >= (FILM_ROOM if quality != QUALITIES[-1] else 0):
-            moving = film(previews, told.shape, room=room, whole=told.by_class) if previews else None
+            moving = _film(told, previews, room)
             return template.render(**parts, **shown, film=moving, previews=len(previews))
     raise SimulacraError(f"The report of {told.run} would be larger than {limit:,} bytes even without a film.")
+
+
+def _film(told: Evidence, previews: Sequence[Path], room: int) -> Film | None:
+    if not previews:
+        return None
+    return film(previews, told.shape, room=room, whole=told.by_class, translated=told.translates)
 
 
 def _text_parts(told: Evidence) -> dict[str, Any]:
@@ -56,6 +66,7 @@ def _text_parts(told: Evidence) -> dict[str, Any]:
     json_text = json.dumps(told.certificate, indent=2, ensure_ascii=False) if told.certificate else ""
     return {
         "mark": MARK,
+        "anchors": TRANSLATED if told.translates else DRAWN,
         "style": resources.files("simulacra").joinpath("publish/report/style.css").read_text(encoding="utf-8"),
         "told": told,
         "missing": told.missing,
@@ -86,9 +97,11 @@ def _subtitle(told: Evidence) -> list[str]:
     stored, versions = told.config["data"], told.config.get("versions", {})
     game = told.config.get("spec", told.config["gan"])
     titled = f" ({told.gan.title}, {told.gan.year})" if told.gan else ""
-    made = [
-        f"{game}{titled} on {stored['pictures']:,} training pictures of {stored['name']}, {words.pixels(told.shape)}."
-    ]
+    counts = [stored["pictures"]]
+    if told.data is not None and told.data.others is not None:
+        counts = [told.data.splits["train"], told.data.others.splits["train"]]
+    pictures = " and ".join(f"{count:,}" for count in counts)
+    made = [f"{game}{titled} on {pictures} training pictures of {stored['name']}, {words.pixels(told.shape)}."]
     total = told.config.get("length", {}).get("total")
     shown = f"{told.nimg:,} of {total:,} images shown" if total and told.nimg < total else f"{told.nimg:,} images shown"
     took = f", in {words.duration(told.lines[-1]['seconds'])}" if told.lines else ""
@@ -111,8 +124,9 @@ def _terms_of(scores: Sequence[dict[str, Any]]) -> str:
     if not scores:
         return ""
     told = scores[-1]
+    fakes = f"translations of {told['inputs']} pictures each way" if "inputs" in told else "fakes"
     return (
-        f"{told['n']:,} fakes against {told['n_real']:,} reals ({told['on']}), extractor {told['extractor']['name']}."
+        f"{told['n']:,} {fakes} against {told['n_real']:,} reals ({told['on']}), extractor {told['extractor']['name']}."
     )
 
 
@@ -122,7 +136,8 @@ def _curves(told: Evidence, health: Sequence[tables.Alarm], best: float | None) 
     names = list(dict.fromkeys(name for line in told.scores for name in line["scores"]))
     leads = told.scores[-1]["leads"] if told.scores else ""
     names.sort(key=lambda name: name != leads)
-    pair = next(((n, n.replace("precision", "recall", 1)) for n in names if n.startswith("precision")), None)
+    bases = list(dict.fromkeys(name.partition(":")[0] for name in names))  # both directions are in one drawing
+    pair = next(((n, n.replace("precision", "recall", 1)) for n in bases if n.startswith("precision")), None)
     floors = {
         name: score.get("floor")
         for name, score in (told.certificate or {}).get("scores", {}).items()
@@ -131,8 +146,8 @@ def _curves(told: Evidence, health: Sequence[tables.Alarm], best: float | None) 
     return {
         "curves": plots.journal_plots(told.lines, spans, best),
         "leads": leads,
-        "score_plots": plots.score_plots(told.scores, names[:MOST_PLOTS], best, floors),
-        "score_names_more": names[MOST_PLOTS:],
+        "score_plots": plots.score_plots(told.scores, bases[:MOST_PLOTS], best, floors),
+        "score_names_more": bases[MOST_PLOTS:],
         "score_rows": tables.scored(told.scores, leads) if leads else [],
         "plane": plots.plane(told.scores, *pair, best) if pair and pair[1] in names and len(told.scores) > 1 else None,
     }

@@ -25,6 +25,9 @@ SHEET = 768  # pixels a side of a sheet, at most
 TILE = 112  # pixels a side of a picture in a row
 # What the film may be, best first: frames, side in pixels, WebP quality.
 FILMS = ((48, 480, 70), (48, 384, 62), (48, 352, 52), (40, 288, 45), (32, 240, 35), (24, 192, 25), (12, 128, 15))
+TRANSLATED = (
+    6  # columns of a translator's previews: a picture, its translation, what comes back; the same of the other domain
+)
 SAMPLES = 3  # frames that a film's size is estimated from
 
 
@@ -121,13 +124,17 @@ class Film:
     shrunk: bool  # a better film would have made the page too large
 
 
-def film(previews: Sequence[Path], shape: Shape, *, room: int, whole: bool = False) -> Film | None:
+def film(
+    previews: Sequence[Path], shape: Shape, *, room: int, whole: bool = False, translated: bool = False
+) -> Film | None:
     """The best film of the previews that takes at most `room` bytes of the page; None when none does.
 
-    whole: all of their rows are in it, not as many as columns.
+    whole: all of their rows are in it, not as many as columns. translated: their columns go by sixes.
     """
-    columns = columns_for(shape)
+    columns = TRANSLATED if translated else columns_for(shape)
     rows = PREVIEWS if whole else columns
+    what = f"{columns} seeds of each class" if whole else f"{columns} by {columns} seeds"
+    what = "pictures, their translations and what comes back," if translated else what
     most, largest, _ = FILMS[0]
     frames_of = [_frame(path, shape, (columns, rows), largest) for path in thinned(previews, most)]
     for frames, side, quality in FILMS:
@@ -136,7 +143,7 @@ def film(previews: Sequence[Path], shape: Shape, *, room: int, whole: bool = Fal
         estimate = sum(_size(frame, quality) for frame in few) / len(few) * len(shots)
         if estimate * 4 / 3 > 2 * room:  # a film may come out smaller than its frames one by one, but not by half
             continue
-        alt = f"The same {f'{columns} seeds of each class' if whole else f'{columns} by {columns} seeds'} at {len(shots)} moments of the training, as an animation"
+        alt = f"The same {what} at {len(shots)} moments of the training, as an animation"
         moving = _animated(shots, alt, quality)
         still = inlined(shots[-1], alt.replace("as an animation", "the last of them"), width=side, quality=quality)
         if len(moving.uri) + len(still.uri) <= room:

@@ -75,15 +75,29 @@ def journal_plots(lines: Sequence[Line], alarms: Sequence[tuple[float, float]], 
 
 
 def score_plots(scores: Sequence[Line], names: Sequence[str], best: float | None, floors: Line) -> list[Plot]:
-    """Each score of `names` with its interval over the run; reals against reals where `floors` has it."""
-    made = []
-    for name in names:
-        there = [line for line in scores if name in line["scores"]]
-        x = [line["nimg"] / 1000 for line in there]
-        columns = [[line["scores"][name].get(key) for line in there] for key in ("value", "low", "high")]
-        value, low, high = ([float("nan") if v is None else float(v) for v in column] for column in columns)
-        made.append(_lines(name, [Curve(name, x, value, low, high)], best=best, floor=floors.get(name), dot=True))
+    """Each score of `names` with its interval over the run; reals against reals where `floors` has it.
+
+    The two directions of a translation, and their mean, are lines of one drawing.
+    """
+    made, ways = [], {way: f"{each['from']} to {each['to']}" for way, each in _ways(scores).items()}
+    for base in names:
+        curves = []
+        found = dict.fromkeys(name for line in scores for name in line["scores"] if name.partition(":")[0] == base)
+        for name in sorted(found, key=lambda name: name.endswith(":mean")):  # the last one is marked
+            there = [line for line in scores if name in line["scores"]]
+            x = [line["nimg"] / 1000 for line in there]
+            columns = [[line["scores"][name].get(key) for line in there] for key in ("value", "low", "high")]
+            value, low, high = ([float("nan") if v is None else float(v) for v in column] for column in columns)
+            way = name.partition(":")[2]
+            curves.append(Curve(ways.get(way, way) or name, x, value, low, high))
+        made.append(_lines(base, curves, best=best, floor=floors.get(base), dot=True))
     return made
+
+
+def _ways(scores: Sequence[Line]) -> Line:
+    """The directions of a translation by their names; none for other games."""
+    told: Line = scores[-1].get("directions", {}) if scores else {}
+    return told
 
 
 def _further(lines: Sequence[Line]) -> list[str]:
@@ -129,9 +143,9 @@ def _lines(
             axes.plot(x, y, color=colour, ls=dash, marker="." if len(x) < 40 else "", ms=5)
         if best is not None:
             axes.axvline(best, color=INK, lw=0.8, ls=(0, (2, 2)), alpha=0.7)
-            first = curves[0]
-            if dot and best in first.x:
-                axes.plot([best], [first.y[list(first.x).index(best)]], "o", color=COLOURS[0], mec=PAPER, ms=8, mew=1.5)
+            last, colour = curves[-1], COLOURS[len(curves) - 1]
+            if dot and best in last.x:
+                axes.plot([best], [last.y[list(last.x).index(best)]], "o", color=colour, mec=PAPER, ms=8, mew=1.5)
         if floor is not None:
             axes.axhline(floor, color=INK, lw=0.9, alpha=0.7)
             axes.annotate("reals against reals", (0, floor), (2, 3), color=INK, size=8, alpha=0.8,

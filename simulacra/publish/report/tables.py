@@ -11,7 +11,7 @@ import numpy as np
 from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset
 from simulacra.game import GAN, Settings
-from simulacra.measure.tables import weakest
+from simulacra.measure.tables import by_direction, weakest
 from simulacra.publish.report.evidence import Evidence
 from simulacra.publish.report.words import decimals, interval, number, pixels
 from simulacra.training.health import VERDICTS
@@ -75,7 +75,11 @@ def facts(told: Evidence) -> dict[str, str]:
     """What is known of the data, with or without the data set."""
     stored = told.config["data"]
     found = {"name": str(stored["name"]), "pictures": pixels(told.shape)}
-    if told.data is None:
+    if told.data is not None and told.data.others is not None:
+        for name, domain in zip(told.data.domains, (told.data, told.data.others), strict=True):
+            counts = {_PARTS.get(part, part): count for part, count in domain.splits.items() if count}
+            found[f"domain {name}"] = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
+    elif told.data is None:
         found["for training"] = f"{stored['pictures']:,}"
     else:
         found |= {f"for {_PARTS.get(part, part)}": f"{count:,}" for part, count in told.data.splits.items() if count}
@@ -159,16 +163,41 @@ class Scored:
     value: str
     interval: str
     floor: str
+    before: str  # of untranslated pictures
     n: str
     better: str
     what: str
     leads: bool
 
 
-def certified(certificate: Line) -> list[Scored]:
-    """The scores of a certificate, the leading one first."""
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Rows of the certificate: all, or those of a direction."""
+
+    title: str
+    rows: list[Scored]
+    before: bool  # whether untranslated pictures have scores
+
+
+def certified(certificate: Line) -> list[Group]:
+    """The scores of a certificate, the leading one first; of a translator its means, then each direction's."""
+    scores, leads = certificate["scores"], certificate["leads"]
+    if "directions" not in certificate:
+        order = sorted(scores, key=lambda name: name != leads)
+        return [Group("Scores; the first one leads", _rows({name: scores[name] for name in order}, {}, leads), False)]
+    titles = {"mean": "Means of both directions, of which one leads"}
+    titles |= {name: f"{told['from']} to {told['to']}" for name, told in certificate["directions"].items()}
+    groups = []
+    for name, title in titles.items():
+        mine, before = by_direction(scores, name)
+        rows = _rows(mine, before, leads.partition(":")[0] if name == "mean" else "")
+        groups += [Group(title, rows, bool(before))] if rows else []
+    return groups
+
+
+def _rows(scores: Mapping[str, Line], before: Mapping[str, Line], leads: str) -> list[Scored]:
     rows = []
-    for name, score in sorted(certificate["scores"].items(), key=lambda told: told[0] != certificate["leads"]):
+    for name, score in scores.items():
         places = decimals(score)
         rows.append(
             Scored(
@@ -176,10 +205,11 @@ def certified(certificate: Line) -> list[Scored]:
                 value=number(score["value"], places),
                 interval=interval(score, places),
                 floor=number(score.get("floor"), places),
+                before=number(before[name]["value"], places) if name in before else "–",
                 n=number(score.get("n")),
                 better=score.get("better") or "–",
                 what=score.get("what", ""),
-                leads=name == certificate["leads"],
+                leads=name == leads,
             )
         )
     return rows
@@ -236,10 +266,18 @@ def terms(certificate: Line) -> dict[str, str]:
     made = {
         "model": f"{model['hash']}, after {model['nimg']:,} images" if model.get("nimg") else str(model["hash"]),
         "data": f"{data['name']}, {data['on']} part, {number(data['pictures'])} pictures, sha256 {data['hash'][:HEX]}…",
-        "fakes": f"{certificate['n']:,}, seeds {certificate['seeds']}",
+        "fakes": _fakes(certificate),
         "extractor": f"{extractor['name']} ({extractor['backend']}), sha256 {extractor['sha256'][:HEX]}…",
     }
     return made | {"versions": _cell(certificate.get("versions", {}))}
+
+
+def _fakes(certificate: Line) -> str:
+    """How many, and what they were made from."""
+    if "directions" not in certificate:
+        return f"{certificate['n']:,}, seeds {certificate['seeds']}"
+    each = [f"{told['n']:,} {told['from']} to {told['to']}" for told in certificate["directions"].values()]
+    return f"translations of {certificate['data']['inputs']} pictures, {' and '.join(each)}"
 
 
 def scored(scores: Sequence[Line], metric: str) -> list[tuple[int, str, str]]:

@@ -39,7 +39,7 @@ def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
     leads = mine["leads"] if mine and mine["leads"] in mine["scores"] else ""
     sentences, rows = [_which(told)], list[tuple[str, Score]]()
     if mine and leads:
-        sentences += _certified(mine["scores"][leads], leads)
+        sentences += _certified(mine, leads) + _translated(mine["scores"], leads)
         rows = _rungs(told, mine, best, leads)
     elif best:
         own, _ = judged(best)
@@ -49,7 +49,8 @@ def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
             rows += [(f"last, at {best['last']['nimg']:,}", judged(best)[1])]
     if best and best["last"]["nimg"] != best["nimg"]:
         sentences.append(_instead_of_the_last(best, told, repeat=bool(leads)))
-    notes = {"memorisation": _memorisation(mine), "health": _health(alarms, told)}
+    notes = _honesty(mine) if told.translates else {"memorisation": _memorisation(mine)}
+    notes |= {"health": _health(alarms, told)}
     return Verdict(
         sentences=sentences,
         metric=leads or (str(best["by"]) if best else ""),
@@ -79,18 +80,25 @@ def _distance(score: Score, metric: str) -> Markup:
     name = KINDS.get(metric.partition("-")[0], metric)
     places = decimals(score)
     spread = interval(score, places)
-    said = Markup("The {} between its pictures and the real ones is <strong>{}</strong>{}; lower is better.")
+    both = "translations and the real pictures of the target domain, in the mean of both directions,"
+    whose = both if metric.endswith(":mean") else "pictures and the real ones"
+    said = Markup(f"The {{}} between its {whose} is <strong>{{}}</strong>{{}}; lower is better.")
     between = Markup(' <span class="soft">({})</span>').format(spread) if spread else ""
     return said.format(name, number(float(score["value"]), places), between)
 
 
-def _certified(score: Score, metric: str) -> list[Markup]:
-    floor = score.get("floor")
+def _certified(certificate: Score, metric: str) -> list[Markup]:
+    score = certificate["scores"][metric]
+    floor, n = score.get("floor"), score.get("n_floor")
     if floor is None:
         return [_distance(score, metric)]
-    each = Markup(", {:,} each,").format(score["n_floor"]) if score.get("n_floor") else ""
-    real = Markup("Between two halves of the real pictures{} it is <strong>{}</strong>.")
-    return [_distance(score, metric), real.format(each, number(float(floor), decimals(score)))]
+    data = certificate["data"]
+    if data.get("inputs", data["on"]) == data["on"]:
+        between = Markup("Between two halves of the real pictures{}").format(f", {n:,} each," if n else "")
+    else:
+        between = Markup("Between the real pictures and {:,} others that are real, too,").format(n)
+    real = Markup("{} it is <strong>{}</strong>.")
+    return [_distance(score, metric), real.format(between, number(float(floor), decimals(score)))]
 
 
 def _instead_of_the_last(best: Score, told: Evidence, *, repeat: bool) -> Markup:
@@ -120,7 +128,32 @@ def _rungs(told: Evidence, mine: Score, best: Score | None, leads: str) -> list[
     same = best and best["by"] == leads and told.scores and told.scores[-1]["n"] == mine["n"]
     if best and same and best["last"]["nimg"] != best["nimg"]:
         rows += [(f"last, after {best['last']['nimg']:,}", judged(best)[1])]
+    if before := mine["scores"].get(leads.replace(":", "-untranslated:")):
+        rows.append(("untranslated", before))
     return rows if score.get("floor") is None else [*rows, ("reals : reals", {"value": score["floor"]})]
+
+
+def _translated(scores: Mapping[str, Score], leads: str) -> list[Markup]:
+    """How much of the way between the domains a translator goes, and whether it finds true partners."""
+    said = []
+    if before := scores.get(leads.replace(":", "-untranslated:")):
+        words = Markup("Of the pictures as they are, untranslated, it is <strong>{}</strong>.")
+        said.append(words.format(number(float(before["value"]), decimals(before))))
+    shares = [score["value"] for name, score in scores.items() if name.startswith("pair-l1-ratio:")]
+    if shares:
+        words = Markup(
+            "From its true partner a translation differs by <strong>{:.0%}</strong> of what the picture itself does."
+        )
+        said.append(words.format(sum(shares) / len(shares)))
+    return said
+
+
+def _honesty(mine: Score | None) -> dict[str, str]:
+    """What the translations hide, a sentence a direction."""
+    found = (mine or {}).get("honesty")
+    if not found or mine is None:
+        return {"honesty": "nobody has looked whether the translations of this checkpoint hide pictures"}
+    return {f"honesty, {name}": str(line["sentence"]) for name, line in found.items()}
 
 
 def _memorisation(mine: Score | None) -> str:

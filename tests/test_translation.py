@@ -1,0 +1,349 @@
+"""Scores of translators: each direction, what is hidden in a translation, true partners, the choice, and the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from measuring import Planted, blobs, pair_folder, run_of, stand_in
+from support import on_disk
+
+from simulacra import cli
+from simulacra.data.dataset import open_dataset
+from simulacra.errors import SimulacraError
+from simulacra.measure import translation
+from simulacra.measure.choose import Judge, choose, read_scores
+from simulacra.measure.compare import compare
+from simulacra.measure.cycle import NOISE, cycled, honesty, stayed, verdict
+from simulacra.measure.directions import for_choice, held_out, pick, ratio
+from simulacra.measure.evaluate import evaluate
+from simulacra.measure.intervals import resampled_mean
+from simulacra.measure.partners import partners
+from simulacra.measure.ssim import ssim
+from simulacra.measure.subject import subject
+from simulacra.measure.translation import Translated
+from simulacra.training.run import train
+
+SAME = Planted(lambda x: x, lambda x: x)
+NEGATIVE = Planted(lambda x: -x, lambda x: -x)
+KID = "kid-coarse-same:mean"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
+    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.run"):
+        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+
+
+def dark(n: int = 100, seed: int = 0) -> np.ndarray:
+    """Dark pictures [n, 16, 16, 3]; their negatives are light ones."""
+    return blobs(n, seed) // 4
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dark pictures and their negatives in another order, known by their names; 20 of each held out, half of those known."""
+    images, order = dark(), np.concatenate([np.random.default_rng(1).permutation(80), 80 + np.arange(20)[::-1]])
+    names = [f"one/{i}.png" for i in range(100)]
+    others = [f"other/{i}.jpg" if i % 2 else f"other/x{i}.jpg" for i in order]
+    folder = tmp_path_factory.mktemp("data") / "pair"
+    return pair_folder(folder, images, 255 - images[order], names=(names, others), test=20)
+
+
+@pytest.fixture
+def run(pair: Path, tmp_path: Path) -> Path:
+    """A run with a good checkpoint and a bad one after it."""
+    return run_of(tmp_path / "run", pair, [(0.75, -0.75), (-0.5, 0.5)])
+
+
+def pictures(data: Path, side: str = "a") -> torch.Tensor:
+    packed = open_dataset(data) if side == "a" else open_dataset(data).others
+    assert packed is not None
+    return torch.from_numpy(np.array(packed.images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def examined(generator: Any, data: Path, run: Path, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The certificate's scores and the rest of it, of a planted translator."""
+    evidence = translation.Evidence(
+        subject=subject(run), generator=generator, extractor=stand_in(), data=open_dataset(data), on=options.get("on"),
+        samples=options.get("samples", 200), begin=lambda what, total: lambda n: None,
+    )  # fmt: skip
+    made, told = evidence.found(evidence.possible())
+    return {name: score.told() for name, score in made.items()}, told
+
+
+# --- single pictures --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 24, 13)])
+def test_ssim_is_that_of_another_implementation(shape: tuple[int, int, int]) -> None:
+    from torchmetrics.functional.image import structural_similarity_index_measure as theirs
+
+    x = torch.rand(6, *shape, generator=torch.Generator().manual_seed(0))
+    y = (x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    _, everywhere = theirs(y.double(), x.double(), data_range=1.0, reduction="none", return_full_image=True)
+    expected = everywhere[:, :, 5:-5, 5:-5].mean((1, 2, 3))  # at the edge the other one continues pictures
+    assert torch.allclose(ssim(x, y), expected, atol=1e-6)
+    assert torch.allclose(ssim(x, x), torch.ones(6, dtype=torch.float64))
+    assert torch.equal(ssim(x, y), ssim(y, x))
+    assert ssim(x[:, :, :8, :8], y[:, :, :8, :8]).shape == (6,), "smaller than the window"
+
+
+def test_nothing_done_comes_back_whole_and_is_honest(pair: Path) -> None:
+    cycle = cycled(SAME, torch.split(pictures(pair), 7), "b")
+    assert not cycle.clean.any() and not stayed(SAME, [pictures(pair)], "b").any()
+    assert abs(cycle.disturbed.mean() - NOISE * np.sqrt(2 / np.pi)) < 2e-5, "mean absolute value of the noise"
+    assert np.allclose(cycle.disturbed, cycle.disturbance)
+    assert honesty(cycle).value == pytest.approx(1, abs=1e-4)
+    again = cycled(SAME, torch.split(pictures(pair), 32), "b")
+    assert np.array_equal(again.disturbed, cycle.disturbed), "whatever the batches"
+
+
+@pytest.mark.parametrize("levels", [0.25, 1.0])
+def test_a_picture_hidden_in_the_lowest_bits_is_found_out(pair: Path, levels: float) -> None:
+    """The translation is the same flat grey for all, but for `levels` grey levels, and all of a picture comes back."""
+    least = 2 * levels / 255
+    hider = Planted(lambda x: 0.5 + least * x, lambda y: ((y - 0.5) / least).clamp(-1, 1))
+    cycle = cycled(hider, [pictures(pair)], "b")
+    assert cycle.clean.mean() < 1e-4
+    found = honesty(cycle).interval()
+    assert found.high < 0.1
+    word, sentence = verdict(found.value, 0.0, 0.3, "a to b")
+    assert word == "hiding" and "nobody sees" in sentence
+    backwards = cycled(NEGATIVE, [pictures(pair)], "a")
+    assert honesty(backwards).value == pytest.approx(1, abs=1e-4)
+
+
+def test_a_way_back_that_brings_little_back_hides_nothing(pair: Path) -> None:
+    blurred = Planted(lambda x: x.mean((2, 3), keepdim=True).expand_as(x), lambda x: x)
+    cycle = cycled(blurred, [pictures(pair)], "b")
+    assert cycle.clean.mean() > 0.02
+    assert honesty(cycle).interval().low > 0.95
+
+
+def test_a_ratio_to_what_may_be_nothing_is_not_told() -> None:
+    values = np.random.default_rng(0).uniform(1, 2, 50)
+    found = ratio(resampled_mean(values / 2), resampled_mean(values))
+    assert found is not None and found.value == 0.5
+    assert found.interval().low == pytest.approx(0.5) == found.interval().high, "resampled together"
+    assert ratio(resampled_mean(values), resampled_mean(values - values.mean())) is None
+
+
+# --- which pictures ----------------------------------------------------------------------------------------------------
+
+
+def test_partners_are_found_by_name_within_a_part(pair: Path, tmp_path: Path) -> None:
+    data, images = open_dataset(pair), np.array(open_dataset(pair).images)
+    assert data.others is not None
+    for part, begin, count in (("train", 0, 40), ("test", 80, 10)):
+        rows = partners(data, part) + begin
+        assert len(rows) == count
+        assert all((images[a] == 255 - data.others.images[b]).all() for a, b in rows)
+    twice = pair_folder(
+        tmp_path / "twice", dark(3), dark(3), names=(["a.png", "b.png", "c.png"], ["x/a.png", "y/a.png", "c"])
+    )
+    assert partners(open_dataset(twice), "train").tolist() == [[2, 2]]
+    unnamed = pair_folder(tmp_path / "unnamed", dark(3), dark(3))
+    assert partners(open_dataset(unnamed), "train").shape == (0, 2)
+
+
+def test_a_choice_never_sees_pictures_for_tests(tmp_path: Path, pair: Path) -> None:
+    data = open_dataset(pair)
+    assert (for_choice(data), held_out(data)) == ("train", "test")
+    three = open_dataset(pair_folder(tmp_path / "three", dark(), dark(), valid=10, test=10))
+    assert (for_choice(three), held_out(three)) == ("valid", "test")
+    same: dict[str, Any] = {"extractor": stand_in(), "samples": 50, "reals": 60}
+    bench = Translated(three, **same)
+    assert (bench.inputs, bench.on, bench.fresh().inputs) == ("valid", "train", "test")
+    for only in (open_dataset(pair_folder(tmp_path / "only", dark(), dark())),):
+        bench = Translated(only, **same)
+        fresh = bench.fresh()
+        for one, other in zip(bench.directions, fresh.directions, strict=True):
+            assert one.n == other.n == 50 and not set(one.chosen) & set(other.chosen)
+        assert fresh.source == {"inputs": "train, others"}
+    few = Translated(open_dataset(pair_folder(tmp_path / "few", dark(3), dark(3))), **same)
+    assert few.fresh().source == {"inputs": "train, the same"}
+    assert pick(10, 4).tolist() == pick(10, 4).tolist() and not set(pick(10, 4)) & set(pick(10, 4, 4))
+
+
+# --- evaluate -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_has_both_directions(run: Path) -> None:
+    told, path = evaluate(run, samples=64)
+    assert path == run / "certificate.json" and json.loads(path.read_text()) == told
+    assert told["directions"] == {
+        "a2b": {"from": "ones", "to": "others", "n": 20, "n_real": 64},
+        "b2a": {"from": "others", "to": "ones", "n": 20, "n_real": 64},
+    }
+    assert (told["n"], told["data"]["inputs"], told["data"]["on"], told["data"]["pictures"]) == (
+        20,
+        "test",
+        "train",
+        64,
+    )
+    assert told["leads"] == KID and KID in told["scores"]
+    bases = {f"{kind}-coarse-{layer}" for kind, layer in (("fd", 48), ("kid", "same"))}
+    names = bases | {f"{base}-untranslated" for base in bases} | {f"{base}-ratio" for base in bases}
+    names |= {f"{kind}-coarse-48" for kind in ("precision", "recall", "density", "coverage", "diversity")}
+    names |= {"cycle-l1", "cycle-l1-disturbed", "honesty", "identity-l1"}
+    names |= {
+        f"pair-{what}" for what in ("l1", "l1-untranslated", "l1-ratio", "ssim", "ssim-untranslated", "dssim-ratio")
+    }
+    for way in ("a2b", "b2a"):
+        assert {name.partition(":")[0] for name in told["scores"] if name.endswith(way)} == names
+    for name, score in told["scores"].items():
+        assert score["low"] <= score["value"] <= score["high"], name
+        assert score["n"] == (10 if name.startswith("pair") else 20), name
+        if name in {f"{base}:a2b" for base in bases}:
+            assert score["n_floor"] == 20, "held-out reals, as many as translations"
+    assert told["honesty"]["a2b"].keys() == {"value", "verdict", "sentence"}
+    assert evaluate(run, samples=64)[0] == told, "the same again, to the last digit"
+
+
+def test_the_true_translation_scores_at_the_floor_and_none_at_one(pair: Path, run: Path) -> None:
+    true, _ = examined(NEGATIVE, pair, run)
+    none, _ = examined(SAME, pair, run)
+    for way in ("a2b", "b2a"):
+        assert true[f"pair-l1:{way}"]["value"] < 1e-6 and true[f"pair-ssim:{way}"]["value"] > 0.999999
+        assert true[f"pair-l1-ratio:{way}"]["value"] < 1e-5
+        assert true[f"fd-coarse-48-ratio:{way}"]["value"] < 0.05
+        assert true[f"fd-coarse-48:{way}"]["value"] < 1.5 * true[f"fd-coarse-48:{way}"]["floor"]
+        for what in ("fd-coarse-48-ratio", "kid-coarse-same-ratio", "pair-l1-ratio", "pair-dssim-ratio"):
+            score = none[f"{what}:{way}"]
+            assert score["value"] == pytest.approx(1) == score["low"] == score["high"], what
+        assert none[f"cycle-l1:{way}"]["value"] == none[f"identity-l1:{way}"]["value"] == 0
+    assert true["identity-l1:a2b"]["value"] > 0.5
+    assert true[KID]["value"] == pytest.approx(
+        (true["kid-coarse-same:a2b"]["value"] + true["kid-coarse-same:b2a"]["value"]) / 2, rel=1e-4
+    )
+
+
+def test_a_collapse_and_a_hiding_place_are_said(pair: Path, run: Path) -> None:
+    least = 0.5 / 255
+    hider = Planted(lambda x: 0.75 + least * x, lambda y: ((y - 0.75) / least).clamp(-1, 1))
+    made, told = examined(hider, pair, run)
+    assert made["diversity-coarse-48:a2b"]["value"] < 0.01
+    assert made["cycle-l1:a2b"]["value"] < 1e-4 and made["honesty:a2b"]["high"] < 0.2
+    assert told["honesty"]["a2b"]["verdict"] == "hiding"
+    assert told["honesty"]["a2b"]["sentence"] in told["warnings"]
+
+
+def test_a_part_that_is_named_gives_inputs_and_reals(run: Path, pair: Path) -> None:
+    told, _ = evaluate(run, on="train", metrics=["fd", "pairs"])
+    assert told["directions"]["a2b"] == {"from": "ones", "to": "others", "n": 80, "n_real": 80}
+    assert told["scores"]["fd-coarse-48:a2b"]["n_floor"] == 40, "half against half"
+    assert told["scores"]["pair-l1:a2b"]["n"] == 40
+    assert any("flatter" in warning for warning in told["warnings"])
+    told, _ = evaluate(run, on="test", metrics=["kid"])
+    assert (told["data"]["inputs"], told["data"]["on"], told["n"]) == ("test", "test", 20)
+    assert told["scores"].keys() >= {KID, "kid-coarse-same-untranslated:b2a"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"metrics": ["path"]}, "no metric called 'path' for this model"),
+        ({"metrics": ["pair"]}, "Did you mean 'pairs'"),
+        ({"on": "valid"}, "empty"),
+        ({"samples": 1}, "--samples is 1"),
+        ({"data": "peeps"}, "is one domain and"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(SimulacraError, match=said):
+        evaluate(run, **({"samples": 8} | options))
+    assert not (run / "certificate.json").exists()
+
+
+def test_a_pair_is_no_data_for_a_model_that_draws_from_seeds(pair: Path, run: Path, tmp_path: Path) -> None:
+    drawn = train(on_disk(tmp_path / "one", dark()), gan="mlp:tiny", run=tmp_path / "r", total=30, quiet=True)
+    with pytest.raises(SimulacraError, match="is a pair of domains"):
+        evaluate(drawn, samples=8, data=pair)
+    with pytest.raises(SimulacraError, match="pair"):
+        compare(run, drawn, samples=8)
+
+
+# --- choose and compare ------------------------------------------------------------------------------------------------
+
+
+def test_the_better_checkpoint_is_chosen_by_both_directions(run: Path, pair: Path) -> None:
+    told = choose(run, samples=64)
+    assert (told["nimg"], told["by"], told["last"]["nimg"]) == (100, KID, 200)
+    assert told["anew"]["inputs"] == "test" and told["anew"]["difference"]["high"] < 0
+    lines = read_scores(run)
+    assert [line["nimg"] for line in lines] == [100, 200]
+    for line in lines:
+        assert line["inputs"] == line["on"] == "train" and line["directions"]["b2a"]["n"] == 64
+        assert {
+            f"{kind}:{way}" for kind in ("kid-coarse-same", "fd-coarse-48") for way in ("a2b", "b2a", "mean")
+        } <= line["scores"].keys()
+        assert not any(name.startswith("pair") for name in line["scores"])
+    kept = (run / "scores.jsonl").read_text()
+    assert choose(run, samples=64) == told and (run / "scores.jsonl").read_text() == kept, "nothing is scored twice"
+    other = shutil.copytree(pair, run.parent / "nameless")
+    for names in other.glob("*/names.json"):
+        names.unlink()
+    (run / "scores.jsonl").unlink()
+    assert choose(run, samples=64, data=other) == told, "names have no part in it"
+    assert evaluate(run, samples=32, metrics=["kid"])[0]["model"]["nimg"] == 100
+
+
+def test_one_good_direction_does_not_make_up_for_a_bad_one(pair: Path, tmp_path: Path) -> None:
+    run = run_of(tmp_path / "r", pair, [(0.75, 0.9), (0.6, -0.6)])
+    told = choose(run, samples=64)
+    first, second = (line["scores"] for line in read_scores(run))
+    assert first["kid-coarse-same:a2b"]["value"] < second["kid-coarse-same:a2b"]["value"]
+    assert told["nimg"] == 200
+
+
+def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
+    run = train(pair, gan="cyclegan:tiny", run=tmp_path / "r", total=160, save_every=80, measure_every=80, quiet=True)
+    lines = read_scores(run)
+    assert [line["nimg"] for line in lines] == [80, 160]
+    assert json.loads((run / "best.json").read_text())["by"] == KID
+    kept = (run / "scores.jsonl").read_text()
+    choose(run)
+    assert (run / "scores.jsonl").read_text() == kept, "the same terms"
+    judge = Judge(open_dataset(pair), extractor=stand_in())
+    assert judge.leads == KID and judge.terms["inputs"] == "train"
+
+
+def test_two_translators_side_by_side(run: Path) -> None:
+    good, bad = (run / "checkpoints" / name for name in ("000000100", "000000200"))
+    told = compare(good, bad, samples=64)
+    assert told["leads"] == KID and told["inputs"] == "test"
+    for name in (KID, "fd-coarse-48:a2b", "kid-coarse-same:b2a", "pair-l1:a2b", "pair-l1:b2a"):
+        assert told["scores"][name]["better"] == "a", name
+    assert "honesty:a2b" in told["scores"]
+    same = compare(good, good, samples=64)
+    assert all(score["better"] is None and score["difference"]["value"] == 0 for score in same["scores"].values())
+
+
+def test_the_command_line_tells_both_directions(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert not stop.value.code
+        return capsys.readouterr().out
+
+    monkeypatch.setenv("COLUMNS", "80")
+    out = call("choose", run, "--samples", 32)
+    assert "Judged anew with pictures of test" in out and f"simulacra translate {run}" in out
+    out = call("evaluate", run, "--samples", 32)
+    assert "a2b, ones to others: 20 pictures (test) against 32 (train)" in out
+    assert "b2a, others to ones" in out and "Means of both directions" in out
+    assert "before" in out and "pair-l1-ratio" in out and "honesty" in out and "None" not in out
+    assert "…" not in out, "nothing is cut off"
+    out = call("compare", run / "checkpoints" / "000000100", run / "checkpoints" / "000000200", "--samples", 32)
+    assert "20 pictures each (test, in each direction)" in out and "cycle-l1-disturbed" in out
