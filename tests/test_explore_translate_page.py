@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,14 @@ def before(page: Any) -> NDArray[np.uint8]:
 
 def after(page: Any) -> NDArray[np.uint8]:
     return pixels(page, ".after")
+
+
+def comes(page: Any, made: NDArray[np.uint8]) -> None:
+    """The translation comes to be this."""
+    until = time.monotonic() + 15
+    while not np.array_equal(after(page), made):
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
 
 
 def wanted(where: Path, data: bytes, to: str, **options: Any) -> NDArray[np.uint8]:
@@ -301,15 +310,13 @@ def test_a_run_shows_the_same_picture_at_every_checkpoint(visit: Visit, root: Pa
     assert len(sources) == 3
     page.locator(".checkpoints .face").first.click()
     page.wait_for_selector("text=Exploring the checkpoint after 160 pictures")
-    done(page)
-    assert np.array_equal(after(page), wanted(root / "run/checkpoints/000000160", picture(), "b"))
+    comes(page, wanted(root / "run/checkpoints/000000160", picture(), "b"))
     give(page, ("other.png", picture(seed=8)))
     done(page, re.compile("^other"))
     tab(page, "runs")
     page.click("text=Back to the model opened")
     page.wait_for_selector("text=raining")
-    done(page)
-    assert np.array_equal(after(page), wanted(root / "run", picture(seed=8), "b"))
+    comes(page, wanted(root / "run", picture(seed=8), "b"))
 
 
 @pytest.mark.parametrize(("locale", "words"), [("en-GB", "The picture cannot be used"), ("zh-CN", "无法使用这张图片")])

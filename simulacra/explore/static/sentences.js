@@ -138,6 +138,8 @@ const SENTENCES = [
   ["There are a ({0}) and b ({1}).", "有 a（{0}）和 b（{1}）。"],
   ["There is no {0} to show: there are {1}.", "没有 {0} 可显示，可用的有：{1}。"],
   ["keep_size must be 0 or 1.", "keep_size 只能是 0 或 1。"],
+  ["{0} is a pair of domains and {1} draws pictures of one: name {2}/a or {3}/b with --data.", "{0} 含两类图片，而 {1} 只生成一类：请用 --data 指定 {2}/a 或 {3}/b。"],
+  ["{0} is one domain and {1} translates between two: name a pair with --data.", "{0} 只有一类图片，而 {1} 在两类之间翻译：请用 --data 指定一对。"],
   ["The data of this model hold one kind of pictures, not two.", "此模型的数据只有一类图片，而不是两类。"],
   ["The data of this model have no part with pictures of both domains.", "此模型的数据中没有同时含两类图片的部分。"],
   ["There is no example {0} of {1}.", "没有 {1} 的示例 {0}。"],
