@@ -33,7 +33,7 @@ from simulacra.translator import OTHER, Side, Translator
 
 BYTES = 32 << 20  # of a picture's file, at most
 PIXELS = 40_000_000  # of a picture as it comes, at most
-TRANSLATED = 2_100_000  # pixels as it is translated, at most: a minute or two of a processor's time
+TRANSLATED = 2_100_000  # pixels as it is translated, at most: half a minute for the paper's networks on one core
 LETTERS = 200  # of a picture's name
 EXAMPLES = 12  # of each domain
 
