@@ -128,16 +128,16 @@ def table(found: list[dict[str, Any]]) -> str:
 
 
 def sheet(found: list[dict[str, Any]], words: argparse.Namespace) -> Image.Image:
-    """The pictures of the rows, first seeds only: a column for each data set, best KID first."""
-    columns = []
+    """The pictures of the rows, first seeds only: a row for each data set, best KID first."""
+    rows = []
     for data in dict.fromkeys(each["data"] for each in found):
         those = [each for each in found if each["data"] == data and each["seed"] == int(words.seeds.split(",")[0])]
-        columns.append(sorted(those, key=lambda e: float(e["certificate"]["scores"]["kid-efl0-1280"]["value"])))
-    height = max(len(column) for column in columns)
-    whole = Image.new("RGB", (len(columns) * (CELL + GAP), height * (CELL + CAPTION)), "white")
+        rows.append(sorted(those, key=lambda e: float(e["certificate"]["scores"]["kid-efl0-1280"]["value"])))
+    width = max(len(row) for row in rows)
+    whole = Image.new("RGB", (width * (CELL + GAP), len(rows) * (CELL + CAPTION)), "white")
     draw = ImageDraw.Draw(whole)
-    for x, column in enumerate(columns):
-        for y, told in enumerate(column):
+    for y, row_of in enumerate(rows):
+        for x, told in enumerate(row_of):
             name = f"{told['data']}-{told['row'].replace(':', '-')}-{words.minutes:g}min-{told['seed']}.webp"
             left, top = x * (CELL + GAP), y * (CELL + CAPTION)
             with Image.open(words.results / name) as grid:

@@ -1,7 +1,7 @@
-"""Make a run's last checkpoint the model that comes along: `python scripts/ship.py runs/peeps`.
+"""Make a run's best checkpoint the model that comes along: `python scripts/ship.py runs/peeps`.
 
 The weights are stored as fp16; its directions are found anew by `scripts/ship_directions.py`. The shipped model was trained with
-`simulacra train peeps --gan wgan-gp --balance fixed:2 features=32 batch=32 lr=4e-4 norm_d=layer`, on a processor.
+`simulacra train peeps --total 375k`, in 27 minutes of one processor core.
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ def test_tiles_put_a_picture_together_again(height: int, width: int, side: int, 
     assert np.array_equal(again, pixels)
 
 
-@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("change", [False, True])
 @pytest.mark.parametrize(("height", "width"), [(150, 203), (301, 90), (20, 260), (5, 300)])
-def test_tiles_equal_the_whole(height: int, width: int, mask: bool) -> None:
-    translator = seasons(mask=mask)
+def test_tiles_equal_the_whole(height: int, width: int, change: bool) -> None:
+    translator = seasons(change=change)
     network, side = translator.into["b"], 192
     shared = tiles.overlap(network, side, 4)
     assert shared >= 2 * tiles.reach(network)
