@@ -273,6 +273,15 @@ def test_the_rate_runs_out_with_the_run(tmp_path: Path) -> None:
     assert plan(data, gan="cyclegan:tiny", run=tmp_path / "run", minutes=5).config.length == 0  # type: ignore[attr-defined]
 
 
+def test_a_run_cannot_go_on_where_the_rate_is_zero(tmp_path: Path) -> None:
+    data = pair_on_disk(tmp_path / "pair", noise(8), noise(8, seed=1))
+    words: dict[str, Any] = {"gan": "cyclegan:tiny", "run": tmp_path / "run", "device": "cpu", "precision": "fp32"}
+    train(data, total=16, quiet=True, **words)
+    assert plan(data, **words).config.length == 16  # type: ignore[attr-defined]
+    with pytest.raises(SimulacraError, match="falls to zero at 16 images"):
+        plan(data, total=32, **words)
+
+
 # --- a whole run ---------------------------------------------------------------------------------------------------
 
 

@@ -14,12 +14,10 @@ import numpy as np
 
 from simulacra.data.dataset import SPLITS, content_hash, is_pair
 from simulacra.data.listing import common_folder
-from simulacra.data.sources import Source, open_source
+from simulacra.data.sources import PARTS, Source, open_source
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
 
-PARTS = {"train": "train", "training": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test",
-         "testing": "test"}  # fmt: skip
 JOINT = re.compile(rf"({'|'.join(PARTS)})[ _-]?([ab])", re.IGNORECASE)  # trainA, test_b
 
 

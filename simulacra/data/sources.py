@@ -22,7 +22,8 @@ from simulacra.data.tables import Table, label, read_table
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors
 
-PARTS = frozenset({"train", "training", "valid", "val", "validation", "test", "testing"})
+PARTS = {"train": "train", "training": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test",
+         "testing": "test"}  # fmt: skip
 MOST_CLASSES = 1000  # more folders than this are people or days, not classes, unless the user says so
 KNOWN_TABLES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "dataset.json")
 

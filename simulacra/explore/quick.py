@@ -46,7 +46,7 @@ class Packed(nn.Module):
 
 @torch.inference_mode()
 def quickened(generator: Generator) -> Generator:
-    """The same generator for one picture at a time, several times as fast.
+    """The same generator for one picture at a time, in less time.
 
     Its sums are in another order, so that a level of 255 may differ here and there: for looking, not for keeping.
     """

@@ -186,7 +186,12 @@ class CycleGAN(game.GAN):
 
     @classmethod
     def suited(cls, config: Any, total: int | None) -> Any:
-        """The rate runs out with the run, where its length is known."""
+        """The rate runs out with the run, where its length is known. Raises `SimulacraError` for a run that outlasts it."""
+        if total and config.length and total > config.length:
+            raise SimulacraError(
+                f"The rate falls to zero at {config.length:.0f} images: nothing is learned in a run of {total}. Begin a new "
+                "one of that length, or with a larger length=."
+            )
         return replace(config, length=float(total)) if total and not config.length else config
 
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:

@@ -188,7 +188,8 @@ def _suited(game: type[GAN], config: Settings, total: int | None, old: dict[str,
     suited: Settings = game.suited(config, total)
     before, after = to_json(config), to_json(suited)
     kept = {key: old["config"].get(key) for key in after if after[key] != before[key]} if old else {}
-    return updated(suited, kept, of=game.name)
+    held: Settings = game.suited(updated(suited, kept, of=game.name), total)
+    return held
 
 
 def _clock(
