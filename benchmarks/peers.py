@@ -1,4 +1,4 @@
-"""Train another toolkit's GAN on a CPU with the pictures of a prepared data set, and draw from it: for `quality.py`.
+"""Train another toolkit's GAN with the pictures of a prepared data set, and draw from it: for `quality.py`.
 
 It runs in an environment of its own, since these toolkits need packages that ours must not have:
 
@@ -9,7 +9,7 @@ It runs in an environment of its own, since these toolkits need packages that ou
     peers/bin/python benchmarks/peers.py train lightweight-gan DATA OUT --minutes 10
     peers/bin/python benchmarks/peers.py draw lightweight-gan OUT --moment 5 --psi 1 --samples 5000
 
-Both toolkits refuse to start without CUDA: their calls of it are led to the CPU here, and nothing else in them is
+Both toolkits refuse to start without CUDA: on a CPU their calls of it are led there, and nothing else in them is
 changed. To their advantage no time goes into their progress pictures and checkpoints, moments of training are kept
 as ours are, and the better of full variety and their truncation is chosen. The pictures are the live generator's:
 both packages' average of weights begins at step 20,000, which no run of minutes on a CPU reaches.
@@ -64,11 +64,13 @@ class OnCPU(types.ModuleType):
 
 
 def toolkit(name: str) -> Any:
-    """The toolkit's module, brought to run without CUDA."""
+    """The toolkit's module, brought to run without CUDA where there is none."""
+    sys.modules["aim"] = types.ModuleType("aim")  # a tracker of experiments; not used
+    if on_gpu():
+        return importlib.import_module(MODULES[plain(name)])
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):  # a build for CUDA lacks them on a CPU, and nothing here uses them
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    sys.modules["aim"] = types.ModuleType("aim")  # a tracker of experiments; not used
     there, torch.cuda.is_available = torch.cuda.is_available, lambda: True
     module: Any = importlib.import_module(MODULES[plain(name)])
     torch.cuda.is_available = there
@@ -76,6 +78,16 @@ def toolkit(name: str) -> Any:
     torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
     nn.Module.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
     return module
+
+
+def on_gpu() -> bool:
+    """Whether the toolkits have the accelerator that they are made for."""
+    return torch.cuda.is_available()
+
+
+def now() -> float:
+    """Seconds of the processor, or on a GPU of the clock."""
+    return time.monotonic() if on_gpu() else time.process_time()
 
 
 def plain(name: str) -> str:
@@ -102,20 +114,21 @@ def generator(made: Any, name: str) -> dict[str, nn.Module]:
 @torch.no_grad()
 def drawn(module: Any, made: Any, name: str, n: int, psi: float, grey: bool) -> NDArray[np.uint8]:
     """`n` pictures [n, H, W, C] by the toolkit's own way of drawing."""
+    where = "cuda" if on_gpu() else "cpu"
     made.GAN.eval()
     made.av = None  # the mean style, which it keeps
     parts = []
     for start in range(0, n, AT_ONCE):
         count = min(AT_ONCE, n - start)
         if plain(name) == "lightweight-gan":
-            pictures = made.generate_(made.GAN.G, torch.randn(count, made.GAN.latent_dim))
+            pictures = made.generate_(made.GAN.G, torch.randn(count, made.GAN.latent_dim, device=where))
         else:
             g = made.GAN.G
             style = module.noise_list(count, g.num_layers, g.latent_dim, device=0)
             noise = module.image_noise(count, g.image_size, device=0)
             pictures = made.generate_truncated(made.GAN.S, g, style, noise, trunc_psi=psi)
         pictures = pictures.mean(1, keepdim=True) if grey else pictures
-        parts.append(pictures.mul(255).add(0.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy())
+        parts.append(pictures.mul(255).add(0.5).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy())
     made.GAN.train()
     return np.concatenate(parts)
 
@@ -153,14 +166,14 @@ def train(name: str, data: Path, out: Path, minutes: float, moments: int, choice
     wall, cpu, shown, steps = 0.0, 0.0, [0], 0
     batch = made.batch_size * made.gradient_accumulate_every
     for moment in range(1, moments + 1):
-        began = time.monotonic(), time.process_time()
+        began = time.monotonic(), now()
         until = began[1] - cpu + 60 * minutes * moment / moments
-        while time.process_time() < until:
+        while now() < until:
             made.train()
             steps += 1
-        wall, cpu = wall + time.monotonic() - began[0], cpu + time.process_time() - began[1]
+        wall, cpu = wall + time.monotonic() - began[0], cpu + now() - began[1]
         shown.append(steps * batch)
-        states[moment] = {f"{part}.{key}": value.numpy().copy() for part, network in networks.items()
+        states[moment] = {f"{part}.{key}": value.cpu().numpy().copy() for part, network in networks.items()
                           for key, value in network.state_dict().items()}  # fmt: skip
     np.save(out / "0-1.npy", untrained)
     for moment in range(1, moments + 1):

@@ -6,7 +6,7 @@
 For each data set (prepared folders), row and seed: train, choose the best checkpoint, score it with fresh seeds, and
 draw 64 pictures. `rivals` are what simulacra chooses by itself (`auto`), its sources' own recipes, and other toolkits
 in an environment of their own (`peers.py`). `--minutes` is CPU time of training only, so that other processes take
-nothing from a row. Stopped and called again, it goes on where it was; what is finished lies in `--results`, a JSON and
+nothing from a row; with `--device cuda` it is time by the clock. Stopped and called again, it goes on where it was; what is finished lies in `--results`, a JSON and
 the pictures for each row, and is not done again: `--show` only prints it, and `--sheet` lays the pictures side by side.
 """
 
@@ -38,7 +38,6 @@ from simulacra.training.device import device_name
 from simulacra.training.plan import plan
 from simulacra.training.run import Run, train
 
-CPU = torch.device("cpu")
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
 MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
 RESULTS = Path(__file__).with_name("results")
@@ -49,12 +48,14 @@ COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280"
 
 
 def ours(
-    entry: Row, data: Dataset, run: Path, eyes: Extractor, *, minutes: float, samples: int, choice: int, seed: int
-) -> dict[str, Any]:
+    entry: Row, data: Dataset, run: Path, eyes: Extractor, device: torch.device, *,
+    minutes: float, samples: int, choice: int, seed: int,
+) -> dict[str, Any]:  # fmt: skip
     """Train one of our games, choose, evaluate; what is known of the run."""
     begun = (run / "config.json").exists()
     trainer.SAVE_SECONDS = max(1, round(60 * minutes / MOMENTS))
-    trainer.seconds_now = time.process_time
+    if device.type == "cpu":
+        trainer.seconds_now = time.process_time
     wall, cpu = time.monotonic(), time.process_time()
     train(
         str(data.path or data.name),
@@ -64,12 +65,13 @@ def ours(
         save_every=RARELY,
         seed=seed,
         precision=entry.precision,
+        device=device.type,
         settings={} if begun else entry.settings,
     )
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-    chosen = choose(run, samples=choice, extractor=eyes)
-    told, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=eyes)
-    save_grid(run / "grid.png", next(load(run).pictures(range(CHOSEN, CHOSEN + PREVIEWS), batch=PREVIEWS)))
+    chosen = choose(run, samples=choice, extractor=eyes, device=device)
+    told, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=eyes, device=device)
+    save_grid(run / "grid.png", next(load(run, device).pictures(range(CHOSEN, CHOSEN + PREVIEWS), batch=PREVIEWS)))
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
     config = read_json(run / "config.json")
     return {
@@ -80,15 +82,15 @@ def ours(
         "seconds": lines[-1]["seconds"],
         "wall": wall,
         "cpu": cpu,
-        "before": untrained(run, data, eyes, samples=choice, reals=samples),
+        "before": untrained(run, data, eyes, device, samples=choice, reals=samples),
         "certificate": told,
         "health": sorted({name for line in lines for name in line.get("health", {})}),
     }
 
 
-def untrained(run: Path, data: Dataset, eyes: Extractor, *, samples: int, reals: int) -> float:
+def untrained(run: Path, data: Dataset, eyes: Extractor, device: torch.device, *, samples: int, reals: int) -> float:
     """The Fréchet distance of the run's generator as it was before its first play."""
-    generator = Run(plan(run), CPU, None).trainer.gan.G
+    generator = Run(plan(run, device=device.type), device, None).trainer.gan.G
     fakes = fakes_of(generator, eyes, range(CHOSEN, CHOSEN + samples), lambda n: None)
     real = reals_of(data.split("train"), eyes, reals, lambda n: None)
     (found,) = scores.scored(eyes, real, fakes, frozenset(["fd"])).values()
@@ -168,7 +170,7 @@ def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
                     if why or words.show:
                         print(f"{run.name} is left out: {why or 'it is not finished.'}", file=sys.stderr)
                         continue
-                    eyes = eyes or open_extractor()
+                    eyes = eyes or open_extractor(device=words.device)
                     told = one(entry, data, run, seed, eyes, words)
                     with Image.open(run / "grid.png") as grid:
                         grid.save(done.with_suffix(".webp"), quality=90, method=6)
@@ -184,9 +186,9 @@ def one(entry: Row, data: Dataset, run: Path, seed: int, eyes: Extractor, words:
         more = {"moments": MOMENTS // 2, "threads": words.threads, "metrics": METRICS}
         told = outside(words.peers, entry.name, data, run, eyes, **shared, **more)
     else:
-        told = ours(entry, data, run, eyes, **shared)
+        told = ours(entry, data, run, eyes, words.device, **shared)
     named = {"data": data.name, "row": entry.name, "seed": seed, "minutes": words.minutes, "threads": words.threads}
-    told = named | {"machine": f"{platform.machine()}, {device_name(CPU)}, torch {torch.__version__}"} | told
+    told = named | {"machine": f"{platform.machine()}, {device_name(words.device)}, torch {torch.__version__}"} | told
     print(line(told), flush=True)
     return told
 
@@ -203,6 +205,7 @@ def main() -> None:
     parser.add_argument("--choice", type=int, default=SAMPLES, help="fakes that each checkpoint is scored with")
     parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="where the runs are kept")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where what is finished is kept")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--peers", type=Path, help="the Python of the other toolkits' environment")
     parser.add_argument("--show", action="store_true", help="train nothing; print what is finished")
@@ -214,9 +217,10 @@ def main() -> None:
     if found := finished(words):
         if words.sheet:
             sheet(found, words).save(words.sheet, quality=85)
+        kind = "CPU" if words.device.type == "cpu" else "GPU"
         machines = " / ".join(dict.fromkeys(each["machine"] for each in found))
         print(
-            f"\n{words.minutes:g} CPU minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"
+            f"\n{words.minutes:g} {kind} minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -147,6 +147,13 @@ class GAN(nn.Module):
         Called before each play; plays: those so far of "D" and of "G". What it sets follows from these alone, so a
         resume needs none of it, and nothing is read back from the device.
         """
+
+    def phase(self) -> Hashable | None:
+        """What of this moment decides which operations a play is made of, where the rest of it is in tensors.
+
+        Plays of the same phase can be recorded once and replayed. None: they cannot.
+        """
+        return () if type(self).at is GAN.at else None
 
     def fits(self) -> int | None:
         """The most pictures that should be played at once at this moment, for the memory; None: any number."""

@@ -12,7 +12,7 @@ play R3GAN's game (`loss=relativistic`: a pairing loss with R1 and R2) on the sa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ class Settings(game.Settings):
 
     features: int = 64  # channels at the picture's side
     blocks: int = 0  # residual blocks of G; 0: 6, and from 256 px on 9
+    norm: Literal["instance", "none"] = "instance"  # none: what a picture's colours are is not taken out of it
     change: bool = False  # G draws what to change in a picture, not all of it: for domains that are alike
     halvings: int = 3  # of D: 3 judge patches of 70 px, 2 of 34; fewer where pictures are small
     loss: Literal["squares", "relativistic"] = "squares"
@@ -65,14 +66,33 @@ class Settings(game.Settings):
             )
 
 
-class Residual(nn.Module):
-    """x + what two convolutions of 3x3 with instance norm make of it."""
+def normed(config: Settings, layer: nn.Module, channels: int) -> list[nn.Module]:
+    """A convolution to `channels`, and its norm if there are norms."""
+    return [layer, InstanceNorm2d(channels)] if config.norm == "instance" else [layer]
 
-    def __init__(self, channels: int) -> None:
+
+def balanced(network: nn.Module, slope: float) -> None:
+    """Weights that keep the variance through rectifiers where no norm does (He et al. 2015), biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            heard = module.in_channels * math.prod(module.kernel_size)
+            if isinstance(module, nn.ConvTranspose2d):
+                heard /= math.prod(module.stride)
+            nn.init.normal_(module.weight, 0.0, math.sqrt(2 / (1 + slope**2) / heard))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class Residual(nn.Module):
+    """x + what two convolutions of 3x3, normalised or not, make of it."""
+
+    def __init__(self, config: Settings, channels: int) -> None:
         super().__init__()
+        plain = config.norm == "none"
         layers: list[nn.Module] = []
         for last in (False, True):
-            layers += [nn.ReflectionPad2d(1), Conv2d(channels, channels, 3, bias=False), InstanceNorm2d(channels)]
+            layers.append(nn.ReflectionPad2d(1))
+            layers += normed(config, Conv2d(channels, channels, 3, bias=plain), channels)
             layers += [] if last else [nn.ReLU()]
         self.layers = nn.Sequential(*layers)
 
@@ -100,18 +120,25 @@ class Changed(nn.Module):
 
 def translating(config: Settings) -> nn.Module:
     """A picture -> 7x7, halved twice, residual blocks, doubled twice, 7x7 -> a picture."""
-    channels, wide = config.shape[0], config.features
+    channels, wide, plain = config.shape[0], config.features, config.norm == "none"
     blocks = config.blocks or (9 if min(config.shape[1:]) >= LARGE else 6)
-    layers: list[nn.Module] = [nn.ReflectionPad2d(3), Conv2d(channels, wide, 7, bias=False)]
-    layers += [InstanceNorm2d(wide), nn.ReLU()]
+    layers: list[nn.Module] = [nn.ReflectionPad2d(3)]
+    layers += [*normed(config, Conv2d(channels, wide, 7, bias=plain), wide), nn.ReLU()]
     for inner in (wide, 2 * wide):
-        layers += [Conv2d(inner, 2 * inner, 3, 2, 1, bias=False), InstanceNorm2d(2 * inner), nn.ReLU()]
-    layers += [Residual(4 * wide) for _ in range(blocks)]
+        layers += [*normed(config, Conv2d(inner, 2 * inner, 3, 2, 1, bias=plain), 2 * inner), nn.ReLU()]
+    layers += [Residual(config, 4 * wide) for _ in range(blocks)]
     for inner in (4 * wide, 2 * wide):
-        layers.append(ConvTranspose2d(inner, inner // 2, 3, 2, 1, output_padding=1, bias=False))
-        layers += [InstanceNorm2d(inner // 2), nn.ReLU()]
+        doubled = ConvTranspose2d(inner, inner // 2, 3, 2, 1, output_padding=1, bias=plain)
+        layers += [*normed(config, doubled, inner // 2), nn.ReLU()]
     layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels, 7)]
-    initialise(made := nn.Sequential(*layers))
+    made = nn.Sequential(*layers)
+    if plain:
+        balanced(made, 0.0)
+        for block in made:
+            if isinstance(block, Residual):
+                nn.init.zeros_(block.layers[-1].weight)  # fixup (Zhang et al. 2019): each block begins as x
+    else:
+        initialise(made)
     if config.change:
         with torch.no_grad():
             layers[-1].weight.mul_(LITTLE)  # type: ignore[operator]
@@ -139,11 +166,14 @@ class Critic(nn.Module):
         inner = config.features
         for i in range(halvings):
             outer = config.features * min(2 << i, 8)
-            layers.append(Conv2d(inner, outer, 4, 2 if i < halvings - 1 else 1, 1, bias=False))
-            layers += [InstanceNorm2d(outer), nn.LeakyReLU(SLOPE)]
+            halved = Conv2d(inner, outer, 4, 2 if i < halvings - 1 else 1, 1, bias=config.norm == "none")
+            layers += [*normed(config, halved, outer), nn.LeakyReLU(SLOPE)]
             inner = outer
         self.layers = nn.Sequential(*layers, nn.Dropout(config.dropout), Conv2d(inner, 1, 4, 1, 1))
-        initialise(self)
+        if config.norm == "none":
+            balanced(self, SLOPE)
+        else:
+            initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures [N, C, H, W] -> scores [N, patches]."""
@@ -197,6 +227,10 @@ class CycleGAN(game.GAN):
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """The rate follows the images shown, the pool D's plays."""
         self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
+
+    def phase(self) -> Hashable | None:
+        """The same once the pool is full."""
+        return () if self.pool.seen >= self.pool.size else None
 
     def rate(self, plays: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""

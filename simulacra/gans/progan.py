@@ -147,7 +147,8 @@ class Growth(nn.Module):
         level, alpha = self.stage()
         images = colours(level, x)
         if alpha < 1:
-            images = enlarged(colours(level - 1, before), 2).lerp(images, alpha)
+            coarse = enlarged(colours(level - 1, before), 2)  # under autocast perhaps of another precision
+            images = coarse.lerp(images.to(coarse), alpha)
         return enlarged(images, self.times)
 
     def faded(self, images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.gans.dcgan import base
-from simulacra.layers import Conv2d, Patches, downsample, upsample
+from simulacra.layers import Conv2d, GroupedConv2d, Patches, downsample, upsample
 from simulacra.settings import MOST
 
 SLOPE = 0.2
@@ -78,9 +78,9 @@ def convolution(
     inner: int, outer: int, kernel: int, *, groups: int = 1, gain: float = 1.0, bias: bool = False
 ) -> nn.Module:
     """A convolution that keeps the side, its weights N(0, gain² / fan in)."""
-    made = nn.Conv2d(inner, outer, kernel, padding=kernel // 2, groups=groups, bias=bias)
-    if groups == 1:
-        made = Conv2d(inner, outer, kernel, padding=kernel // 2, bias=bias)
+    made: nn.Conv2d = Conv2d(inner, outer, kernel, padding=kernel // 2, bias=bias)
+    if groups > 1:
+        made = GroupedConv2d(inner, outer, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner // groups * kernel * kernel))
     if bias:
         nn.init.zeros_(made.bias)  # type: ignore[arg-type]
@@ -237,6 +237,9 @@ class R3GAN(game.GAN):
         self.G = self.generator(config)
         self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
         self.nimg, self.due = 0, True  # whether the next play of D is one with the penalties
+        first = torch.tensor(config.gamma[0] * config.lazy / 2)
+        self.register_buffer("weight", first, persistent=False)  # of the penalties, at this moment
+        self.weight: Tensor
 
     @classmethod
     def generator(cls, config: Any) -> game.Generator:
@@ -246,8 +249,13 @@ class R3GAN(game.GAN):
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
         """The schedules follow the images shown; the penalties, D's plays."""
         self.nimg, self.due = nimg, plays["D"] % self.config.lazy == 0
+        self.weight.fill_(self.scheduled(*self.config.gamma) * self.config.lazy / 2)
         if self.config.augment_last is not None and isinstance(self.augment, Adaptive):
             self.augment.p.fill_(self.scheduled(self.config.augment_p, self.config.augment_last))
+
+    def phase(self) -> Hashable | None:
+        """Whether there are penalties."""
+        return self.due
 
     def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
         """p adapts, where it has no schedule."""
@@ -274,7 +282,7 @@ class R3GAN(game.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
-        config, due, exact = self.config, self.due, self.config.penalty == "exact"
+        due, exact = self.due, self.config.penalty == "exact"
         judge = functools.partial(self.judged, y=self.told(batch))
         images = [side.detach().requires_grad_(due and exact) for side in (batch.images, self.fakes(batch))]
         critics = [losses.repeatable(judge) if due and not exact else judge for _ in images]
@@ -287,8 +295,7 @@ class R3GAN(game.GAN):
             losses.squared_gradient(scores, side) if exact else losses.r1_by_difference(critic, side, scores)
             for critic, scores, side in zip(critics, (real, fake), images, strict=True)
         )
-        gamma = self.scheduled(*config.gamma) * config.lazy
-        return adversarial + gamma / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
+        return adversarial + self.weight * (r1 + r2), readings | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(x) - D(G(z)))]."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Hashable
 from collections.abc import Mapping as Named
 from dataclasses import dataclass
 from typing import Any
@@ -270,6 +271,10 @@ class StyleGAN2(game.GAN):
         """Whether the next play is one with a penalty."""
         every = {"D": self.config.r1_every, "G": self.config.path_every}
         self.due = {player: plays[player] % every[player] == 0 for player in every}
+
+    def phase(self) -> Hashable | None:
+        """Which penalties there are."""
+        return self.due["D"], self.due["G"]
 
     def saw(self, player: str, readings: Named[str, Tensor]) -> None:
         """The mean length follows."""

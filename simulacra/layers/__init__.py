@@ -4,6 +4,7 @@ from simulacra.layers.conditional import ConditionalNorm as ConditionalNorm
 from simulacra.layers.conditional import Projection as Projection
 from simulacra.layers.convolution import Conv2d as Conv2d
 from simulacra.layers.convolution import ConvTranspose2d as ConvTranspose2d
+from simulacra.layers.convolution import GroupedConv2d as GroupedConv2d
 from simulacra.layers.convolution import InstanceNorm2d as InstanceNorm2d
 from simulacra.layers.convolution import inputs_only as inputs_only
 from simulacra.layers.equalised import GROUP as GROUP

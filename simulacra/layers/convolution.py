@@ -1,7 +1,10 @@
-"""What several games share: convolutions that learn faster on a CPU, and an instance norm that keeps channels last.
+"""What several games share: convolutions that learn faster, and an instance norm that keeps channels last.
 
 oneDNN's weight gradient runs at a third to a half of the machine's peak at the small batches of a GAN, while its
 forward pass and its input gradient run near it. Written as a matrix product, the weight gradient does too.
+
+Torch's own second derivative of a convolution in groups goes through them one by one, with several kernels each:
+on a GPU most of a penalty's time. Written as maps whose derivatives are each other, all groups go at once.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ OVERLAP = 4  # patches that hold each number more often than this (a stride of 1
 
 
 class Steps(NamedTuple):
-    """The geometry of a convolution, (vertical, horizontal) each."""
+    """The geometry of a convolution, (vertical, horizontal) each, and its groups."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
+    groups: int = 1
 
 
 # Three maps, each linear in both of its arguments; the derivatives of any one are the other two, so that they can
@@ -56,7 +60,7 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.steps = steps
-        return F.conv2d(x, weight, bias, steps.stride, steps.padding)
+        return F.conv2d(x, weight, bias, steps.stride, steps.padding, groups=steps.groups)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -73,9 +77,9 @@ class _Scatter(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(y, weight)
         ctx.steps = steps
-        sides = zip(size, y.shape[2:], steps.kernel, steps.stride, steps.padding, strict=True)
+        sides = zip(size, y.shape[2:], *steps[:3], strict=True)
         rest = [side - ((small - 1) * stride + kernel - 2 * pad) for side, small, kernel, stride, pad in sides]
-        return F.conv_transpose2d(y, weight, bias, steps.stride, steps.padding, rest)
+        return F.conv_transpose2d(y, weight, bias, steps.stride, steps.padding, rest, steps.groups)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -90,6 +94,8 @@ class _Match(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor, steps: Steps) -> Tensor:
         ctx.save_for_backward(x, y)
         ctx.steps = steps
+        if steps.groups > 1:
+            return _matched(x, y, steps)
         (high, wide), inner, outer = steps.kernel, x.shape[1], y.shape[1]
         count = max(1, PATCHES // (inner * high * wide * y.shape[2] * y.shape[3]))  # pictures at once
         total: Tensor | None = None
@@ -108,6 +114,16 @@ class _Match(torch.autograd.Function):
         return to_x, to_y, None
 
 
+def _matched(x: Tensor, y: Tensor, steps: Steps) -> Tensor:
+    """`match` by torch's own weight gradient, of any groups."""
+    weight = y.new_empty(1).expand(y.shape[1], x.shape[1] // steps.groups, *steps.kernel)  # only its shape is read
+    of_weight = (False, True, False)
+    backward = torch.ops.aten.convolution_backward
+    geometry = (steps.stride, steps.padding, (1, 1), False, (0, 0), steps.groups)
+    w: Tensor = backward(y, x, weight, None, *geometry, of_weight)[1]
+    return w
+
+
 # Function.apply has no types.
 gather: Any = _Gather.apply
 scatter: Any = _Scatter.apply
@@ -116,7 +132,7 @@ match: Any = _Match.apply
 
 def patches(x: Tensor, steps: Steps) -> Tensor:
     """What a convolution sees of x [N, C, H, W]: [N·positions, kernel height·kernel width·C]."""
-    (high, wide), (down, right), (above, beside) = steps
+    (high, wide), (down, right), (above, beside) = steps[:3]
     padded = F.pad(x, (beside, beside, above, above)).permute(0, 2, 3, 1)
     windows = padded.unfold(1, high, down).unfold(2, wide, right)  # [N, rows, columns, C, high, wide]
     return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, high * wide * x.shape[1])
@@ -135,10 +151,27 @@ class Conv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
         steps = Steps(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
-        sides = zip(input.shape[2:], *steps, strict=True)
+        sides = zip(input.shape[2:], *steps[:3], strict=True)
         size = [(large + 2 * pad - kernel) // stride + 1 for large, kernel, stride, pad in sides]
         if not _pays(input, weight, steps, input.shape[2:], size):
             return F.conv2d(input, weight, bias, steps.stride, steps.padding)
+        y: Tensor = gather(input, weight, bias, steps)
+        return y
+
+
+class GroupedConv2d(nn.Conv2d):
+    """`nn.Conv2d` in groups, without dilation, whose second derivative takes all groups at once."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """[N, C, H, W] -> [N, C', H', W']."""
+        steps = Steps(self.kernel_size, self.stride, self.padding, self.groups)  # type: ignore[arg-type]
+        learning = torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad)
+        if not learning or torch.compiler.is_compiling():
+            return F.conv2d(input, weight, bias, steps.stride, steps.padding, groups=self.groups)
+        kind = input.device.type
+        if torch.is_autocast_enabled(kind):  # its derivatives are taken outside of it
+            lower = torch.get_autocast_dtype(kind)
+            input, weight, bias = input.to(lower), weight.to(lower), bias if bias is None else bias.to(lower)
         y: Tensor = gather(input, weight, bias, steps)
         return y
 
@@ -149,7 +182,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
         steps = Steps(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
-        sides = zip(input.shape[2:], *steps, self.output_padding, strict=True)
+        sides = zip(input.shape[2:], *steps[:3], self.output_padding, strict=True)
         size = [(small - 1) * stride + kernel - 2 * pad + rest for small, kernel, stride, pad, rest in sides]
         if output_size is not None or not _pays(input, self.weight, steps, size, input.shape[2:]):
             return super().forward(input, output_size)

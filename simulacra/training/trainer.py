@@ -23,6 +23,7 @@ from simulacra.errors import SimulacraError
 from simulacra.game import GAN, Batch
 from simulacra.model import checkpoints
 from simulacra.training import balance, checkpoint, distributed
+from simulacra.training.captured import Recorder
 from simulacra.training.compiled import Outcome, compiler
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
@@ -85,6 +86,8 @@ class Trainer:
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
         self.compiler = compiler(gan, self.backward, micro=self.micro, bf16=self.bf16) if compiled else None
+        whole = self.micro >= self.config.batch and distributed.world() == 1 and self.compiler is None
+        self.recorder = Recorder(gan, self.backward) if whole and self.device.type == "cuda" else None
         self.ema = EMA(gan.G, self.config.ema)
         self.balance = balance.make(self.config.balance, critic=gan.critic)
         self.plays = {"D": 0, "G": 0}
@@ -134,6 +137,8 @@ class Trainer:
         whole = {"real", "fake", *self.gan.keeps}
         if self.compiler is not None:
             return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
+        if self.recorder is not None and part >= batch:
+            return self.recorder(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
         starts = range(0, batch, part)
         for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
             count = min(part, batch - start)

@@ -1,0 +1,78 @@
+"""On an NVIDIA GPU: a whole play - fakes, forward, penalty, gradients - recorded once as a CUDA graph and then replayed.
+
+A play is hundreds of small kernels, and small networks wait for the processor to send them. A replay sends them all at
+once. The kernels are those of the eager play, on its seeds' random numbers; what a game changes with time must be a
+tensor, or be told by `GAN.phase`, as each phase has a recording of its own. See the CUDA Graphs notes of PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor
+
+from simulacra.console import errors
+from simulacra.game import GAN, Batch
+
+Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its readings
+EAGER = 3  # plays of a phase before it is recorded: libraries choose and load their kernels in them
+MOST = 16  # recordings, each of which holds the memory of a play
+
+
+class Recording:
+    """One player's play in one phase of the game."""
+
+    def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome], player: str, batch: Batch) -> None:
+        """Record, without playing. Gradients must be clear, the opponent frozen; `batch` fixes all shapes."""
+        self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
+        self.dealt = Batch(*(side if side is None else side.clone() for side in batch))
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.outcome = eager(player, self.dealt)
+        self.gradients = [parameter.grad for parameter in self.mine]
+
+    def __call__(self, batch: Batch) -> Outcome:
+        """Play: sets the gradients, moves the running statistics, returns the loss and the readings."""
+        for place, side in zip(self.dealt, batch, strict=True):
+            if place is not None and side is not None:
+                place.copy_(side, non_blocking=True)
+        self.graph.replay()
+        for parameter, gradient in zip(self.mine, self.gradients, strict=True):
+            parameter.grad = gradient
+        loss, readings = self.outcome  # the next replay writes into them
+        return loss.clone(), {name: value.clone() for name, value in readings.items()}
+
+
+class Recorder:
+    """The recordings of a run, made when their phases come."""
+
+    def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome]) -> None:
+        self.gan, self.eager = gan, eager
+        self.recordings: dict[Hashable, Recording] = {}
+        self.played: dict[Hashable, int] = {}
+        self.works = True
+
+    def __call__(self, player: str, batch: Batch, seed: int) -> Outcome:
+        """The player's turn on a batch, with its randomness from `seed`. Gradients must be clear."""
+        phase = self.gan.phase()
+        key = (player, phase, len(batch.images))
+        if self.works and phase is not None and key not in self.recordings:
+            self.played[key] = self.played.get(key, 0) + 1
+            if self.played[key] > EAGER and len(self.recordings) < MOST:
+                self.record(key, player, batch)
+        torch.manual_seed(seed)
+        return self.recordings[key](batch) if key in self.recordings else self.eager(player, batch)
+
+    def record(self, key: Hashable, player: str, batch: Batch) -> None:
+        """Make a recording, or say why there is none and will be none."""
+        try:
+            self.recordings[key] = Recording(self.gan, self.eager, player, batch)
+        except RuntimeError as error:
+            self.works = False
+            torch.cuda.synchronize()
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            errors.print(f"{player}'s play cannot be recorded as a CUDA graph ({why}): it runs eagerly.", markup=False)
+        finally:
+            if key not in self.recordings:
+                self.gan.zero_grad(set_to_none=True)
