@@ -12,6 +12,8 @@ PAIRS = {
     "strided": (layers.Conv2d, nn.Conv2d, (3, 5, 4, 2, 1)),
     "odd sides": (layers.Conv2d, nn.Conv2d, (3, 5, (3, 2), (2, 1), (0, 1))),
     "stride 1": (layers.Conv2d, nn.Conv2d, (3, 5, 3, 1, 1)),
+    "groups": (layers.GroupedConv2d, nn.Conv2d, (3, 6, 3, 1, 1, 1, 3)),
+    "groups, strided": (layers.GroupedConv2d, nn.Conv2d, (3, 9, 4, 2, 1, 1, 3, False)),
     "transposed": (layers.ConvTranspose2d, nn.ConvTranspose2d, (3, 5, 4, 2, 1)),
     "transposed, kernel 5": (layers.ConvTranspose2d, nn.ConvTranspose2d, (3, 5, 5, 2, 2, 1)),
     "instance norm": (layers.InstanceNorm2d, nn.InstanceNorm2d, (3, 1e-5, 0.1, True)),
@@ -44,6 +46,17 @@ def test_matrix_products_are_used() -> None:
     assert type(layers.Conv2d(3, 5, 4, 2, 1)(x).grad_fn).__name__ == "_GatherBackward"
     assert type(layers.ConvTranspose2d(3, 5, 4, 2, 1)(x).grad_fn).__name__ == "_ScatterBackward"
     assert type(layers.Conv2d(3, 5, 5, 1, 2)(x).grad_fn).__name__ == "ConvolutionBackward0"
+
+
+def test_groups_differentiate_twice_under_autocast() -> None:
+    torch.manual_seed(0)
+    mine, x = layers.GroupedConv2d(4, 8, 3, 1, 1, groups=4), torch.randn(2, 4, 6, 6)
+    exact = derivatives(mine, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = derivatives(mine, x)
+    assert coarse[0].dtype == torch.bfloat16 and coarse[2].dtype == torch.float32
+    for a, b in zip(coarse, exact, strict=True):
+        torch.testing.assert_close(a.float(), b, rtol=0.1, atol=0.1 * float(b.abs().max()))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ FEW = 1_500  # pictures; with fewer, D comes to know them by heart before G has 
 EACH = 20  # pictures that the smallest class must have for classes to be learned
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32}
 HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 100_000.0}
+STRONG: dict[str, Any] = {"network": "conv", "features": 64}
+MANY: dict[str, Any] = {"batch": 64, "lazy": 4, "lr": 1e-3, "ema": 5000.0, "burn_in": 300_000.0}
 PENALTY = 0.5  # at 32 px; below it D runs away from G where pictures are flat drawings
 
 
@@ -50,8 +52,13 @@ def suited(data: Dataset, device: torch.device) -> Choice:
             (HASTE, "batches of 16, the penalty at every fourth play, a high rate: many plays in little time"),
         ]
     else:
-        wide = max(32, 2048 // side)
-        groups = [({"features": wide, "features_max": 512}, f"{wide} to 512 channels: an accelerator can carry them")]
+        groups = [
+            (
+                STRONG,
+                "DCGAN's networks of 64 channels and more: they see many times the pictures of R3GAN's own in a minute",
+            ),
+            (MANY, "batches of 64, the penalty at every fourth play, a high rate: many plays in little time"),
+        ]
     gamma = PENALTY * (side / 32) ** 2.5
     groups.append(
         ({"gamma": (gamma, gamma / 5)}, f"a penalty of {gamma:.3g} that falls to a fifth: it grows with the side")

@@ -1,0 +1,128 @@
+"""Recorded plays: what they are recorded of, that nothing of a recording leaks, and on a GPU that they equal eager ones."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import KINDS, differences, labelled, make_trainer, noise, play, suitable
+from torch import Tensor
+
+from simulacra.data.feed import Feed
+from simulacra.game import GAN, Batch, find, gans
+from simulacra.training import captured
+from simulacra.training.captured import Recorder
+from simulacra.training.trainer import Trainer
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+WORDS: dict[str, dict[str, Any]] = {"cyclegan": {"pool": 4}, "r3gan": {"lazy": 4}}
+PLAYS = 24
+
+
+class Imitated(captured.Recording):
+    """A recording on a CPU: played anew into the same memory, which is what a graph does."""
+
+    def __init__(self, gan: GAN, eager: Any, player: str, batch: Batch) -> None:
+        self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
+        self.dealt = Batch(*(side if side is None else side.clone() for side in batch))
+        kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
+        self.outcome = eager(player, self.dealt)  # a capture plays nothing: what it moved is put back
+        for buffer, before in kept:
+            buffer.copy_(before)
+        self.gradients = [parameter.grad for parameter in self.mine]
+        self.graph = types.SimpleNamespace(replay=lambda: self.again(eager, player))  # type: ignore[assignment]
+
+    def again(self, eager: Any, player: str) -> None:
+        for parameter in self.mine:
+            parameter.grad = None
+        loss, readings = eager(player, self.dealt)
+        places = [self.outcome[0], *self.outcome[1].values(), *(g for g in self.gradients if g is not None)]
+        grads = [parameter.grad for parameter in self.mine if parameter.grad is not None]
+        for place, value in zip(places, [loss, *readings.values(), *grads], strict=True):
+            place.copy_(value)
+
+
+def recorded(trainer: Trainer) -> Trainer:
+    trainer.recorder = Recorder(trainer.gan, trainer.backward)
+    return trainer
+
+
+@pytest.mark.parametrize("name", sorted(gans()))
+def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "Recording", Imitated)
+    spec, words = f"{name}:tiny", WORDS.get(name, {})
+    eager, same = (make_trainer(spec, tmp_path / kind, **words) for kind in ("eager", "recorded"))
+    play(eager, PLAYS)
+    play(recorded(same), PLAYS)
+    assert not differences(eager.state_dict(), same.state_dict())
+    assert same.recorder is not None
+    assert bool(same.recorder.recordings) == (same.gan.phase() is not None)
+    assert len(same.recorder.recordings) <= captured.MOST
+
+
+def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "Recording", Imitated)
+    trainer = play(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), PLAYS)
+    assert trainer.recorder is not None
+    assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {  # type: ignore[misc]
+        ("D", True), ("D", False), ("G", True), ("G", False),
+    }  # fmt: skip
+
+
+def test_what_a_play_told_is_not_overwritten_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "Recording", Imitated)
+    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path)), 2 * captured.EAGER + 2)
+    trainer.gan.D.requires_grad_(True)
+    heard = list[tuple[Tensor, dict[str, Tensor]]]()
+    for _ in range(4):
+        outcome = trainer.gradients("D", len(heard))
+        heard.append((outcome[0], dict(outcome[1])))
+        heard.append((outcome[0].clone(), {name: value.clone() for name, value in outcome[1].items()}))
+    assert all(not differences(now, then) for now, then in zip(heard[::2], heard[1::2], strict=True))
+
+
+def test_a_play_that_cannot_be_recorded_goes_on_eagerly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(captured, "Recording", fails)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path / "a")), PLAYS)
+    told = capsys.readouterr().err
+    assert told.count("cannot be recorded") == 1 and "not permitted when stream is capturing)" in " ".join(told.split())
+    assert not differences(play(make_trainer("dcgan:tiny", tmp_path / "b"), PLAYS).state_dict(), trainer.state_dict())
+
+
+@needs_gpu
+@pytest.mark.parametrize(
+    "name", sorted(name for name, gan in gans().items() if gan.phase is not GAN.phase or gan.at is GAN.at)
+)
+def test_on_a_gpu_too(name: str, tmp_path: Path) -> None:
+    torch.backends.cudnn.deterministic = True
+
+    def made(kind: str) -> Trainer:
+        spec = f"{name}:tiny"
+        data = labelled(noise(), KINDS) if name == "cgan" else suitable(spec, noise())
+        trainer = make_trainer(spec, tmp_path / kind, data, **WORDS.get(name, {}))
+        gan = trainer.gan.to("cuda")
+        return Trainer(gan, Feed(data, torch.device("cuda"), seed=3), tmp_path / kind, seed=3)
+
+    eager, same = made("eager"), made("recorded")
+    eager.recorder = None
+    play(eager, PLAYS)
+    play(same, PLAYS)
+    assert same.recorder is not None and same.recorder.recordings
+    for mine, theirs in zip(same.gan.state_dict().values(), eager.gan.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=1e-3)  # not all kernels add up in one order
+
+
+def test_games_that_change_with_time_say_so() -> None:
+    for name, gan in gans().items():
+        silent = gan.at is not GAN.at and gan.phase is GAN.phase
+        assert silent == (name in ("progan", "stylegan")), name
+    assert find("dcgan").phase is GAN.phase
