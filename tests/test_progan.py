@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from simulacra.config import updated
 from simulacra.game import Batch, configured
+from simulacra.gans import progan
 from simulacra.gans.progan import BRIEF, PHASE, Growth, enlarged, paced, shrunk, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
 from simulacra.losses import gradient_norms
@@ -35,6 +36,17 @@ def at(gan: Any, nimg: int) -> Any:
 
 def pictures(n: int = 4) -> Tensor:
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU, autocast doubles in float32 what the networks draw in bf16."""
+    monkeypatch.setattr(progan, "enlarged", lambda x, times: enlarged(x.float(), times))
+    growth = at(game("progan", **PACE), 12).G.growth
+    level, alpha = growth.stage()
+    assert level == 1 and 0 < alpha < 1
+    x, before = torch.ones(1, 3, 8, 8, dtype=torch.bfloat16), torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16)
+    made = growth.picture(lambda at, features: features, x, before)
+    assert made.dtype == torch.float32 and made.unique().tolist() == pytest.approx([alpha])
 
 
 @torch.no_grad()

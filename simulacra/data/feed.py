@@ -29,7 +29,7 @@ class Feed:
         self.images: np.ndarray | Tensor = data.images
         self.labels = None if data.labels is None else torch.from_numpy(np.array(data.labels))
         if device.type == "cuda" and data.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
-            self.images = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
+            self.images = torch.from_numpy(np.array(data.images)).to(device)
         self.names = data.domains or data.classes or data.attributes
         self.others = Feed(data.others, device, seed=seed + OTHERS, mirror=mirror) if data.others else None
         self._pass = lru_cache(maxsize=2)(self._shuffled)

@@ -16,7 +16,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 
 SIDE = 64  # pixels that it looks at, at most
-STEPS, BATCH = 600, 48
+STEPS, BATCH = 1500, 48
 RATE, DECAY = 3e-3, 0.05
 HELD_OUT = 0.2  # of the pictures, where the data has no parts for it
 FEWEST = 5  # held-out pictures with an attribute, and without it, to say how well it is read
