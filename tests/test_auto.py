@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, labelled, noise, on_disk, packed
+from support import CPU, labelled, noise, on_disk, packed, paired
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
@@ -27,6 +27,16 @@ def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch
     choice = auto.suited(packed(noise(4, shape)), device)
     game, config = configured(choice.spec, shape, choice.settings)
     assert len(choice.why({})) >= 3 and all(choice.why({}))
+    with torch.device("meta"):
+        game(config)
+
+
+@pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
+@pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 64), (3, 128, 96), (3, 512, 512)])
+def test_what_is_chosen_for_a_pair_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
+    choice = auto.suited(paired(noise(4, shape), noise(4, shape)), device)
+    game, config = configured(choice.spec, shape, choice.settings)
+    assert choice.spec == "cyclegan" and config.batch >= 1 and len(choice.why({})) >= 2
     with torch.device("meta"):
         game(config)
 

@@ -63,6 +63,31 @@ def test_a_critic_judges_patches_of_that_side(halvings: int, side: int) -> None:
     assert int(rows.max() - rows.min()) + 1 == int(columns.max() - columns.min()) + 1 == side
 
 
+def test_without_norms_a_colour_is_not_taken_out() -> None:
+    """An instance norm cannot tell one flat picture from another."""
+    dark, bright = (torch.full((1, 3, 16, 16), value) for value in (-0.5, 0.5))
+    apart = {}
+    for norm in ("instance", "none"):
+        torch.manual_seed(0)
+        gan = cyclegan(norm=norm)
+        moved = [float((net(dark) - net(bright)).abs().mean()) for net in (gan.G.into["b"], gan.D["a"])]
+        apart[norm] = moved
+        assert any(isinstance(each, torch.nn.InstanceNorm2d) for each in gan.modules()) == (norm == "instance")
+    assert apart["instance"][0] < 1e-3 < 0.1 < apart["none"][0]
+    assert apart["none"][1] > 0.1
+
+
+def test_without_norms_the_variance_is_kept() -> None:
+    torch.manual_seed(0)
+    gan = cyclegan((3, 64, 64), norm="none", features=32, blocks=6)
+    images = torch.randn(4, 3, 64, 64)
+    assert 0.3 < float(gan.G.translate(images, "b").std()) < 0.9, "tanh of something near 1"
+    assert 0.3 < float(gan.D["a"](images).std()) < 3
+    block = next(each for each in gan.G.into["b"].modules() if type(each).__name__ == "Residual")
+    x = torch.randn(1, 128, 8, 8)
+    torch.testing.assert_close(block(x), x)
+
+
 @settings(max_examples=20, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), to=st.sampled_from(["a", "b"]))
 def test_any_size_is_translated_and_keeps_its_size(height: int, width: int, to: Any) -> None:

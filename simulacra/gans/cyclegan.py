@@ -77,7 +77,7 @@ def balanced(network: nn.Module, slope: float) -> None:
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             heard = module.in_channels * math.prod(module.kernel_size)
             if isinstance(module, nn.ConvTranspose2d):
-                heard /= math.prod(module.stride)
+                heard //= math.prod(module.stride)
             nn.init.normal_(module.weight, 0.0, math.sqrt(2 / (1 + slope**2) / heard))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -89,11 +89,9 @@ class Residual(nn.Module):
     def __init__(self, config: Settings, channels: int) -> None:
         super().__init__()
         plain = config.norm == "none"
-        layers: list[nn.Module] = []
-        for last in (False, True):
-            layers.append(nn.ReflectionPad2d(1))
-            layers += normed(config, Conv2d(channels, channels, 3, bias=plain), channels)
-            layers += [] if last else [nn.ReLU()]
+        first, last = (Conv2d(channels, channels, 3, bias=plain) for _ in range(2))
+        layers: list[nn.Module] = [nn.ReflectionPad2d(1), *normed(config, first, channels), nn.ReLU()]
+        layers += [nn.ReflectionPad2d(1), *normed(config, last, channels)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,8 +133,9 @@ def translating(config: Settings) -> nn.Module:
     if plain:
         balanced(made, 0.0)
         for block in made:
-            if isinstance(block, Residual):
-                nn.init.zeros_(block.layers[-1].weight)  # fixup (Zhang et al. 2019): each block begins as x
+            if isinstance(block, Residual):  # fixup (Zhang et al. 2019): each begins as x
+                last = [layer for layer in block.layers if isinstance(layer, Conv2d)][-1]
+                nn.init.zeros_(last.weight)
     else:
         initialise(made)
     if config.change:

@@ -26,7 +26,8 @@ class Recording:
     def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome], player: str, batch: Batch) -> None:
         """Record, without playing. Gradients must be clear, the opponent frozen; `batch` fixes all shapes."""
         self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
-        self.dealt = Batch(*(side if side is None else side.clone() for side in batch))
+        images, labels, others = batch
+        self.dealt = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.outcome = eager(player, self.dealt)
