@@ -1,6 +1,6 @@
 """Pictures a second, and the share of the chip's peak, of whole training steps on a GPU.
 
-    python benchmarks/accelerator.py [--steps 40] [--only stylegan2,r3gan]
+    python benchmarks/accelerator.py [--steps 40] [--only stylegan2,r3gan] [--eager]
 
 A step is the trainer's own: as many plays of D as the game has and one of G, with penalties as often as they are due,
 the optimizers and the average, on noise. GFLOP of a picture are counted, those of convolutions and products alone;
@@ -77,7 +77,9 @@ def steps(made: Trainer, count: int) -> int:
     return made.nimg - before
 
 
-def measured(case: tuple[str, str, int, dict[str, Any]], rounds: int, folder: Path, most: float) -> dict[str, Any]:
+def measured(
+    case: tuple[str, str, int, dict[str, Any]], rounds: int, folder: Path, most: float, *, eager: bool
+) -> dict[str, Any]:
     """One line of the table."""
     name, game, side, settings = case
     torch.cuda.reset_peak_memory_stats()
@@ -85,7 +87,7 @@ def measured(case: tuple[str, str, int, dict[str, Any]], rounds: int, folder: Pa
     recorder, made.recorder = made.recorder, None  # a recording shows no operations
     with Operations() as counter:  # type: ignore[no-untyped-call]
         counted = steps(made, CYCLE)
-    made.recorder = recorder
+    made.recorder = None if eager else recorder
     steps(made, CYCLE * (captured.EAGER + 1))
     gflop = counter.total / counted / 1e9
     torch.cuda.synchronize()
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="of each, timed (default: %(default)s)")
     parser.add_argument("--only", default="", help="games, with commas")
     parser.add_argument("--search", action="store_true", help="let cuDNN try its algorithms and keep the fastest")
+    parser.add_argument("--eager", action="store_true", help="without recording plays as CUDA graphs")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     asked = parser.parse_args()
     if not torch.cuda.is_available():
@@ -124,7 +127,7 @@ def main() -> None:
             if asked.only and case[1].partition(":")[0] not in asked.only.split(","):
                 continue
             try:
-                told = measured(case, asked.steps, Path(folder), most)
+                told = measured(case, asked.steps, Path(folder), most, eager=asked.eager)
             except torch.OutOfMemoryError:
                 print(f"| {case[0]} | {case[2]} | the GPU's memory does not hold it |", flush=True)
                 continue

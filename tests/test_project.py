@@ -104,10 +104,12 @@ def test_the_loss_falls_to_the_end(quick: None) -> None:
     generator = planted()
     told: list[Progress] = []
     found = project(generator, own(generator), steps=60, on_step=told.append)
-    losses = [progress.loss for progress in told]
-    assert [progress.step for progress in told] == list(range(1, 61)) and told[0].steps == 60
-    assert found.course == tuple((progress.loss, progress.psnr) for progress in told)
-    assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
+    assert [progress.step for progress in told] == [0] * 3 + list(range(1, 61)) and told[0].steps == 60
+    bred, descended = told[:3], told[3:]
+    assert bred[0].loss >= bred[1].loss >= bred[2].loss > descended[-1].loss, "of each generation the best stay"
+    assert found.course == tuple((progress.loss, progress.psnr) for progress in descended)
+    losses = [progress.loss for progress in descended]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert told[0].picture.shape == generator.shape and not told[0].picture.requires_grad
 
 
@@ -133,8 +135,11 @@ def test_the_same_again_is_the_same_and_chance_is_left_alone(few: None) -> None:
 def test_a_search_can_be_stopped_between_steps(few: None) -> None:
     generator = planted()
     told: list[Progress] = []
-    stopped = project(generator, own(generator), on_step=told.append, stop=lambda: len(told) == 3)
+    stopped = project(generator, own(generator), on_step=told.append, stop=lambda: sum(p.step > 0 for p in told) == 3)
     assert stopped.stopped and len(stopped.course) == 3
+    told.clear()
+    bred = project(generator, own(generator), on_step=told.append, stop=lambda: len(told) == 2)
+    assert bred.stopped and not bred.course and len(told) == 2, "while starts are bred"
     at_once = project(generator, own(generator), stop=lambda: True)
     assert at_once.stopped and not at_once.course and at_once.psnr > 0
     assert not project(generator, own(generator), steps=1).stopped

@@ -80,7 +80,13 @@ def found_for(
             options["encoder"] = encoder_for(where, generator, minutes=encoder, on_step=taught)
         advance = begin("Searching", options["steps"])
         return project_photo(
-            generator, photo, out, model=fingerprint(where), film=film, on_step=lambda _: advance(1), **options
+            generator,
+            photo,
+            out,
+            model=fingerprint(where),
+            film=film,
+            on_step=lambda now: advance(now.step > 0),
+            **options,
         )
 
 
@@ -106,7 +112,7 @@ def project_photo(
 
     def watch(progress: Progress) -> None:
         due = progress.step * FRAMES // progress.steps > (progress.step - 1) * FRAMES // progress.steps
-        if film and (due or progress.step == 1):
+        if film and progress.step and (due or progress.step == 1):
             frames.append(_enlarged(_beside([target, progress.picture], generator.shape)))
         on_step(progress)
 

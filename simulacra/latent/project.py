@@ -3,6 +3,9 @@
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, appendix D, in manner:
 Adam on one latent, its rate ramped up and down, noise on the latent that fades. Beside their feature distance stands
 one of pixels at several scales; several starts go together as one batch, of which the worst are dropped.
+
+A model of drawn people has glasses or has none, and descent alone does not come from the one to the other: so the starts
+are bred first, by crossing and changing the latents of the closest guesses.
 """
 
 from __future__ import annotations
@@ -22,13 +25,16 @@ from simulacra.latent.closeness import Closeness, psnr
 from simulacra.latent.near import Near, near
 from simulacra.latent.recipe import Recipe, latents
 
-RATE = 0.1  # of Adam, in standard deviations of the model's own latents
+RATE = 0.03  # of Adam, in standard deviations of the model's own latents
 RATE_Y = 0.02  # for attributes, which go from 0 to 1
 UP, DOWN = 0.05, 0.25  # shares of the steps in which the rate rises and falls
-NOISE, QUIET = 0.05, 0.75  # in standard deviations; the share of the steps after which there is none
+NOISE, QUIET = 0.02, 0.75  # in standard deviations; the share of the steps after which there is none
 PERCEIVED, STRAYED = 0.2, 0.3  # weights beside the root of the mean square pixel error
 EVERY = 4  # steps between those that look at features, which cost several times a small generator
-GUESSES, BATCH = 256, 64
+GUESSES, BATCH = 1024, 64
+BRED, KEPT, CHILDREN = 0.05, 48, 144  # generations a step; of each island its size, and what comes to it
+ISLANDS, APART = 2, 0.6  # bred apart for this share of the time, so that not all end at the first good face
+CHANGED = 0.8  # of a child's numbers, in standard deviations, at first and at most
 FIRST = 2**31  # the first guess: seeds up there are nobody's
 DROPS = (0.1, 0.25, 0.5)  # of the steps: half of the starts are dropped, and all but the best at the last
 WIDEN = 0.4  # of the steps: from here on each layer has a latent of its own
@@ -38,7 +44,7 @@ MOST_STARTS, MOST_STEPS = 64, 100_000
 class Progress(NamedTuple):
     """Where a projection is, for whoever watches."""
 
-    step: int  # done so far, from 1
+    step: int  # done so far, from 1; 0 while starts are bred
     steps: int
     loss: float  # of the best start, as all that follow
     psnr: float  # dB
@@ -75,11 +81,12 @@ def project(
 ) -> Projection:
     """Search for the latent whose picture is `target` [C, H, W]; see `as_seen` for a photo.
 
-    starts: the best of `GUESSES` pictures of the model's own, descended together, the worst dropped on the way.
+    starts: bred from the closest of `GUESSES` pictures of the model's own, descended together, the worst dropped on the
+    way.
     seed: decides guesses and noise. label: see `Generator.labelled`; if not given it is found, too: a class by the
     guesses, attributes by descent. wide: each layer gets a latent of its own, where the model has layers: closer to
     the picture, farther from the model. encoder: pictures [N, C, H, W] -> latents [N, w], one more start.
-    on_step: told after each step. stop: asked before each; the best so far is then returned.
+    on_step: told after each generation and each step. stop: asked before each; the best so far is then returned.
     Raises `SimulacraError` for a picture of another shape, a model without layers, and odd numbers.
     """
     _check(generator, target, steps, starts, wide)
@@ -88,9 +95,15 @@ def project(
     target = target.to(generator.device, torch.float32).clamp(-1, 1)
     closeness = Closeness(target)
     search = _Search(generator, closeness, near(generator), steps=steps, seed=seed, label=label)
-    search.begin(*_guessed(generator, target, closeness, starts, seed, label, encoder))
+    w, y = _guessed(generator, target, closeness, starts, seed, label, encoder)
     course: list[tuple[float, float]] = []
     stopped = False
+
+    def seen(loss: float, picture: Tensor) -> bool:
+        on_step(Progress(0, steps, loss, float(psnr(picture[None], target)), picture))
+        return stop()
+
+    search.begin(*search.bred(w, y, starts, fixed=encoder is not None, seen=seen))
     for step in range(steps):
         if stopped := stop():
             break
@@ -124,12 +137,69 @@ class _Search:
         self.u = self.y = self.loss = torch.empty(0)
         self.adam: torch.optim.Adam
 
-    def begin(self, w: Tensor, y: Tensor | None) -> None:
-        """From these latents [N, w], with labels [N, labels] where the model takes them, the best first."""
-        self.u = self.space.numbers(w).detach().requires_grad_()
-        self.y = torch.empty(len(w), 0, device=w.device) if y is None else y.clone()
-        self.y.requires_grad_(self.descend_y)
-        self.loss = torch.arange(len(w), dtype=torch.float32, device=w.device)
+    @torch.no_grad()
+    def bred(
+        self, w: Tensor, y: Tensor | None, starts: int, *, fixed: bool, seen: Callable[[float, Tensor], bool]
+    ) -> tuple[Tensor, Tensor]:
+        """The closest of many generations of latents [N, w] with labels [N, labels]: u [starts, d] and labels, the best first.
+
+        Those with the best pixels stay; children take each number from one of two of them, and some are changed a little.
+        fixed: the first latent is a start, whatever the others are. seen: told after each generation, and says when to stop.
+        """
+        u, y = self.space.numbers(w), torch.empty(len(w), 0, device=w.device) if y is None else y
+        first = u[:1], y[:1]
+        generations = round(BRED * self.steps)
+        islands = [(u[i::ISLANDS][:KEPT], y[i::ISLANDS][:KEPT]) for i in range(ISLANDS)]
+        folk = [(*each, self._far(*each)) for each in islands if len(each[0])]
+        for generation in range(generations):
+            if generation == round(APART * generations):
+                folk = [_together(folk)]
+            size = CHANGED * (1 - generation / generations) + CHANGED / 8
+            folk = [self._next(*each, size) for each in folk]
+            best = min(folk, key=lambda each: float(each[2][0]))
+            if seen(float(best[2][0]), self._drawn(best[0][:1], best[1][:1])[0]):
+                break
+        u, y, far = _together(folk)
+        order = far.argsort()[: starts - fixed]
+        if fixed:
+            return torch.cat([first[0], u[order]]), torch.cat([first[1], y[order]])
+        return u[order], y[order]
+
+    def _next(self, u: Tensor, y: Tensor, far: Tensor, size: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The next generation of an island: its latents, labels and losses, the best first."""
+        n, many, d = len(u), CHILDREN, u.shape[1]
+
+        def some() -> Tensor:
+            return torch.rand(many, d, generator=self.random) < torch.rand(many, 1, generator=self.random)
+
+        one = (torch.rand(many, generator=self.random) ** 2 * n).long().to(u.device)  # the better, the more children
+        other = torch.randint(n, (many,), generator=self.random).to(u.device)
+        change = torch.linspace(0, size, many)[:, None] * some() * torch.randn(many, d, generator=self.random)
+        children = torch.where(some().to(u.device), u[one], u[other]) + change.to(u.device)
+        u, y = torch.cat([u, children]), torch.cat([y, y[one]])
+        far = torch.cat([far, self._far(children, y[n:])])
+        order = far.argsort()[: max(n, KEPT)]
+        return u[order], y[order], far[order]
+
+    def _far(self, u: Tensor, y: Tensor) -> Tensor:
+        """The loss [N] of latents [N, d] with labels [N, labels], but for features."""
+        found = []
+        for start in range(0, len(u), BATCH):
+            part = u[start : start + BATCH]
+            pixels = self.closeness.pixels(self._drawn(part, y[start : start + BATCH]))
+            found.append(pixels.add(1e-8).sqrt() + STRAYED * self.space.strayed(part))
+        return torch.cat(found)
+
+    def _drawn(self, u: Tensor, y: Tensor) -> Tensor:
+        latent = self.space.latent(u)
+        w = latent if self.generator.styles else self.generator.embed(latent, y if y.numel() else None)
+        return self.generator.render(w).float()
+
+    def begin(self, u: Tensor, y: Tensor) -> None:
+        """From these numbers [N, d], with labels [N, labels] where the model takes them, the best first."""
+        self.u = u.clone().requires_grad_()
+        self.y = y.clone().requires_grad_(self.descend_y)
+        self.loss = torch.arange(len(u), dtype=torch.float32, device=u.device)
         groups = [{"params": [self.u], "rate": RATE}, {"params": [self.y], "rate": RATE_Y}]
         self.adam = torch.optim.Adam(groups[: 1 + self.descend_y], RATE)
 
@@ -143,7 +213,7 @@ class _Search:
             group["lr"] = group["rate"] * _ramp(t, 1 / self.steps)
         noise = torch.randn(self.u.shape, generator=self.random).to(self.u.device)
         u = self.u + NOISE * max(0.0, 1 - t / QUIET) ** 2 * noise
-        pictures = self.generator.render(self._w(u)).float()
+        pictures = self._drawn(u, self.y)
         loss = self.closeness.pixels(pictures).add(1e-8).sqrt() + STRAYED * self.space.strayed(u)
         total = loss
         if PERCEIVED and step % EVERY == 0:
@@ -172,10 +242,6 @@ class _Search:
         recipe = Recipe(w=tuple(tuple(row) for row in rows.tolist()), label=label)
         return recipe, float(self.space.length(u))
 
-    def _w(self, u: Tensor) -> Tensor:
-        latent = self.space.latent(u)
-        return latent if self.generator.styles else self.generator.embed(latent, self.y if self.y.numel() else None)
-
     def _keep(self, count: int) -> None:
         kept = self.loss.argsort()[:count]
         self.loss = self.loss[kept]
@@ -198,6 +264,12 @@ class _Search:
             self.u = new
 
 
+def _together(folk: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """All islands as one."""
+    us, ys, losses = zip(*folk, strict=True)
+    return torch.cat(us), torch.cat(ys), torch.cat(losses)
+
+
 def _ramp(t: float, least: float) -> float:
     """The rate's factor at a share of the steps: linear up, half a cosine down."""
     down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / DOWN))
@@ -214,7 +286,7 @@ def _guessed(
     label: str,
     encoder: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Latents [starts, w] of the model's own pictures closest to the target, the best first, and their labels."""
+    """Latents [N, w] of the model's own pictures closest to the target, the best first, and their labels."""
     seeds = [FIRST + (seed * GUESSES + i) % FIRST for i in range(GUESSES)]
     latent, y = generator.seeded(seeds), generator.labelled(seeds, label)
     if generator.styles:
@@ -226,7 +298,7 @@ def _guessed(
     if encoder is not None:
         far[-1] = -1  # it starts, whatever the others are
     classes = None if y is None or generator.attributes else y.argmax(1)
-    best = _spread(far, classes)[:starts]
+    best = _spread(far, classes)[: max(starts, ISLANDS * KEPT)]
     return latent[best], y if y is None else y[best]
 
 

@@ -25,9 +25,9 @@ const portray = latest(async (url) => {
 
 function tell(news) {
   if (news.step == null) return; // it has only begun
-  now.points.push([news.step, news.psnr]);
-  now.text = () => t("progress", news.step, news.psnr.toFixed(1));
-  portray(`/api/jobs/${now.job}/picture?step=${news.step}`);
+  if (news.step) now.points.push([news.step, news.psnr]);
+  now.text = () => t(news.step ? "progress" : "breeding", news.psnr.toFixed(1), news.step);
+  portray(`/api/jobs/${now.job}/picture?step=${news.step}&psnr=${news.psnr}`);
   now.redraw?.();
 }
 
