@@ -67,7 +67,7 @@ def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(captured, "Recording", Imitated)
     trainer = play(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), PLAYS)
     assert trainer.recorder is not None
-    assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {  # type: ignore[misc]
+    assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {
         ("D", True), ("D", False), ("G", True), ("G", False),
     }  # fmt: skip
 
@@ -96,6 +96,30 @@ def test_a_play_that_cannot_be_recorded_goes_on_eagerly(
     told = capsys.readouterr().err
     assert told.count("cannot be recorded") == 1 and "not permitted when stream is capturing)" in " ".join(told.split())
     assert not differences(play(make_trainer("dcgan:tiny", tmp_path / "b"), PLAYS).state_dict(), trainer.state_dict())
+
+
+def test_recordings_give_way_where_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An eager play that has no room any more is played again, without them, and as if nothing had been."""
+    trainer = recorded(make_trainer("r3gan:tiny", tmp_path / "a", lazy=6))
+    recorder = trainer.recorder
+    assert recorder is not None
+    eager = recorder.eager
+    monkeypatch.setattr(captured, "Recording", lambda gan, _, player, batch: Imitated(gan, eager, player, batch))
+
+    def short(player: str, batch: Batch) -> Any:
+        outcome = eager(player, batch)
+        if len(recorder.recordings) > 1:
+            raise torch.OutOfMemoryError("too little")
+        return outcome
+
+    recorder.eager = short
+    play(trainer, PLAYS)
+    assert not recorder.works and not recorder.recordings
+    assert "leave too little memory" in " ".join(capsys.readouterr().err.split())
+    same = play(make_trainer("r3gan:tiny", tmp_path / "b", lazy=6), PLAYS)
+    assert not differences(same.state_dict(), trainer.state_dict())
 
 
 @needs_gpu

@@ -7,6 +7,7 @@ tensor, or be told by `GAN.phase`, as each phase has a recording of its own. See
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Hashable
 
 import torch
@@ -16,6 +17,7 @@ from simulacra.console import errors
 from simulacra.game import GAN, Batch
 
 Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its readings
+Key = tuple[str, Hashable, int]  # player, phase, pictures
 EAGER = 3  # plays of a phase before it is recorded: libraries choose and load their kernels in them
 MOST = 16  # recordings, each of which holds the memory of a play
 
@@ -50,8 +52,8 @@ class Recorder:
 
     def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome]) -> None:
         self.gan, self.eager = gan, eager
-        self.recordings: dict[Hashable, Recording] = {}
-        self.played: dict[Hashable, int] = {}
+        self.recordings: dict[Key, Recording] = {}
+        self.played: dict[Key, int] = {}
         self.works = True
 
     def __call__(self, player: str, batch: Batch, seed: int) -> Outcome:
@@ -63,17 +65,32 @@ class Recorder:
             if self.played[key] > EAGER and len(self.recordings) < MOST:
                 self.record(key, player, batch)
         torch.manual_seed(seed)
-        return self.recordings[key](batch) if key in self.recordings else self.eager(player, batch)
+        if key in self.recordings:
+            return self.recordings[key](batch)
+        try:
+            return self.eager(player, batch)
+        except torch.OutOfMemoryError:
+            if not self.recordings:
+                raise
+        self.give_up(player, "the recordings leave too little memory for it")
+        torch.manual_seed(seed)
+        return self.eager(player, batch)
 
-    def record(self, key: Hashable, player: str, batch: Batch) -> None:
+    def record(self, key: Key, player: str, batch: Batch) -> None:
         """Make a recording, or say why there is none and will be none."""
         try:
             self.recordings[key] = Recording(self.gan, self.eager, player, batch)
-        except RuntimeError as error:
-            self.works = False
+        except RuntimeError as error:  # too little memory is one, too
             torch.cuda.synchronize()
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
-            errors.print(f"{player}'s play cannot be recorded as a CUDA graph ({why}): it runs eagerly.", markup=False)
-        finally:
-            if key not in self.recordings:
-                self.gan.zero_grad(set_to_none=True)
+            self.give_up(player, (str(error).strip() or type(error).__name__).splitlines()[0])
+
+    def give_up(self, player: str, why: str) -> None:
+        """Play eagerly from here on; the numbers are the same. Frees the recordings, and clears gradients."""
+        self.works = False
+        self.recordings.clear()
+        self.gan.zero_grad(set_to_none=True)
+        gc.collect()
+        torch.cuda.empty_cache()
+        errors.print(
+            f"{player}'s play cannot be recorded as a CUDA graph ({why}): training runs eagerly.", markup=False
+        )
