@@ -27,7 +27,8 @@ class Imitated(captured.Recording):
 
     def __init__(self, gan: GAN, eager: Any, player: str, batch: Batch) -> None:
         self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
-        self.dealt = Batch(*(side if side is None else side.clone() for side in batch))
+        images, labels, others = batch
+        self.dealt = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
         kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
         self.outcome = eager(player, self.dealt)  # a capture plays nothing: what it moved is put back
         for buffer, before in kept:
