@@ -127,8 +127,8 @@ def test_recordings_give_way_where_memory_is_short(
 @pytest.mark.parametrize(
     "name", sorted(name for name, gan in gans().items() if gan.phase is not GAN.phase or gan.at is GAN.at)
 )
-def test_on_a_gpu_too(name: str, tmp_path: Path) -> None:
-    torch.backends.cudnn.deterministic = True
+def test_on_a_gpu_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
 
     def made(kind: str) -> Trainer:
         spec = f"{name}:tiny"

@@ -1,5 +1,0 @@
-"""`python -m simulacra`: the same as the command."""
-
-from simulacra.cli import main
-
-main()
