@@ -148,8 +148,8 @@ class GAN(nn.Module):
         resume needs none of it, and nothing is read back from the device.
         """
 
-    def phase(self) -> Hashable | None:
-        """What of this moment decides which operations a play is made of, where the rest of it is in tensors.
+    def phase(self, player: str) -> Hashable | None:
+        """What of this moment decides which operations a player's play is made of, where the rest of it is in tensors.
 
         Plays of the same phase can be recorded once and replayed. None: they cannot.
         """

@@ -227,7 +227,7 @@ class CycleGAN(game.GAN):
         """The rate follows the images shown, the pool D's plays."""
         self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
 
-    def phase(self) -> Hashable | None:
+    def phase(self, player: str) -> Hashable | None:
         """The same once the pool is full."""
         return () if self.pool.seen >= self.pool.size else None
 

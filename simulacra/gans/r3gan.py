@@ -253,9 +253,9 @@ class R3GAN(game.GAN):
         if self.config.augment_last is not None and isinstance(self.augment, Adaptive):
             self.augment.p.fill_(self.scheduled(self.config.augment_p, self.config.augment_last))
 
-    def phase(self) -> Hashable | None:
+    def phase(self, player: str) -> Hashable | None:
         """Whether there are penalties."""
-        return self.due
+        return player == "D" and self.due
 
     def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
         """p adapts, where it has no schedule."""

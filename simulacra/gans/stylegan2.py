@@ -272,9 +272,9 @@ class StyleGAN2(game.GAN):
         every = {"D": self.config.r1_every, "G": self.config.path_every}
         self.due = {player: plays[player] % every[player] == 0 for player in every}
 
-    def phase(self) -> Hashable | None:
-        """Which penalties there are."""
-        return self.due["D"], self.due["G"]
+    def phase(self, player: str) -> Hashable | None:
+        """Whether there is a penalty."""
+        return self.due[player]
 
     def saw(self, player: str, readings: Named[str, Tensor]) -> None:
         """The mean length follows."""

@@ -58,7 +58,7 @@ class Recorder:
 
     def __call__(self, player: str, batch: Batch, seed: int) -> Outcome:
         """The player's turn on a batch, with its randomness from `seed`. Gradients must be clear."""
-        phase = self.gan.phase()
+        phase = self.gan.phase(player)
         key = (player, phase, len(batch.images))
         if self.works and phase is not None and key not in self.recordings:
             self.played[key] = self.played.get(key, 0) + 1
