@@ -199,6 +199,15 @@ def test_wrong_words_are_refused(run_cli: Cli, words: list[str]) -> None:
     assert "Traceback" not in out + err
 
 
+def test_ctrl_c_is_one_sentence_and_130(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulacra.listing.list_games", interrupted)
+    status, out, err = run_cli("list")
+    assert (status, out, err.strip()) == (130, "", "simulacra: stopped.")
+
+
 def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     status, out, _ = run_cli("inspect", photos)

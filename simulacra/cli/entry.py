@@ -13,6 +13,7 @@ app = App(
     name="simulacra",
     help="Turn a folder of your own pictures into a generator of new ones.",
     version=simulacra.__version__,
+    suppress_keyboard_interrupt=False,  # `main` says that it stopped
 )
 
 
