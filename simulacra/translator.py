@@ -25,8 +25,8 @@ class Translator(Generator):
     """
 
     domain: ClassVar[Literal["latent", "image"]] = "image"
-    multiple: ClassVar[int] = 1
-    least: ClassVar[int] = 1
+    multiple: int = 1
+    least: int = 1
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)

@@ -115,8 +115,9 @@ def forms() -> list[str]:
 
 
 def translating() -> list[str]:
-    """Every game that translates, at its tiny preset."""
-    return [f"{name}:tiny" for name, gan in gans().items() if gan.translates]
+    """Every game that translates, at its tiny presets."""
+    return [f"{name}:{preset}" for name, gan in gans().items() if gan.translates
+            for preset in gan.presets if preset.startswith("tiny")]  # fmt: skip
 
 
 def make_trainer(

@@ -17,7 +17,7 @@ from simulacra.augment.cut import cut
 from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Shape, configured, find
-from simulacra.gans.cyclegan import Critic, CycleGAN, Settings
+from simulacra.gans.cyclegan import Critic, CycleGAN, Settings, UNet
 from simulacra.layers import Pool
 from simulacra.losses import squares_d, squares_g
 from simulacra.training.plan import plan
@@ -88,15 +88,39 @@ def test_without_norms_the_variance_is_kept() -> None:
     torch.testing.assert_close(block(x), x)
 
 
+def test_a_unet_is_narrowest_in_the_middle_and_hands_on_what_it_sees() -> None:
+    """Halved to 2 pixels or five times; with nothing from the middle, a picture still comes through each other side."""
+    for side, halvings in ((16, 3), (32, 4), (64, 5), (256, 5)):
+        gan = cyclegan((3, side, side), network="unet")
+        assert gan.G.multiple == gan.G.least == 2**halvings
+        net = next(module for module in gan.G.into["b"].modules() if isinstance(module, UNet))
+        assert len(net.down) == len(net.up) == halvings
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    net = UNet(Settings(shape=(3, 16, 16), network="unet", features=4), 3)
+    assert torch.nn.Sequential(*net.down)(x).shape == (1, 16, 2, 2)
+    for i, layer in enumerate(net.up[:-1]):
+        torch.nn.init.zeros_(layer[0].weight)  # type: ignore[index]
+        images = x.clone().requires_grad_(True)
+        net(images).sum().backward()
+        assert images.grad is not None
+        assert images.grad.abs().sum() > 0, i
+
+
+def test_a_unet_without_norms_keeps_the_variance() -> None:
+    torch.manual_seed(0)
+    gan = cyclegan((3, 64, 64), norm="none", network="unet", features=32)
+    assert 0.2 < float(gan.G.translate(torch.randn(4, 3, 64, 64), "b").std()) < 0.9
+
+
 @settings(max_examples=20, deadline=None)
-@given(height=st.integers(1, 40), width=st.integers(1, 40), to=st.sampled_from(["a", "b"]))
-def test_any_size_is_translated_and_keeps_its_size(height: int, width: int, to: Any) -> None:
-    G = cyclegan().G.eval()
+@given(height=st.integers(1, 40), width=st.integers(1, 40), to=st.sampled_from(["a", "b"]), unet=st.booleans())
+def test_any_size_is_translated_and_keeps_its_size(height: int, width: int, to: Any, unet: bool) -> None:
+    G = cyclegan(network="unet" if unet else "residual").G.eval()
     images = torch.rand(2, 3, height, width) * 2 - 1
     with torch.no_grad():
         made = G.translate(images, to)
         assert made.shape == images.shape and torch.isfinite(made).all() and made.dtype == torch.float32
-        if height % 4 == 0 and width % 4 == 0 and min(height, width) >= G.least:
+        if height % G.multiple == 0 and width % G.multiple == 0 and min(height, width) >= G.least:
             assert torch.equal(made, G.into[to](images))
 
 
@@ -371,3 +395,22 @@ def test_a_pair_is_translated_where_no_game_is_named(tmp_path: Path) -> None:
 def test_too_small_is_a_sentence() -> None:
     with pytest.raises(SimulacraError, match="6x16 are too small"):
         cyclegan((3, 16, 6))
+
+
+def test_lazy_penalties_come_at_every_so_many_plays_and_weigh_as_much_more() -> None:
+    images, others = (torch.from_numpy(noise(4, (3, 16, 16), seed)).permute(0, 3, 1, 2) / 127.5 - 1 for seed in (0, 1))
+    batch = Batch(images.float(), others=others.float())
+    told = []
+    for lazy, plays in ((1, 0), (4, 0), (4, 1), (4, 4)):
+        torch.manual_seed(0)
+        gan = cyclegan(loss="relativistic", lazy=lazy, gamma=2.0, pool=0, zoom=1.0, flip=False)
+        gan.at(0, {"D": plays, "G": plays})
+        loss, readings = gan.d_loss(batch)
+        told.append((float(loss - readings["adversarial"]), "r1" in readings))
+    (once, _), *lazily = told
+    assert once > 0
+    assert lazily == [
+        (pytest.approx(4 * once, rel=1e-4), True),
+        (0.0, False),
+        (pytest.approx(4 * once, rel=1e-4), True),
+    ]

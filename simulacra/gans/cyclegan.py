@@ -11,6 +11,7 @@ play R3GAN's game (`loss=relativistic`: a pairing loss with R1 and R2) on the sa
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
@@ -39,13 +40,17 @@ LEAST = 8  # of a side: the halvings leave 2 x 2
 class Settings(game.Settings):
     """The paper's settings."""
 
-    features: int = 64  # channels at the picture's side
-    blocks: int = 0  # residual blocks of G; 0: 6, and from 256 px on 9
+    network: Literal["residual", "unet"] = (
+        "residual"  # of G; unet costs a fraction, and hands on what it sees at each side
+    )
+    features: int = 64  # channels at the picture's side; of a U-Net at half of it
+    blocks: int = 0  # of network=residual, and 0: 6, and from 256 px on 9
     norm: Literal["instance", "none"] = "instance"  # none: what a picture's colours are is not taken out of it
     change: bool = False  # G draws what to change in a picture, not all of it: for domains that are alike
     halvings: int = 3  # of D: 3 judge patches of 70 px, 2 of 34; fewer where pictures are small
     loss: Literal["squares", "relativistic"] = "squares"
     gamma: float = 0.1  # of relativistic's penalties, R1 and R2
+    lazy: int = 1  # they are taken at every so many plays of D, and weigh as much more
     cycle: float = 10.0  # λ
     same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
     pool: int = 50  # earlier fakes that D may see again; 0 is none
@@ -58,7 +63,7 @@ class Settings(game.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "at least 1", "features", "halvings", "zoom")
+        require(self, "at least 1", "features", "halvings", "zoom", "lazy")
         require(self, "at least 0", "blocks", "gamma", "cycle", "same", "pool", "length")
         if min(self.shape[1:]) < LEAST:
             raise SimulacraError(
@@ -71,16 +76,20 @@ def normed(config: Settings, layer: nn.Module, channels: int) -> list[nn.Module]
     return [layer, InstanceNorm2d(channels)] if config.norm == "instance" else [layer]
 
 
+def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+    """A network's convolutions in order."""
+    return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+
+
 def balanced(network: nn.Module, slope: float) -> None:
     """Weights that keep the variance through rectifiers where no norm does (He et al. 2015), biases 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            heard = module.in_channels * math.prod(module.kernel_size)
-            if isinstance(module, nn.ConvTranspose2d):
-                heard //= math.prod(module.stride)
-            nn.init.normal_(module.weight, 0.0, math.sqrt(2 / (1 + slope**2) / heard))
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    for layer in convolutions(network):
+        heard = layer.in_channels * math.prod(layer.kernel_size)
+        if isinstance(layer, nn.ConvTranspose2d):
+            heard //= math.prod(layer.stride)
+        nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / (1 + slope**2) / heard))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 class Residual(nn.Module):
@@ -116,7 +125,61 @@ class Changed(nn.Module):
         return changed + (within - changed).detach()  # what is cut off is still taught, or white could never darken
 
 
+class UNet(nn.Module):
+    """A picture -> halved to 2 to 3 pixels or five times, doubled as often, beside what was seen at each side -> a picture.
+
+    The other generator of the authors' code, as pix2pix has it (Isola et al. 2017, section 6.1.1).
+    """
+
+    def __init__(self, config: Settings, halvings: int) -> None:
+        super().__init__()
+        channels, plain = config.shape[0], config.norm == "none"
+        widths = [channels, *(config.features * min(1 << i, 8) for i in range(halvings))]
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for i, (inner, outer) in enumerate(itertools.pairwise(widths)):
+            bare = plain or i in (0, halvings - 1)  # norms of a few pixels would leave nothing
+            halved = Conv2d(inner, outer, 4, 2, 1, bias=bare)
+            self.down.append(nn.Sequential(*([halved] if bare else normed(config, halved, outer)), nn.LeakyReLU(SLOPE)))
+        for i in range(halvings, 0, -1):
+            heard = widths[i] * (1 if i == halvings else 2)
+            doubled = ConvTranspose2d(heard, widths[i - 1], 4, 2, 1, bias=plain or i == 1)
+            self.up.append(nn.Sequential(*normed(config, doubled, widths[i - 1]), nn.ReLU()) if i > 1 else doubled)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        seen = list[Tensor]()
+        for layer in self.down:
+            x = layer(x)
+            seen.append(x)
+        for i, layer in enumerate(self.up):
+            x = layer(torch.cat([x, seen[-1 - i]], 1) if i else x)
+        return x
+
+
+def unet_halvings(config: Settings) -> int:
+    """How often a U-Net halves its picture."""
+    return min(5, int(math.log2(min(config.shape[1:]))) - 1)
+
+
 def translating(config: Settings) -> nn.Module:
+    """A translation's network."""
+    layers = [UNet(config, unet_halvings(config))] if config.network == "unet" else residual(config)
+    made = nn.Sequential(*layers)
+    if config.norm == "none":
+        balanced(made, SLOPE if config.network == "unet" else 0.0)
+        for block in made:
+            if isinstance(block, Residual):
+                nn.init.zeros_(convolutions(block)[-1].weight)  # fixup (Zhang et al. 2019): each begins as x
+    else:
+        initialise(made)
+    if config.change:
+        with torch.no_grad():
+            convolutions(made)[-1].weight.mul_(LITTLE)
+        return Changed(made)
+    return nn.Sequential(*made, nn.Tanh() if config.output == "tanh" else nn.Identity())
+
+
+def residual(config: Settings) -> list[nn.Module]:
     """A picture -> 7x7, halved twice, residual blocks, doubled twice, 7x7 -> a picture."""
     channels, wide, plain = config.shape[0], config.features, config.norm == "none"
     blocks = config.blocks or (9 if min(config.shape[1:]) >= LARGE else 6)
@@ -129,20 +192,7 @@ def translating(config: Settings) -> nn.Module:
         doubled = ConvTranspose2d(inner, inner // 2, 3, 2, 1, output_padding=1, bias=plain)
         layers += [*normed(config, doubled, inner // 2), nn.ReLU()]
     layers += [nn.ReflectionPad2d(3), Conv2d(wide, channels, 7)]
-    made = nn.Sequential(*layers)
-    if plain:
-        balanced(made, 0.0)
-        for block in made:
-            if isinstance(block, Residual):  # fixup (Zhang et al. 2019): each begins as x
-                last = [layer for layer in block.layers if isinstance(layer, Conv2d)][-1]
-                nn.init.zeros_(last.weight)
-    else:
-        initialise(made)
-    if config.change:
-        with torch.no_grad():
-            layers[-1].weight.mul_(LITTLE)  # type: ignore[operator]
-        return Changed(made)
-    return nn.Sequential(*made, nn.Tanh() if config.output == "tanh" else nn.Identity())
+    return layers
 
 
 class Generator(Translator):
@@ -152,6 +202,8 @@ class Generator(Translator):
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
+        if config.network == "unet":
+            self.multiple = self.least = 1 << unet_halvings(config)
         self.into["b"], self.into["a"] = translating(config), translating(config)
 
 
@@ -197,6 +249,18 @@ class CycleGAN(game.GAN):
     presets = {  # noqa: RUF012
         "small": Preset({"features": 32, "batch": 4, "lr": 4e-4, "epochs": 100}, "for a processor, up to 64 px"),
         "tiny": Preset({"features": 4, "blocks": 1, "batch": 4, "pool": 6}, "for tests"),
+        "tiny-unet": Preset(
+            {
+                "network": "unet",
+                "features": 4,
+                "batch": 4,
+                "pool": 6,
+                "loss": "relativistic",
+                "lazy": 2,
+                "norm": "none",
+            },
+            "for tests",
+        ),
     }
     config: Settings
     G: Generator
@@ -207,6 +271,7 @@ class CycleGAN(game.GAN):
         self.G = self.generator(config)
         self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
         self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
+        self.due = True  # whether the next play of D is one with the penalties
 
     @classmethod
     def generator(cls, config: Any) -> Generator:
@@ -224,12 +289,13 @@ class CycleGAN(game.GAN):
         return replace(config, length=float(total)) if total and not config.length else config
 
     def at(self, nimg: int, plays: Mapping[str, int]) -> None:
-        """The rate follows the images shown, the pool D's plays."""
+        """The rate follows the images shown; the pool and the penalties, D's plays."""
         self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
+        self.due = plays["D"] % self.config.lazy == 0
 
     def phase(self, player: str) -> Hashable | None:
-        """The same once the pool is full."""
-        return () if self.pool.seen >= self.pool.size else None
+        """The same once the pool is full, but for the penalties."""
+        return player == "D" and self.due if self.pool.seen >= self.pool.size else None
 
     def rate(self, plays: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
@@ -289,14 +355,16 @@ class CycleGAN(game.GAN):
             reals, fakes = self.scores(real, side), self.scores(fake, side)
             loss = losses.squares_d(reals, fakes, *self.targets(reals)) / 2
             return loss, {"real": reals.mean(1), "fake": fakes.mean(1)}
-        images = [each.detach().requires_grad_(True) for each in (real, fake)]
+        images = [each.detach().requires_grad_(self.due) for each in (real, fake)]
         reals, fakes = (self.scores(each, side) for each in images)
         adversarial = losses.relativistic_d(reals, fakes)
+        readings = {"real": reals.mean(1), "fake": fakes.mean(1), "adversarial": adversarial}
+        if not self.due:
+            return adversarial, readings
         r1, r2 = (
             losses.squared_gradient(scores.mean(1), each) for scores, each in zip((reals, fakes), images, strict=True)
         )
-        readings = {"real": reals.mean(1), "fake": fakes.mean(1), "adversarial": adversarial, "r1": r1, "r2": r2}
-        return adversarial + self.config.gamma / 2 * (r1 + r2), readings
+        return adversarial + self.config.gamma * self.config.lazy / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What the critics say, what comes back, and what should stay as it is, of both translations."""
