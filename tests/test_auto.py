@@ -46,6 +46,14 @@ def test_few_pictures_are_augmented_and_many_are_not(n: int, augment: str | None
     assert auto.suited(packed(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "augment"), [(auto.FEW, 2, "diff"), (2, auto.FEW, "diff"), (auto.FEW, auto.FEW, None)]
+)
+def test_the_smaller_domain_of_a_pair_decides_whether_to_augment(a: int, b: int, augment: str | None) -> None:
+    pair = paired(noise(a, (1, 8, 8)), noise(b, (1, 8, 8)))
+    assert auto.suited(pair, CPU).settings.get("augment") == augment
+
+
 def test_classes_are_told_where_each_has_pictures_enough() -> None:
     enough, short = labelled(noise(3 * auto.EACH)), labelled(noise(3 * auto.EACH - 1))
     assert auto.suited(enough, CPU).settings["conditional"] is True
