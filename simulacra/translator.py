@@ -21,12 +21,13 @@ class Translator(Generator):
     """Two networks, `into.b` from pictures of domain a to b and `into.a` back; it draws nothing from seeds.
 
     `classes` holds the names of the two domains. A network takes any height and width from `least` up that
-    `multiple` divides.
+    `multiple` divides. `whole`: each takes pictures of its own shape as a whole; of other sizes it makes noise.
     """
 
     domain: ClassVar[Literal["latent", "image"]] = "image"
     multiple: int = 1
     least: int = 1
+    whole: bool = False
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)

@@ -48,6 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("translate")
     exploring.run(root / "run", data=pair_on_disk(root / "data", noise(40), noise(40, seed=1), valid=6))
     exploring.model(root / "alone", "cyclegan:tiny")
+    exploring.model(root / "whole", "cyclegan:tiny-unet")
     exploring.model(root / "plain")
     return root
 
@@ -55,7 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def addresses(root: Path) -> Iterator[dict[str, str]]:
     """Each at its address."""
-    with exploring.served(root, "run", "alone", "plain") as found:
+    with exploring.served(root, "run", "alone", "whole", "plain") as found:
         yield found
 
 
@@ -275,6 +276,12 @@ def test_a_picture_keeps_its_size(visit: Visit, root: Path) -> None:  # noqa: F8
     page.check("#keepsize")
     done(page, re.compile("60 × 40 pixels"))
     assert np.array_equal(after(page), wanted(root / "alone", wide, "b", keep_size=True))
+
+
+def test_a_model_for_one_size_alone_says_so(visit: Visit) -> None:  # noqa: F811
+    said = "text=/learned pictures of 16 × 16 as a whole/"
+    assert visit("whole").is_visible(said)
+    assert not visit("alone").is_visible(said)
 
 
 def test_without_data_the_page_says_so_and_waits(visit: Visit) -> None:  # noqa: F811

@@ -28,8 +28,8 @@ from simulacra.translator import Side, Translator
 SIDES: tuple[Side, ...] = get_args(Side)
 
 
-def saved(folder: Path, shape: Shape = (3, 16, 16)) -> Path:
-    gan = game("cyclegan:tiny", shape)
+def saved(folder: Path, shape: Shape = (3, 16, 16), **words: Any) -> Path:
+    gan = game("cyclegan:tiny", shape, **words)
     gan.G.classes = ("summer", "winter")
     save_model(gan.G, folder, gan="cyclegan", config=gan.config, about={})
     return folder
@@ -304,6 +304,16 @@ def test_the_command(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pyt
         status, _, err = run_cli("translate", *words)
         assert status == 1 and told in err and err.startswith("simulacra: ")
     assert not Path("new").exists()
+
+
+def test_a_model_for_one_size_alone_says_so(run_cli: Cli, model: Path, tmp_path: Path) -> None:
+    whole = saved(tmp_path / "whole", network="unet")
+    coloured().save(tmp_path / "0.png")
+    for i, (kept, words, told) in enumerate(
+        [(whole, ["--keep-size"], True), (whole, [], False), (model, ["--keep-size"], False)]
+    ):
+        status, _, err = run_cli("translate", kept, tmp_path / "0.png", tmp_path / f"out{i}", "--to", "b", *words)
+        assert status == 0 and ("pictures of 16x16 as a whole" in err) == told
 
 
 def test_stopped_by_the_user(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

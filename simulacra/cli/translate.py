@@ -63,6 +63,8 @@ def translate(
             f"\nsimulacra: stopped. What is in {out} is whole; the same command goes on from there.", markup=False
         )
         sys.exit(130)
+    if told.beware:
+        errors.print(f"simulacra: {told.beware}", markup=False)
     for name, reason in told.set_aside[:TOLD]:
         errors.print(f"{name}: {reason}", markup=False)
     if len(told.set_aside) > TOLD:

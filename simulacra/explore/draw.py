@@ -101,6 +101,7 @@ class Model:
             "model": self.fingerprint,
             "gan": about["gan"],
             "domains": list(generator.domains) if isinstance(generator, Translator) else [],
+            "whole": isinstance(generator, Translator) and generator.whole,
             "shape": list(generator.shape),
             "z": generator.z_dim,
             "w": generator.w_dim,

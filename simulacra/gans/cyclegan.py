@@ -40,9 +40,7 @@ LEAST = 8  # of a side: the halvings leave 2 x 2
 class Settings(game.Settings):
     """The paper's settings."""
 
-    network: Literal["residual", "unet"] = (
-        "residual"  # of G; unet costs a fraction, and hands on what it sees at each side
-    )
+    network: Literal["residual", "unet"] = "residual"  # of G; unet costs a fraction, and is for this size alone
     features: int = 64  # channels at the picture's side; of a U-Net at half of it
     blocks: int = 0  # of network=residual, and 0: 6, and from 256 px on 9
     norm: Literal["instance", "none"] = "instance"  # none: what a picture's colours are is not taken out of it
@@ -204,6 +202,7 @@ class Generator(Translator):
         super().__init__(config)
         if config.network == "unet":
             self.multiple = self.least = 1 << unet_halvings(config)
+            self.whole = True
         self.into["b"], self.into["a"] = translating(config), translating(config)
 
 

@@ -41,6 +41,7 @@ class Translated:
     kept: int
     set_aside: tuple[tuple[str, str], ...]
     paths: tuple[Path, ...]  # of all results
+    beware: str = ""  # what may be wrong with all of them
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,13 @@ def translate(
     failed = {name for name, _ in lost}
     paths = tuple(path for job in (*kept, *jobs) if job.item.name not in failed for path in job.paths)
     made = sum(job.item.name not in failed for job in jobs)
-    return Translated(translator.domains[order.to == "b"], made, len(kept), tuple(lost), paths)
+    height, width = translator.shape[1:]
+    beware = (
+        f"This model learned pictures of {width}x{height} as a whole (network=unet): others may come out as noise. Leave out "
+        "--keep-size, or train with network=residual."
+    )
+    told = beware if keep_size and translator.whole else ""
+    return Translated(translator.domains[order.to == "b"], made, len(kept), tuple(lost), paths, told)
 
 
 @contextlib.contextmanager

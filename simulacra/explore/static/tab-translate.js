@@ -102,6 +102,7 @@ export function draw(panel) {
     el("div", { class: "row dropline" }, input, el("label", { for: "pictures", class: "button primary" }, t("choosePictures")), el("span", { class: "soft" }, t("orPaste"))),
     way.node,
     el("label", { class: "check", title: t("keepSizeIs") }, size, el("span", {}, t("keepSize"))),
+    ...(state.facts.whole ? [el("p", { class: "soft small" }, t("keepSizeWhole", state.facts.shape[2], state.facts.shape[1]))] : []),
     going, strip.node, some.node,
     el("p", { class: "soft small folder" }, t("folderIs"), " ", el("code", {}, `simulacra translate ${name} IN OUT --to b`)),
   );

@@ -169,6 +169,7 @@ const WORDS = {
   fromTo: ["{0} → {1}", "{0} → {1}"],
   keepSize: ["At the picture’s own size", "保持图片原有尺寸"],
   keepSizeIs: ["Otherwise its shorter side becomes the model’s. Larger pictures take longer.", "否则短边会缩放到模型的尺寸。图片越大越慢。"],
+  keepSizeWhole: ["This model learned pictures of {0} × {1} as a whole: larger ones may come out as noise.", "此模型把 {0} × {1} 的图片作为整体来学：更大的图片可能变成噪声。"],
   turn: ["Other direction", "反方向"],
   comesBack: ["What comes back", "译回的样子"],
   swap: ["Use the result", "以结果继续"],
