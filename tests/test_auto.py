@@ -54,6 +54,13 @@ def test_the_smaller_domain_of_a_pair_decides_whether_to_augment(a: int, b: int,
     assert auto.suited(pair, CPU).settings.get("augment") == augment
 
 
+@pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
+def test_small_pictures_of_a_pair_are_translated_as_wholes(device: torch.device) -> None:
+    for side, whole in ((auto.WHOLE, True), (auto.WHOLE + 8, False)):
+        words = auto.suited(paired(noise(4, (1, side, side)), noise(4, (1, side, side))), device).settings
+        assert (words.get("network") == "unet") == whole
+
+
 def test_classes_are_told_where_each_has_pictures_enough() -> None:
     enough, short = labelled(noise(3 * auto.EACH)), labelled(noise(3 * auto.EACH - 1))
     assert auto.suited(enough, CPU).settings["conditional"] is True

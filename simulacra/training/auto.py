@@ -12,6 +12,7 @@ import torch
 from simulacra.data.dataset import Dataset
 
 GAN = "r3gan"
+WHOLE = 64  # px up to which pictures are translated as wholes, by networks that know no other size
 FEW = 1_500  # pictures; with fewer, D comes to know them by heart before G has learned
 EACH = 20  # pictures that the smallest class must have for classes to be learned
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32}
@@ -47,7 +48,7 @@ def suited(data: Dataset, device: torch.device) -> Choice:
     _, height, width = data.shape
     side, n = min(height, width), len(data)
     if data.others is not None:
-        return translating(min(n, len(data.others)), device)
+        return translating(side, min(n, len(data.others)), device)
     if device.type == "cpu":
         groups = [
             (LAPTOP, "DCGAN's networks of 32 channels and more: a processor learns most with them in minutes"),
@@ -76,21 +77,34 @@ def suited(data: Dataset, device: torch.device) -> Choice:
     return Choice(GAN, "a loss that does not collapse and needs no tuning from set to set", tuple(groups))
 
 
-def translating(n: int, device: torch.device) -> Choice:
-    """What to train a pair of domains with, the smaller of which has `n` pictures."""
-    wide = 32 if device.type == "cpu" else 64
-    groups = [
-        (
-            {"network": "unet", "features": wide} | HURRY,
-            f"U-Nets of {wide} channels and more, batches of 16, the penalty at every fourth play, a high rate: they see many "
-            "times the pictures of the paper's networks in the same time",
-        ),
-        (CRITICS, "R3GAN's loss on patches, and no norms: colours stay, and pictures came nearer to true partners"),
-        ({"zoom": 1.0}, "pictures are learned from at the size at which they are translated, not enlarged"),
-    ]
-    if n < FEW:
-        holes = (
-            f"holes in what D sees: {n} pictures are few, and where things are and in which colour it can still tell"
-        )
-        groups.append(({"augment": "diff", "augment_kinds": ("cutout",)}, holes))
+def translating(side: int, n: int, device: torch.device) -> Choice:
+    """What to train a pair of domains with, of a shorter side `side`, the smaller of `n` pictures."""
+    critics = "R3GAN's loss on patches, and no norms: colours stay, and pictures came nearer to true partners"
+    groups: list[tuple[Mapping[str, Any], str]]
+    if side <= WHOLE:
+        wide = 32 if device.type == "cpu" else 64
+        groups = [
+            (
+                {"network": "unet", "features": wide} | HURRY,
+                f"U-Nets of {wide} channels and more, batches of 16, the penalty at every fourth play, a high rate: they see "
+                "many times the pictures of the paper's networks in the same time. network=residual, the paper's, is for "
+                "translating at other sizes, too",
+            ),
+            (CRITICS, critics),
+            ({"zoom": 1.0}, "pictures are learned from at the size at which they are translated, not enlarged"),
+        ]
+        if n < FEW:
+            holes = (
+                f"holes in what D sees: {n} pictures are few; where things are and in which colour it still can tell"
+            )
+            groups.append(({"augment": "diff", "augment_kinds": ("cutout",)}, holes))
+    elif device.type == "cpu":
+        haste = {"features": 32, "batch": 4, "lr": 4e-4}
+        groups = [(haste, "32 channels and more, batches of 4: a processor learns more with them in the same time")]
+    else:
+        batch = min(16, max(1, 65_536 // side**2))
+        groups = [
+            (CRITICS | {"same": 2.0}, critics),
+            ({"batch": batch, "lr": 4e-4}, f"batches of {batch}: an accelerator has room for them"),
+        ]
     return Choice("cyclegan", "the pictures are of two domains, between which it translates", tuple(groups))
