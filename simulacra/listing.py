@@ -10,7 +10,7 @@ from rich.table import Table
 from simulacra.console import console
 from simulacra.game import Settings, find, gans
 
-HIDDEN = "tiny"  # the preset that the tests use
+HIDDEN = "tiny"  # how the presets begin that the tests use
 
 
 def parameters(gan: object) -> tuple[int, int]:
@@ -27,7 +27,7 @@ def list_games() -> None:
         console.print(f"[bold]{name}[/bold]  {gan.year}  {gan.title}  ({gan.authors}, {gan.paper})")
         console.print(f"    D: {gan.formulas[0]}\n    G: {gan.formulas[1]}", markup=False)
         console.print(f"    at {width}x{height}x{channels}: G {g:,} and D {d:,} parameters", markup=False)
-        presets = ", ".join(f"{name}:{preset}" for preset in gan.presets if preset != HIDDEN)
+        presets = ", ".join(f"{name}:{preset}" for preset in gan.presets if not preset.startswith(HIDDEN))
         if presets:
             console.print(f"    presets: {presets}", markup=False)
 
@@ -37,7 +37,7 @@ def show_game(name: str) -> None:
     gan = find(name)
     console.print(f"{name}: {gan.title} ({gan.authors}, {gan.year}, {gan.paper})", markup=False)
     for preset, told in gan.presets.items():
-        if preset == HIDDEN:
+        if preset.startswith(HIDDEN):
             continue
         settings = " ".join(f"{key}={_plain(value)}" for key, value in told.settings.items())
         console.print(f"  {name}:{preset}  {told.note}  [{settings}]", markup=False)

@@ -246,7 +246,9 @@ class CycleGAN(game.GAN):
     keeps = frozenset({"past_a", "past_b", "rows"})
     Config = Settings
     presets = {  # noqa: RUF012
-        "small": Preset({"features": 32, "batch": 4, "lr": 4e-4, "epochs": 100}, "for a processor, up to 64 px"),
+        "small": Preset(
+            {"features": 32, "batch": 4, "lr": 4e-4, "epochs": 100}, "the paper's game, narrower, for a processor"
+        ),
         "tiny": Preset({"features": 4, "blocks": 1, "batch": 4, "pool": 6}, "for tests"),
         "tiny-unet": Preset(
             {
