@@ -28,11 +28,14 @@ from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans.dcgan import initialise
 from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d, Pool
+from simulacra.layers.matches import Matches, apart
 from simulacra.translator import OTHER, Side, Translator
 
 SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
+AT_ONCE = 64  # pictures that are translated together to be matched
+ALIKE = 8  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
 LEAST = 8  # of a side: the halvings leave 2 x 2
 
 
@@ -51,6 +54,9 @@ class Settings(game.Settings):
     lazy: int = 1  # they are taken at every so many plays of D, and weigh as much more
     cycle: float = 10.0  # λ
     same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
+    match: float = 0.0  # weight of the difference from a picture's match in the other domain, by optimal transport
+    matching: float = 60_000.0  # images over which it falls to zero
+    bank: int = 1024  # pictures of each domain that are matched
     pool: int = 50  # earlier fakes that D may see again; 0 is none
     zoom: float = 1.12  # pictures are enlarged so much, and cut out again at random
     flip: bool = True  # half of them mirrored
@@ -61,8 +67,8 @@ class Settings(game.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "at least 1", "features", "halvings", "zoom", "lazy")
-        require(self, "at least 0", "blocks", "gamma", "cycle", "same", "pool", "length")
+        require(self, "at least 1", "features", "halvings", "zoom", "lazy", "matching", "bank")
+        require(self, "at least 0", "blocks", "gamma", "cycle", "same", "match", "pool", "length")
         if min(self.shape[1:]) < LEAST:
             raise SimulacraError(
                 f"Pictures of {self.shape[2]}x{self.shape[1]} are too small: sides from {LEAST} up are."
@@ -243,7 +249,7 @@ class CycleGAN(game.GAN):
         "E[(D_b(G_b(a)) - 1)²] + λ E[|G_a(G_b(a)) - a|] + λ_id E[|G_b(b) - b|], and the same for a",
     )
     critic, targeted, translates = True, True, True
-    keeps = frozenset({"past_a", "past_b", "rows"})
+    keeps = frozenset({"past_a", "past_b", "rows", "real_a", "real_b"})
     Config = Settings
     presets = {  # noqa: RUF012
         "small": Preset(
@@ -259,6 +265,8 @@ class CycleGAN(game.GAN):
                 "loss": "relativistic",
                 "lazy": 2,
                 "norm": "none",
+                "match": 1.0,
+                "bank": 6,
             },
             "for tests",
         ),
@@ -272,6 +280,12 @@ class CycleGAN(game.GAN):
         self.G = self.generator(config)
         self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
         self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
+        self.matches = Matches(config.bank, config.shape, ("a", "b")) if config.match else None
+        self.register_buffer(
+            "weight", torch.tensor(config.match), persistent=False
+        )  # of what matches say, at this moment
+        self.weight: Tensor
+        self.matching, self.matched = self.matches is not None, False  # whether there will be matches, and are
         self.due = True  # whether the next play of D is one with the penalties
 
     @classmethod
@@ -293,10 +307,16 @@ class CycleGAN(game.GAN):
         """The rate follows the images shown; the pool and the penalties, D's plays."""
         self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
         self.due = plays["D"] % self.config.lazy == 0
+        if self.matches:
+            self.weight.fill_(self.config.match * max(0.0, 1 - nimg / self.config.matching))
+            self.matching = nimg < self.config.matching
+            self.matched = self.matching and self.pool.seen >= self.matches.size
 
     def phase(self, player: str) -> Hashable | None:
-        """The same once the pool is full, but for the penalties."""
-        return player == "D" and self.due if self.pool.seen >= self.pool.size else None
+        """The same once the pool is full, but for the penalties and whether there are matches."""
+        if self.pool.seen < self.pool.size:
+            return None
+        return self.due if player == "D" else self.matched
 
     def rate(self, plays: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
@@ -310,6 +330,15 @@ class CycleGAN(game.GAN):
         assert batch.others is not None
         zoom, flip = self.config.zoom, self.config.flip
         return {"a": cut(batch.images, zoom, flip=flip), "b": cut(batch.others, zoom, flip=flip)}
+
+    def matched_pair(self, n: int) -> tuple[dict[Side, Tensor], dict[Side, Tensor]]:
+        """n pictures of each domain that were shown before, and what their translations should be: their matches."""
+        assert self.matches is not None
+        real, matches = dict[Side, Tensor](), dict[Side, Tensor]()
+        for side in OTHER:
+            both = torch.cat(self.matches.draw(side, n), 1)  # cut as one
+            real[side], matches[OTHER[side]] = cut(both, self.config.zoom, flip=self.config.flip).chunk(2, 1)
+        return real, matches
 
     def fakes(self, batch: Batch) -> Tensor:
         """Translations of a batch without a graph: those to a, then those to b [2N, C, H, W]."""
@@ -335,6 +364,27 @@ class CycleGAN(game.GAN):
         super().saw(player, readings)
         if player == "D":
             self.pool.keep({side: readings[f"past_{side}"] for side in OTHER}, readings["rows"])
+            if self.matches and self.matching:
+                self.remember(self.matches, {side: readings[f"real_{side}"] for side in OTHER})
+
+    @torch.no_grad()
+    def translated(self, images: Tensor, to: Side) -> Tensor:
+        """Translations of any number of pictures, without a graph."""
+        return torch.cat([self.G.translate(part, to) for part in torch.split(images, AT_ONCE)])
+
+    def remember(self, matches: Matches, real: Mapping[Side, Tensor]) -> None:
+        """Keep pictures to match, and match them anew whenever the bank has been filled."""
+        seen, n = self.pool.seen, len(real["a"])
+        matches.keep(real, seen)
+        fillings, over = divmod(seen + n, matches.size)
+        if over >= n or not fillings:
+            return
+        a, b = matches.images("a"), matches.images("b")
+        if fillings <= ALIKE:
+            matches.match(apart(a, b))
+        else:
+            to_b, to_a = self.translated(a, "b"), self.translated(b, "a")
+            matches.match(apart(to_b, b) + apart(a, to_a))
 
     # --- the losses --------------------------------------------------------------------------------------------
 
@@ -348,7 +398,9 @@ class CycleGAN(game.GAN):
         readings = {name: torch.cat([told[name] for _, told in parts]) for name in ("real", "fake")}
         for name in parts[0][1].keys() - readings.keys():
             readings[name] = parts[0][1][name] + parts[1][1][name]
-        return parts[0][0] + parts[1][0], readings | {f"past_{side}": fresh[side] for side in OTHER} | {"rows": rows}
+        return parts[0][0] + parts[1][0], readings | {f"past_{side}": fresh[side] for side in OTHER} | {
+            "rows": rows
+        } | {"real_a": batch.images, "real_b": batch.others}
 
     def critic_loss(self, side: Side, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """One critic's loss on pictures [N, C, H, W] of its domain and fakes of it, with its mean scores [N]."""
@@ -369,8 +421,8 @@ class CycleGAN(game.GAN):
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What the critics say, what comes back, and what should stay as it is, of both translations."""
-        real, config = self.dealt_pair(batch), self.config
-        n, keep = len(batch.images), config.same > 0
+        config, n, keep = self.config, len(batch.images), self.config.same > 0
+        real, matches = self.matched_pair(n) if self.matched else (self.dealt_pair(batch), {})
         fakes, stayed = dict[Side, Tensor](), dict[Side, Tensor]()
         for side in OTHER:  # norms are of single pictures, so that all of a network's may go through it at once
             given = [real[OTHER[side]], *([real[side]] if keep else [])]
@@ -390,6 +442,9 @@ class CycleGAN(game.GAN):
         cycle = sum(F.l1_loss(self.G.translate(fakes[OTHER[side]], side), real[side]) for side in OTHER)
         loss = adversarial + config.cycle * cycle
         readings |= {"fake": torch.cat(told), "cycle": torch.as_tensor(cycle)}
+        if matches:
+            match = sum(F.l1_loss(fakes[side], matches[side]) for side in OTHER)
+            loss, readings["match"] = loss + self.weight * match, torch.as_tensor(match)
         if keep:
             same = sum(F.l1_loss(stayed[side], real[side]) for side in OTHER)
             loss, readings["same"] = loss + config.same * same, torch.as_tensor(same)

@@ -1,0 +1,83 @@
+"""Which picture of one domain goes with which of the other, where nobody says so: optimal transport between the last of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simulacra.settings import Shape
+
+Name = TypeVar("Name", bound=str)
+
+SIDE = 16  # px that pictures are reduced to where they are compared
+BLUR = 0.02  # of the mean cost: how much dearer a match may be and still be weighed
+ROUNDS = 50  # of Sinkhorn's scaling
+
+
+def transport(cost: Tensor, blur: float = BLUR, rounds: int = ROUNDS) -> Tensor:
+    """The plan [N, M], all entries 1 together, that carries N equal masses to M others at the least cost [N, M], blurred.
+
+    Cuturi 2013, algorithm 1; `blur`, the weight of the plan's entropy, is told in means of the cost above the cheapest
+    of its row and column.
+    """
+    above = cost - cost.amin(1, keepdim=True)
+    above = above - above.amin(0, keepdim=True)  # no row and no column vanishes; neither step moves the plan
+    tiny = torch.finfo(cost.dtype).tiny
+    kernel = torch.exp(-above / (blur * above.mean()).clamp_min(tiny))
+    n, m = cost.shape
+    rows, columns = cost.new_ones(n), cost.new_ones(m)
+    for _ in range(rounds):
+        columns = 1 / m / (kernel.T @ rows).clamp_min(tiny)
+        rows = 1 / n / (kernel @ columns).clamp_min(tiny)
+    return rows[:, None] * kernel * columns
+
+
+def apart(one: Tensor, other: Tensor) -> Tensor:
+    """The mean differences [N, M] of pictures [N, C, H, W] and [M, C, H, W], seen at `SIDE` px."""
+    height, width = one.shape[2:]
+    size = (min(height, SIDE), min(width, SIDE))
+    small = [F.adaptive_avg_pool2d(each.float(), size).flatten(1) for each in (one, other)]
+    return torch.cdist(small[0], small[1], p=1) / small[0].shape[1]
+
+
+class Matches(nn.Module):
+    """The last `size` pictures of two domains, as 8 bits, and for each the best match among those of the other: buffers."""
+
+    def __init__(self, size: int, shape: Shape, names: tuple[str, str]) -> None:
+        super().__init__()
+        self.size, self.names = size, names
+        for name in names:
+            self.register_buffer(f"images_{name}", torch.zeros(size, *shape, dtype=torch.uint8))
+            self.register_buffer(f"match_{name}", torch.zeros(size, dtype=torch.int64))
+
+    def other(self, name: str) -> str:
+        """The second domain of the first, the first of the second."""
+        return self.names[self.names.index(name) - 1]
+
+    @torch.no_grad()
+    def keep(self, images: Mapping[Name, Tensor], seen: int) -> None:
+        """Put pictures [N, C, H, W] of each domain in the places of the oldest; seen: how many came before these."""
+        for name, each in images.items():
+            rows = torch.arange(seen, seen + len(each), device=each.device)[-self.size :] % self.size
+            self.get_buffer(f"images_{name}")[rows] = ((each[-self.size :] + 1) * 127.5).round().to(torch.uint8)
+
+    def images(self, name: str, rows: Tensor | slice = slice(None)) -> Tensor:
+        """What is kept of a domain [N, C, H, W], in [-1, 1]."""
+        return self.get_buffer(f"images_{name}")[rows].float() / 127.5 - 1
+
+    @torch.no_grad()
+    def match(self, cost: Tensor) -> None:
+        """Match what is kept anew; cost [size, size]: of the first domain's pictures with the second's."""
+        plan = transport(cost)
+        for dim, name in enumerate(self.names):
+            self.get_buffer(f"match_{name}").copy_(plan.argmax(1 - dim))
+
+    def draw(self, name: str, n: int) -> tuple[Tensor, Tensor]:
+        """n pictures [N, C, H, W] of a domain and their matches."""
+        mine, matches = self.get_buffer(f"images_{name}"), self.get_buffer(f"match_{name}")
+        rows = torch.randint(self.size, (n,), device=mine.device)
+        return self.images(name, rows), self.images(self.other(name), matches[rows])

@@ -1,0 +1,234 @@
+"""Matches between two domains: the plan against brute force, the memory against a plain list, the term in CycleGAN's loss."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import copied, differences, game, make_trainer, noise, paired, play
+from torch import Tensor
+
+from simulacra.game import Batch
+from simulacra.gans.cyclegan import ALIKE, CycleGAN
+from simulacra.layers.matches import Matches, apart, transport
+
+SHAPE = (3, 16, 16)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(n: int, seed: int = 0) -> Tensor:
+    """Pictures of 8 bits in [-1, 1]."""
+    return torch.randint(256, (n, *SHAPE), generator=seeded(seed)).float() / 127.5 - 1
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_without_blur_the_plan_is_the_cheapest_assignment(n: int, seed: int) -> None:
+    cost = torch.rand(n, n, generator=seeded(seed), dtype=torch.float64)
+    costs = {order: float(cost[range(n), order].sum()) for order in itertools.permutations(range(n))}
+    best, second = [*sorted(costs.values()), float("inf")][:2]
+    if second - best < 0.05:
+        return  # a near draw takes more rounds
+    plan = transport(cost, blur=0.01, rounds=2_000)
+    assert costs[tuple(plan.argmax(1).tolist())] == best
+    assert plan.argmax(0)[plan.argmax(1)].tolist() == list(range(n))
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 12), m=st.integers(1, 12), seed=st.integers(0, 1000), scale=st.sampled_from([1e-6, 1.0, 1e6]))
+def test_a_plan_carries_each_picture_once_at_any_scale(n: int, m: int, seed: int, scale: float) -> None:
+    cost = torch.rand(n, m, generator=seeded(seed), dtype=torch.float64)
+    plan = transport(cost * scale, blur=0.5, rounds=500)
+    assert (plan >= 0).all()
+    torch.testing.assert_close(plan.sum(1), torch.full((n,), 1 / n, dtype=torch.float64))
+    torch.testing.assert_close(plan.sum(0), torch.full((m,), 1 / m, dtype=torch.float64), atol=1e-3, rtol=1e-2)
+    torch.testing.assert_close(plan, transport(cost, blur=0.5, rounds=500))
+
+
+def test_a_plan_is_the_fixed_point_of_its_entropy() -> None:
+    """cost + blur log plan is a sum of a row's price and a column's: the conditions of the optimum (Cuturi 2013, lemma 2)."""
+    cost = torch.rand(7, 7, generator=seeded(0), dtype=torch.float64)
+    above = cost - cost.amin(1, keepdim=True)
+    blur = 0.3 * (above - above.amin(0)).mean()
+    prices = cost + blur * transport(cost, blur=0.3, rounds=2_000).log()
+    rest = prices - prices.mean(0) - prices.mean(1, keepdim=True) + prices.mean()
+    assert rest.abs().max() < 1e-9
+
+
+def test_costs_that_are_all_the_same_break_nothing() -> None:
+    plan = transport(torch.full((4, 4), 0.3))
+    assert torch.isfinite(plan).all()
+    torch.testing.assert_close(plan, torch.full((4, 4), 1 / 16))
+
+
+def test_a_picture_that_nothing_comes_near_to_takes_nothing_from_the_others() -> None:
+    cost = 1 - torch.eye(5)
+    cost[:, 4] = 1e4
+    plan = transport(cost)
+    assert torch.isfinite(plan).all()
+    assert plan.argmax(1).tolist()[:4] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 50])
+def test_apart_is_the_mean_difference_of_reduced_pictures(side: int) -> None:
+    one, other = torch.rand(3, 2, side, side), torch.rand(4, 2, side, side)
+    small = [torch.nn.functional.adaptive_avg_pool2d(each, min(side, 16)) for each in (one, other)]
+    expected = (small[0][:, None] - small[1][None]).abs().mean((2, 3, 4))
+    torch.testing.assert_close(apart(one, other), expected)
+
+
+# --- the memory --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=st.integers(1, 9), batches=st.lists(st.integers(1, 12), min_size=1, max_size=8))
+def test_the_last_pictures_are_kept_exactly(size: int, batches: list[int]) -> None:
+    matches, seen = Matches(size, SHAPE, ("a", "b")), 0
+    every = pictures(sum(batches))
+    for n in batches:
+        matches.keep({"a": every[seen : seen + n], "b": -every[seen : seen + n]}, seen)
+        seen += n
+        held = every[max(0, seen - size) : seen]
+        expected = {tuple(each.flatten().tolist()) for each in held}
+        kept = matches.images("a")[: min(size, seen)]
+        assert {tuple(each.flatten().tolist()) for each in kept} == expected
+        torch.testing.assert_close(matches.images("b")[: min(size, seen)], -kept, rtol=0, atol=1e-6)
+
+
+def test_draws_are_pictures_and_their_matches() -> None:
+    matches, order = Matches(20, SHAPE, ("a", "b")), torch.randperm(20, generator=seeded(0))
+    a = pictures(20)
+    matches.keep({"a": a, "b": -a[order]}, 0)
+    matches.match(apart(a, a[order]))
+    seen = set()
+    for name in ("a", "b"):
+        mine, match = matches.draw(name, 64)
+        torch.testing.assert_close(mine, -match, rtol=0, atol=1e-6)
+        seen |= {tuple(each.flatten().tolist()) for each in mine}
+    assert len(seen) > 30, "all are drawn from"
+
+
+# --- in the game -------------------------------------------------------------------------------------------------------
+
+
+def cyclegan(**words: Any) -> CycleGAN:
+    made = game("cyclegan:tiny", SHAPE, **{"match": 2.0, "bank": 8, "batch": 4, "pool": 0, "zoom": 1.0} | words)
+    assert isinstance(made, CycleGAN)
+    return made
+
+
+def played(gan: CycleGAN, batches: list[Batch]) -> None:
+    for number, batch in enumerate(batches):
+        gan.at(0, {"D": number, "G": number})
+        gan.saw("D", gan.d_loss(batch)[1])
+    gan.at(0, {"D": len(batches), "G": len(batches)})
+
+
+def identity(gan: CycleGAN) -> None:
+    for side in ("a", "b"):
+        gan.G.into[side] = torch.nn.Identity()
+
+
+def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() -> None:
+    """Domain b is a's negative; a G that draws negatives finds partners that look nothing alike."""
+    a, order = pictures(8), torch.randperm(8, generator=seeded(1))
+    alike = (a + pictures(8, 5) / 8).clamp(-1, 1)
+    gan = cyclegan()
+    identity(gan)
+    batches = [Batch(a[i : i + 4], others=alike[order][i : i + 4]) for i in (0, 4)]
+    played(gan, batches)
+    assert gan.matches is not None
+    assert torch.equal(order[gan.matches.get_buffer("match_a")], torch.arange(8))
+    assert torch.equal(gan.matches.get_buffer("match_b"), order)
+
+    class Negative(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return -x
+
+    for side in ("a", "b"):
+        gan.G.into[side] = Negative()
+    batches = [Batch(a[i : i + 4], others=-a[order][i : i + 4]) for i in (0, 4)]
+    played(gan, batches * ALIKE)
+    assert not torch.equal(gan.matches.get_buffer("match_b"), order)
+    played(gan, batches * (ALIKE + 1))
+    assert torch.equal(gan.matches.get_buffer("match_b"), order)
+    _, readings = gan.g_loss(batches[0])
+    assert float(readings["match"]) < 1e-5
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_the_term_weighs_what_translations_lack_to_their_matches(flip: bool) -> None:
+    """Pictures and matches are cut alike, or the same pictures in both domains would differ."""
+    a = pictures(8)
+    gan = cyclegan(flip=flip, zoom=1.5)
+    identity(gan)
+    played(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
+    batch = Batch(a[:4], others=a[4:])
+    torch.manual_seed(0)
+    assert float(gan.g_loss(batch)[1]["match"]) < 1e-5
+    for side in ("a", "b"):
+        gan.G.into[side] = torch.nn.Hardtanh(-0.1, 0.1)
+    torch.manual_seed(0)
+    loss, readings = gan.g_loss(batch)
+    assert float(readings["match"]) > 0.1
+    gan.weight.fill_(0.0)
+    torch.manual_seed(0)
+    without, _ = gan.g_loss(batch)
+    torch.testing.assert_close(loss - without, 2 * readings["match"])
+
+
+def test_the_weight_falls_to_zero_and_then_nothing_is_remembered() -> None:
+    gan, batch, told = cyclegan(matching=1000), Batch(pictures(4), others=pictures(4, 1)), []
+    played(gan, [batch] * 2)
+    for nimg in (0, 250, 999, 1000, 2000):
+        gan.at(nimg, {"D": 2, "G": 2})
+        told.append((float(gan.weight), "match" in gan.g_loss(batch)[1], gan.phase("G")))
+    assert told == [(2, True, True), (1.5, True, True), (pytest.approx(0.002), True, True), *[(0, False, False)] * 2]
+    assert gan.matches is not None
+    before = copied(gan.matches)
+    gan.saw("D", gan.d_loss(Batch(pictures(4, 7), others=pictures(4, 8)))[1])
+    assert not differences(copied(gan.matches), before)
+
+
+def test_until_the_bank_is_full_pictures_are_those_dealt() -> None:
+    gan = cyclegan(bank=9)
+    batch = Batch(pictures(4), others=pictures(4, 1))
+    for number, told in enumerate((False, False, False, True)):
+        gan.at(0, {"D": number, "G": number})
+        assert ("match" in gan.g_loss(batch)[1]) == told
+        assert gan.phase("G") == told
+        gan.saw("D", gan.d_loss(batch)[1])
+
+
+def test_a_batch_larger_than_the_bank() -> None:
+    gan = cyclegan(bank=3)
+    played(gan, [Batch(pictures(4), others=pictures(4, 1))])
+    assert "match" in gan.g_loss(Batch(pictures(4), others=pictures(4, 1)))[1]
+
+
+def test_a_game_without_matches_remembers_none() -> None:
+    assert not any("match" in name or "images_" in name for name in cyclegan(match=0.0).state_dict())
+
+
+def test_a_resume_has_the_same_matches(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"match": 1.0, "bank": 16}
+    data = paired(noise(24), noise(24, seed=1))
+    trainer = play(make_trainer("cyclegan:tiny", tmp_path, data, **words), 14)
+    assert trainer.state_dict()["gan"]["matches.match_a"].unique().numel() > 4
+    other = make_trainer("cyclegan:tiny", tmp_path, data, **words)
+    other.load_state_dict(copy.deepcopy(trainer.state_dict()))
+    for one in (trainer, other):
+        play(one, 12)
+    assert not differences(copied(other.gan), copied(trainer.gan))
