@@ -106,9 +106,25 @@ def test_a_unet_is_narrowest_in_the_middle_and_hands_on_what_it_sees() -> None:
         assert images.grad.abs().sum() > 0, i
 
 
-def test_a_unet_without_norms_keeps_the_variance() -> None:
+def test_fine_layers_see_the_picture_itself() -> None:
+    """Pixel by pixel: what the last doubling draws is no longer all that there is."""
+    x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_(True)
+    for fine in (0, 5):
+        net = UNet(Settings(shape=(3, 16, 16), network="unet", features=4, fine=fine), 3)
+        torch.nn.init.zeros_(net.up[-1].weight)  # type: ignore[arg-type]
+        y = net(x)
+        assert y.shape == x.shape
+        (gradient,) = torch.autograd.grad(y[0, :, 8, 8].sum(), x)
+        rows, columns = gradient[0].abs().sum(0).nonzero().T
+        assert len(rows) == (25 if fine else 0)
+        if fine:
+            assert int(rows.min()) == int(columns.min()) == 6
+
+
+@pytest.mark.parametrize("fine", [0, 16])
+def test_a_unet_without_norms_keeps_the_variance(fine: int) -> None:
     torch.manual_seed(0)
-    gan = cyclegan((3, 64, 64), norm="none", network="unet", features=32)
+    gan = cyclegan((3, 64, 64), norm="none", network="unet", features=32, fine=fine)
     assert 0.2 < float(gan.G.translate(torch.randn(4, 3, 64, 64), "b").std()) < 0.9
 
 

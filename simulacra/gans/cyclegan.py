@@ -45,6 +45,7 @@ class Settings(game.Settings):
 
     network: Literal["residual", "unet"] = "residual"  # of G; unet costs a fraction, and is for this size alone
     features: int = 64  # channels at the picture's side; of a U-Net at half of it
+    fine: int = 0  # channels of two more convolutions of a U-Net at the picture's own side; 0: none
     blocks: int = 0  # of network=residual, and 0: 6, and from 256 px on 9
     norm: Literal["instance", "none"] = "instance"  # none: what a picture's colours are is not taken out of it
     change: bool = False  # G draws what to change in a picture, not all of it: for domains that are alike
@@ -68,7 +69,7 @@ class Settings(game.Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "at least 1", "features", "halvings", "zoom", "lazy", "matching", "bank")
-        require(self, "at least 0", "blocks", "gamma", "cycle", "same", "match", "pool", "length")
+        require(self, "at least 0", "fine", "blocks", "gamma", "cycle", "same", "match", "pool", "length")
         if min(self.shape[1:]) < LEAST:
             raise SimulacraError(
                 f"Pictures of {self.shape[2]}x{self.shape[1]} are too small: sides from {LEAST} up are."
@@ -132,12 +133,15 @@ class Changed(nn.Module):
 class UNet(nn.Module):
     """A picture -> halved to 2 to 3 pixels or five times, doubled as often, beside what was seen at each side -> a picture.
 
-    The other generator of the authors' code, as pix2pix has it (Isola et al. 2017, section 6.1.1).
+    The other generator of the authors' code, as pix2pix has it (Isola et al. 2017, section 6.1.1). There a picture's pixels
+    are drawn four at once by the last layer alone, and flat colours are never quite flat: with `fine`, two more
+    convolutions see them beside the picture itself.
     """
 
     def __init__(self, config: Settings, halvings: int) -> None:
         super().__init__()
         channels, plain = config.shape[0], config.norm == "none"
+        drawn = config.fine or channels
         widths = [channels, *(config.features * min(1 << i, 8) for i in range(halvings))]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, (inner, outer) in enumerate(itertools.pairwise(widths)):
@@ -146,18 +150,22 @@ class UNet(nn.Module):
             self.down.append(nn.Sequential(*([halved] if bare else normed(config, halved, outer)), nn.LeakyReLU(SLOPE)))
         for i in range(halvings, 0, -1):
             heard = widths[i] * (1 if i == halvings else 2)
-            doubled = ConvTranspose2d(heard, widths[i - 1], 4, 2, 1, bias=plain or i == 1)
+            doubled = ConvTranspose2d(heard, widths[i - 1] if i > 1 else drawn, 4, 2, 1, bias=plain or i == 1)
             self.up.append(nn.Sequential(*normed(config, doubled, widths[i - 1]), nn.ReLU()) if i > 1 else doubled)
+        self.fine: nn.Sequential | None = None
+        if config.fine:
+            between = Conv2d(drawn + channels, drawn, 3, 1, 1)
+            self.fine = nn.Sequential(between, nn.ReLU(), Conv2d(drawn, channels, 3, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same shape."""
-        seen = list[Tensor]()
+        picture, seen = x, list[Tensor]()
         for layer in self.down:
             x = layer(x)
             seen.append(x)
         for i, layer in enumerate(self.up):
             x = layer(torch.cat([x, seen[-1 - i]], 1) if i else x)
-        return x
+        return x if self.fine is None else self.fine(torch.cat([F.relu(x), picture], 1))
 
 
 def unet_halvings(config: Settings) -> int:
@@ -263,6 +271,7 @@ class CycleGAN(game.GAN):
                 "batch": 4,
                 "pool": 6,
                 "loss": "relativistic",
+                "fine": 4,
                 "lazy": 2,
                 "norm": "none",
                 "match": 1.0,

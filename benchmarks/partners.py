@@ -1,0 +1,117 @@
+"""How near a translator of a pair could come: the scores of the true partners themselves, untouched and hardly touched.
+
+    python benchmarks/partners.py emojipair
+
+A pair whose files have the same names in both domains (`benchmarks/emoji_people.py`). In place of translations the
+held-out pictures' true partners are scored, as they are, and blurred, with noise, moved, or mixed with what was to be
+translated. What a hardly visible flaw costs says what a distance between translations and pictures means.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from simulacra.config import updated
+from simulacra.data.dataset import open_dataset
+from simulacra.measure.directions import distances, held_out
+from simulacra.measure.features import open_extractor, pictures_of
+from simulacra.measure.partners import partners
+from simulacra.measure.translation import Translated, single
+from simulacra.settings import Settings
+from simulacra.translator import Side, Translator
+
+Flaw = Callable[[Tensor, Tensor], Tensor]  # a partner and what was to be translated -> what stands for the translation
+
+
+def blurred(sigma: float) -> Flaw:
+    """By a Gaussian of `sigma` px."""
+    reach = max(1, round(3 * sigma))
+    places = torch.arange(-reach, reach + 1).float()
+    line = torch.exp(-((places / sigma) ** 2) / 2)
+    line = line / line.sum()
+
+    def flaw(partner: Tensor, given: Tensor) -> Tensor:
+        c = partner.shape[1]
+        padded = F.pad(partner, (reach,) * 4, "replicate")
+        across = F.conv2d(padded, line.expand(c, 1, 1, -1), groups=c)
+        return F.conv2d(across, line[:, None].expand(c, 1, -1, 1), groups=c)
+
+    return flaw
+
+
+FLAWS: dict[str, Flaw] = {
+    "untranslated": lambda partner, given: given,
+    "the true partner": lambda partner, given: partner,
+    "blurred by 0.4 px": blurred(0.4),
+    "blurred by 0.6 px": blurred(0.6),
+    "noise of 4/255": lambda partner, given: partner + torch.randn_like(partner) * 8 / 255,
+    "noise of 8/255": lambda partner, given: partner + torch.randn_like(partner) * 16 / 255,
+    "moved by 1 px": lambda partner, given: torch.roll(partner, 1, 3),
+    "1/10 of the untranslated mixed in": lambda partner, given: 0.9 * partner + 0.1 * given,
+}
+
+
+class Oracle(Translator):
+    """Knows each held-out picture's partner, and gives it back with a flaw."""
+
+    def __init__(self, config: Settings, known: dict[bytes, Tensor], flaw: Flaw) -> None:
+        super().__init__(config)
+        self.known, self.flaw = known, flaw
+        self.place = torch.nn.Parameter(torch.zeros(1))  # a translator is where its weights are
+
+    def translate(self, images: Tensor, to: Side) -> Tensor:
+        """The partners [N, C, H, W]."""
+        told = torch.stack([self.known[key(image)] for image in images])
+        return self.flaw(told, images).clamp(-1, 1)
+
+    def translations(self, images: Iterator[Tensor], to: Side) -> Iterator[Tensor]:
+        """The same for batches."""
+        return (self.translate(batch, to) for batch in images)
+
+
+def key(image: Tensor) -> bytes:
+    """What a picture is looked up by."""
+    found: bytes = ((image + 1) * 127.5).round().byte().numpy().tobytes()
+    return found
+
+
+def main() -> None:
+    """A table, a row for each flaw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="a prepared pair")
+    data = open_dataset(parser.parse_args().data)
+    if data.others is None:
+        parser.error(f"{data.name} is no pair of domains")
+    part = held_out(data)
+    rows = partners(data, part)
+    assert data.others is not None
+    if not len(rows):
+        parser.error(f"no file of {data.name} has the same name in both domains")
+    sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data, data.others))]
+    one, other = (torch.cat(list(side)) for side in sides)
+    known = {key(a): b for a, b in zip(one, other, strict=True)} | {key(b): a for a, b in zip(one, other, strict=True)}
+    bench = Translated(data, extractor=open_extractor(), samples=len(rows), reals=5_000, choosing=False)
+    config = updated(Settings(), {"shape": data.shape}, of="partners")
+    print(f"{data.name}, {len(rows)} pairs of {part}: fd-efl0-112-ratio and pair-l1-ratio each way\n")
+    print("| in place of translations | FD ratio | | error ratio | |\n|---|---|---|---|---|")
+    for name, flaw in FLAWS.items():
+        torch.manual_seed(0)
+        oracle: Any = Oracle(config, known, flaw)
+        fds, errors = [], []
+        for each in bench.directions:
+            found = distances(each, each.fakes(oracle, lambda n: None), frozenset(["fd"]))
+            found |= single("pairs", each, oracle, data, part)[0]
+            fds.append(next(score for name, score in found.items() if name.startswith("fd") and "ratio" in name))
+            errors.append(found[f"pair-l1-ratio:{each.name}"])
+        told = [f"{score.made.value:.2f}" for score in (*fds, *errors)]
+        print(f"| {name} | {' | '.join(told)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
