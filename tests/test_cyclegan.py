@@ -405,7 +405,7 @@ def test_a_pair_is_translated_where_no_game_is_named(tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "p", noise(8), noise(8))
     made = plan(data, run=tmp_path / "run", device="cpu")
     assert made.gan is CycleGAN and isinstance(made.config, Settings)
-    assert made.config.network == "unet" and len(made.why) == 5
+    assert made.config.network == "unet" and len(made.why) == 6
     assert open_dataset(data).domains == ("ones", "others")
 
 

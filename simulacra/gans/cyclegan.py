@@ -35,7 +35,11 @@ SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
 AT_ONCE = 64  # pictures that are translated together to be matched
-ALIKE = 8  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
+ALIKE = 2  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
+HOLES, HIDDEN = (
+    8,
+    0.25,
+)  # a side is cut into so many; the share of the squares that G does not see while it learns matches
 LEAST = 8  # of a side: the halvings leave 2 x 2
 
 
@@ -56,7 +60,7 @@ class Settings(game.Settings):
     cycle: float = 10.0  # λ
     same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
     match: float = 0.0  # weight of the difference from a picture's match in the other domain, by optimal transport
-    matching: float = 60_000.0  # images over which it falls to zero
+    matching: float = 40_000.0  # images at first in which G learns from matches alone
     bank: int = 1024  # pictures of each domain that are matched
     pool: int = 50  # earlier fakes that D may see again; 0 is none
     zoom: float = 1.12  # pictures are enlarged so much, and cut out again at random
@@ -68,8 +72,8 @@ class Settings(game.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "at least 1", "features", "halvings", "zoom", "lazy", "matching", "bank")
-        require(self, "at least 0", "fine", "blocks", "gamma", "cycle", "same", "match", "pool", "length")
+        require(self, "at least 1", "features", "halvings", "zoom", "lazy", "bank")
+        require(self, "at least 0", "fine", "blocks", "gamma", "cycle", "same", "match", "matching", "pool", "length")
         if min(self.shape[1:]) < LEAST:
             raise SimulacraError(
                 f"Pictures of {self.shape[2]}x{self.shape[1]} are too small: sides from {LEAST} up are."
@@ -290,11 +294,7 @@ class CycleGAN(game.GAN):
         self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
         self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
         self.matches = Matches(config.bank, config.shape, ("a", "b")) if config.match else None
-        self.register_buffer(
-            "weight", torch.tensor(config.match), persistent=False
-        )  # of what matches say, at this moment
-        self.weight: Tensor
-        self.matching, self.matched = self.matches is not None, False  # whether there will be matches, and are
+        self.matched, self.alone = False, False  # whether there are matches, and whether G learns from them alone
         self.due = True  # whether the next play of D is one with the penalties
 
     @classmethod
@@ -317,15 +317,14 @@ class CycleGAN(game.GAN):
         self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
         self.due = plays["D"] % self.config.lazy == 0
         if self.matches:
-            self.weight.fill_(self.config.match * max(0.0, 1 - nimg / self.config.matching))
-            self.matching = nimg < self.config.matching
-            self.matched = self.matching and self.pool.seen >= self.matches.size
+            self.matched = self.pool.seen >= self.matches.size
+            self.alone = self.matched and nimg < self.config.matching
 
     def phase(self, player: str) -> Hashable | None:
         """The same once the pool is full, but for the penalties and whether there are matches."""
         if self.pool.seen < self.pool.size:
             return None
-        return self.due if player == "D" else self.matched
+        return self.due if player == "D" else (self.matched, self.alone)
 
     def rate(self, plays: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
@@ -373,7 +372,7 @@ class CycleGAN(game.GAN):
         super().saw(player, readings)
         if player == "D":
             self.pool.keep({side: readings[f"past_{side}"] for side in OTHER}, readings["rows"])
-            if self.matches and self.matching:
+            if self.matches:
                 self.remember(self.matches, {side: readings[f"real_{side}"] for side in OTHER})
 
     @torch.no_grad()
@@ -429,7 +428,9 @@ class CycleGAN(game.GAN):
         return adversarial + self.config.gamma * self.config.lazy / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the critics say, what comes back, and what should stay as it is, of both translations."""
+        """What the critics say, what comes back, what should stay as it is, and what matches say, of both translations."""
+        if self.alone:
+            return self.match_loss(len(batch.images))
         config, n, keep = self.config, len(batch.images), self.config.same > 0
         real, matches = self.matched_pair(n) if self.matched else (self.dealt_pair(batch), {})
         fakes, stayed = dict[Side, Tensor](), dict[Side, Tensor]()
@@ -453,8 +454,23 @@ class CycleGAN(game.GAN):
         readings |= {"fake": torch.cat(told), "cycle": torch.as_tensor(cycle)}
         if matches:
             match = sum(F.l1_loss(fakes[side], matches[side]) for side in OTHER)
-            loss, readings["match"] = loss + self.weight * match, torch.as_tensor(match)
+            loss, readings["match"] = loss + config.match * match, torch.as_tensor(match)
         if keep:
             same = sum(F.l1_loss(stayed[side], real[side]) for side in OTHER)
             loss, readings["same"] = loss + config.same * same, torch.as_tensor(same)
         return loss, readings
+
+    def match_loss(self, n: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """What translations of n pictures of each domain, seen with holes, lack to their matches."""
+        real, matches = self.matched_pair(n)
+        fakes: dict[Side, Tensor] = {side: self.G.translate(holed(real[OTHER[side]]), side) for side in OTHER}
+        match = torch.stack([F.l1_loss(fakes[side], matches[side]) for side in OTHER]).sum()
+        with torch.no_grad():
+            told = torch.cat([self.scores(fakes[side], side).mean(1) for side in OTHER])
+        return self.config.match * match, {"fake": told, "match": match}
+
+
+def holed(images: Tensor) -> Tensor:
+    """Pictures [N, C, H, W] with squares that are 0: what is not seen must be told from the rest, or it is learned by heart."""
+    seen = torch.rand(len(images), 1, HOLES, HOLES, device=images.device) >= HIDDEN
+    return images * F.interpolate(seen.to(images.dtype), images.shape[2:])
