@@ -7,6 +7,11 @@
 G_b makes pictures of domain b of those of a, and G_a the other way; D_a and D_b judge patches. D also sees earlier fakes,
 from a pool; the rate is constant for the first half of the run and falls to zero over the second. As an option the critics
 play R3GAN's game (`loss=relativistic`: a pairing loss with R1 and R2) on the same patches.
+
+What comes back whole may still be wrong: nothing in the game says which picture goes with which. As an option (`match`)
+each picture is drawn to its match among those of the other domain, which optimal transport finds anew as G learns:
+
+    λ_m (E[|G_b(a) - match(a)|] + E[|G_a(b) - match(b)|])
 """
 
 from __future__ import annotations
