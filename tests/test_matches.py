@@ -17,7 +17,7 @@ from torch import Tensor
 
 from simulacra.game import Batch
 from simulacra.gans.cyclegan import ALIKE, CycleGAN, holed
-from simulacra.layers.matches import Matches, apart, transport
+from simulacra.layers.matches import Matches, apart, reduced, transport
 
 SHAPE = (3, 16, 16)
 
@@ -87,10 +87,22 @@ def test_apart_is_the_mean_difference_of_reduced_pictures(side: int) -> None:
     one, other = torch.rand(3, 2, side, side), torch.rand(4, 2, side, side)
     small = [torch.nn.functional.adaptive_avg_pool2d(each, min(side, 16)) for each in (one, other)]
     expected = (small[0][:, None] - small[1][None]).abs().mean((2, 3, 4))
-    torch.testing.assert_close(apart(one, other), expected)
+    torch.testing.assert_close(apart(reduced(one), reduced(other)), expected)
 
 
 # --- the memory --------------------------------------------------------------------------------------------------------
+
+
+def test_rectangles_are_reduced_to_a_square() -> None:
+    assert reduced(torch.rand(2, 3, 20, 64)).shape == (2, 3 * 16 * 16)
+    assert reduced(torch.rand(2, 3, 8, 64)).shape == (2, 3 * 8 * 16)
+
+
+def test_what_is_kept_comes_in_parts() -> None:
+    matches = Matches(70, SHAPE, ("a", "b"))
+    matches.keep({"a": pictures(70), "b": pictures(70)}, 0)
+    assert [len(part) for part in matches.parts("a")] == [64, 6]
+    assert torch.equal(torch.cat(list(matches.parts("a"))), matches.images("a"))
 
 
 @settings(max_examples=40, deadline=None)
@@ -112,7 +124,7 @@ def test_draws_are_pictures_and_their_matches() -> None:
     matches, order = Matches(20, SHAPE, ("a", "b")), torch.randperm(20, generator=seeded(0))
     a = pictures(20)
     matches.keep({"a": a, "b": -a[order]}, 0)
-    matches.match(apart(a, a[order]))
+    matches.match(apart(a.flatten(1), a[order].flatten(1)))
     seen = set()
     for name in ("a", "b"):
         mine, match = matches.draw(name, 64)

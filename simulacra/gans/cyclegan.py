@@ -33,13 +33,12 @@ from simulacra.errors import SimulacraError
 from simulacra.game import Batch, Preset
 from simulacra.gans.dcgan import initialise
 from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d, Pool
-from simulacra.layers.matches import Matches, apart
+from simulacra.layers.matches import Matches, apart, reduced
 from simulacra.translator import OTHER, Side, Translator
 
 SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
-AT_ONCE = 64  # pictures that are translated together to be matched
 ALIKE = 2  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
 HOLES, HIDDEN = (
     8,
@@ -380,11 +379,6 @@ class CycleGAN(game.GAN):
             if self.matches:
                 self.remember(self.matches, {side: readings[f"real_{side}"] for side in OTHER})
 
-    @torch.no_grad()
-    def translated(self, images: Tensor, to: Side) -> Tensor:
-        """Translations of any number of pictures, without a graph."""
-        return torch.cat([self.G.translate(part, to) for part in torch.split(images, AT_ONCE)])
-
     def remember(self, matches: Matches, real: Mapping[Side, Tensor]) -> None:
         """Keep pictures to match, and match them anew whenever the bank has been filled."""
         seen, n = self.pool.seen, len(real["a"])
@@ -392,12 +386,15 @@ class CycleGAN(game.GAN):
         fillings, over = divmod(seen + n, matches.size)
         if over >= n or not fillings:
             return
-        a, b = matches.images("a"), matches.images("b")
+        seen_a, seen_b = (torch.cat([reduced(part) for part in matches.parts(side)]) for side in OTHER)
         if fillings <= ALIKE:
-            matches.match(apart(a, b))
+            matches.match(apart(seen_a, seen_b))
         else:
-            to_b, to_a = self.translated(a, "b"), self.translated(b, "a")
-            matches.match(apart(to_b, b) + apart(a, to_a))
+            to_b, to_a = (
+                torch.cat([reduced(self.G.translate(part, OTHER[side])) for part in matches.parts(side)])
+                for side in OTHER
+            )
+            matches.match(apart(to_b, seen_b) + apart(seen_a, to_a))
 
     # --- the losses --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from simulacra.settings import Shape
 
 Name = TypeVar("Name", bound=str)
 
+AT_ONCE = 64  # pictures that become floats together
 SIDE = 16  # px that pictures are reduced to where they are compared
 BLUR = 0.02  # of the mean cost: how much dearer a match may be and still be weighed
 ROUNDS = 50  # of Sinkhorn's scaling
@@ -36,12 +37,15 @@ def transport(cost: Tensor, blur: float = BLUR, rounds: int = ROUNDS) -> Tensor:
     return rows[:, None] * kernel * columns
 
 
+def reduced(images: Tensor) -> Tensor:
+    """Pictures [N, C, H, W] as they are compared: at most `SIDE` px high and wide, as rows [N, values]."""
+    height, width = images.shape[2:]
+    return F.adaptive_avg_pool2d(images.float(), (min(height, SIDE), min(width, SIDE))).flatten(1)
+
+
 def apart(one: Tensor, other: Tensor) -> Tensor:
-    """The mean differences [N, M] of pictures [N, C, H, W] and [M, C, H, W], seen at `SIDE` px."""
-    height, width = one.shape[2:]
-    size = (min(height, SIDE), min(width, SIDE))
-    small = [F.adaptive_avg_pool2d(each.float(), size).flatten(1) for each in (one, other)]
-    return torch.cdist(small[0], small[1], p=1) / small[0].shape[1]
+    """The mean differences [N, M] of reduced pictures [N, values] and [M, values]."""
+    return torch.cdist(one, other, p=1) / one.shape[1]
 
 
 class Matches(nn.Module):
@@ -68,6 +72,10 @@ class Matches(nn.Module):
     def images(self, name: str, rows: Tensor | slice = slice(None)) -> Tensor:
         """What is kept of a domain [N, C, H, W], in [-1, 1]."""
         return self.get_buffer(f"images_{name}")[rows].float() / 127.5 - 1
+
+    def parts(self, name: str) -> Iterator[Tensor]:
+        """The same, some at a time."""
+        return (self.images(name, slice(start, start + AT_ONCE)) for start in range(0, self.size, AT_ONCE))
 
     @torch.no_grad()
     def match(self, cost: Tensor) -> None:
