@@ -39,7 +39,7 @@ from simulacra.translator import OTHER, Side, Translator
 SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
-ALIKE = 2  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
+ALIKE = 8  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
 HOLES, HIDDEN = (
     8,
     0.25,
