@@ -101,6 +101,8 @@ def test_rectangles_are_reduced_to_a_square() -> None:
 def test_what_is_kept_comes_in_parts() -> None:
     matches = Matches(70, SHAPE, ("a", "b"))
     matches.keep({"a": pictures(70), "b": pictures(70)}, 0)
+    assert not matches.images("a").std()
+    matches.renew()
     assert [len(part) for part in matches.parts("a")] == [64, 6]
     assert torch.equal(torch.cat(list(matches.parts("a"))), matches.images("a"))
 
@@ -113,6 +115,7 @@ def test_the_last_pictures_are_kept_exactly(size: int, batches: list[int]) -> No
     for n in batches:
         matches.keep({"a": every[seen : seen + n], "b": -every[seen : seen + n]}, seen)
         seen += n
+        matches.renew()
         held = every[max(0, seen - size) : seen]
         expected = {tuple(each.flatten().tolist()) for each in held}
         kept = matches.images("a")[: min(size, seen)]
@@ -124,6 +127,7 @@ def test_draws_are_pictures_and_their_matches() -> None:
     matches, order = Matches(20, SHAPE, ("a", "b")), torch.randperm(20, generator=seeded(0))
     a = pictures(20)
     matches.keep({"a": a, "b": -a[order]}, 0)
+    matches.renew()
     matches.match(apart(a.flatten(1), a[order].flatten(1)))
     seen = set()
     for name in ("a", "b"):
@@ -181,6 +185,18 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
     assert torch.equal(gan.matches.get_buffer("match_b"), order)
     _, readings = gan.g_loss(batches[0])
     assert float(readings["match"]) < 1e-5
+
+
+def test_pictures_that_come_meanwhile_do_not_disturb_the_matches() -> None:
+    """Half a filling later each picture still has the match that it was given."""
+    a, gan = pictures(8), cyclegan()
+    played(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
+    others = pictures(8, 9)
+    gan.saw("D", gan.d_loss(Batch(others[:4], others=others[4:]))[1])
+    assert gan.matches is not None
+    for name in ("a", "b"):
+        mine, match = gan.matches.draw(name, 32)
+        assert torch.equal(mine, match)
 
 
 @pytest.mark.parametrize("flip", [True, False])

@@ -39,7 +39,7 @@ from simulacra.translator import OTHER, Side, Translator
 SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
-ALIKE = 8  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
+ALIKE = 4  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
 HOLES, HIDDEN = (
     8,
     0.25,
@@ -386,6 +386,7 @@ class CycleGAN(game.GAN):
         fillings, over = divmod(seen + n, matches.size)
         if over >= n or not fillings:
             return
+        matches.renew()
         seen_a, seen_b = (torch.cat([reduced(part) for part in matches.parts(side)]) for side in OTHER)
         if fillings <= ALIKE:
             matches.match(apart(seen_a, seen_b))

@@ -49,13 +49,17 @@ def apart(one: Tensor, other: Tensor) -> Tensor:
 
 
 class Matches(nn.Module):
-    """The last `size` pictures of two domains, as 8 bits, and for each the best match among those of the other: buffers."""
+    """`size` pictures of two domains, as 8 bits, and for each the best match among those of the other: buffers.
+
+    Those that come are gathered beside the matched ones, and take their places all at once, when they are matched.
+    """
 
     def __init__(self, size: int, shape: Shape, names: tuple[str, str]) -> None:
         super().__init__()
         self.size, self.names = size, names
         for name in names:
-            self.register_buffer(f"images_{name}", torch.zeros(size, *shape, dtype=torch.uint8))
+            for kind in ("coming", "images"):
+                self.register_buffer(f"{kind}_{name}", torch.zeros(size, *shape, dtype=torch.uint8))
             self.register_buffer(f"match_{name}", torch.zeros(size, dtype=torch.int64))
 
     def other(self, name: str) -> str:
@@ -64,13 +68,19 @@ class Matches(nn.Module):
 
     @torch.no_grad()
     def keep(self, images: Mapping[Name, Tensor], seen: int) -> None:
-        """Put pictures [N, C, H, W] of each domain in the places of the oldest; seen: how many came before these."""
+        """Gather pictures [N, C, H, W] of each domain, in the places of the oldest; seen: how many came before these."""
         for name, each in images.items():
             rows = torch.arange(seen, seen + len(each), device=each.device)[-self.size :] % self.size
-            self.get_buffer(f"images_{name}")[rows] = ((each[-self.size :] + 1) * 127.5).round().to(torch.uint8)
+            self.get_buffer(f"coming_{name}")[rows] = ((each[-self.size :] + 1) * 127.5).round().to(torch.uint8)
+
+    @torch.no_grad()
+    def renew(self) -> None:
+        """Let what was gathered be what is matched; `match` is to follow."""
+        for name in self.names:
+            self.get_buffer(f"images_{name}").copy_(self.get_buffer(f"coming_{name}"))
 
     def images(self, name: str, rows: Tensor | slice = slice(None)) -> Tensor:
-        """What is kept of a domain [N, C, H, W], in [-1, 1]."""
+        """What is matched of a domain [N, C, H, W], in [-1, 1]."""
         return self.get_buffer(f"images_{name}")[rows].float() / 127.5 - 1
 
     def parts(self, name: str) -> Iterator[Tensor]:
@@ -79,13 +89,13 @@ class Matches(nn.Module):
 
     @torch.no_grad()
     def match(self, cost: Tensor) -> None:
-        """Match what is kept anew; cost [size, size]: of the first domain's pictures with the second's."""
+        """Match; cost [size, size]: of the first domain's pictures with the second's."""
         plan = transport(cost)
         for dim, name in enumerate(self.names):
             self.get_buffer(f"match_{name}").copy_(plan.argmax(1 - dim))
 
     def draw(self, name: str, n: int) -> tuple[Tensor, Tensor]:
-        """n pictures [N, C, H, W] of a domain and their matches."""
+        """n of the matched pictures [N, C, H, W] of a domain, and their matches."""
         mine, matches = self.get_buffer(f"images_{name}"), self.get_buffer(f"match_{name}")
         rows = torch.randint(self.size, (n,), device=mine.device)
         return self.images(name, rows), self.images(self.other(name), matches[rows])
