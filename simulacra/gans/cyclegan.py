@@ -64,7 +64,7 @@ class Settings(game.Settings):
     cycle: float = 10.0  # λ
     same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
     match: float = 0.0  # weight of the difference from a picture's match in the other domain, by optimal transport
-    matching: float = 40_000.0  # images at first in which G learns from matches alone
+    matching: float = 30_000.0  # images at first in which G learns from matches alone
     bank: int = 1024  # pictures of each domain that are matched
     pool: int = 50  # earlier fakes that D may see again; 0 is none
     zoom: float = 1.12  # pictures are enlarged so much, and cut out again at random
