@@ -87,7 +87,7 @@ def test_cyclegan_finds_a_translation_without_pairs(loss: str, match: float, tmp
         red[i, top : top + 6, left : left + 6, 0] = 215
     blue = red[..., ::-1]
     settings: dict[str, Any] = {"features": 8, "batch": 8, "lr": 2e-3, "ema": 500, "loss": loss, "gamma": 1}
-    settings |= {"match": match, "matching": 800, "bank": 112}
+    settings |= {"match": match, "bank": 112}
     trainer = make_trainer("cyclegan:tiny", tmp_path, paired(red[:112], blue[112:224]), **settings)
     one, other = (unpacked(side[224:], CPU) for side in (red, blue))
     untranslated, G = (one - other).abs().mean(), trainer.ema.average

@@ -40,10 +40,6 @@ SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
 ALIKE = 4  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
-HOLES, HIDDEN = (
-    8,
-    0.25,
-)  # a side is cut into so many; the share of the squares that G does not see while it learns matches
 LEAST = 8  # of a side: the halvings leave 2 x 2
 
 
@@ -64,7 +60,6 @@ class Settings(game.Settings):
     cycle: float = 10.0  # λ
     same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
     match: float = 0.0  # weight of the difference from a picture's match in the other domain, by optimal transport
-    matching: float = 30_000.0  # images at first in which G learns from matches alone
     bank: int = 1024  # pictures of each domain that are matched
     pool: int = 50  # earlier fakes that D may see again; 0 is none
     zoom: float = 1.12  # pictures are enlarged so much, and cut out again at random
@@ -77,7 +72,7 @@ class Settings(game.Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "at least 1", "features", "halvings", "zoom", "lazy", "bank")
-        require(self, "at least 0", "fine", "blocks", "gamma", "cycle", "same", "match", "matching", "pool", "length")
+        require(self, "at least 0", "fine", "blocks", "gamma", "cycle", "same", "match", "pool", "length")
         if min(self.shape[1:]) < LEAST:
             raise SimulacraError(
                 f"Pictures of {self.shape[2]}x{self.shape[1]} are too small: sides from {LEAST} up are."
@@ -298,7 +293,7 @@ class CycleGAN(game.GAN):
         self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
         self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
         self.matches = Matches(config.bank, config.shape, ("a", "b")) if config.match else None
-        self.matched, self.alone = False, False  # whether there are matches, and whether G learns from them alone
+        self.matched = False  # whether there are matches by now
         self.due = True  # whether the next play of D is one with the penalties
 
     @classmethod
@@ -320,15 +315,13 @@ class CycleGAN(game.GAN):
         """The rate follows the images shown; the pool and the penalties, D's plays."""
         self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
         self.due = plays["D"] % self.config.lazy == 0
-        if self.matches:
-            self.matched = self.pool.seen >= self.matches.size
-            self.alone = self.matched and nimg < self.config.matching
+        self.matched = self.matches is not None and self.pool.seen >= self.matches.size
 
     def phase(self, player: str) -> Hashable | None:
         """The same once the pool is full, but for the penalties and whether there are matches."""
         if self.pool.seen < self.pool.size:
             return None
-        return self.due if player == "D" else (self.matched, self.alone)
+        return self.due if player == "D" else self.matched
 
     def rate(self, plays: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
@@ -432,8 +425,6 @@ class CycleGAN(game.GAN):
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What the critics say, what comes back, what should stay as it is, and what matches say, of both translations."""
-        if self.alone:
-            return self.match_loss(len(batch.images))
         config, n, keep = self.config, len(batch.images), self.config.same > 0
         real, matches = self.matched_pair(n) if self.matched else (self.dealt_pair(batch), {})
         fakes, stayed = dict[Side, Tensor](), dict[Side, Tensor]()
@@ -462,18 +453,3 @@ class CycleGAN(game.GAN):
             same = sum(F.l1_loss(stayed[side], real[side]) for side in OTHER)
             loss, readings["same"] = loss + config.same * same, torch.as_tensor(same)
         return loss, readings
-
-    def match_loss(self, n: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """What translations of n pictures of each domain, seen with holes, lack to their matches."""
-        real, matches = self.matched_pair(n)
-        fakes: dict[Side, Tensor] = {side: self.G.translate(holed(real[OTHER[side]]), side) for side in OTHER}
-        match = torch.stack([F.l1_loss(fakes[side], matches[side]) for side in OTHER]).sum()
-        with torch.no_grad():
-            told = torch.cat([self.scores(fakes[side], side).mean(1) for side in OTHER])
-        return self.config.match * match, {"fake": told, "match": match}
-
-
-def holed(images: Tensor) -> Tensor:
-    """Pictures [N, C, H, W] with squares that are 0: what is not seen must be told from the rest, or it is learned by heart."""
-    seen = torch.rand(len(images), 1, HOLES, HOLES, device=images.device) >= HIDDEN
-    return images * F.interpolate(seen.to(images.dtype), images.shape[2:])
