@@ -402,9 +402,11 @@ class CycleGAN(game.GAN):
         readings = {name: torch.cat([told[name] for _, told in parts]) for name in ("real", "fake")}
         for name in parts[0][1].keys() - readings.keys():
             readings[name] = parts[0][1][name] + parts[1][1][name]
-        return parts[0][0] + parts[1][0], readings | {f"past_{side}": fresh[side] for side in OTHER} | {
-            "rows": rows
-        } | {"real_a": batch.images, "real_b": batch.others}
+        readings |= {f"past_{side}": fresh[side] for side in OTHER} | {"rows": rows}
+        if self.matches:
+            assert batch.others is not None
+            readings |= {"real_a": batch.images, "real_b": batch.others}
+        return parts[0][0] + parts[1][0], readings
 
     def critic_loss(self, side: Side, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """One critic's loss on pictures [N, C, H, W] of its domain and fakes of it, with its mean scores [N]."""
