@@ -90,7 +90,6 @@ def main() -> None:
         parser.error(f"{data.name} is no pair of domains")
     part = held_out(data)
     rows = partners(data, part)
-    assert data.others is not None
     if not len(rows):
         parser.error(f"no file of {data.name} has the same name in both domains")
     sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data, data.others))]

@@ -79,6 +79,9 @@ class Settings(game.Settings):
             )
 
 
+# --- networks ----------------------------------------------------------------------------------------------------
+
+
 def normed(config: Settings, layer: nn.Module, channels: int) -> list[nn.Module]:
     """A convolution to `channels`, and its norm if there are norms."""
     return [layer, InstanceNorm2d(channels)] if config.norm == "instance" else [layer]
@@ -248,6 +251,9 @@ class Critic(nn.Module):
         return scores
 
 
+# --- the game ----------------------------------------------------------------------------------------------------
+
+
 @game.register
 class CycleGAN(game.GAN):
     """Two domains, two translations, and what comes back must be what went out."""
@@ -292,7 +298,7 @@ class CycleGAN(game.GAN):
         self.G = self.generator(config)
         self.D = nn.ModuleDict({side: Critic(config) for side in OTHER})
         self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
-        self.matches = Matches(config.bank, config.shape, ("a", "b")) if config.match else None
+        self.matches = Matches(config.bank, config.shape) if config.match else None
         self.matched = False  # whether there are matches by now
         self.due = True  # whether the next play of D is one with the penalties
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra.settings import Shape
-
-Name = TypeVar("Name", bound=str)
+from simulacra.translator import OTHER, Side
 
 AT_ONCE = 64  # pictures that become floats together
 SIDE = 16  # px that pictures are reduced to where they are compared
@@ -54,48 +52,44 @@ class Matches(nn.Module):
     Those that come are gathered beside the matched ones, and take their places all at once, when they are matched.
     """
 
-    def __init__(self, size: int, shape: Shape, names: tuple[str, str]) -> None:
+    def __init__(self, size: int, shape: Shape) -> None:
         super().__init__()
-        self.size, self.names = size, names
-        for name in names:
+        self.size = size
+        for side in OTHER:
             for kind in ("coming", "images"):
-                self.register_buffer(f"{kind}_{name}", torch.zeros(size, *shape, dtype=torch.uint8))
-            self.register_buffer(f"match_{name}", torch.zeros(size, dtype=torch.int64))
-
-    def other(self, name: str) -> str:
-        """The second domain of the first, the first of the second."""
-        return self.names[self.names.index(name) - 1]
+                self.register_buffer(f"{kind}_{side}", torch.zeros(size, *shape, dtype=torch.uint8))
+            self.register_buffer(f"match_{side}", torch.zeros(size, dtype=torch.int64))
 
     @torch.no_grad()
-    def keep(self, images: Mapping[Name, Tensor], seen: int) -> None:
+    def keep(self, images: Mapping[Side, Tensor], seen: int) -> None:
         """Gather pictures [N, C, H, W] of each domain, in the places of the oldest; seen: how many came before these."""
-        for name, each in images.items():
+        for side, each in images.items():
             rows = torch.arange(seen, seen + len(each), device=each.device)[-self.size :] % self.size
-            self.get_buffer(f"coming_{name}")[rows] = ((each[-self.size :] + 1) * 127.5).round().to(torch.uint8)
+            self.get_buffer(f"coming_{side}")[rows] = ((each[-self.size :] + 1) * 127.5).round().to(torch.uint8)
 
     @torch.no_grad()
     def renew(self) -> None:
         """Let what was gathered be what is matched; `match` is to follow."""
-        for name in self.names:
-            self.get_buffer(f"images_{name}").copy_(self.get_buffer(f"coming_{name}"))
+        for side in OTHER:
+            self.get_buffer(f"images_{side}").copy_(self.get_buffer(f"coming_{side}"))
 
-    def images(self, name: str, rows: Tensor | slice = slice(None)) -> Tensor:
+    def images(self, side: Side, rows: Tensor | slice = slice(None)) -> Tensor:
         """What is matched of a domain [N, C, H, W], in [-1, 1]."""
-        return self.get_buffer(f"images_{name}")[rows].float() / 127.5 - 1
+        return self.get_buffer(f"images_{side}")[rows].float() / 127.5 - 1
 
-    def parts(self, name: str) -> Iterator[Tensor]:
+    def parts(self, side: Side) -> Iterator[Tensor]:
         """The same, some at a time."""
-        return (self.images(name, slice(start, start + AT_ONCE)) for start in range(0, self.size, AT_ONCE))
+        return (self.images(side, slice(start, start + AT_ONCE)) for start in range(0, self.size, AT_ONCE))
 
     @torch.no_grad()
     def match(self, cost: Tensor) -> None:
         """Match; cost [size, size]: of the first domain's pictures with the second's."""
         plan = transport(cost)
-        for dim, name in enumerate(self.names):
-            self.get_buffer(f"match_{name}").copy_(plan.argmax(1 - dim))
+        for dim, side in enumerate(OTHER):
+            self.get_buffer(f"match_{side}").copy_(plan.argmax(1 - dim))
 
-    def draw(self, name: str, n: int) -> tuple[Tensor, Tensor]:
+    def draw(self, side: Side, n: int) -> tuple[Tensor, Tensor]:
         """n of the matched pictures [N, C, H, W] of a domain, and their matches."""
-        mine, matches = self.get_buffer(f"images_{name}"), self.get_buffer(f"match_{name}")
+        mine, matches = self.get_buffer(f"images_{side}"), self.get_buffer(f"match_{side}")
         rows = torch.randint(self.size, (n,), device=mine.device)
-        return self.images(name, rows), self.images(self.other(name), matches[rows])
+        return self.images(side, rows), self.images(OTHER[side], matches[rows])

@@ -21,7 +21,6 @@ STRONG: dict[str, Any] = {"network": "conv", "features": 64}
 MANY: dict[str, Any] = {"batch": 64, "lazy": 4, "lr": 1e-3, "ema": 5000.0, "burn_in": 300_000.0}
 HURRY: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "betas": (0.0, 0.9), "ema": 3000.0}  # HASTE for pairs
 CRITICS: dict[str, Any] = {"loss": "relativistic", "gamma": 1.0, "norm": "none", "cycle": 5.0, "same": 0.0}
-MATCHES: dict[str, Any] = {"match": 10.0}
 PENALTY = 0.5  # at 32 px; below it D runs away from G where pictures are flat drawings
 
 
@@ -93,7 +92,7 @@ def translating(side: int, n: int, device: torch.device) -> Choice:
             ),
             (CRITICS, critics),
             (
-                MATCHES,
+                {"match": 10.0},
                 "each picture is drawn to its match in the other domain, which optimal transport finds anew as G learns: it is "
                 "the matching that goes wrong where nobody tells it",
             ),
