@@ -23,8 +23,8 @@ from step import Operations
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
-from simulacra.game import configured
-from simulacra.training import captured
+from simulacra.gan import configured
+from simulacra.training import cuda_graphs
 from simulacra.training.device import device_name
 from simulacra.training.trainer import Trainer
 
@@ -88,7 +88,7 @@ def measured(
     with Operations() as counter:  # type: ignore[no-untyped-call]
         counted = steps(made, CYCLE)
     made.recorder = None if eager else recorder
-    steps(made, CYCLE * (captured.EAGER + 1))
+    steps(made, CYCLE * (cuda_graphs.EAGER + 1))
     gflop = counter.total / counted / 1e9
     torch.cuda.synchronize()
     began = time.perf_counter()
@@ -115,7 +115,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         parser.error("this machine, or this build of torch, has no GPU")
     torch.backends.cudnn.benchmark = asked.search
-    captured.EAGER = 1
+    cuda_graphs.EAGER = 1
     most = peak()
     print(f"{device_name(CUDA)}, torch {torch.__version__}, bf16; the peak: {most:.0f} TFLOP/s\n", flush=True)
     print(

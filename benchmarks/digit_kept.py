@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset, open_dataset
-from simulacra.measure.directions import held_out
-from simulacra.measure.features import pictures_of
-from simulacra.model import load
+from simulacra.measure.extractors.features import pictures_of
+from simulacra.measure.translation.both_ways import held_out
+from simulacra.storage import load
 from simulacra.translator import OTHER, Side, Translator
 
 AT_ONCE = 64

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from simulacra.console import console, tasks
 from simulacra.generator import Generator
-from simulacra.latent.attributes import STEPS, Reader, fit_reader
+from simulacra.latent.attribute_classifier import STEPS, Reader, fit_reader
 from simulacra.latent.effects import AT_ONCE, render
 from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import open_directions
 from simulacra.latent.traits import Trait, traits
 from simulacra.latent.unsupervised import embedded
-from simulacra.measure.subject import subject
+from simulacra.measure.model_under_test import subject
 
 FIRST = 20_000_000  # the faces' seeds: neither looked at nor learned from
 JUDGE = 1  # the judge's seed; directions are learned with 0

@@ -29,8 +29,8 @@ import torch
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from simulacra.game import configured
-from simulacra.model import load, save_model
+from simulacra.gan import configured
+from simulacra.storage import load, save_model
 
 MOVES, EVENTS, CLIENTS, EACH = 200, 60, 8, 10
 GOALS = {"p50": 25, "p95": 60, "frames": 30, "last": 60, "flying": 1, "first": 3}

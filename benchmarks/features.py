@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.data.dataset import Dataset, open_dataset
-from simulacra.measure.features import Backend, Extractor, features_of, open_extractor, treated
+from simulacra.measure.extractors.features import Backend, Extractor, features_of, open_extractor, treated
 
 PICTURES, TURNS, WANTED = 128, 9, 0.85
 

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.grid import Grid
-from simulacra.measure import bench, scores
+from simulacra.measure import protocol, scores
 from simulacra.measure.choose import REALS
+from simulacra.measure.context import Evidence
 from simulacra.measure.evaluate import certificate
-from simulacra.measure.evidence import Evidence
-from simulacra.measure.features import Extractor
-from simulacra.measure.subject import Subject
+from simulacra.measure.extractors.features import Extractor
+from simulacra.measure.model_under_test import Subject
 
 PREVIEWS = 64
 
@@ -64,7 +64,7 @@ def outside(
         call("train", name, data.path, out, *length)
     trained = json.loads((out / "trained.json").read_text())
     same: dict[str, Any] = {"extractor": extractor, "begin": lambda what, total: lambda n: None}
-    judge = bench.Drawn(data, on="train", samples=choice, reals=REALS, first=0, **same)
+    judge = protocol.Drawn(data, on="train", samples=choice, reals=REALS, first=0, **same)
     kinds = frozenset(["fd", judge.leads.partition("-")[0]])
     found = {}
     for path in out.glob("*-*.npy"):

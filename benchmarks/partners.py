@@ -19,10 +19,10 @@ from torch.nn import functional as F
 
 from simulacra.config import updated
 from simulacra.data.dataset import open_dataset
-from simulacra.measure.directions import distances, held_out
-from simulacra.measure.features import open_extractor, pictures_of
-from simulacra.measure.partners import partners
-from simulacra.measure.translation import Translated, single
+from simulacra.measure.extractors.features import open_extractor, pictures_of
+from simulacra.measure.translation.both_ways import distances, held_out
+from simulacra.measure.translation.evaluation import Translated, single
+from simulacra.measure.translation.ground_truth import partners
 from simulacra.settings import Settings
 from simulacra.translator import Side, Translator
 

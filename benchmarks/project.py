@@ -18,9 +18,9 @@ from torch import Tensor
 
 from simulacra.data.dataset import open_dataset
 from simulacra.files import read_json
-from simulacra.latent.closeness import rounded
+from simulacra.latent.perceptual_loss import rounded
 from simulacra.latent.project import Projection, project
-from simulacra.model import load, model_folder
+from simulacra.storage import load, model_folder
 
 FIRST, WANTED, SHARE = 7_000_000, 28.0, 0.9  # seed; dB; of the own pictures
 

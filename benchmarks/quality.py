@@ -30,9 +30,9 @@ from simulacra.files import read_json, write_json
 from simulacra.measure import scores
 from simulacra.measure.choose import SAMPLES, choose
 from simulacra.measure.evaluate import evaluate
-from simulacra.measure.features import Extractor, open_extractor
-from simulacra.measure.subject import CHOSEN, fakes_of, reals_of
-from simulacra.model import load
+from simulacra.measure.extractors.features import Extractor, open_extractor
+from simulacra.measure.model_under_test import CHOSEN, fakes_of, reals_of
+from simulacra.storage import load
 from simulacra.training import trainer
 from simulacra.training.device import device_name
 from simulacra.training.plan import plan

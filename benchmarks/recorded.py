@@ -20,7 +20,7 @@ from torch import Tensor
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
-from simulacra.game import configured
+from simulacra.gan import configured
 from simulacra.training.device import device_name
 from simulacra.training.trainer import Trainer
 

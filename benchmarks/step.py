@@ -32,7 +32,7 @@ from torch.utils.flop_counter import addmm_flop, flop_registry
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
-from simulacra.game import configured
+from simulacra.gan import configured
 from simulacra.training.device import has_bf16
 from simulacra.training.trainer import Trainer
 

@@ -13,8 +13,8 @@ import torch
 
 from simulacra.config import updated
 from simulacra.files import read_json
-from simulacra.game import find
-from simulacra.model import load, model_folder, save_model
+from simulacra.gan import find
+from simulacra.storage import load, model_folder, save_model
 
 TOLD = ("data", "data_hash", "seed", "simulacra", "nimg")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from simulacra.console import tasks
 from simulacra.latent import command
 from simulacra.latent.saved import FILE, save
-from simulacra.model import load, model_folder
+from simulacra.storage import load, model_folder
 
 SAMPLES, COUNT = 10_000, 6
 NAMES = {"long hair": "hair length", "hair": "hair colour", "skin": "skin tone", "background": "background colour"}

@@ -28,12 +28,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "GANS": ("simulacra.game", "gans"),
+    "GANS": ("simulacra.gan", "gans"),
     "SimulacraError": ("simulacra.errors", "SimulacraError"),
     "choose": ("simulacra.measure.choose", "choose"),
     "compare": ("simulacra.measure.compare", "compare"),
     "evaluate": ("simulacra.measure.evaluate", "evaluate"),
-    "load": ("simulacra.model", "load"),
+    "load": ("simulacra.storage", "load"),
     "open_dataset": ("simulacra.data.dataset", "open_dataset"),
     "prepare": ("simulacra.data.prepare", "prepare"),
     "report": ("simulacra.publish.report", "report"),

@@ -19,10 +19,10 @@ def demo(run: Path) -> bool:
     from simulacra.data.dataset import is_prepared
     from simulacra.data.prepare import Options, prepare
     from simulacra.measure.choose import choose
-    from simulacra.measure.tables import print_choice
-    from simulacra.model import fingerprint, load, model_folder
+    from simulacra.measure.printing import print_choice
     from simulacra.publish.report import report
     from simulacra.sampling import write_pictures
+    from simulacra.storage import fingerprint, load, model_folder
     from simulacra.training.run import carry_out
 
     data = run.parent / f"{run.name}-people{SIZE}"

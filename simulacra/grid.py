@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from simulacra.game import Shape, to_image
+from simulacra.gan import Shape, to_image
 
 SMALLEST, LARGEST = 9, 15  # pixels of the letters of a row's name
 LONGEST = 32  # letters of it

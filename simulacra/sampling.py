@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, written_aside
-from simulacra.game import Generator, to_image
+from simulacra.gan import Generator, to_image
 from simulacra.grid import Grid
 from simulacra.latent.recipe import Direction, Recipe, from_json, latents, to_json
 

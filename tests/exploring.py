@@ -15,8 +15,8 @@ from support import game
 from simulacra.data.dataset import open_dataset
 from simulacra.explore import server
 from simulacra.explore.server import Explorer
-from simulacra.game import GAN, Generator, configured
-from simulacra.model import load, save_model
+from simulacra.gan import GAN, Generator, configured
+from simulacra.storage import load, save_model
 from simulacra.training.previews import Previews, Translations
 
 ATTRIBUTES = ("glasses", "hair: red", "hair: brown")

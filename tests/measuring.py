@@ -14,11 +14,11 @@ from support import pair_on_disk
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra import model
+from simulacra import storage
 from simulacra.config import to_json
 from simulacra.data.dataset import open_dataset
-from simulacra.game import configured
-from simulacra.measure.features import Extractor
+from simulacra.gan import configured
+from simulacra.measure.extractors.features import Extractor
 from simulacra.training.plan import FORMAT
 from simulacra.translator import Translator
 
@@ -108,7 +108,7 @@ def flat(colours: tuple[float, float], data: Path, folder: Path, nimg: int) -> N
         )
     generator.classes = open_dataset(data).domains
     about: dict[str, Any] = {"nimg": nimg, "data": "pair", "data_hash": open_dataset(data).hash}
-    model.save_model(generator, folder, gan="cyclegan", config=config, about=about)
+    storage.save_model(generator, folder, gan="cyclegan", config=config, about=about)
 
 
 def run_of(folder: Path, data: Path, colours: Sequence[tuple[float, float]]) -> Path:

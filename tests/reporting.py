@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from simulacra.model import checkpoints, fingerprint
+from simulacra.storage import checkpoints, fingerprint
 
 HOSTILE = "<script>alert(1)</script> & 'x' {{ 7*7 }} $x_1$"
 EXTRACTOR = {"name": "efl0", "sha256": "ab" * 32, "backend": "torch"}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, pair_hash
 from simulacra.data.feed import Feed
-from simulacra.game import GAN, Shape, configured, find, gans
+from simulacra.gan import GAN, Shape, configured, find, gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
 
@@ -173,7 +173,7 @@ def state(run: Path) -> dict[str, Any]:
     """All that a run's last checkpoint holds: the state, and the average's weights as a user loads them."""
     from safetensors.torch import load_file
 
-    from simulacra.model import checkpoints
+    from simulacra.storage import checkpoints
     from simulacra.training import checkpoint
 
     last = checkpoints(run)[-1]

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator
-from simulacra.measure.attributes import _areas
+from simulacra.gan import Generator
+from simulacra.measure.attribute_accuracy import _areas
 from simulacra.measure.evaluate import evaluate
-from simulacra.measure.tables import print_certificate
+from simulacra.measure.printing import print_certificate
 from simulacra.training.run import train
 
 NAMES = ("left", "top", "rare")
@@ -75,7 +75,7 @@ def test_what_is_drawn_as_asked_and_what_is_not(run: Path, monkeypatch: pytest.M
     found = {}
     changes = {"as asked": lambda y: y, "opposite": lambda y: 1 - y, "whatever": lambda y: np.zeros_like(y)}
     for way, change in changes.items():
-        monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(change))
+        monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(change))
         told, _ = evaluate(run, samples=400, metrics=["attributes"], out=tmp_path / f"{way}.json")
         found[way] = told["scores"]["attributes-coarse-same"]
         assert found[way]["low"] <= found[way]["value"] <= found[way]["high"] <= 1

@@ -12,7 +12,7 @@ from support import CPU, labelled, noise, on_disk, packed, paired
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.game import configured
+from simulacra.gan import configured
 from simulacra.training import auto
 from simulacra.training.plan import plan
 from simulacra.training.run import train

@@ -12,9 +12,9 @@ from support import KINDS, differences, labelled, make_trainer, noise, play, sui
 from torch import Tensor
 
 from simulacra.data.feed import Feed
-from simulacra.game import GAN, Batch, find, gans
-from simulacra.training import captured
-from simulacra.training.captured import Recorder
+from simulacra.gan import GAN, Batch, find, gans
+from simulacra.training import cuda_graphs
+from simulacra.training.cuda_graphs import Recorder
 from simulacra.training.trainer import Trainer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
@@ -22,7 +22,7 @@ WORDS: dict[str, dict[str, Any]] = {"cyclegan": {"pool": 4}, "r3gan": {"lazy": 4
 PLAYS = 24
 
 
-class Imitated(captured.Recording):
+class Imitated(cuda_graphs.Recording):
     """A recording on a CPU: played anew into the same memory, which is what a graph does."""
 
     def __init__(self, gan: GAN, eager: Any, player: str, batch: Batch) -> None:
@@ -53,7 +53,7 @@ def recorded(trainer: Trainer) -> Trainer:
 
 @pytest.mark.parametrize("name", sorted(gans()))
 def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(captured, "Recording", Imitated)
+    monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
     spec, words = f"{name}:tiny", WORDS.get(name, {})
     eager, same = (make_trainer(spec, tmp_path / kind, **words) for kind in ("eager", "recorded"))
     play(eager, PLAYS)
@@ -61,11 +61,11 @@ def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch:
     assert not differences(eager.state_dict(), same.state_dict())
     assert same.recorder is not None
     assert bool(same.recorder.recordings) == (same.gan.phase("D") is not None)
-    assert len(same.recorder.recordings) <= captured.MOST
+    assert len(same.recorder.recordings) <= cuda_graphs.MOST
 
 
 def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(captured, "Recording", Imitated)
+    monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
     trainer = play(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), PLAYS)
     assert trainer.recorder is not None
     assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {
@@ -74,8 +74,8 @@ def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_a_play_told_is_not_overwritten_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(captured, "Recording", Imitated)
-    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path)), 2 * captured.EAGER + 2)
+    monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
+    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path)), 2 * cuda_graphs.EAGER + 2)
     trainer.gan.D.requires_grad_(True)
     heard = list[tuple[Tensor, dict[str, Tensor]]]()
     for _ in range(4):
@@ -91,7 +91,7 @@ def test_a_play_that_cannot_be_recorded_goes_on_eagerly(
     def fails(*_: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    monkeypatch.setattr(captured, "Recording", fails)
+    monkeypatch.setattr(cuda_graphs, "Recording", fails)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path / "a")), PLAYS)
     told = capsys.readouterr().err
@@ -107,7 +107,7 @@ def test_recordings_give_way_where_memory_is_short(
     recorder = trainer.recorder
     assert recorder is not None
     eager = recorder.eager
-    monkeypatch.setattr(captured, "Recording", lambda gan, _, player, batch: Imitated(gan, eager, player, batch))
+    monkeypatch.setattr(cuda_graphs, "Recording", lambda gan, _, player, batch: Imitated(gan, eager, player, batch))
 
     def short(player: str, batch: Batch) -> Any:
         outcome = eager(player, batch)

@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, configured
+from simulacra.gan import Batch, configured
 from simulacra.gans.cgan import wrong
 from simulacra.training.trainer import Trainer
 

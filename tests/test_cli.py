@@ -203,7 +203,7 @@ def test_ctrl_c_is_one_sentence_and_130(run_cli: Cli, monkeypatch: pytest.Monkey
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulacra.listing.list_games", interrupted)
+    monkeypatch.setattr("simulacra.catalogue.list_games", interrupted)
     status, out, err = run_cli("list")
     assert (status, out, err.strip()) == (130, "", "simulacra: stopped.")
 
@@ -332,7 +332,7 @@ def test_mixing_walking_and_projecting(run_cli: Cli, tmp_path: Path, monkeypatch
 
 
 def test_list_names_every_game(run_cli: Cli) -> None:
-    from simulacra.game import gans
+    from simulacra.gan import gans
 
     status, out, _ = run_cli("list")
     assert status == 0
@@ -380,7 +380,7 @@ def test_four_lines_of_python(photos: Path, tmp_path: Path) -> None:
 def test_sample_without_arguments_draws_with_the_model_that_comes_along(
     run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simulacra.model import model_folder
+    from simulacra.storage import model_folder
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "peeps").mkdir()  # the name always means the built-in one

@@ -12,7 +12,7 @@ import torch
 from support import KINDS, differences, game, make_trainer, play
 from torch import Tensor
 
-from simulacra.game import GAN, Batch, gans
+from simulacra.gan import GAN, Batch, gans
 from simulacra.training import compiled
 from simulacra.training.trainer import Trainer
 

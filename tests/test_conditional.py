@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from simulacra.errors import SimulacraError
-from simulacra.game import configured, gans
+from simulacra.gan import configured, gans
 from simulacra.gans import dcgan
 from simulacra.layers import ConditionalNorm, Projection
 

@@ -15,7 +15,7 @@ from support import game
 
 from simulacra.config import parse_words, to_json, updated
 from simulacra.errors import SimulacraError
-from simulacra.game import Settings, configured, find, gans
+from simulacra.gan import Settings, configured, find, gans
 from simulacra.gans.dcgan import base
 from simulacra.training.plan import parse_count
 

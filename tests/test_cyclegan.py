@@ -16,7 +16,7 @@ from torch import Tensor
 from simulacra.augment.cut import cut
 from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Shape, configured, find
+from simulacra.gan import Batch, Shape, configured, find
 from simulacra.gans.cyclegan import Critic, CycleGAN, Settings, UNet
 from simulacra.layers import Pool
 from simulacra.losses import squares_d, squares_g
@@ -357,7 +357,7 @@ def test_a_run_on_domains_of_any_size(n: int, m: int, tmp_path: Path) -> None:
         data, gan="cyclegan:tiny", run=tmp_path / "run", total=16, every=8, device="cpu", precision="fp32", quiet=True
     )
     assert len(list((run / "previews").glob("0*.png"))) == 2 and (run / "previews" / "real.png").is_file()
-    from simulacra.model import load
+    from simulacra.storage import load
 
     made = load(run)
     assert isinstance(made, Translator) and made.domains == ("ones", "others")

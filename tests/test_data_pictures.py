@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from simulacra.data.decoding import Recipe, SetAside, crop_box, is_grey, render
 from simulacra.data.items import FilePart, Item, natural, printable
-from simulacra.data.pictures import Recipe, SetAside, crop_box, is_grey, render
 
 RGB = Recipe(size=(16, 16), channels="rgb")
 RED, BLUE = (255, 0, 0), (0, 0, 255)

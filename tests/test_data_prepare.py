@@ -18,16 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from simulacra.data import pack
+from simulacra.data import writing
 from simulacra.data.dataset import Dataset, content_hash, open_dataset, verify
+from simulacra.data.decoding import Recipe
 from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
 from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
-from simulacra.data.pack import Job, Outcome, Task, new_array, shorten
-from simulacra.data.packing import select, shuffled, split_counts
-from simulacra.data.pictures import Recipe
 from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size, prepare
+from simulacra.data.selection import select, shuffled, split_counts
 from simulacra.data.sheet import mean_picture, random_grid
+from simulacra.data.writing import Job, Outcome, Task, new_array, shorten
 from simulacra.errors import SimulacraError
 
 TINY: dict[str, Any] = {"size": (8, 8), "workers": 1}
@@ -379,8 +379,8 @@ def test_workers_open_an_archive_for_themselves(tmp_path: Path, monkeypatch: pyt
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.writestr("1.png", b"")
     assert _zip(str(tmp_path / "one.zip")).namelist() == ["1.png"]
-    monkeypatch.setattr(pack, "work", held)
+    monkeypatch.setattr(writing, "work", held)
     job = Job(tmp_path / "images.npy", Recipe(size=(16, 16), channels="rgb"))
     tasks = [Task(row, Item("1.png", ZipMember(str(tmp_path / "one.zip"), "1.png"))) for row in range(8)]
-    assert {outcome.reason for part in pack.run(job, tasks, workers=2) for outcome in part} == {"0"}
+    assert {outcome.reason for part in writing.run(job, tasks, workers=2) for outcome in part} == {"0"}
     close_all()

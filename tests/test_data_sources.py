@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from simulacra.data.arrays import read_pickle
+from simulacra.data.label_tables import label, read_table
 from simulacra.data.prepare import Options, export_zip, prepare
 from simulacra.data.sources import Source, open_source
-from simulacra.data.tables import label, read_table
 from simulacra.errors import SimulacraError
 
 TINY = Options(size=(8, 8), workers=1)

@@ -17,18 +17,18 @@ from torch.nn import functional as F
 
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator
-from simulacra.latent.attributes import Reader, auc, fit_reader
+from simulacra.gan import Generator
+from simulacra.latent.attribute_classifier import Reader, auc, fit_reader
 from simulacra.latent.directions import NEAR, discover, distinct, free, scaled
 from simulacra.latent.effects import alike, effects, readings
-from simulacra.latent.learn import learn, logistic, orthogonal
 from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import FILE, keep, open_directions, place, rename, save
+from simulacra.latent.supervised import learn, logistic, orthogonal
 from simulacra.latent.traits import Trait, traits
 from simulacra.latent.unsupervised import Candidate, components, entries, sefa
 from simulacra.layers import EqualisedLinear
-from simulacra.model import save_model
 from simulacra.settings import Settings
+from simulacra.storage import save_model
 
 SIZE = 16
 Z = 6
@@ -423,7 +423,7 @@ def test_the_command_finds_keeps_and_draws(run_cli: Cli, model: Path, tmp_path: 
 def test_the_command_learns(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     from support import on_disk
 
-    monkeypatch.setattr("simulacra.latent.learn.STEPS", 3)
+    monkeypatch.setattr("simulacra.latent.supervised.STEPS", 3)
     data = on_disk(tmp_path / "data", noise(60), np.arange(60) % 3)
     status, out, err = run_cli("directions", model, "--data", data, "--samples", 100, "--count", 1)
     assert status == 0, err

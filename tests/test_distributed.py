@@ -13,8 +13,8 @@ import torch
 from support import SERVER, copied, differences, make_trainer, noise, on_disk, play
 
 from simulacra.errors import SimulacraError
-from simulacra.game import gans
-from simulacra.model import checkpoints
+from simulacra.gan import gans
+from simulacra.storage import checkpoints
 from simulacra.training import distributed
 from simulacra.training import trainer as trainer_module
 from simulacra.training.run import train

@@ -14,17 +14,17 @@ from measuring import blobs, stand_in
 from support import on_disk
 from torch import Tensor
 
-from simulacra import model
+from simulacra import storage
 from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator, configured
+from simulacra.gan import Generator, configured
 from simulacra.measure import choose as choosing
 from simulacra.measure import evaluate as evaluating
 from simulacra.measure.choose import add_score, choose, mark_best, ranking, read_scores, since_best
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import METRICS, evaluate
-from simulacra.measure.tables import print_certificate
-from simulacra.model import checkpoints
+from simulacra.measure.printing import print_certificate
+from simulacra.storage import checkpoints
 from simulacra.training.run import train
 
 QUICK = ("fd", "kid", "prdc", "diversity")
@@ -68,7 +68,7 @@ def test_a_certificate_says_all_that_decided_the_scores(run: Path) -> None:
     told, path = evaluate(run, samples=64, metrics=QUICK)
     assert path == run / "certificate.json"
     assert json.loads(path.read_text()) == told
-    assert told["model"]["hash"] == model.fingerprint(run)
+    assert told["model"]["hash"] == storage.fingerprint(run)
     assert told["data"] | {"hash": ""} == {
         "name": "tiny",
         "hash": "",
@@ -97,7 +97,7 @@ def test_a_model_that_draws_its_training_pictures_scores_at_the_floor_and_noise_
         yield torch.from_numpy(blobs(len(seeds), seed=1)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     honest, _ = evaluate(run, samples=100, metrics=QUICK)
-    monkeypatch.setattr("simulacra.game.Generator.pictures", reals)
+    monkeypatch.setattr("simulacra.gan.Generator.pictures", reals)
     ideal, _ = evaluate(run, samples=100, metrics=QUICK)
     fd, kid = ideal["scores"]["fd-coarse-48"], ideal["scores"]["kid-coarse-same"]
     assert fd["value"] < 1.5 * fd["floor"]
@@ -213,7 +213,7 @@ def drawing(shift: int) -> Any:
 
 
 def test_a_model_that_is_told_classes_is_scored_within_each(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(0))
+    monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(0))
     told, _ = evaluate(labelled, samples=300, metrics=["kid", "within"])
     lines = told["within"]["classes"]
     assert [line["class"] for line in lines] == list(SHADES)
@@ -229,9 +229,9 @@ def test_a_model_that_is_told_classes_is_scored_within_each(labelled: Path, monk
 
 
 def test_classes_drawn_one_for_the_other_show_only_within_them(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(0))
+    monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(0))
     right, _ = evaluate(labelled, samples=200, metrics=["kid", "within"])
-    monkeypatch.setattr("simulacra.game.Generator.pictures", drawing(1))
+    monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(1))
     wrong, _ = evaluate(labelled, samples=200, metrics=["kid", "within"])
     name = "within-kid-coarse-same"
     assert wrong["scores"][name]["low"] > 10 * max(right["scores"][name]["high"], 0.001)
@@ -269,7 +269,7 @@ def test_a_generator_that_copies_is_told_on(run: Path, data: Path, monkeypatch: 
         yield copies[torch.tensor([seed % 100 for seed in seeds])] + 0.02 * torch.randn(len(seeds), 3, 16, 16)
 
     torch.manual_seed(0)
-    monkeypatch.setattr("simulacra.game.Generator.pictures", thief)
+    monkeypatch.setattr("simulacra.gan.Generator.pictures", thief)
     told, _ = evaluate(run, samples=100, metrics=["memorisation"])
     assert told["memorisation"]["verdict"] == "copying"
     assert any("copying" in warning for warning in told["warnings"])
@@ -297,7 +297,7 @@ def test_the_best_checkpoint_becomes_the_run_s_model(run: Path) -> None:
     assert told["nimg"] == best["nimg"]
     assert told["last"]["nimg"] == 400
     assert told["scored"] == 5
-    assert model.model_folder(run) == run / "checkpoints" / told["checkpoint"]
+    assert storage.model_folder(run) == run / "checkpoints" / told["checkpoint"]
     assert told["anew"]["seeds"].startswith("1000000-")
     again = (run / "scores.jsonl").read_text()
     assert choose(run, samples=64) == told
@@ -311,7 +311,7 @@ def test_a_best_that_is_gone_gives_way_to_the_last(run: Path) -> None:
     import shutil
 
     shutil.rmtree(run / "checkpoints" / told["checkpoint"])
-    assert model.model_folder(run) == checkpoints(run)[-1]
+    assert storage.model_folder(run) == checkpoints(run)[-1]
     assert told["nimg"] not in ranking(run)
 
 
@@ -360,12 +360,12 @@ def test_measuring_while_training_keeps_the_best_and_ends_when_nothing_improves(
     options: dict[str, Any] = {"gan": "dcgan:tiny", "run": tmp_path / "r", "total": 4000, "save_every": 4000}
     run = train(data, **options, measure_every=80, patience=3, quiet=True)
     assert [each["nimg"] for each in read_scores(run)] == [80, 160, 240, 320, 400]
-    assert model.model_folder(run).name == "000000160"
+    assert storage.model_folder(run).name == "000000160"
     assert checkpoints(run)[-1].name == "000000400", "three scores without a new best end it"
     train(data, **options, patience=3, quiet=True)
     assert checkpoints(run)[-1].name == "000000400", "and the same command does not start it again"
     train(data, **options | {"total": 480}, patience=0, quiet=True)
-    assert model.model_folder(run).name == "000000480"
+    assert storage.model_folder(run).name == "000000480"
     assert json.loads((run / "best.json").read_text())["value"] == 1.0
 
 
@@ -374,7 +374,7 @@ def test_measuring_leaves_the_run_bit_for_bit_as_it_was(data: Path, tmp_path: Pa
     plain = train(data, run=tmp_path / "plain", **same)
     measured = train(data, run=tmp_path / "measured", measure_every=80, **same)
     assert len(read_scores(measured)) == 4
-    last = [model.fingerprint(checkpoints(run)[-1]) for run in (plain, measured)]
+    last = [storage.fingerprint(checkpoints(run)[-1]) for run in (plain, measured)]
     assert last[0] == last[1]
 
 
@@ -397,8 +397,8 @@ def test_a_model_is_not_better_than_itself_and_is_better_than_a_black_one(
         assert score["better"] is None
         assert score["difference"]["value"] == 0
     grey = tmp_path / "grey"
-    model.save_model(
-        black_out(model.load(run)), grey, gan="dcgan", config=configured("dcgan:tiny", (3, 16, 16), {})[1], about={}
+    storage.save_model(
+        black_out(storage.load(run)), grey, gan="dcgan", config=configured("dcgan:tiny", (3, 16, 16), {})[1], about={}
     )
     told = compare(grey, run, samples=80, data=data)
     assert told["scores"]["kid-coarse-same"]["better"] == "b"

@@ -33,11 +33,11 @@ from simulacra.explore import server
 from simulacra.explore.jobs import Jobs
 from simulacra.explore.server import Explorer
 from simulacra.explore.worker import Busy, Worker
-from simulacra.game import to_image
+from simulacra.gan import to_image
 from simulacra.latent.recipe import Direction
 from simulacra.latent.saved import save
-from simulacra.model import load
 from simulacra.sampling import origin, write_pictures
+from simulacra.storage import load
 
 HERE = "http://127.0.0.1:8666"
 LIMIT = 20.0  # seconds within which every request is answered

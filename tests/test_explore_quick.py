@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from simulacra.explore import draw
+from simulacra.explore import rendering
 from simulacra.explore.quick import Packed, quickened
-from simulacra.game import to_image
+from simulacra.gan import to_image
 from simulacra.generator import Generator
 from simulacra.latent.recipe import Recipe
-from simulacra.model import load
+from simulacra.storage import load
 
 SPECS = ("dcgan:tiny", "dcgan:tiny+labels", "stylegan2:tiny", "r3gan:tiny", "sngan:tiny", "mlp:tiny")
 
@@ -62,7 +62,7 @@ def test_where_it_cannot_be_it_is_the_plain_one(
 
 
 def test_the_explorer_looks_with_it_and_keeps_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = draw.Model(exploring.model(tmp_path / "m"))
+    model = rendering.Model(exploring.model(tmp_path / "m"))
     used: list[str] = []
 
     def watched(name: str) -> None:
@@ -79,5 +79,5 @@ def test_the_explorer_looks_with_it_and_keeps_without(tmp_path: Path, monkeypatc
     watched("quick")
     watched("generator")
     for format in ("auto", "auto", "png"):  # the first does not wait for it
-        draw.render(model, draw.Request(recipes=[Recipe(seed=1)], format=format))
+        rendering.render(model, rendering.Request(recipes=[Recipe(seed=1)], format=format))
     assert used == ["generator", "quick", "generator"]

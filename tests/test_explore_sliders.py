@@ -21,7 +21,7 @@ from simulacra.explore.server import Explorer
 from simulacra.latent.combine import combined
 from simulacra.latent.recipe import Direction, Edit, Recipe, latents
 from simulacra.latent.saved import FILE, by_name, comes_along, keep, place, save
-from simulacra.model import load, model_folder
+from simulacra.storage import load, model_folder
 
 EDITS = {"a": {"strength": 1.5}, "b": {"strength": -0.5}}
 
@@ -173,7 +173,7 @@ def test_data_without_labels_teach_nothing(model: Path, tmp_path: Path) -> None:
 
 
 def test_directions_are_learned_with_progress(lesson: TestClient, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulacra.latent.learn.STEPS", 3)
+    monkeypatch.setattr("simulacra.latent.supervised.STEPS", 3)
     lesson.post("/api/directions/save", json={"name": "hero", "edits": EDITS})
     told = news(lesson, lesson.post("/api/jobs/labels", json={}).json()["job"])
     assert told[-1]["state"] == "done"

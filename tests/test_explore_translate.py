@@ -21,8 +21,8 @@ from test_explore_api import ANY, HERE, LIMIT, REFUSED, bomb, news, opened, phot
 
 from simulacra.explore import translate
 from simulacra.explore.server import Explorer
-from simulacra.model import load
 from simulacra.sampling import origin
+from simulacra.storage import load
 from simulacra.translation import translate as command
 from simulacra.translation import translate_image
 from simulacra.translator import Translator

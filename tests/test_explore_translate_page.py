@@ -18,8 +18,8 @@ from PIL import Image
 from support import noise, pair_on_disk
 from test_explore_page import Visit, browser, playwright, pytestmark, tab, there, visit  # noqa: F401  (fixtures)
 
-from simulacra.model import fingerprint, load
 from simulacra.sampling import origin
+from simulacra.storage import fingerprint, load
 from simulacra.translation import translate_image
 from simulacra.translator import Translator
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from simulacra import open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.game import to_image
-from simulacra.measure import cache, dinov2, efficientnet, weights
-from simulacra.measure.features import Extractor, features_of, features_of_data, open_extractor, treated
+from simulacra.gan import to_image
+from simulacra.measure.extractors import cache, dinov2, efficientnet, weights
+from simulacra.measure.extractors.features import Extractor, features_of, features_of_data, open_extractor, treated
 
 
 @pytest.fixture(autouse=True)

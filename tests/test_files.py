@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, read_json, sweep, write_json, written_aside
-from simulacra.model import checkpoints
+from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal, read
 

@@ -23,7 +23,7 @@ from support import (
 )
 from torch import Tensor, nn
 
-from simulacra.game import GAN, Batch, Generator, Shape, find, gans
+from simulacra.gan import GAN, Batch, Generator, Shape, find, gans
 from simulacra.translator import Translator
 
 NAMES = list(gans())

@@ -21,13 +21,13 @@ from simulacra.augment.ada import Adaptive
 from simulacra.console import console
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.data.feed import unpacked
-from simulacra.game import Batch, Generator, configured, find, gans
+from simulacra.gan import Batch, Generator, configured, find, gans
 from simulacra.gans.mlp import MLP
 from simulacra.settings import Settings
 from simulacra.training import health
+from simulacra.training.diversity import Leak, spread
 from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, well
 from simulacra.training.journal import read
-from simulacra.training.likeness import Leak, spread
 from simulacra.training.previews import Translations
 from simulacra.training.run import train
 

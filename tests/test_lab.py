@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from simulacra import SimulacraError, game
-from simulacra.game import gans
+from simulacra import SimulacraError, gan
+from simulacra.gan import gans
 from simulacra.lab import bimodal, digits, lab
 from simulacra.lab.classifier import classifier
 from simulacra.lab.divergences import OBJECTIVES, fit, integral, jensen_shannon, kl, log_gaussian, mixture, moments
@@ -172,20 +172,20 @@ def test_a_slow_d_lets_g_collapse() -> None:
 
 
 def test_a_game_without_connected_networks_is_told_which_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Convolutions(game.GAN):
+    class Convolutions(gan.GAN):
         name, year = "convolutions", 2000
 
-    class Networks(game.Settings):
+    class Networks(gan.Settings):
         network: Literal["conv", "dense"] = "conv"
         hidden: tuple[int, ...] = (8,)
 
-    class Half(game.GAN):
+    class Half(gan.GAN):
         name, year, Config = "half", 2001, Networks
 
-    for gan in (Convolutions, Half):
-        monkeypatch.setitem(game._GANS, gan.name, gan)
-        with pytest.raises(SimulacraError, match=f"{gan.name} has no fully connected networks.*: {', '.join(ABLE)}"):
-            run("ring", gan=gan.name)
+    for one in (Convolutions, Half):
+        monkeypatch.setitem(gan._GANS, one.name, one)
+        with pytest.raises(SimulacraError, match=f"{one.name} has no fully connected networks.*: {', '.join(ABLE)}"):
+            run("ring", gan=one.name)
     assert not Path("lab").exists()
 
 

@@ -12,7 +12,7 @@ from support import game
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import GAN, Generator, configured, to_image
+from simulacra.gan import GAN, Generator, configured, to_image
 from simulacra.grid import Grid
 from simulacra.sampling import origin, rows_of, spelled, write_pictures
 from simulacra.training.previews import Previews

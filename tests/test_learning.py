@@ -13,7 +13,7 @@ from support import CPU, KINDS, game, make_trainer, noise, packed, paired
 from torch import Tensor
 
 from simulacra.data.feed import Feed, unpacked
-from simulacra.game import Batch, gans
+from simulacra.gan import Batch, gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
 

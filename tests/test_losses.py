@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, elu
 
 from simulacra import losses
-from simulacra.game import Batch
+from simulacra.gan import Batch
 
 LOGITS = torch.tensor([-8.0, -1.5, -0.2, 0.0, 0.7, 3.0, 9.0], dtype=torch.float64)
 FAKES = torch.tensor([4.0, -0.9, 0.1, -6.0, 2.5, 0.0, -2.0], dtype=torch.float64)

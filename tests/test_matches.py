@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from support import copied, differences, game, make_trainer, noise, paired, play
 from torch import Tensor
 
-from simulacra.game import Batch
+from simulacra.gan import Batch
 from simulacra.gans.cyclegan import ALIKE, CycleGAN
-from simulacra.layers.matches import Matches, apart, reduced, transport
+from simulacra.layers.pseudo_pairs import Matches, apart, reduced, transport
 from simulacra.translator import OTHER
 
 SHAPE = (3, 16, 16)

@@ -16,11 +16,11 @@ from support import CPU, differences, make_trainer, noise, on_disk, play, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
-from simulacra.model import checkpoints, fingerprint, load
+from simulacra.storage import checkpoints, fingerprint, load
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal
 from simulacra.training.run import train
-from simulacra.training.sitting import only_one
+from simulacra.training.session import only_one
 
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 16, "quiet": True, "device": "cpu"}
 OPTIONS |= {"precision": "fp32", "settings": {"batch": 8}}

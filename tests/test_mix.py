@@ -12,7 +12,7 @@ from support import forms, game
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import to_image
+from simulacra.gan import to_image
 from simulacra.generator import Generator
 from simulacra.latent.mix import children, mixing_matrix, parse_layers, write_mix
 from simulacra.sampling import origin

@@ -21,7 +21,7 @@ from torch.nn.functional import conv2d, pad
 import simulacra
 from simulacra.data.portraits import table
 from simulacra.measure.distances import diversity_ratio, frechet, kid, neighbours
-from simulacra.measure.features import Features, features_of, open_extractor
+from simulacra.measure.extractors.features import Features, features_of, open_extractor
 from simulacra.measure.intervals import floor, resampled_kid
 
 N = 80  # pictures a set: a share is known to a few hundredths, hence the 0.1 below

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator, Settings
-from simulacra.measure.path import path_lengths, slerp, trimmed
+from simulacra.gan import Generator, Settings
+from simulacra.measure.path_length import path_lengths, slerp, trimmed
 
 
 class Plain(Generator):

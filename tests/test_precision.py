@@ -9,7 +9,7 @@ import torch
 from support import game
 from torch import Tensor
 
-from simulacra.game import Batch, Generator
+from simulacra.gan import Batch, Generator
 from simulacra.training import compiled
 
 

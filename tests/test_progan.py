@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.config import updated
-from simulacra.game import Batch, configured
+from simulacra.gan import Batch, configured
 from simulacra.gans import progan
 from simulacra.gans.progan import BRIEF, PHASE, Growth, enlarged, paced, shrunk, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
 from simulacra.losses import gradient_norms
-from simulacra.model import load, save_model
+from simulacra.storage import load, save_model
 from simulacra.training.ema import EMA
 
 FADE, STABLE = 16, 8  # with two doublings: 0, 8, 24, 32, 48

@@ -12,14 +12,14 @@ from PIL import Image
 from support import forms, game
 from torch import Tensor
 
-from simulacra.data import pictures
+from simulacra.data import decoding
 from simulacra.errors import SimulacraError
-from simulacra.game import configured
+from simulacra.gan import configured
 from simulacra.generator import Generator
 from simulacra.latent import encoder as encoding
 from simulacra.latent import project as projecting
-from simulacra.latent.closeness import Closeness, psnr, rounded, visible
-from simulacra.latent.near import near
+from simulacra.latent.latent_prior import near
+from simulacra.latent.perceptual_loss import Closeness, psnr, rounded, visible
 from simulacra.latent.photo import as_seen, project_photo, side_by_side
 from simulacra.latent.project import Progress, project
 from simulacra.latent.recipe import Recipe, from_json, latents, to_json
@@ -58,7 +58,7 @@ def own(generator: Generator, label: str = "", seed: int = SEED) -> Tensor:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that is quick and need not be good."""
     monkeypatch.setattr(projecting, "GUESSES", 8)
-    monkeypatch.setattr("simulacra.latent.near.DRAWS", 256)
+    monkeypatch.setattr("simulacra.latent.latent_prior.DRAWS", 256)
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def photo(tmp_path: Path) -> Path:
     pixels = np.zeros((40, 60, 3), np.uint8)
     pixels[:, :30, 0] = pixels[:, 30:, 1] = 200
     exif = Image.Exif()
-    exif[pictures.ORIENTATION] = 6  # lies on its side: to be turned by a quarter
+    exif[decoding.ORIENTATION] = 6  # lies on its side: to be turned by a quarter
     path = tmp_path / "photo.jpg"
     Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
     return path
@@ -261,8 +261,8 @@ def test_a_photo_is_seen_as_data_preparation_makes_it(photo: Path, shape: tuple[
     seen = as_seen(photo, shape)
     assert tuple(seen.shape) == shape
     kinds = {1: "grey", 3: "rgb", 4: "rgba"}
-    recipe = pictures.Recipe(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
-    expected, facts = pictures.render(photo.read_bytes(), recipe)
+    recipe = decoding.Recipe(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
+    expected, facts = decoding.render(photo.read_bytes(), recipe)
     assert facts.rotated
     assert np.array_equal(np.rint((seen.permute(1, 2, 0).numpy() + 1) * 127.5), expected)
     assert torch.equal(seen, as_seen(photo.read_bytes(), shape))

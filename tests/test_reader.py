@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulacra.errors import SimulacraError
-from simulacra.measure.reader import fit_reader, inception_score, resampled_inception_score
+from simulacra.measure.linear_classifier import fit_reader, inception_score, resampled_inception_score
 
 
 def test_the_inception_score_of_known_probabilities() -> None:

@@ -19,12 +19,12 @@ from support import noise, on_disk
 
 from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
-from simulacra.model import checkpoints
 from simulacra.publish.report import LIMIT, report
-from simulacra.publish.report.evidence import gather
+from simulacra.publish.report.contents import gather
 from simulacra.publish.report.page import MARK
 from simulacra.publish.report.tables import settings
 from simulacra.publish.report.verdict import verdict
+from simulacra.storage import checkpoints
 from simulacra.training.run import train
 
 

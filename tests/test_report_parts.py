@@ -10,9 +10,9 @@ import torch
 from support import game
 
 from simulacra.data.dataset import open_dataset
-from simulacra.publish.report.pictures import fakes, inlined, sheet, tiles_of, walk
+from simulacra.publish.report.formatting import decimals, duration, interval, number, short
+from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk
 from simulacra.publish.report.tables import alarms, shares
-from simulacra.publish.report.words import decimals, duration, interval, number, short
 from simulacra.training.curves import thinned
 
 

@@ -22,7 +22,7 @@ import pytest
 import torch
 from support import SERVER, differences, noise, on_disk, state
 
-from simulacra.model import checkpoints, load
+from simulacra.storage import checkpoints, load
 from simulacra.training import checkpoint
 from simulacra.training.run import train
 

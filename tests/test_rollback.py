@@ -18,7 +18,7 @@ from support import SERVER, differences, noise, on_disk, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json
-from simulacra.model import checkpoints
+from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
 from simulacra.training.journal import read
 from simulacra.training.run import Run, train

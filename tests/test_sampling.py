@@ -15,7 +15,7 @@ from support import game
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator, to_image
+from simulacra.gan import Generator, to_image
 from simulacra.sampling import _spans, origin, parse_seeds, write_pictures
 
 

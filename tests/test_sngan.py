@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from simulacra.errors import SimulacraError
-from simulacra.game import GAN, Batch
+from simulacra.gan import GAN, Batch
 from simulacra.gans import sngan
 
 every_network = pytest.mark.parametrize("network", ["residual", "conv", "mlp"])

@@ -11,7 +11,7 @@ from support import KINDS, game, make_trainer, play
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch
+from simulacra.gan import Batch
 from simulacra.gans.progan import enlarged, shrunk
 from simulacra.gans.stylegan import AdaIN, StyleGAN
 from simulacra.styled import FOLLOW

@@ -11,7 +11,7 @@ from support import copied, game, make_trainer, play
 from torch import Tensor, nn
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, configured
+from simulacra.gan import Batch, configured
 from simulacra.gans.stylegan2 import StyleGAN2, widths
 
 SHAPE = (3, 8, 8)

@@ -13,7 +13,7 @@ from support import copied, differences, game, make_trainer, noise, on_disk, pac
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.model import checkpoints
+from simulacra.storage import checkpoints
 from simulacra.training import trainer as trainer_module
 from simulacra.training.ema import EMA, RAMP
 from simulacra.training.journal import Meter, read

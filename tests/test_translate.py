@@ -18,9 +18,9 @@ import simulacra
 from simulacra import cli
 from simulacra.data.items import FilePart, Item
 from simulacra.errors import SimulacraError
-from simulacra.model import save_model
 from simulacra.sampling import origin
 from simulacra.settings import Shape
+from simulacra.storage import save_model
 from simulacra.translation import folder as folders
 from simulacra.translation import translate, translate_image
 from simulacra.translator import Side, Translator
@@ -184,7 +184,7 @@ def test_any_size(size: tuple[int, int]) -> None:
 
 
 def test_too_long_and_thin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulacra.translation.pictures.MOST", 5_000)
+    monkeypatch.setattr("simulacra.translation.single.MOST", 5_000)
     with pytest.raises(SimulacraError, match="too long and thin to be enlarged"):
         translate_image(seasons(), coloured(100, 1), "b")
     assert translate_image(seasons(), coloured(100, 1), "b", keep_size=True).size == (100, 1)
@@ -255,7 +255,7 @@ def test_what_is_too_large_for_the_memory_is_set_aside(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
 
     coloured().save(tmp_path / "x.png")
-    monkeypatch.setattr("simulacra.translation.pictures.translated", full)
+    monkeypatch.setattr("simulacra.translation.single.translated", full)
     told = translate(model, tmp_path / "x.png", tmp_path / "out", "b")
     assert told.set_aside == (("x.png", "too large for the memory"),) and not told.paths
 

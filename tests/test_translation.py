@@ -17,17 +17,17 @@ from support import on_disk
 from simulacra import cli
 from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.measure import translation
 from simulacra.measure.choose import Judge, choose, read_scores
 from simulacra.measure.compare import compare
-from simulacra.measure.cycle import NOISE, cycled, honesty, stayed, verdict
-from simulacra.measure.directions import for_choice, held_out, pick, ratio
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import resampled_mean
-from simulacra.measure.partners import partners
-from simulacra.measure.ssim import ssim
-from simulacra.measure.subject import subject
-from simulacra.measure.translation import Translated
+from simulacra.measure.model_under_test import subject
+from simulacra.measure.translation import evaluation as translation
+from simulacra.measure.translation.both_ways import for_choice, held_out, pick, ratio
+from simulacra.measure.translation.cycle import NOISE, cycled, honesty, stayed, verdict
+from simulacra.measure.translation.evaluation import Translated
+from simulacra.measure.translation.ground_truth import partners
+from simulacra.measure.translation.ssim import ssim
 from simulacra.training.run import train
 
 SAME = Planted(lambda x: x, lambda x: x)

@@ -17,7 +17,7 @@ def list_(gan: str | None = None, /) -> None:
     gan
         A game's name.
     """
-    from simulacra.listing import list_games, show_game
+    from simulacra.catalogue import list_games, show_game
 
     if gan is None:
         list_games()

@@ -60,7 +60,7 @@ def evaluate(
     """
     from simulacra.console import tasks
     from simulacra.measure.evaluate import evaluate as measure
-    from simulacra.measure.tables import print_certificate
+    from simulacra.measure.printing import print_certificate
     from simulacra.training.device import choose_device
 
     set_threads(threads)
@@ -104,7 +104,7 @@ def choose(
     """
     from simulacra.console import tasks
     from simulacra.measure.choose import choose as pick
-    from simulacra.measure.tables import print_choice
+    from simulacra.measure.printing import print_choice
     from simulacra.training.device import choose_device
 
     set_threads(threads)
@@ -146,7 +146,7 @@ def compare(
     """
     from simulacra.console import tasks
     from simulacra.measure.compare import compare as weigh
-    from simulacra.measure.tables import print_comparison
+    from simulacra.measure.printing import print_comparison
     from simulacra.training.device import choose_device
 
     set_threads(threads)

@@ -76,7 +76,7 @@ def directions(
     """
     from simulacra.console import tasks
     from simulacra.latent import command
-    from simulacra.model import load
+    from simulacra.storage import load
     from simulacra.training.device import choose_device
 
     set_threads(threads)

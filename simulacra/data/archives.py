@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from simulacra.data.arrays import read_pickle
+from simulacra.data.contents import Listing
 from simulacra.data.items import FilePart, ZipMember, printable
-from simulacra.data.listing import Listing
 from simulacra.errors import SimulacraError
 
 CIFAR_FOLDERS = ("cifar-10-batches-py", "cifar-100-python")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
-from simulacra.game import Batch, Generator
+from simulacra.gan import Batch, Generator
 
 OTHERS = 1 << 40  # added to the seed for the order of a second domain
 DEVICE_SHARE = 0.4  # of the accelerator's free memory that the packed pictures may take

@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from simulacra.console import console, progress
+from simulacra.data.decoding import Facts, Recipe, crop_box
 from simulacra.data.duplicates import exact_groups, near_groups
 from simulacra.data.items import Item
-from simulacra.data.pack import Job, Outcome, Task, new_array, run
-from simulacra.data.pictures import Facts, Recipe, crop_box
 from simulacra.data.sources import Source, open_source
+from simulacra.data.writing import Job, Outcome, Task, new_array, run
 
 THUMBNAIL = (32, 32)
 MOST_TOLD = 20  # sizes, classes and groups that are listed one by one

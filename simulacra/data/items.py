@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from simulacra.data.pictures import SetAside
+from simulacra.data.decoding import SetAside
 
 MAX_BYTES = 1 << 30  # a single picture file larger than this is not read into memory
 

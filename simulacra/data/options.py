@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from PIL import ImageColor
 
-from simulacra.data.pictures import SAMPLINGS, Crop
+from simulacra.data.decoding import SAMPLINGS, Crop
 from simulacra.errors import SimulacraError, did_you_mean
 
 SIDES = range(4, 2049)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from simulacra.data.contents import common_folder
 from simulacra.data.dataset import SPLITS, content_hash, is_pair
-from simulacra.data.listing import common_folder
 from simulacra.data.sources import PARTS, Source, open_source
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json

@@ -20,12 +20,12 @@ from PIL import Image
 
 from simulacra.console import console
 from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, is_prepared, open_dataset, pair_hash
+from simulacra.data.decoding import Recipe, SetAside, is_grey
 from simulacra.data.inspect import make_report
 from simulacra.data.items import Item
 from simulacra.data.options import Options, colour, parse_crop, parse_size
-from simulacra.data.packing import Packing, split_counts
 from simulacra.data.pair import Domain, joined, open_domains
-from simulacra.data.pictures import Recipe, SetAside, is_grey
+from simulacra.data.selection import Packing, split_counts
 from simulacra.data.sheet import write_sheet
 from simulacra.data.sources import Source
 from simulacra.errors import SimulacraError, did_you_mean

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulacra.data import archives, arrays
+from simulacra.data.contents import Listing, common_folder
 from simulacra.data.dataset import Dataset, is_pair, is_prepared, open_dataset
 from simulacra.data.items import ArrayRow, FilePart, Item, close_all, natural, printable
-from simulacra.data.listing import Listing, common_folder
-from simulacra.data.tables import Table, label, read_table
+from simulacra.data.label_tables import Table, label, read_table
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors
 

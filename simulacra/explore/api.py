@@ -19,15 +19,15 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from simulacra.errors import SimulacraError
-from simulacra.explore import ask, draw
-from simulacra.explore.answers import ERRORS, described, kept, picture, progress
+from simulacra.explore import rendering, requests
 from simulacra.explore.guard import body
 from simulacra.explore.jobs import Job, Jobs
+from simulacra.explore.opened import Studio
+from simulacra.explore.responses import ERRORS, described, kept, picture, progress
 from simulacra.explore.sliders import Sliders
-from simulacra.explore.studio import Studio
 from simulacra.explore.translate import Translations
 from simulacra.explore.worker import Worker
-from simulacra.game import to_image
+from simulacra.gan import to_image
 from simulacra.latent.photo import as_seen
 from simulacra.latent.project import Progress, project
 from simulacra.latent.recipe import Recipe, to_json
@@ -58,40 +58,40 @@ class Api:
         query = request.query_params
         start: dict[str, Any] = {}
         if "values" in query:
-            start["z"] = ask.values(query["values"])
+            start["z"] = requests.values(query["values"])
         if "seed" in query:
-            start["seed"] = ask.seed(query["seed"])
-        (truncation,) = ask.values(query.get("truncation", "1"))[:1]
-        recipe = Recipe(**start, label=query.get("label", "")[: ask.LONGEST], truncation=truncation)
-        wanted = draw.Request(recipes=[recipe])
-        return picture(*await self.do(lambda: draw.render(self.studio.model(), wanted)))
+            start["seed"] = requests.seed(query["seed"])
+        (truncation,) = requests.values(query.get("truncation", "1"))[:1]
+        recipe = Recipe(**start, label=query.get("label", "")[: requests.LONGEST], truncation=truncation)
+        wanted = rendering.Request(recipes=[recipe])
+        return picture(*await self.do(lambda: rendering.render(self.studio.model(), wanted)))
 
     async def picture(self, request: Request) -> Response:
         """A picture of {recipe} or a sheet of {recipes}, {columns}; {format} auto, webp, jpeg or png; {side} in pixels.
 
         {client}: a page's name for itself; its newest request takes the place of one that still waits (429).
         """
-        told = ask.parsed(
+        told = requests.parsed(
             await body(request, JSON_BYTES),
             {"recipe", "recipes", "format", "side", "columns", "client", "checkpoint"},
         )
-        wanted, checkpoint = ask.request(told), ask.checkpoint(told)
-        client = ask.text(told["client"], "client") if "client" in told else ""
-        return picture(*await self.do(lambda: draw.render(self.studio.model(checkpoint), wanted), client))
+        wanted, checkpoint = requests.request(told), requests.checkpoint(told)
+        client = requests.text(told["client"], "client") if "client" in told else ""
+        return picture(*await self.do(lambda: rendering.render(self.studio.model(checkpoint), wanted), client))
 
     async def numbers(self, request: Request) -> Response:
         """The z (null where there is none), w and label of {recipe}."""
-        told = ask.parsed(await body(request, JSON_BYTES), {"recipe", "checkpoint"})
-        recipe, checkpoint = ask.recipe(told.get("recipe")), ask.checkpoint(told)
-        return JSONResponse(await self.do(lambda: draw.numbers(self.studio.model(checkpoint), recipe)))
+        told = requests.parsed(await body(request, JSON_BYTES), {"recipe", "checkpoint"})
+        recipe, checkpoint = requests.recipe(told.get("recipe")), requests.checkpoint(told)
+        return JSONResponse(await self.do(lambda: rendering.numbers(self.studio.model(checkpoint), recipe)))
 
     async def children(self, request: Request) -> Response:
         """Recipes of {count} children of the pictures {one} and {other}; {seed} makes others."""
-        told = ask.parsed(await body(request, JSON_BYTES), {"one", "other", "count", "seed", "checkpoint"})
-        parents = ask.recipe(told.get("one")), ask.recipe(told.get("other"))
-        count, checkpoint = ask.between(told.get("count"), "count", 1, draw.MOST), ask.checkpoint(told)
-        seed = ask.between(told.get("seed"), "seed", 0, 2**32 - 1)
-        found = await self.do(lambda: draw.bred(self.studio.model(checkpoint), parents, count, seed))
+        told = requests.parsed(await body(request, JSON_BYTES), {"one", "other", "count", "seed", "checkpoint"})
+        parents = requests.recipe(told.get("one")), requests.recipe(told.get("other"))
+        count, checkpoint = requests.between(told.get("count"), "count", 1, rendering.MOST), requests.checkpoint(told)
+        seed = requests.between(told.get("seed"), "seed", 0, 2**32 - 1)
+        found = await self.do(lambda: rendering.bred(self.studio.model(checkpoint), parents, count, seed))
         return JSONResponse({"recipes": found})
 
     async def model(self, request: Request) -> Response:
@@ -106,8 +106,12 @@ class Api:
 
     async def rename(self, request: Request) -> Response:
         """Call the direction {name} {to}, and keep it so: {directions}, {path} of their file, {shipped}."""
-        told = ask.parsed(await body(request, JSON_BYTES), {"name", "to", "checkpoint"})
-        name, new, checkpoint = ask.text(told.get("name"), "name"), ask.name(told.get("to")), ask.checkpoint(told)
+        told = requests.parsed(await body(request, JSON_BYTES), {"name", "to", "checkpoint"})
+        name, new, checkpoint = (
+            requests.text(told.get("name"), "name"),
+            requests.name(told.get("to")),
+            requests.checkpoint(told),
+        )
 
         def renamed() -> dict[str, Any]:
             model = self.studio.model(checkpoint)
@@ -119,14 +123,14 @@ class Api:
     async def open(self, request: Request) -> Response:
         """The recipe inside a saved picture, whose file is the body: {model, recipe}, or {} where it has none."""
         data = await body(request, PICTURE_BYTES)
-        return JSONResponse(await asyncio.to_thread(draw.read, data) or {})
+        return JSONResponse(await asyncio.to_thread(rendering.read, data) or {})
 
     # --- jobs -----------------------------------------------------------------------------------------------
 
     async def photo(self, request: Request) -> Response:
         """Begin to look for the latent of a photo, whose file is the body: ?steps= &checkpoint=. Returns {job}."""
         query = request.query_params
-        steps = ask.between(ask.seed(query.get("steps", "300")), "steps", *STEPS)
+        steps = requests.between(requests.seed(query.get("steps", "300")), "steps", *STEPS)
         data = await body(request, PICTURE_BYTES)
         model = await self.do(lambda: self.studio.model(query.get("checkpoint")))
         target = await asyncio.to_thread(as_seen, data, model.generator.shape, max_pixels=PIXELS)
@@ -134,7 +138,7 @@ class Api:
         def work(job: Job) -> dict[str, Any]:
             def on_step(now: Progress) -> None:
                 if job.stale() or now.step == now.steps:
-                    job.picture = draw.encoded(to_image(now.picture), "webp", {})
+                    job.picture = rendering.encoded(to_image(now.picture), "webp", {})
                     job.tell(now.step / now.steps, step=now.step, psnr=round(now.psnr, 2))
 
             torch.set_num_threads(1)
@@ -145,8 +149,8 @@ class Api:
 
     async def discover(self, request: Request) -> Response:
         """Begin to look for the directions of this model: {checkpoint}. Returns {job}."""
-        told = ask.parsed(await body(request, JSON_BYTES), {"checkpoint"})
-        checkpoint = ask.checkpoint(told)
+        told = requests.parsed(await body(request, JSON_BYTES), {"checkpoint"})
+        checkpoint = requests.checkpoint(told)
         model = await self.do(lambda: self.studio.model(checkpoint))
 
         def work(job: Job) -> dict[str, Any]:
@@ -158,17 +162,17 @@ class Api:
 
     async def walk(self, request: Request) -> Response:
         """Begin a film through {recipes}: {frames} from one to the next, {side} in pixels. Returns {job}."""
-        told = ask.parsed(await body(request, JSON_BYTES), {"recipes", "frames", "side", "checkpoint"})
-        recipes, checkpoint = ask.recipes(told.get("recipes")), ask.checkpoint(told)
+        told = requests.parsed(await body(request, JSON_BYTES), {"recipes", "frames", "side", "checkpoint"})
+        recipes, checkpoint = requests.recipes(told.get("recipes")), requests.checkpoint(told)
         if not 2 <= len(recipes) <= STOPS:
             raise SimulacraError(f"A film goes through 2 to {STOPS} pictures; {len(recipes)} were given.")
-        frames = ask.between(told.get("frames", 24), "frames", *FRAMES)
-        side = ask.between(told.get("side", 256), "side", *FILM_SIDES)
+        frames = requests.between(told.get("frames", 24), "frames", *FRAMES)
+        side = requests.between(told.get("side", 256), "side", *FILM_SIDES)
         model = await self.do(lambda: self.studio.model(checkpoint))
 
         def work(job: Job) -> dict[str, Any]:
             torch.set_num_threads(1)
-            job.result = draw.walk(model, recipes, frames, side, job.go_on)
+            job.result = rendering.walk(model, recipes, frames, side, job.go_on)
             return {"film": f"/api/jobs/{job.id}/film"}
 
         return JSONResponse({"job": self.jobs.start("film", work).id})

@@ -44,7 +44,7 @@ class Explorer:
 
         torch.set_num_threads(1)  # a second one is slower as soon as the machine does anything else
         from simulacra.explore.api import application
-        from simulacra.explore.studio import Studio
+        from simulacra.explore.opened import Studio
 
         return application(Studio(where), self.worker, self.jobs)
 

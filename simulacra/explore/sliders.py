@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulacra.errors import SimulacraError
-from simulacra.explore import ask
-from simulacra.explore.answers import kept
-from simulacra.explore.draw import Model
+from simulacra.explore import requests
 from simulacra.explore.guard import body
 from simulacra.explore.jobs import Job, Jobs
-from simulacra.explore.studio import Studio
+from simulacra.explore.opened import Studio
+from simulacra.explore.rendering import Model
+from simulacra.explore.responses import kept
 
 BYTES = 1 << 20  # of a body, at most
 
@@ -31,9 +31,9 @@ class Sliders:
 
     async def save(self, request: Request) -> Response:
         """Keep what {edits} do together as a direction {name}, whose strength 1 is all of them: as for renaming."""
-        told = ask.parsed(await body(request, BYTES), {"name", "edits", "checkpoint"})
-        name, checkpoint = ask.name(told.get("name")), ask.checkpoint(told)
-        edits = ask.recipe({"edits": told.get("edits", {})}).edits
+        told = requests.parsed(await body(request, BYTES), {"name", "edits", "checkpoint"})
+        name, checkpoint = requests.name(told.get("name")), requests.checkpoint(told)
+        edits = requests.recipe({"edits": told.get("edits", {})}).edits
 
         def made() -> dict[str, Any]:
             model = self.studio.model(checkpoint)
@@ -52,7 +52,7 @@ class Sliders:
 
         Its end tells the directions and {left_out}, what could not be learned, by name, with the reason.
         """
-        checkpoint = ask.checkpoint(ask.parsed(await body(request, BYTES), {"checkpoint"}))
+        checkpoint = requests.checkpoint(requests.parsed(await body(request, BYTES), {"checkpoint"}))
         model = await self.do(lambda: self.studio.model(checkpoint))
         if why := (await self.do(lambda: learnable(model)))["why"]:
             raise SimulacraError(why)
@@ -75,8 +75,8 @@ class Sliders:
 
 def learnable(model: Model) -> dict[str, Any]:
     """How many labels a model's data have, and why nothing can be learned from them, if so."""
-    from simulacra.latent.attributes import questions  # what the first picture need not wait for
-    from simulacra.measure.subject import subject
+    from simulacra.latent.attribute_classifier import questions  # what the first picture need not wait for
+    from simulacra.measure.model_under_test import subject
 
     try:
         names, _ = questions(subject(model.folder).data())

@@ -17,17 +17,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulacra.data.dataset import SPLITS, Dataset
-from simulacra.data.pictures import SetAside, upright_size
+from simulacra.data.decoding import SetAside, upright_size
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.explore import ask
-from simulacra.explore.answers import picture
+from simulacra.explore import requests
 from simulacra.explore.guard import body
-from simulacra.explore.studio import Studio
-from simulacra.measure.subject import some, subject
+from simulacra.explore.opened import Studio
+from simulacra.explore.responses import picture
+from simulacra.measure.model_under_test import some, subject
 from simulacra.sampling import KEY
 from simulacra.settings import Shape
 from simulacra.translation.folder import Order
-from simulacra.translation.pictures import as_image, as_pixels, metadata, said, through
+from simulacra.translation.single import as_image, as_pixels, metadata, said, through
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side, Translator
 
@@ -67,7 +67,7 @@ class Asked:
             if key not in known:
                 raise SimulacraError(f"The request has no {key[:40]!r}.{did_you_mean(key[:40], known)}")
         told: dict[str, Any] = dict(query)
-        told["to"] = ask.text(told.get("to"), "to")
+        told["to"] = requests.text(told.get("to"), "to")
         if told.setdefault("show", "made") not in get_args(Show):
             raise SimulacraError(f"There is no {told['show'][:40]!r} to show: there are {', '.join(get_args(Show))}.")
         if told.setdefault("keep_size", "0") not in ("0", "1"):

@@ -23,14 +23,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Preset, Shape
+from simulacra.gan import Batch, Preset, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(game.Settings):
+class Settings(gan.Settings):
     """Three hidden layers each, wider towards the picture."""
 
     shape: Shape = (1, 28, 28)
@@ -68,7 +68,7 @@ def embedding(config: Settings) -> nn.Linear:
     return made
 
 
-class Generator(game.Generator):
+class Generator(gan.Generator):
     """z and the label's embedding -> hidden layers -> a picture."""
 
     def __init__(self, config: Settings) -> None:
@@ -139,8 +139,8 @@ def wrong(y: Tensor, *, attributes: bool) -> Tensor:
     return torch.where((rolled == y).all(1, keepdim=True), 1 - y, rolled)
 
 
-@game.register
-class CGAN(game.GAN):
+@gan.register
+class CGAN(gan.GAN):
     """Both players are told the label."""
 
     name, title, year = "cgan", "Conditional GAN", 2014

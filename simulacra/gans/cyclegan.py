@@ -26,14 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.augment.cut import cut
 from simulacra.config import require
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import initialise
 from simulacra.layers import Conv2d, ConvTranspose2d, InstanceNorm2d, Pool
-from simulacra.layers.matches import Matches, apart, reduced
+from simulacra.layers.pseudo_pairs import Matches, apart, reduced
 from simulacra.translator import OTHER, Side, Translator
 
 SLOPE = 0.2
@@ -44,7 +44,7 @@ LEAST = 8  # of a side: the halvings leave 2 x 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(game.Settings):
+class Settings(gan.Settings):
     """The paper's settings."""
 
     network: Literal["residual", "unet"] = "residual"  # of G; unet costs a fraction, and is for this size alone
@@ -254,8 +254,8 @@ class Critic(nn.Module):
 # --- the game ----------------------------------------------------------------------------------------------------
 
 
-@game.register
-class CycleGAN(game.GAN):
+@gan.register
+class CycleGAN(gan.GAN):
     """Two domains, two translations, and what comes back must be what went out."""
 
     name, title, year = "cyclegan", "CycleGAN, unpaired translation", 2017

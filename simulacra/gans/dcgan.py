@@ -18,10 +18,10 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans import mlp
 from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, Projection
 
@@ -29,7 +29,7 @@ Norm = Literal["batch", "instance", "layer", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Networks(game.Settings):
+class Networks(gan.Settings):
     """Settings of the networks, shared by every game that borrows them."""
 
     network: Literal["conv", "dense", "mlp"] = "conv"
@@ -57,7 +57,7 @@ class Settings(Networks):
     epochs: float = 50
 
 
-def base(shape: game.Shape) -> tuple[int, int, int]:
+def base(shape: gan.Shape) -> tuple[int, int, int]:
     """(height, width, n) such that the picture is height·2ⁿ x width·2ⁿ with the shorter side of the base 4 to 7.
 
     Raises `SimulacraError` where the sides allow none.
@@ -97,7 +97,7 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
-class Generator(game.Generator):
+class Generator(gan.Generator):
     """z -> b x b -> doubled n times -> a picture."""
 
     def __init__(self, config: Networks) -> None:
@@ -151,7 +151,7 @@ class Discriminator(nn.Module):
         return logits if self.projection is None else logits + self.projection(features, y)
 
 
-class DenseGenerator(game.Generator):
+class DenseGenerator(gan.Generator):
     """z -> 16x16x128 -> 5x5 convolutions of 256 channels around one doubling -> a 32 px picture."""
 
     def __init__(self, config: Networks) -> None:
@@ -193,7 +193,7 @@ class DenseDiscriminator(nn.Module):
         return logits if self.projection is None else logits + self.projection(features, y)
 
 
-def build_generator(config: Networks) -> game.Generator:
+def build_generator(config: Networks) -> gan.Generator:
     """The generator that `config.network` names."""
     if config.kernel < 2:
         raise SimulacraError(f"kernel is {config.kernel}; a stride of 2 needs at least 2.")
@@ -217,8 +217,8 @@ def build_discriminator(config: Networks) -> nn.Module:
     return made
 
 
-@game.register
-class DCGAN(game.GAN):
+@gan.register
+class DCGAN(gan.GAN):
     """Convolutions, batch norm and the non-saturating loss."""
 
     name, title, year = "dcgan", "Deep Convolutional GAN", 2015
@@ -259,7 +259,7 @@ class DCGAN(game.GAN):
         self.D = build_discriminator(config)
 
     @classmethod
-    def generator(cls, config: Any) -> game.Generator:
+    def generator(cls, config: Any) -> gan.Generator:
         """The generator alone."""
         return build_generator(config)
 

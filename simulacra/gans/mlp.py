@@ -16,13 +16,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
-from simulacra.game import Batch, Preset, Shape
+from simulacra.gan import Batch, Preset, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(game.Settings):
+class Settings(gan.Settings):
     """Two hidden layers of 256 each, on pictures of any size taken as one vector."""
 
     shape: Shape = (1, 28, 28)
@@ -38,10 +38,10 @@ class Settings(game.Settings):
         require(self, "at least 1", "hidden")
 
 
-class Generator(game.Generator):
+class Generator(gan.Generator):
     """z -> hidden layers, ReLU -> a picture."""
 
-    def __init__(self, config: game.Settings, hidden: Sequence[int] = (256, 256)) -> None:
+    def __init__(self, config: gan.Settings, hidden: Sequence[int] = (256, 256)) -> None:
         super().__init__(config)
         widths = [config.z + config.labels, *hidden]
         layers: list[nn.Module] = []
@@ -59,7 +59,7 @@ class Generator(game.Generator):
 class Discriminator(nn.Module):
     """A picture as one vector -> hidden layers, LeakyReLU 0.2 -> a logit."""
 
-    def __init__(self, config: game.Settings, hidden: Sequence[int] = (256, 256)) -> None:
+    def __init__(self, config: gan.Settings, hidden: Sequence[int] = (256, 256)) -> None:
         super().__init__()
         widths = [prod(config.shape) + config.labels, *hidden]
         layers: list[nn.Module] = []
@@ -76,8 +76,8 @@ class Discriminator(nn.Module):
         return logits.squeeze(1)
 
 
-@game.register
-class MLP(game.GAN):
+@gan.register
+class MLP(gan.GAN):
     """The first GAN, fully connected."""
 
     name, title, year = "mlp", "Generative Adversarial Nets", 2014

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require, updated
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
 
@@ -34,7 +34,7 @@ HE = 2**0.5  # the gain of layers that a rectifier follows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growing(game.Settings):
+class Growing(gan.Settings):
     """Settings of networks that grow, shared by every game that borrows them."""
 
     z: int = 512
@@ -190,7 +190,7 @@ class Halving(nn.Module):
         return self.halve(leaky(self.second(leaky(self.first(x)))))
 
 
-class Generator(game.Generator):
+class Generator(gan.Generator):
     """z -> b x b -> doubled as often as it has grown -> a picture, enlarged to the full side."""
 
     def __init__(self, config: Growing) -> None:
@@ -252,8 +252,8 @@ class Discriminator(nn.Module):
         return scores.squeeze(1)
 
 
-@game.register
-class ProGAN(game.GAN):
+@gan.register
+class ProGAN(gan.GAN):
     """Growing from 4x4 up, with WGAN-GP's loss."""
 
     name, title, year = "progan", "Progressive Growing of GANs", 2018

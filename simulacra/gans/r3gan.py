@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.augment.ada import Adaptive
 from simulacra.config import require
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.gans.dcgan import base
 from simulacra.layers import Conv2d, GroupedConv2d, Patches, downsample, upsample
@@ -145,7 +145,7 @@ def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
     return [nn.Sequential(*(Block(config, each, depth) for _ in range(config.blocks))) for each in channels]
 
 
-class Generator(game.Generator):
+class Generator(gan.Generator):
     """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
 
     def __init__(self, config: Settings) -> None:
@@ -207,8 +207,8 @@ class Discriminator(nn.Module):
         return scores
 
 
-@game.register
-class R3GAN(game.GAN):
+@gan.register
+class R3GAN(gan.GAN):
     """The relativistic pairing loss with zero-centred penalties: the modern baseline."""
 
     name, title, year = "r3gan", "R3GAN, a modern GAN baseline", 2024
@@ -242,7 +242,7 @@ class R3GAN(game.GAN):
         self.weight: Tensor
 
     @classmethod
-    def generator(cls, config: Any) -> game.Generator:
+    def generator(cls, config: Any) -> gan.Generator:
         """The generator alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.layers import ConditionalNorm, Conv2d, Projection
 
@@ -80,7 +80,7 @@ class Up(nn.Module):
         return outer + F.interpolate(self.beside(x), scale_factor=2)
 
 
-class Generator(game.Generator):
+class Generator(gan.Generator):
     """z -> b x b -> residual blocks that double -> a picture."""
 
     def __init__(self, config: Settings) -> None:
@@ -173,8 +173,8 @@ def follow(network: nn.Module) -> None:
             _estimate(module).n_power_iterations = 0
 
 
-@game.register
-class SNGAN(game.GAN):
+@gan.register
+class SNGAN(gan.GAN):
     """A critic without steep slopes, by its weights alone."""
 
     name, title, year = "sngan", "Spectrally normalised GAN", 2018
@@ -198,7 +198,7 @@ class SNGAN(game.GAN):
         normalise(self.D)
 
     @classmethod
-    def generator(cls, config: Any) -> game.Generator:
+    def generator(cls, config: Any) -> gan.Generator:
         """The generator alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 

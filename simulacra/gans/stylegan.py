@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.gans.progan import HE, PHASE, Discriminator, Growing, Growth, leaky, paced, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, downsample, pixel_norm, upsample
@@ -119,8 +119,8 @@ class Generator(StyledGenerator):
         return self.growth.picture(lambda at, features: self.out(self.to_rgb[at](features)), x, before)
 
 
-@game.register
-class StyleGAN(game.GAN):
+@gan.register
+class StyleGAN(gan.GAN):
     """A mapping network, a style for every layer, and growing."""
 
     name, title, year = "stylegan", "StyleGAN", 2019

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import (
     EqualisedConv2d,
@@ -43,7 +43,7 @@ GAIN = math.sqrt(2)  # keeps the variance through a leaky ReLU
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(game.Settings):
+class Settings(gan.Settings):
     """The sizes suit a laptop, the rest is the source's; see the presets for the papers' sizes."""
 
     z: int = 128  # of w, too
@@ -214,8 +214,8 @@ class Discriminator(nn.Module):
         return logits
 
 
-@game.register
-class StyleGAN2(game.GAN):
+@gan.register
+class StyleGAN2(gan.GAN):
     """Modulated convolutions, skips and residuals, lazy penalties."""
 
     name, title, year = "stylegan2", "StyleGAN2, with ADA as an option", 2020

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 
 
@@ -35,8 +35,8 @@ class Settings(dcgan.Networks):
         require(self, "more than 0", "clamp")
 
 
-@game.register
-class WGAN(game.GAN):
+@gan.register
+class WGAN(gan.GAN):
     """The Wasserstein distance, with a clamped critic."""
 
     name, title, year = "wgan", "Wasserstein GAN", 2017
@@ -62,7 +62,7 @@ class WGAN(game.GAN):
         self.D = dcgan.build_discriminator(config)
 
     @classmethod
-    def generator(cls, config: Any) -> game.Generator:
+    def generator(cls, config: Any) -> gan.Generator:
         """The generator alone."""
         return dcgan.build_generator(config)
 

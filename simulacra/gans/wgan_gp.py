@@ -14,10 +14,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from simulacra import game, losses
+from simulacra import gan, losses
 from simulacra.config import require
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Preset
+from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 
 
@@ -39,8 +39,8 @@ class Settings(dcgan.Networks):
         require(self, "at least 0", "gp")
 
 
-@game.register
-class WGANGP(game.GAN):
+@gan.register
+class WGANGP(gan.GAN):
     """The Wasserstein distance, with a penalty on the critic's gradient."""
 
     name, title, year = "wgan-gp", "Wasserstein GAN with gradient penalty", 2017
@@ -70,7 +70,7 @@ class WGANGP(game.GAN):
         self.D = dcgan.build_discriminator(config)
 
     @classmethod
-    def generator(cls, config: Any) -> game.Generator:
+    def generator(cls, config: Any) -> gan.Generator:
         """The generator alone."""
         return dcgan.build_generator(config)
 

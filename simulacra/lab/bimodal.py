@@ -10,6 +10,7 @@ from PIL import Image
 
 from simulacra.console import console
 from simulacra.files import write_json
+from simulacra.lab.animation import DPI, FAKE, FIELD, REAL, Screen, save_film
 from simulacra.lab.divergences import (
     CENTRES,
     LINE,
@@ -24,7 +25,6 @@ from simulacra.lab.divergences import (
     mixture,
     moments,
 )
-from simulacra.lab.film import DPI, FAKE, FIELD, REAL, Screen, save_film
 
 FORMAT = "simulacra-lab-1"
 EVERY = 6  # steps a frame

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from simulacra.console import console
 from simulacra.data.dataset import content_hash
-from simulacra.measure import cache
+from simulacra.measure.extractors import cache
 
 EPOCHS, BATCH, RATE = 12, 50, 2e-3
 HELD_OUT = 0.2  # of the digits, never trained on

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from simulacra.console import console
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator, Shape
+from simulacra.gan import Generator, Shape
 from simulacra.grid import Grid
+from simulacra.lab.animation import AVERAGE, DPI, FAKE, REAL, save_film, save_still
 from simulacra.lab.classifier import classifier, prepared
 from simulacra.lab.experiment import Experiment, Length, Line
-from simulacra.lab.film import AVERAGE, DPI, FAKE, REAL, save_film, save_still
 from simulacra.lab.measures import divergence
 from simulacra.training.trainer import Trainer
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.game import Batch, Shape, configured, find
+from simulacra.gan import Batch, Shape, configured, find
 from simulacra.training.journal import Meter
 from simulacra.training.trainer import Trainer
 

@@ -21,7 +21,7 @@ from simulacra.lab.bimodal import FORMAT, bimodal
 from simulacra.lab.experiment import Experiment, Length, Line, build, play
 from simulacra.lab.plane import PlaneExperiment, require_suited
 from simulacra.lab.targets import TARGETS
-from simulacra.training.sitting import stop_on_signal
+from simulacra.training.session import stop_on_signal
 
 WHAT: Mapping[str, str] = {name: make().what for name, make in TARGETS.items()} | {
     "digits": "three digits stacked as red, green and blue: a thousand modes (pip install 'simulacra[lab]')",

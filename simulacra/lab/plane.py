@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import GAN, Generator, Shape, gans
+from simulacra.gan import GAN, Generator, Shape, gans
+from simulacra.lab.animation import EXTENT, PlaneFilm, Snapshot, save_film, save_still
 from simulacra.lab.experiment import Experiment, Length, Line
-from simulacra.lab.film import EXTENT, PlaneFilm, Snapshot, save_film, save_still
 from simulacra.lab.measures import coverage
 from simulacra.lab.targets import TARGETS
 from simulacra.training.trainer import Trainer

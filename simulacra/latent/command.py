@@ -19,12 +19,12 @@ from simulacra.generator import Generator
 from simulacra.grid import Grid
 from simulacra.latent.directions import COUNT, discover
 from simulacra.latent.effects import render
-from simulacra.latent.learn import LEARNED, SAMPLES, learn
 from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import open_directions, place, rename, save
+from simulacra.latent.supervised import LEARNED, SAMPLES, learn
 from simulacra.latent.unsupervised import embedded
-from simulacra.measure.subject import subject
-from simulacra.model import load
+from simulacra.measure.model_under_test import subject
+from simulacra.storage import load
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 SMALLEST = 64  # pixels a side of a picture on a sheet

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.attributes import Reader
+from simulacra.latent.attribute_classifier import Reader
 from simulacra.latent.effects import Effect, alike, effects
 from simulacra.latent.recipe import Direction
 from simulacra.latent.unsupervised import Candidate, components, embedded, sefa

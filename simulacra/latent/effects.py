@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.generator import Generator
-from simulacra.latent.attributes import Reader
+from simulacra.latent.attribute_classifier import Reader
 from simulacra.latent.recipe import Direction, moved
 
 REACH = 2.0  # strengths either way that an effect is measured between

@@ -21,11 +21,11 @@ from torch.nn import functional as F
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
 from simulacra.generator import Generator
-from simulacra.latent.closeness import visible
-from simulacra.latent.near import near
-from simulacra.measure import cache
-from simulacra.model import SHIPPED, fingerprint, model_folder
+from simulacra.latent.latent_prior import near
+from simulacra.latent.perceptual_loss import visible
+from simulacra.measure.extractors import cache
 from simulacra.settings import Shape
+from simulacra.storage import SHIPPED, fingerprint, model_folder
 
 FORMAT = "simulacra-encoder-1"
 FILE = "encoder.safetensors"

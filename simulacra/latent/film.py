@@ -11,7 +11,7 @@ from PIL import Image
 
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, written_aside
-from simulacra.game import to_image
+from simulacra.gan import to_image
 from simulacra.latent.walk import Easing, Walk
 from simulacra.sampling import KEY, write_picture
 

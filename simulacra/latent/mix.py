@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.generator import LABEL
 from simulacra.grid import Grid
 from simulacra.latent.walk import between, lerp

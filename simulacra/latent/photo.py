@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from simulacra.data.pictures import Crop, Recipe, SetAside, render
+from simulacra.data.decoding import Crop, Recipe, SetAside, render
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, write_json
-from simulacra.game import to_image
+from simulacra.gan import to_image
 from simulacra.generator import Generator
 from simulacra.grid import Grid
 from simulacra.latent.film import write_film
@@ -63,7 +63,7 @@ def found_for(
     """`project_photo` with a model by name and bars of progress; encoder: minutes to teach one, if there is none."""
     from simulacra.console import tasks
     from simulacra.latent.encoder import encoder_for
-    from simulacra.model import fingerprint, load
+    from simulacra.storage import fingerprint, load
 
     generator = load(where, device)
     _check_free(out)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.closeness import Closeness, psnr
-from simulacra.latent.near import Near, near
+from simulacra.latent.latent_prior import Near, near
+from simulacra.latent.perceptual_loss import Closeness, psnr
 from simulacra.latent.recipe import Recipe, latents
 
 RATE = 0.03  # of Adam, in standard deviations of the model's own latents

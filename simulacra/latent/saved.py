@@ -18,7 +18,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import written_aside
 from simulacra.latent.directions import NEAR, free
 from simulacra.latent.recipe import Direction
-from simulacra.model import fingerprint, model_folder
+from simulacra.storage import fingerprint, model_folder
 
 FORMAT = "simulacra-directions-1"
 FILE = "directions.safetensors"

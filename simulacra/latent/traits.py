@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
-from simulacra.latent.attributes import Reader, questions
+from simulacra.latent.attribute_classifier import Reader, questions
 
 STRAIGHT = 0.7  # share of what tells choices apart that must lie on one axis
 PICTURES = 2000  # that the means of choices are taken over, at most

@@ -16,13 +16,13 @@ import torch
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, write_json
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.measure import scores
-from simulacra.measure.bench import open_bench
-from simulacra.measure.features import Extractor, open_extractor
+from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.intervals import Resampled
-from simulacra.measure.subject import Advance, subject
-from simulacra.model import checkpoints, fingerprint, load
+from simulacra.measure.model_under_test import Advance, subject
+from simulacra.measure.protocol import open_bench
+from simulacra.storage import checkpoints, fingerprint, load
 
 SAMPLES = 1000  # fakes a checkpoint
 REALS = 2000  # at most

@@ -10,10 +10,10 @@ import torch
 
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
-from simulacra.measure.bench import open_bench
 from simulacra.measure.choose import told_interval
-from simulacra.measure.features import open_extractor
-from simulacra.measure.subject import Advance, subject
+from simulacra.measure.extractors.features import open_extractor
+from simulacra.measure.model_under_test import Advance, subject
+from simulacra.measure.protocol import open_bench
 
 SAMPLES = 2000
 

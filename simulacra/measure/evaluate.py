@@ -15,12 +15,13 @@ import simulacra
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors, read_json, write_json
-from simulacra.measure import attributes, further, scores, translation
-from simulacra.measure.evidence import Begin, Evidence
-from simulacra.measure.features import Extractor, open_extractor
+from simulacra.measure import attribute_accuracy, other_metrics, scores
+from simulacra.measure.context import Begin, Evidence
+from simulacra.measure.extractors.features import Extractor, open_extractor
+from simulacra.measure.model_under_test import CHOSEN, identity, some, subject
+from simulacra.measure.per_class import possible, within
 from simulacra.measure.scores import Score
-from simulacra.measure.subject import CHOSEN, identity, some, subject
-from simulacra.measure.within import possible, within
+from simulacra.measure.translation import evaluation as translation
 
 FORMAT = "simulacra-certificate-1"
 SAMPLES = 5000
@@ -31,12 +32,12 @@ KINDS = {
     "prdc": frozenset(["precision", "recall", "density", "coverage"]),
     "diversity": frozenset(["diversity"]),
 }
-MORE: dict[str, Callable[[Evidence], further.Found]] = {
-    "memorisation": further.memorisation,
-    "path": further.path,
-    "classes": further.classes,
+MORE: dict[str, Callable[[Evidence], other_metrics.Found]] = {
+    "memorisation": other_metrics.memorisation,
+    "path": other_metrics.path,
+    "classes": other_metrics.classes,
     "within": within,
-    "attributes": attributes.attributes,
+    "attributes": attribute_accuracy.attributes,
 }
 METRICS = (*KINDS, *MORE)
 
@@ -62,7 +63,7 @@ def evaluate(
     data, on: the data set and its part to compare with; what the model was trained on if not given. A model that
     translates is given pictures that it was not trained on, if there are any; with `on` those of that part.
     samples: fakes, and at most so many reals. metrics: of `METRICS`, or of a translator's
-    (see `measure.translation`); all that the data allows if not given. first_seed: the fakes are those of the seeds
+    (see `measure.translation.evaluation`); all that the data allows if not given. first_seed: the fakes are those of the seeds
     from here on; a run's best checkpoint is chosen by other seeds. extractor, weights, sha256: see `open_extractor`.
     out: the certificate's file; `certificate.json` in the run if not given.
 
@@ -109,7 +110,7 @@ def _possible(evidence: Evidence | translation.Evidence) -> list[str]:
     if isinstance(evidence, translation.Evidence):
         return evidence.possible()
     lacking = {"classes": not evidence.data.classes, "within": not possible(evidence)}
-    lacking |= {"attributes": not attributes.possible(evidence)}
+    lacking |= {"attributes": not attribute_accuracy.possible(evidence)}
     return [word for word in METRICS if not lacking.get(word)]
 
 

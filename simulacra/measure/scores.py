@@ -9,7 +9,7 @@ from typing import Any
 
 from simulacra.measure import distances
 from simulacra.measure.distances import Floats
-from simulacra.measure.features import Extractor, Features
+from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.intervals import (
     Floor,
     Resampled,

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from simulacra.doctor import missing
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.translator import Side, Translator
 
 

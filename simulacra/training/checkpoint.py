@@ -11,7 +11,7 @@ import torch
 
 from simulacra.errors import SimulacraError
 from simulacra.files import discard, folder_written_aside, written_aside
-from simulacra.model import checkpoints, save_model
+from simulacra.storage import checkpoints, save_model
 from simulacra.training.ema import EMA
 
 KEPT_EPOCHS = 100  # the first checkpoint of each hundredth epoch is kept for good, as a model

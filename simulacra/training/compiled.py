@@ -22,7 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from simulacra.console import errors
 from simulacra.errors import SimulacraError
-from simulacra.game import GAN, Batch
+from simulacra.gan import GAN, Batch
 from simulacra.training import distributed
 
 Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its readings

@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from simulacra.game import Generator
+from simulacra.gan import Generator
 
 RAMP = 0.05  # the half-life is at most this share of the images shown so far, so that an early average is not stale
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import unpacked
-from simulacra.game import GAN, Batch, Settings
-from simulacra.training.likeness import REALS, Leak, interleaved, some, spread
+from simulacra.gan import GAN, Batch, Settings
+from simulacra.training.diversity import REALS, Leak, interleaved, some, spread
 from simulacra.training.trainer import Trainer
 
 Line = dict[str, Any]

@@ -11,7 +11,7 @@ from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import leftovers, read_json
-from simulacra.game import GAN, Settings, configured, find, gans
+from simulacra.gan import GAN, Settings, configured, find, gans
 from simulacra.training import auto, balance
 from simulacra.training.device import choose_device, choose_precision
 from simulacra.training.trainer import Clock

@@ -14,7 +14,7 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed, unpacked
 from simulacra.files import written_aside
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.grid import Grid
 from simulacra.translator import OTHER, Translator
 

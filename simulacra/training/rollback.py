@@ -19,7 +19,7 @@ from typing import Any
 
 from simulacra.errors import SimulacraError
 from simulacra.files import discard, read_json, written_aside
-from simulacra.model import checkpoints
+from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.health import Lines, well
 from simulacra.training.journal import read

@@ -18,15 +18,15 @@ from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
 from simulacra.measure.choose import Judge, add_score, mark_best, ranking, read_scores, since_best
-from simulacra.measure.features import open_extractor
-from simulacra.model import checkpoints, fingerprint
+from simulacra.measure.extractors.features import open_extractor
+from simulacra.storage import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
 from simulacra.training.device import choose_device, device_name
 from simulacra.training.plan import FORMAT, Plan, plan
 from simulacra.training.previews import Previews, Translations
-from simulacra.training.show import Show
-from simulacra.training.sitting import only_one, stop_on_signal
+from simulacra.training.session import only_one, stop_on_signal
+from simulacra.training.terminal import Show
 from simulacra.training.trainer import Trainer, Unwell
 
 

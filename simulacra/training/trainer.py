@@ -20,11 +20,11 @@ from torch.nn.utils import get_total_norm
 
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.game import GAN, Batch
-from simulacra.model import checkpoints
+from simulacra.gan import GAN, Batch
+from simulacra.storage import checkpoints
 from simulacra.training import balance, checkpoint, distributed
-from simulacra.training.captured import Recorder
 from simulacra.training.compiled import Outcome, compiler
+from simulacra.training.cuda_graphs import Recorder
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
 

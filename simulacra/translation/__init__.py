@@ -2,4 +2,4 @@
 
 from simulacra.translation.folder import Translated as Translated
 from simulacra.translation.folder import translate as translate
-from simulacra.translation.pictures import translate_image as translate_image
+from simulacra.translation.single import translate_image as translate_image

@@ -16,15 +16,15 @@ import numpy as np
 
 from simulacra.console import Advance
 from simulacra.data.archives import is_idx, is_tar, is_zip
+from simulacra.data.contents import SUFFIXES
+from simulacra.data.decoding import Data, SetAside
 from simulacra.data.items import FilePart, Item, printable
-from simulacra.data.listing import SUFFIXES
-from simulacra.data.pictures import Data, SetAside
 from simulacra.data.sources import open_source
 from simulacra.errors import SimulacraError
-from simulacra.model import fingerprint, load
 from simulacra.sampling import origin, write_picture
+from simulacra.storage import fingerprint, load
 from simulacra.training.device import choose_device
-from simulacra.translation.pictures import Metadata, as_image, as_pixels, metadata, said, through
+from simulacra.translation.single import Metadata, as_image, as_pixels, metadata, said, through
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side, Translator
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
-from simulacra.publish.report.evidence import gather
+from simulacra.publish.report.contents import gather
 from simulacra.publish.report.page import MARK, render
 
 LIMIT = 5_000_000  # bytes that a report may take

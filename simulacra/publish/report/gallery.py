@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from simulacra.publish.report import words
-from simulacra.publish.report.evidence import Evidence
-from simulacra.publish.report.pictures import (
+from simulacra.publish.report import formatting
+from simulacra.publish.report.contents import Evidence
+from simulacra.publish.report.images import (
     SHEET,
     TILE,
     Picture,
@@ -160,7 +160,7 @@ class Gallery:
                 real = inlined(as_image(images[row]), f"Training picture {row}", width=TILE, quality=quality)
             share = found.get("quantile")
             told = "" if share is None else f"{share:.1%}"
-            made.append(Pair(shown, real, seed, row, words.number(float(found["distance"]), 1), told))
+            made.append(Pair(shown, real, seed, row, formatting.number(float(found["distance"]), 1), told))
         return made
 
 

@@ -11,13 +11,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from simulacra.errors import SimulacraError
-from simulacra.publish.report import plots, tables, words
-from simulacra.publish.report.evidence import Evidence
+from simulacra.publish.report import formatting, plots, tables
+from simulacra.publish.report.contents import Evidence
+from simulacra.publish.report.formatting import number
 from simulacra.publish.report.gallery import Gallery
-from simulacra.publish.report.pictures import Film, columns_for, film
+from simulacra.publish.report.images import Film, columns_for, film
 from simulacra.publish.report.translations import Translations
 from simulacra.publish.report.verdict import verdict
-from simulacra.publish.report.words import number
 from simulacra.training.curves import stills
 
 MARK = '<meta name="generator" content="simulacra report">'
@@ -71,7 +71,7 @@ def _text_parts(told: Evidence) -> dict[str, Any]:
         "told": told,
         "missing": told.missing,
         "subtitle": _subtitle(told),
-        "short": words.short,
+        "short": formatting.short,
         "fakes_are": _fakes_are(told),
         "terms_of_scores": _terms_of(told.scores),
         "verdict": found,
@@ -101,13 +101,13 @@ def _subtitle(told: Evidence) -> list[str]:
     if told.data is not None and told.data.others is not None:
         counts = [told.data.splits["train"], told.data.others.splits["train"]]
     pictures = " and ".join(f"{count:,}" for count in counts)
-    made = [f"{game}{titled} on {pictures} training pictures of {stored['name']}, {words.pixels(told.shape)}."]
+    made = [f"{game}{titled} on {pictures} training pictures of {stored['name']}, {formatting.pixels(told.shape)}."]
     total = told.config.get("length", {}).get("total")
     shown = f"{told.nimg:,} of {total:,} images shown" if total and told.nimg < total else f"{told.nimg:,} images shown"
-    took = f", in {words.duration(told.lines[-1]['seconds'])}" if told.lines else ""
+    took = f", in {formatting.duration(told.lines[-1]['seconds'])}" if told.lines else ""
     made.append(f"{shown}, {number(told.nimg / stored['pictures'])} times the data{took}.")
     with_what = [f"{name} {version}" for name, version in versions.items()]
-    return [*made, " · ".join([words.day(told.ended), str(told.config.get("precision", "")), *with_what])]
+    return [*made, " · ".join([formatting.day(told.ended), str(told.config.get("precision", "")), *with_what])]
 
 
 def _fakes_are(told: Evidence) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 
 from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset
-from simulacra.game import GAN, Settings
-from simulacra.measure.tables import by_direction, weakest
-from simulacra.publish.report.evidence import Evidence
-from simulacra.publish.report.words import decimals, interval, number, pixels
+from simulacra.gan import GAN, Settings
+from simulacra.measure.printing import by_direction, weakest
+from simulacra.publish.report.contents import Evidence
+from simulacra.publish.report.formatting import decimals, interval, number, pixels
 from simulacra.training.health import VERDICTS
 
 Line = dict[str, Any]

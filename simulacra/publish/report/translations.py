@@ -12,11 +12,11 @@ from PIL import Image
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import unpacked
-from simulacra.measure.directions import held_out, pick
-from simulacra.measure.partners import partners
-from simulacra.publish.report.evidence import Evidence
+from simulacra.measure.translation.both_ways import held_out, pick
+from simulacra.measure.translation.ground_truth import partners
+from simulacra.publish.report.contents import Evidence
 from simulacra.publish.report.gallery import MOMENTS, data_sheets
-from simulacra.publish.report.pictures import TILE, TRANSLATED, Picture, Tile, inlined, sheet, tiles_of
+from simulacra.publish.report.images import TILE, TRANSLATED, Picture, Tile, inlined, sheet, tiles_of
 from simulacra.training.curves import stills, thinned
 from simulacra.translator import OTHER, Side, Translator
 

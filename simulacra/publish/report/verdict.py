@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from simulacra.publish.report.evidence import Evidence
+from simulacra.publish.report.contents import Evidence
+from simulacra.publish.report.formatting import decimals, interval, number
 from simulacra.publish.report.tables import Alarm
-from simulacra.publish.report.words import decimals, interval, number
 
 Score = Mapping[str, Any]
 

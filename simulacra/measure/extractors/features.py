@@ -22,8 +22,8 @@ from torch.nn import functional as F
 
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.measure import cache, dinov2, efficientnet, graph, inception
-from simulacra.measure import weights as files
+from simulacra.measure.extractors import cache, dinov2, efficientnet, inception, onnx_graph
+from simulacra.measure.extractors import weights as files
 
 EXTRACTORS = ("efl0", "inception", "dinov2")
 TREATMENT = 1  # counted up when the treatment of pictures changes: kept features are then computed anew
@@ -120,7 +120,7 @@ def _efl0(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
     told |= {"fd_layer": "112", "kid_layer": "1280", "neighbour_layer": "112"}
     if backend != "torch" and device.type == "cpu":
         try:
-            return told | {"backend": "onnxruntime", "network": graph.runner(network)}
+            return told | {"backend": "onnxruntime", "network": onnx_graph.runner(network)}
         except ImportError as error:
             if backend == "onnxruntime":
                 raise SimulacraError(f"ONNX Runtime is not there ({error}): pip install 'simulacra[onnx]'") from error

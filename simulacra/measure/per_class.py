@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
-from simulacra.measure.evidence import Evidence
-from simulacra.measure.features import Features
+from simulacra.measure.context import Evidence
+from simulacra.measure.extractors.features import Features
 from simulacra.measure.intervals import Interval, Resampled, share
+from simulacra.measure.model_under_test import some
 from simulacra.measure.scores import Score, round_to
-from simulacra.measure.subject import some
 
 FEWEST = 20  # pictures of a class on each side; with fewer its distance is not told
 

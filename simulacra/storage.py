@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from simulacra.config import to_json, updated
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json, written_aside
-from simulacra.game import Generator, Settings, find
+from simulacra.gan import Generator, Settings, find
 
 FORMAT = "simulacra-model-1"
 SHIPPED = "peeps"

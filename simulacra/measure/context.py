@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset
-from simulacra.game import Generator
-from simulacra.measure.features import Extractor, Features
-from simulacra.measure.reader import LinearReader, fit_reader
-from simulacra.measure.subject import Advance, Subject, fakes_of, reals_of, some
+from simulacra.gan import Generator
+from simulacra.measure.extractors.features import Extractor, Features
+from simulacra.measure.linear_classifier import LinearReader, fit_reader
+from simulacra.measure.model_under_test import Advance, Subject, fakes_of, reals_of, some
 
 READ = 5000  # labelled pictures at most that the reader of classes learns from
 TRAINING = 20_000  # pictures of a part that stand for all, at most

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
+from simulacra.measure.context import Evidence
 from simulacra.measure.distances import Floats, checked
-from simulacra.measure.evidence import Evidence
 from simulacra.measure.intervals import FAKES, RESAMPLES, Resampled, counts
 from simulacra.measure.scores import Score, round_to
 

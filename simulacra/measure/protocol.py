@@ -6,13 +6,13 @@ from typing import Any, Protocol
 
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.measure import scores
-from simulacra.measure.features import Extractor, Features
+from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.intervals import Resampled
+from simulacra.measure.model_under_test import CHOSEN, Advance, fakes_of, identity, reals_of
 from simulacra.measure.scores import Measured
-from simulacra.measure.subject import CHOSEN, Advance, fakes_of, identity, reals_of
-from simulacra.measure.translation import Begin, Translated
+from simulacra.measure.translation.evaluation import Begin, Translated
 
 
 class Bench(Protocol):

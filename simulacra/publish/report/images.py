@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from simulacra.game import Generator, Shape, to_image
+from simulacra.gan import Generator, Shape, to_image
 from simulacra.training.curves import FRAME_SECONDS, LAST_SECONDS, thinned
 from simulacra.training.previews import PREVIEWS
 

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from simulacra.errors import SimulacraError
+from simulacra.measure.context import TRAINING, Evidence
 from simulacra.measure.distances import spread
-from simulacra.measure.evidence import TRAINING, Evidence
 from simulacra.measure.intervals import resampled_mean
+from simulacra.measure.linear_classifier import inception_score, resampled_inception_score
 from simulacra.measure.memorisation import memorisation as look_for_copies
 from simulacra.measure.memorisation import thumbnails
-from simulacra.measure.path import path_lengths, trimmed
-from simulacra.measure.reader import inception_score, resampled_inception_score
+from simulacra.measure.model_under_test import some
+from simulacra.measure.path_length import path_lengths, trimmed
 from simulacra.measure.scores import Score, round_to
-from simulacra.measure.subject import some
 
 PAIRS = 500  # of latents, for the path length
 

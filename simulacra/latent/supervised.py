@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.attributes import STEPS, Reader, fit_reader
+from simulacra.latent.attribute_classifier import STEPS, Reader, fit_reader
 from simulacra.latent.directions import NEAR
 from simulacra.latent.effects import Effect, effects, render
 from simulacra.latent.recipe import Direction

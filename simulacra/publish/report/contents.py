@@ -10,9 +10,9 @@ from typing import Any
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.game import GAN, Generator, Shape, find
+from simulacra.gan import GAN, Generator, Shape, find
 from simulacra.measure.choose import read_scores
-from simulacra.model import checkpoints, fingerprint, load, model_folder
+from simulacra.storage import checkpoints, fingerprint, load, model_folder
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
 from simulacra.training.previews import by_class

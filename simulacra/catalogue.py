@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from rich.table import Table
 
 from simulacra.console import console
-from simulacra.game import Settings, find, gans
+from simulacra.gan import Settings, find, gans
 
 HIDDEN = "tiny"  # how the presets begin that the tests use
 

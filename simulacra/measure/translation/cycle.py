@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.ssim import ssim
+from simulacra.measure.translation.ssim import ssim
 from simulacra.translator import OTHER, Side, Translator
 
 NOISE = 2 / 255  # standard deviation, of a pixel from 0 to 1

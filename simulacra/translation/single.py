@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from simulacra.data.pictures import ORIENTATION, Data, Recipe, SetAside, open_picture, render, upright_size
+from simulacra.data.decoding import ORIENTATION, Data, Recipe, SetAside, open_picture, render, upright_size
 from simulacra.errors import SimulacraError
 from simulacra.sampling import KEY
 from simulacra.settings import Shape

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.game import Generator
+from simulacra.gan import Generator
 
 EPSILON = 1e-3
 

@@ -54,8 +54,8 @@ def sample(
         Where to draw.
     """
     from simulacra.console import console, progress
-    from simulacra.model import fingerprint, load
     from simulacra.sampling import parse_seeds, recipe_in, rows_of, spelled, write_pictures, write_recipe
+    from simulacra.storage import fingerprint, load
     from simulacra.training.device import choose_device
 
     if recipe is not None:
@@ -125,8 +125,8 @@ def mix(
     """
     from simulacra.console import console
     from simulacra.latent.mix import parse_layers, write_mix
-    from simulacra.model import fingerprint, load
     from simulacra.sampling import parse_seeds
+    from simulacra.storage import fingerprint, load
     from simulacra.training.device import choose_device
 
     parents = parse_seeds(rows), parse_seeds(columns)
@@ -190,8 +190,8 @@ def walk(
     from simulacra.console import console, progress
     from simulacra.latent.film import frames_in, write_walk
     from simulacra.latent.walk import Walk, stops_of
-    from simulacra.model import fingerprint, load
     from simulacra.sampling import parse_seeds
+    from simulacra.storage import fingerprint, load
     from simulacra.training.device import choose_device
 
     stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
@@ -222,9 +222,9 @@ def export(model: str, out: Path, /, *, to: str = "") -> None:
         Of a model that translates, the domain to translate to: a, b or its name.
     """
     from simulacra.console import console
-    from simulacra.model import load
     from simulacra.publish.onnx import export as write
     from simulacra.publish.onnx import export_translator
+    from simulacra.storage import load
     from simulacra.translator import Translator
 
     generator = load(model)

@@ -14,7 +14,7 @@ from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import unpacked
-from simulacra.game import Batch
+from simulacra.gan import Batch
 
 SIDE = 8  # pictures are compared as means over SIDE x SIDE areas: what they are of, not their grain
 REALS, PART = 256, 64  # reals that previews are compared with, and how many are augmented at a time

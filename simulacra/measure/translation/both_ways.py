@@ -18,10 +18,10 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
-from simulacra.measure.features import Extractor, Features, features_of, features_of_data, pictures_of
+from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data, pictures_of
 from simulacra.measure.intervals import Floor, Resampled
+from simulacra.measure.model_under_test import AT_ONCE, Advance, some
 from simulacra.measure.scores import Measured
-from simulacra.measure.subject import AT_ONCE, Advance, some
 from simulacra.translator import OTHER, Side, Translator
 
 MEAN = "mean"  # of both directions

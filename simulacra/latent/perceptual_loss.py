@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra.measure import efficientnet, weights
-from simulacra.measure.features import treated
+from simulacra.measure.extractors import efficientnet, weights
+from simulacra.measure.extractors.features import treated
 
 SCALES = 4  # 1, 1/2, 1/4 and 1/8 of the side
 SMALLEST = 4  # pixels of a side: it is not halved further

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.measure.efficientnet import LAYERS, SIDE, Block, Convolution, EfficientNetLite0
+from simulacra.measure.extractors.efficientnet import LAYERS, SIDE, Block, Convolution, EfficientNetLite0
 
 OPSET, IR = 13, 8  # of 2021, so that any ONNX Runtime at hand reads it
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from simulacra.console import errors
-from simulacra.game import GAN, Batch
+from simulacra.gan import GAN, Batch
 
 Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its readings
 Key = tuple[str, Hashable, int]  # player, phase, pictures

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.game import Generator, find
-from simulacra.measure.features import Extractor, Features, features_of, features_of_data
-from simulacra.model import fingerprint, load, model_folder
+from simulacra.gan import Generator, find
+from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data
+from simulacra.storage import fingerprint, load, model_folder
 
 CHOSEN = 1_000_000  # reported scores are of seeds from here on; a run's best is chosen by those from 0
 AT_ONCE = 32  # pictures drawn at a time

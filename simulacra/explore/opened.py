@@ -7,9 +7,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from simulacra import model as models
+from simulacra import storage as models
 from simulacra.errors import SimulacraError
-from simulacra.explore.draw import Model
+from simulacra.explore.rendering import Model
 from simulacra.files import read_json
 from simulacra.measure.choose import read_scores
 from simulacra.training.curves import stills

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from simulacra.errors import SimulacraError
-from simulacra.explore import draw
+from simulacra.explore import rendering
 from simulacra.explore.guard import TooLarge, said
 from simulacra.explore.jobs import Job
 from simulacra.explore.worker import Busy
@@ -22,7 +22,7 @@ from simulacra.latent import saved
 LOOK = 0.04  # seconds between looks at a job
 
 
-def described(model: draw.Model) -> list[dict[str, Any]]:
+def described(model: rendering.Model) -> list[dict[str, Any]]:
     """Directions as JSON, without their vectors."""
     return [
         {
@@ -37,7 +37,7 @@ def described(model: draw.Model) -> list[dict[str, Any]]:
     ]
 
 
-def kept(model: draw.Model) -> dict[str, Any]:
+def kept(model: rendering.Model) -> dict[str, Any]:
     """The same after something was kept, with the file that it is in. shipped: the model came along, so that this is a
     file of the user's, not one beside it.
     """
@@ -45,7 +45,7 @@ def kept(model: draw.Model) -> dict[str, Any]:
     return {"directions": described(model), "path": str(path.absolute()), "shipped": shipped}
 
 
-def picture(data: bytes, format: draw.Format) -> Response:
+def picture(data: bytes, format: rendering.Format) -> Response:
     """A picture's file as an answer."""
     return Response(data, media_type=f"image/{format}")
 

@@ -15,11 +15,11 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from simulacra import model as models
+from simulacra import storage as models
 from simulacra.errors import SimulacraError
 from simulacra.explore.quick import quickened
 from simulacra.files import read_json
-from simulacra.game import Generator, to_image
+from simulacra.gan import Generator, to_image
 from simulacra.grid import Grid
 from simulacra.latent import saved
 from simulacra.latent.film import write_film

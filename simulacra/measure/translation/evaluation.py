@@ -16,15 +16,24 @@ from typing import Any
 import numpy as np
 
 from simulacra.data.dataset import Dataset
-from simulacra.game import Generator
+from simulacra.gan import Generator
 from simulacra.measure import scores
-from simulacra.measure.cycle import cycled, honesty, nearness, stayed, verdict
-from simulacra.measure.directions import MEAN, Direction, directions, distances, for_choice, held_out, means, ratio
-from simulacra.measure.features import Extractor, pictures_of
+from simulacra.measure.extractors.features import Extractor, pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.partners import partners
+from simulacra.measure.model_under_test import AT_ONCE, Advance, Subject, identity, some
 from simulacra.measure.scores import Measured, Score, round_to
-from simulacra.measure.subject import AT_ONCE, Advance, Subject, identity, some
+from simulacra.measure.translation.both_ways import (
+    MEAN,
+    Direction,
+    directions,
+    distances,
+    for_choice,
+    held_out,
+    means,
+    ratio,
+)
+from simulacra.measure.translation.cycle import cycled, honesty, nearness, stayed, verdict
+from simulacra.measure.translation.ground_truth import partners
 from simulacra.translator import Translator
 
 DISTANCES = {

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simulacra.data.decoding import Facts, Recipe, SetAside, render
 from simulacra.data.items import Item, close_all
-from simulacra.data.pictures import Facts, Recipe, SetAside, render
 from simulacra.errors import SimulacraError
 
 MOST_AT_ONCE = 64  # pictures in one message to a worker

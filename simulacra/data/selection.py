@@ -11,13 +11,13 @@ import numpy as np
 
 from simulacra.console import Advance, progress
 from simulacra.data.dataset import SPLITS
+from simulacra.data.decoding import Facts, Recipe
 from simulacra.data.duplicates import digests
 from simulacra.data.inspect import Tally
 from simulacra.data.items import Item
 from simulacra.data.options import Options
-from simulacra.data.pack import Job, Task, new_array, run, shorten
-from simulacra.data.pictures import Facts, Recipe
 from simulacra.data.sources import Source
+from simulacra.data.writing import Job, Task, new_array, run, shorten
 from simulacra.errors import SimulacraError
 
 

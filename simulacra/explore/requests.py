@@ -6,7 +6,7 @@ import json
 from typing import Any, NoReturn
 
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.explore.draw import Request
+from simulacra.explore.rendering import Request
 from simulacra.latent.recipe import Recipe, from_json
 
 DEPTH = 40  # of objects within objects in a body
