@@ -65,15 +65,15 @@ def trainer(game: str, side: int, settings: dict[str, Any], folder: Path) -> Tra
     pictures = np.random.default_rng(0).integers(0, 256, (1024, side, side, 3), np.uint8)
     data = Dataset("noise", None, pictures, None, (), (), {"train": len(pictures), "valid": 0, "test": 0}, "")
     gan, config = configured(game, (3, side, side), settings)
-    built = gan(gan.suited(config, 25_000_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    built = gan(gan.resolve(config, 25_000_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Trainer(built, Feed(data, CUDA, seed=0), folder, seed=0, precision="bf16")
 
 
 def steps(made: Trainer, count: int) -> int:
     """Play until G has played so often; pictures shown meanwhile."""
-    until, before = made.plays["G"] + count, made.nimg
-    while made.plays["G"] < until:
-        made.play()
+    until, before = made.steps["G"] + count, made.nimg
+    while made.steps["G"] < until:
+        made.step()
     return made.nimg - before
 
 

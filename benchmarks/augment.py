@@ -41,7 +41,7 @@ def trainer(game: str, way: str, side: int, batch: int, folder: Path) -> Trainer
     pictures = np.random.default_rng(0).integers(0, 256, (4 * batch, side, side, 3), np.uint8)
     data = Dataset("noise", None, pictures, None, (), (), {"train": len(pictures), "valid": 0, "test": 0}, "")
     gan, config = configured(game, (3, side, side), {"batch": batch} | SMALL.get(game, {}) | WAYS[way])
-    built = gan(gan.suited(config, 1_000_000)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    built = gan(gan.resolve(config, 1_000_000)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     made = Trainer(built, Feed(data, CPU, seed=0), folder, seed=0)
     hold(made)
     return made
@@ -55,9 +55,9 @@ def hold(made: Trainer) -> None:
 
 def step(made: Trainer) -> float:
     """Seconds of the processor until G has played once."""
-    began, before = time.process_time(), made.plays["G"]
-    while made.plays["G"] == before:
-        made.play()
+    began, before = time.process_time(), made.steps["G"]
+    while made.steps["G"] == before:
+        made.step()
     hold(made)
     return time.process_time() - began
 

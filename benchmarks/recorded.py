@@ -60,17 +60,17 @@ def played(game: str, settings: dict[str, Any], plays: int, *, recorded: bool, f
     data = noise(game)
     gan, config = configured(game, (3, SIDE, SIDE), settings, labels=len(data.classes))
     feed = Feed(data, CUDA, seed=0)
-    built = gan(gan.suited(config, 100_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    built = gan(gan.resolve(config, 100_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
     feed.tell(built.G)
     made = Trainer(built, feed, folder, seed=0, precision="bf16")
     if not recorded:
         made.recorder = None
     for _ in range(plays - plays // 2):
-        made.play()
+        made.step()
     torch.cuda.synchronize()
     began = time.perf_counter()
     for _ in range(plays // 2):
-        made.play()
+        made.step()
     torch.cuda.synchronize()
     taken = 1000 * (time.perf_counter() - began) / (plays // 2)
     return torch.cat([value.flatten().float() for value in built.state_dict().values()]), taken

@@ -60,7 +60,7 @@ class Always:
         """Every play uses up pictures."""
         return True
 
-    def saw(self, player: str, readings: dict[str, Tensor]) -> None:
+    def update(self, player: str, stats: dict[str, Tensor]) -> None:
         """Nothing depends on the outcome."""
 
 
@@ -139,7 +139,7 @@ def measure(branch: str, variants: list[str], rounds: int, folder: Path) -> dict
     textbook = Textbook(game, floats, BATCH)
     steps: dict[str, Step] = {"textbook": textbook.play_d if player == "D" else textbook.play_g}
     trainers = {variant: ours(branch, variant, pictures, folder) for variant in variants}
-    steps |= {variant: trainer.play for variant, trainer in trainers.items()}
+    steps |= {variant: trainer.step for variant, trainer in trainers.items()}
     # The first step of each is a warm-up; it is counted on eager ones, as a compiled graph shows no operations.
     work = {name: gigaflops(step) if name != "compile" else step() for name, step in steps.items()}
     times = {name: list[float]() for name in steps}
@@ -154,7 +154,7 @@ def measure(branch: str, variants: list[str], rounds: int, folder: Path) -> dict
     if "compile" in trainers and (compiler := trainers["compile"].compiler):
         result["compile"]["used"] = compiler.chosen[player]
         result["compile"]["gflop"] = result.get("fp32", {}).get("gflop") or gigaflops(
-            ours(branch, "fp32", pictures, folder).play
+            ours(branch, "fp32", pictures, folder).step
         )
     return result
 

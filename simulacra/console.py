@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,10 +17,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from simulacra import messages
+
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Advance = Callable[[int], None]
+
+
+def say(code: str, **values: Any) -> None:
+    """Print the sentence of `code` in the language in use; see `messages`."""
+    console.print(messages.text(code, **values), markup=False)
+
+
+def warn(code: str, **values: Any) -> None:
+    """Print the sentence of `code` to stderr, after the program's name."""
+    errors.print(f"simulacra: {messages.text(code, **values)}", markup=False)
 
 
 @contextlib.contextmanager

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+from simulacra import messages
+from simulacra.messages import Message
 
 
 class SimulacraError(Exception):
-    """Something the user can put right. The message is for a human; the command line prints it alone."""
+    """Something the user can put right: a code of the catalogue and the values of its sentence.
+
+    `str(error)` is the sentence in the language in use; the command line prints it alone.
+    """
+
+    def __init__(self, code: str, **values: Any) -> None:
+        super().__init__(code)
+        self.code, self.values = code, values
+
+    def __str__(self) -> str:
+        return messages.text(self.code, **self.values)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def near_name(word: str, names: Iterable[str]) -> str | None:
+    """The name that `word` nearly is, or None."""
+    return next(iter(difflib.get_close_matches(word, list(names), n=1)), None)
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> Message | str:
     """`" Did you mean 'dcgan'?"` for a near miss, else an empty string; to be appended to a message."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = near_name(word, names)
+    return Message("errors.did_you_mean", name=near) if near else ""

@@ -38,7 +38,7 @@ class GAN(nn.Module):
     """A game: build `self.G` and `self.D`, write the two losses.
 
     The trainer freezes the opponent while one side plays, so a loss need only differentiate for its player.
-    A loss returns the scalar to descend and its readings: D's outputs [N] under `real` and `fake` (of a game that
+    A loss returns the scalar to descend and its stats: D's outputs [N] under `real` and `fake` (of a game that
     translates [2N], both domains'), those that it `keeps`, and any further scalar under its own name. Where D's loss holds penalties, `adversarial` is the loss without them.
     """
 
@@ -52,7 +52,7 @@ class GAN(nn.Module):
     targeted: ClassVar[bool] = True  # D's loss has targets, that smoothing and label noise can move
     takes_labels: ClassVar[bool] = False  # there is a conditional form
     translates: ClassVar[bool] = False  # it plays with pictures of two domains, and its G is a `Translator`
-    keeps: ClassVar[frozenset[str]] = frozenset()  # readings [N, ...] that only `saw` is given, whole
+    unreduced_stats: ClassVar[frozenset[str]] = frozenset()  # stats [N, ...] that only `saw` is given, whole
     Config: ClassVar[type[Settings]] = Settings
     presets: ClassVar[Mapping[str, Preset]] = {}
 
@@ -70,47 +70,43 @@ class GAN(nn.Module):
         raise TypeError(f"{cls.__name__} must define generator")
 
     @classmethod
-    def suited(cls, config: Any, total: int | None) -> Any:
+    def resolve(cls, config: Any, total: int | None) -> Any:
         """`config` with what it leaves to the run's length filled in; total: images, or None where minutes decide."""
         return config
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """D's loss on a batch, with its readings."""
+        """D's loss on a batch, with its stats."""
         raise TypeError(f"{type(self).__name__} must define d_loss")
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """G's loss for as many fakes as the batch has pictures, with its readings."""
+        """G's loss for as many fakes as the batch has pictures, with its stats."""
         raise TypeError(f"{type(self).__name__} must define g_loss")
 
-    def told(self, batch: Batch) -> Tensor | None:
+    def condition(self, batch: Batch) -> Tensor | None:
         """The condition [N, labels] of both players, or None in a game without labels."""
         if not self.config.labels:
             return None
         assert batch.labels is not None
         return self.G.encode(batch.labels)
 
-    def dealt(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
         """As many fresh fakes as the batch has pictures, with its labels: for G's loss."""
-        images: Tensor = self.G(self.G.draw(len(batch.images)), self.told(batch))
+        with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
+            images: Tensor = self.G(self.G.draw(len(batch.images)), self.condition(batch))
         return images
 
-    def fakes(self, batch: Batch) -> Tensor:
-        """The same without a graph: for D's loss."""
-        with torch.no_grad():
-            return self.dealt(batch)
-
-    def judged(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+    def discriminate(self, images: Tensor, y: Tensor | None = None) -> Tensor:
         """D's outputs [N] float32 for pictures as D sees them in training: augmented."""
         seen = self.augment(images)
         logits: Tensor = self.D(seen) if y is None else self.D(seen, y)
         return logits.float()
 
-    def judge(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminate_pair(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """D's outputs [N], [N] for reals and fakes, in two batches or (`separate=false`) in one."""
-        y = self.told(batch)
+        y = self.condition(batch)
         if self.config.separate:
-            return self.judged(batch.images, y), self.judged(fake, y)
-        both = self.judged(torch.cat([batch.images, fake]), y if y is None else torch.cat([y, y]))
+            return self.discriminate(batch.images, y), self.discriminate(fake, y)
+        both = self.discriminate(torch.cat([batch.images, fake]), y if y is None else torch.cat([y, y]))
         return both[: len(fake)], both[len(fake) :]
 
     def targets(self, logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,9 +125,9 @@ class GAN(nn.Module):
                 made[player] = torch.optim.RMSprop(network.parameters(), rates[player], self.config.alpha, foreach=True)
         return made
 
-    def rate(self, plays: int) -> float:
+    def rate(self, steps: int) -> float:
         """The learning rate's factor after so many plays of one side."""
-        return 1 / (1 + self.config.lr_decay * plays)
+        return 1 / (1 + self.config.lr_decay * steps)
 
     def momenta(self) -> tuple[float, float] | None:
         """Adam's betas at this moment, where they change with time."""
@@ -141,31 +137,31 @@ class GAN(nn.Module):
         """The half-life of the average of G at this moment, in images, where it changes with time."""
         return None
 
-    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+    def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """Set everything that depends on time: growth, fades, weights of penalties, lazy steps.
 
         Called before each play; plays: those so far of "D" and of "G". What it sets follows from these alone, so a
         resume needs none of it, and nothing is read back from the device.
         """
 
-    def phase(self, player: str) -> Hashable | None:
+    def graph_key(self, player: str) -> Hashable | None:
         """What of this moment decides which operations a player's play is made of, where the rest of it is in tensors.
 
         Plays of the same phase can be recorded once and replayed. None: they cannot.
         """
-        return () if type(self).at is GAN.at else None
+        return () if type(self).on_step_start is GAN.on_step_start else None
 
-    def fits(self) -> int | None:
+    def max_microbatch(self) -> int | None:
         """The most pictures that should be played at once at this moment, for the memory; None: any number."""
         return None
 
-    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
-        """Called after each play with its readings, those of all processes together (but scalars) as one row each.
+    def on_step_end(self, player: str, stats: Mapping[str, Tensor]) -> None:
+        """Called after each play with its stats, those of all processes together (but scalars) as one row each.
 
         What adapts, and what remembers, does so here: then it is the same in all processes.
         """
         if player == "D":
-            self.augment.saw(readings["real"], readings["fake"], critic=self.critic)
+            self.augment.update(stats["real"], stats["fake"], critic=self.critic)
 
     def constrain(self) -> None:
         """Called after each step of D: weight clipping."""

@@ -32,7 +32,7 @@ class Generator(nn.Module):
         super().__init__()
         self.z_dim, self.prior, self.shape = config.z, config.prior, config.shape
         self.labels, self.attributes = config.labels, config.attributes
-        self.styles = 0  # layers that can each have a w of their own: `render` then takes [N, styles, w], too
+        self.num_ws = 0  # layers that can each have a w of their own: `render` then takes [N, num_ws, w], too
         self.classes: tuple[str, ...] = ()  # names of the classes, or of the attributes
         if self.labels:
             empty = torch.zeros(REMEMBERED, self.labels) if self.attributes else torch.zeros(REMEMBERED).long()
@@ -152,7 +152,7 @@ class Generator(nn.Module):
 
     # --- latent -> picture ----------------------------------------------------------------------------------
 
-    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Latent z [N, z], condition y [N, labels] -> w; z itself where there is neither mapping network nor y."""
         return z if y is None else torch.cat([z, y], 1)
 
@@ -165,7 +165,7 @@ class Generator(nn.Module):
             raise SimulacraError("This model has no layers: it can only be truncated as a whole.")
         return torch.cat([w[:, : self.z_dim] * psi, w[:, self.z_dim :]], 1)
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w -> pictures [N, C, H, W]."""
         raise TypeError(f"{type(self).__name__} must define render")
 
@@ -174,7 +174,7 @@ class Generator(nn.Module):
         if (y is None) == bool(self.labels):
             told = "needs labels" if self.labels else "takes no labels"
             raise SimulacraError(f"This generator {told}.")
-        return self.render(self.embed(z, y if y is None else self.encode(y))).float()
+        return self.synthesis(self.mapping(z, y if y is None else self.encode(y))).float()
 
     @torch.no_grad()
     def pictures(
@@ -202,10 +202,10 @@ class Generator(nn.Module):
             z, y = self.seeded(part), self.labelled(part, label)
             if min_latent:
                 z = torch.where(z < 0, -1.0, 1.0) * z.abs().clamp(min=min_latent)
-            w = self.embed(z, y)
+            w = self.mapping(z, y)
             if truncation != 1 or layers is not None:
                 w = self.truncate(w, truncation, y, layers)
-            yield self.render(w).float()
+            yield self.synthesis(w).float()
 
     def sample(
         self, seeds: Sequence[int], *, label: str = "", truncation: float = 1.0, min_latent: float = 0.0

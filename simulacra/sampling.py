@@ -153,7 +153,7 @@ def write_recipe(
     path, told = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
     w = latents(generator, recipe, directions)
     if not _is_there(path, told):
-        write_picture(to_image(generator.render(w).float()[0]), path, told)
+        write_picture(to_image(generator.synthesis(w).float()[0]), path, told)
     return path
 
 

@@ -95,11 +95,11 @@ class Translator(Generator):
         """Refused."""
         self._refuse()
 
-    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Refused."""
         self._refuse()
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """Refused."""
         self._refuse()
 

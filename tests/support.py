@@ -139,7 +139,7 @@ def make_trainer(
 
 def play(trainer: Trainer, times: int) -> Trainer:
     for _ in range(times):
-        trainer.play()
+        trainer.step()
     return trainer
 
 

@@ -310,7 +310,7 @@ def shown(made: Adaptive, sure: float, times: int, n: int = 10, critic: bool = F
     real = torch.where(torch.arange(n) < sure * n, 2.0, -2.0)
     found = []
     for _ in range(times):
-        made.saw(real + (7 if critic else 0), torch.full((n,), 7.0 if critic else -1.0), critic=critic)
+        made.update(real + (7 if critic else 0), torch.full((n,), 7.0 if critic else -1.0), critic=critic)
         found.append(float(made.p))
     return found
 
@@ -375,7 +375,7 @@ def test_d_judges_what_it_sees_in_training() -> None:
     torch.manual_seed(0)
     seen = gan.augment(images)
     torch.manual_seed(0)
-    assert torch.equal(gan.judged(images), gan.D(seen)) and not torch.equal(seen, images)
+    assert torch.equal(gan.discriminate(images), gan.D(seen)) and not torch.equal(seen, images)
 
 
 def test_a_play_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {"features": 8, "features_max": 8, "batch": 8, "z": 4}
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32), (4, 64, 96), (3, 128, 128)])
 def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
-    choice = auto.suited(packed(noise(4, shape)), device)
+    choice = auto.choose(packed(noise(4, shape)), device)
     game, config = configured(choice.spec, shape, choice.settings)
     assert len(choice.why({})) >= 3 and all(choice.why({}))
     with torch.device("meta"):
@@ -34,7 +34,7 @@ def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 64), (3, 128, 96), (3, 512, 512)])
 def test_what_is_chosen_for_a_pair_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
-    choice = auto.suited(paired(noise(4, shape), noise(4, shape)), device)
+    choice = auto.choose(paired(noise(4, shape), noise(4, shape)), device)
     game, config = configured(choice.spec, shape, choice.settings)
     assert choice.spec == "cyclegan" and config.batch >= 1 and len(choice.why({})) >= 2
     with torch.device("meta"):
@@ -43,7 +43,7 @@ def test_what_is_chosen_for_a_pair_can_be_played(shape: tuple[int, int, int], de
 
 @pytest.mark.parametrize(("n", "augment"), [(auto.FEW - 1, "diff"), (auto.FEW, None)])
 def test_few_pictures_are_augmented_and_many_are_not(n: int, augment: str | None) -> None:
-    assert auto.suited(packed(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
+    assert auto.choose(packed(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_few_pictures_are_augmented_and_many_are_not(n: int, augment: str | None
 )
 def test_the_smaller_domain_of_a_pair_decides_whether_to_augment(a: int, b: int, augment: str | None) -> None:
     pair = paired(noise(a, (1, 8, 8)), noise(b, (1, 8, 8)))
-    assert auto.suited(pair, CPU).settings.get("augment") == augment
+    assert auto.choose(pair, CPU).settings.get("augment") == augment
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 def test_small_pictures_of_a_pair_are_translated_as_wholes(device: torch.device) -> None:
     for side, whole in ((auto.WHOLE, True), (auto.WHOLE + 8, False)):
-        words = auto.suited(paired(noise(4, (1, side, side)), noise(4, (1, side, side))), device).settings
+        words = auto.choose(paired(noise(4, (1, side, side)), noise(4, (1, side, side))), device).settings
         assert (words.get("network") == "unet") == whole
 
 
 def test_classes_are_told_where_each_has_pictures_enough() -> None:
     enough, short = labelled(noise(3 * auto.EACH)), labelled(noise(3 * auto.EACH - 1))
-    assert auto.suited(enough, CPU).settings["conditional"] is True
-    assert "conditional" not in auto.suited(short, CPU).settings
+    assert auto.choose(enough, CPU).settings["conditional"] is True
+    assert "conditional" not in auto.choose(short, CPU).settings
     one = packed(noise(100), np.zeros(100, np.int64))
-    assert "conditional" not in auto.suited(one, CPU).settings, "one class is none"
+    assert "conditional" not in auto.choose(one, CPU).settings, "one class is none"
 
 
 def test_the_penalty_grows_with_the_side() -> None:
-    small, large = (auto.suited(packed(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
+    small, large = (auto.choose(packed(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
     assert large[0] == pytest.approx(2**2.5 * small[0]) and large[1] < large[0]
 
 
@@ -79,7 +79,7 @@ def test_the_choice_is_told_kept_and_gone_on_with(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = on_disk(tmp_path / "things", noise(24))
-    chosen = auto.suited(packed(noise(24)), CPU)
+    chosen = auto.choose(packed(noise(24)), CPU)
     run = train(data, total=16, settings=QUICK)
     assert run == Path("runs") / f"tiny-{chosen.spec}"
     told, why = capsys.readouterr().out, chosen.why(QUICK)

@@ -71,7 +71,7 @@ def test_fixed_is_k_plays_of_d_to_one_of_g(ratio: int) -> None:
     played = []
     for _ in range(3 * (ratio + 1)):
         played.append(rule.next())
-        rule.saw(played[-1], {})
+        rule.update(played[-1], {})
     assert played == (["D"] * ratio + ["G"]) * 3
     assert isinstance(rule, Fixed)
     assert rule.shows("D") and not rule.shows("G")
@@ -84,9 +84,9 @@ D_IS_AHEAD = {"real": of(1, 1), "fake": of(-1, -1)}
 def test_adaptive_gives_d_five_plays_whenever_it_is_behind() -> None:
     rule = Adaptive(critic=False)
 
-    def turn(readings: dict[str, Tensor]) -> str:
+    def turn(stats: dict[str, Tensor]) -> str:
         player = rule.next()
-        rule.saw(player, readings if player == "D" else {"fake": readings["fake"]})
+        rule.update(player, stats if player == "D" else {"fake": stats["fake"]})
         return player
 
     assert "".join(turn(D_IS_AHEAD) for _ in range(D_TURN)) == "DDDDD"  # D opens
@@ -105,7 +105,7 @@ def test_adaptive_gives_d_five_plays_whenever_it_is_behind() -> None:
 def test_the_adaptive_rule_at_its_edge(fake: Tensor, player: str) -> None:
     rule = Adaptive(critic=False)
     for _ in range(D_TURN):
-        rule.saw("D", {"real": of(1, 1, 1, 1), "fake": fake})
+        rule.update("D", {"real": of(1, 1, 1, 1), "fake": fake})
     assert rule.next() == player
 
 
@@ -113,11 +113,11 @@ def test_adaptive_goes_on_from_its_state() -> None:
     chance = torch.Generator().manual_seed(0)
     dealt = [{k: torch.randn(4, generator=chance) - 0.3 for k in ("real", "fake")} for _ in range(60)]
 
-    def follow(rule: Adaptive, readings: list[dict[str, Tensor]]) -> str:
+    def follow(rule: Adaptive, stats: list[dict[str, Tensor]]) -> str:
         played = ""
-        for each in readings:
+        for each in stats:
             player = rule.next()
-            rule.saw(player, each if player == "D" else {"fake": each["fake"]})
+            rule.update(player, each if player == "D" else {"fake": each["fake"]})
             played += player
         return played
 
@@ -140,10 +140,10 @@ def test_another_rule_is_refused(spec: str) -> None:
 def test_the_trainer_follows_and_counts(tmp_path: Path) -> None:
     """With fixed:K D's plays use up pictures; with adaptive every play does."""
     fixed = play(make_trainer("mlp:tiny", tmp_path, balance="fixed:3", batch=4), 8)
-    assert fixed.plays == {"D": 6, "G": 2}
+    assert fixed.steps == {"D": 6, "G": 2}
     assert fixed.nimg == 6 * 4
     adaptive = play(make_trainer("mlp:tiny", tmp_path, balance="adaptive", batch=4), 12)
-    assert adaptive.plays["D"] >= D_TURN and sum(adaptive.plays.values()) == 12
+    assert adaptive.steps["D"] >= D_TURN and sum(adaptive.steps.values()) == 12
     assert adaptive.nimg == 12 * 4
 
 

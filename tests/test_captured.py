@@ -39,10 +39,10 @@ class Imitated(cuda_graphs.Recording):
     def again(self, eager: Any, player: str) -> None:
         for parameter in self.mine:
             parameter.grad = None
-        loss, readings = eager(player, self.dealt)
+        loss, stats = eager(player, self.dealt)
         places = [self.outcome[0], *self.outcome[1].values(), *(g for g in self.gradients if g is not None)]
         grads = [parameter.grad for parameter in self.mine if parameter.grad is not None]
-        for place, value in zip(places, [loss, *readings.values(), *grads], strict=True):
+        for place, value in zip(places, [loss, *stats.values(), *grads], strict=True):
             place.copy_(value)
 
 
@@ -60,7 +60,7 @@ def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch:
     play(recorded(same), PLAYS)
     assert not differences(eager.state_dict(), same.state_dict())
     assert same.recorder is not None
-    assert bool(same.recorder.recordings) == (same.gan.phase("D") is not None)
+    assert bool(same.recorder.recordings) == (same.gan.graph_key("D") is not None)
     assert len(same.recorder.recordings) <= cuda_graphs.MOST
 
 
@@ -125,7 +125,12 @@ def test_recordings_give_way_where_memory_is_short(
 
 @needs_gpu
 @pytest.mark.parametrize(
-    "name", sorted(name for name, gan in gans().items() if gan.phase is not GAN.phase or gan.at is GAN.at)
+    "name",
+    sorted(
+        name
+        for name, gan in gans().items()
+        if gan.graph_key is not GAN.graph_key or gan.on_step_start is GAN.on_step_start
+    ),
 )
 def test_on_a_gpu_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
@@ -148,6 +153,6 @@ def test_on_a_gpu_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_games_that_change_with_time_say_so() -> None:
     for name, gan in gans().items():
-        silent = gan.at is not GAN.at and gan.phase is GAN.phase
+        silent = gan.on_step_start is not GAN.on_step_start and gan.graph_key is GAN.graph_key
         assert silent == (name in ("progan", "stylegan")), name
-    assert find("dcgan").phase is GAN.phase
+    assert find("dcgan").graph_key is GAN.graph_key

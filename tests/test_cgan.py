@@ -40,13 +40,13 @@ def test_the_three_terms(weight: float, monkeypatch: pytest.MonkeyPatch) -> None
     gan: Any = game("cgan:tiny", wrong=weight)
     fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
     gan.D = D = Known()
-    monkeypatch.setattr(gan, "fakes", lambda batch: fakes)
+    monkeypatch.setattr(gan, "generate", lambda batch, grad=True: fakes)
     monkeypatch.setattr(gan, "wrong", lambda y: y.roll(1, 1))
     y = one_hot(LABELS, 3).float()
     expected = bce(D(images, y), 1) + bce(D(fakes, y), 0) + weight * bce(D(images, y.roll(1, 1)), 0)
-    loss, readings = gan.d_loss(BATCH)
+    loss, stats = gan.d_loss(BATCH)
     torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(readings["adversarial"], bce(D(images, y), 1) + bce(D(fakes, y), 0))
+    torch.testing.assert_close(stats["adversarial"], bce(D(images, y), 1) + bce(D(fakes, y), 0))
     monkeypatch.setattr(gan, "dealt", lambda batch: fakes)
     torch.testing.assert_close(gan.g_loss(BATCH)[0], bce(D(fakes, y), 1))
 
@@ -62,7 +62,7 @@ def test_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:
 
     gan.D.match = M
     monkeypatch.setattr(gan.D, "is_real", R)
-    monkeypatch.setattr(gan, "fakes", lambda batch: fakes)
+    monkeypatch.setattr(gan, "generate", lambda batch, grad=True: fakes)
     monkeypatch.setattr(gan, "dealt", lambda batch: fakes)
     monkeypatch.setattr(gan, "wrong", lambda y: y.roll(1, 1))
     is_real = bce(R(images), 1) + bce(R(fakes), 0)

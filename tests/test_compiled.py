@@ -48,7 +48,7 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
     graph = compiled.Play(gan, player, batch, bf16=False)
     torch.testing.assert_close(dict(gan.named_buffers()), before, rtol=0, atol=0)  # tracing left no trace
     torch.manual_seed(7)
-    loss, readings = graph(batch)
+    loss, stats = graph(batch)
     gradients = [parameter.grad for parameter in graph.mine]
     after = {name: buffer.clone() for name, buffer in gan.named_buffers()}
     gan.load_state_dict(before, strict=False)
@@ -57,7 +57,7 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
     expected, seen = gan.d_loss(batch) if player == "D" else gan.g_loss(batch)
     expected.backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(loss, expected.detach())
-    torch.testing.assert_close(readings, {name: value.detach() for name, value in seen.items()})
+    torch.testing.assert_close(stats, {name: value.detach() for name, value in seen.items()})
     torch.testing.assert_close(after, dict(gan.named_buffers()))
     for mine, parameter in zip(gradients, graph.mine, strict=True):
         torch.testing.assert_close(mine, parameter.grad, rtol=1e-9, atol=1e-11)
@@ -65,7 +65,9 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("player", ["D", "G"])
-@pytest.mark.parametrize("name", [name for name, gan in gans().items() if gan.at is GAN.at])  # the others stay eager
+@pytest.mark.parametrize(
+    "name", [name for name, gan in gans().items() if gan.on_step_start is GAN.on_step_start]
+)  # the others stay eager
 def test_the_traced_gradient_is_eagers(name: str, player: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
     agree_with_eager(f"{name}:tiny", player, **DOMINANT.get(name, {}))

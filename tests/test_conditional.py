@@ -37,10 +37,10 @@ def test_a_conditional_batch_norm_is_its_definition() -> None:
         torch.randn(6, 4, 5, 5),
         [0, 1, 2, 2, 1, 0],
     )
-    nn.init.normal_(norm.told.weight)
-    nn.init.normal_(norm.told.bias)
-    gains = 1 + norm.told.weight[:4].T + norm.told.bias[:4]  # [class, channel]
-    biases = norm.told.weight[4:].T + norm.told.bias[4:]
+    nn.init.normal_(norm.affine.weight)
+    nn.init.normal_(norm.affine.bias)
+    gains = 1 + norm.affine.weight[:4].T + norm.affine.bias[:4]  # [class, channel]
+    biases = norm.affine.weight[4:].T + norm.affine.bias[4:]
     normal = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
     expected = normal * gains[classes][:, :, None, None] + biases[classes][:, :, None, None]
     torch.testing.assert_close(norm(x, told(*classes)), expected)
@@ -52,12 +52,12 @@ def test_with_equal_gains_it_is_the_plain_norm(kind: Any) -> None:
     torch.manual_seed(0)
     plain, conditional = dcgan.norm(kind, 4), dcgan.norm(kind, 4, KINDS)
     assert isinstance(conditional, ConditionalNorm)
-    nn.init.zeros_(conditional.told.weight)
+    nn.init.zeros_(conditional.affine.weight)
     if kind != "none":
         nn.init.normal_(plain.weight)  # type: ignore[arg-type]
         nn.init.normal_(plain.bias)  # type: ignore[arg-type]
         with torch.no_grad():
-            conditional.told.bias.copy_(torch.cat([plain.weight - 1, plain.bias]))  # type: ignore[list-item,operator]
+            conditional.affine.bias.copy_(torch.cat([plain.weight - 1, plain.bias]))  # type: ignore[list-item,operator]
     for train in (True, True, False):  # by the batch's statistics, and then by the running ones
         x = torch.randn(5, 4, 3, 3) * 2 + 1
         torch.testing.assert_close(conditional.train(train)(x, told(0, 1, 2, 1, 0)), plain.train(train)(x))
@@ -101,8 +101,8 @@ def test_both_players_listen(words: dict[str, Any]) -> None:
         assert torch.equal(G(z, told(0, 1)), G(z, torch.tensor([0, 1])))
         logits = D(torch.stack([one, one]), told(0, 1))
         assert logits[0] != logits[1]
-        far = G.truncate(G.embed(z, told(0, 1)), 0.0)
-        centre = G.render(far)
+        far = G.truncate(G.mapping(z, told(0, 1)), 0.0)
+        centre = G.synthesis(far)
         assert not torch.equal(centre[0], centre[1]), "truncation leaves the label"
 
 

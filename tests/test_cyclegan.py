@@ -214,8 +214,8 @@ def test_a_translation_that_does_nothing_costs_nothing_but_the_critics() -> None
     gan = cyclegan()
     identity(gan)
     batch = Batch(torch.rand(4, 3, 16, 16), None, torch.rand(4, 3, 16, 16))
-    loss, readings = gan.g_loss(batch)
-    assert readings["cycle"].item() == readings["same"].item() == 0
+    loss, stats = gan.g_loss(batch)
+    assert stats["cycle"].item() == stats["same"].item() == 0
     torch.manual_seed(0)
     loss, _ = gan.g_loss(batch)
     torch.manual_seed(0)
@@ -225,7 +225,7 @@ def test_a_translation_that_does_nothing_costs_nothing_but_the_critics() -> None
 
 
 def test_the_weights_stand_where_they_should() -> None:
-    """λ and λ_id weigh what the readings say."""
+    """λ and λ_id weigh what the stats say."""
     batch = Batch(torch.rand(4, 3, 16, 16), None, torch.rand(4, 3, 16, 16))
     told = {}
     for cycle, same in ((0, 0), (7, 0), (0, 3)):
@@ -323,11 +323,11 @@ def test_the_rate_is_constant_and_then_falls_to_zero() -> None:
     gan = cyclegan(length=1000)
     rates = []
     for nimg in (0, 250, 500, 750, 1000, 1200):
-        gan.at(nimg, {"D": 0, "G": 0})
+        gan.on_step_start(nimg, {"D": 0, "G": 0})
         rates.append(gan.rate(0))
     assert rates == [1, 1, 1, 0.5, 0, 0]
     forever = cyclegan()
-    forever.at(10**9, {"D": 0, "G": 0})
+    forever.on_step_start(10**9, {"D": 0, "G": 0})
     assert forever.rate(0) == 1
 
 
@@ -421,9 +421,9 @@ def test_lazy_penalties_come_at_every_so_many_plays_and_weigh_as_much_more() -> 
     for lazy, plays in ((1, 0), (4, 0), (4, 1), (4, 4)):
         torch.manual_seed(0)
         gan = cyclegan(loss="relativistic", lazy=lazy, gamma=2.0, pool=0, zoom=1.0, flip=False)
-        gan.at(0, {"D": plays, "G": plays})
-        loss, readings = gan.d_loss(batch)
-        told.append((float(loss - readings["adversarial"]), "r1" in readings))
+        gan.on_step_start(0, {"D": plays, "G": plays})
+        loss, stats = gan.d_loss(batch)
+        told.append((float(loss - stats["adversarial"]), "r1" in stats))
     (once, _), *lazily = told
     assert once > 0
     assert lazily == [

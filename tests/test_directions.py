@@ -20,7 +20,7 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import Generator
 from simulacra.latent.attribute_classifier import Reader, auc, fit_reader
 from simulacra.latent.directions import NEAR, discover, distinct, free, scaled
-from simulacra.latent.effects import alike, effects, readings
+from simulacra.latent.effects import alike, effects, stats
 from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import FILE, keep, open_directions, place, rename, save
 from simulacra.latent.supervised import learn, logistic, orthogonal
@@ -50,7 +50,7 @@ class Planted(Generator):
             self.first.weight.copy_(patterns * torch.tensor(self.strengths) * SIZE)
             self.first.bias.zero_()
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         return self.first(w).view(-1, *self.shape)  # type: ignore[no-any-return]
 
 
@@ -99,7 +99,7 @@ def test_planted_axes_are_found_in_the_order_of_their_strength(find: Callable[..
 def test_components_of_a_mapping_are_those_of_w() -> None:
     G = game("stylegan2:tiny").G.eval()
     stretched = torch.tensor([1, 9, 1, 1, 4, 1, 1, 1.0])
-    G.embed = lambda z, y=None: z * stretched  # type: ignore[method-assign]
+    G.mapping = lambda z, y=None: z * stretched  # type: ignore[method-assign]
     first, second = components(G, 2)
     assert float(first.axis[1].abs()) > 0.99
     assert float(second.axis[4].abs()) > 0.98
@@ -108,7 +108,7 @@ def test_components_of_a_mapping_are_those_of_w() -> None:
 def test_a_style_enters_every_layer_and_ranges_see_their_own() -> None:
     G = game("stylegan2:tiny").G.eval()
     matrices = entries(G)
-    assert {layer for layer, _ in matrices} == set(range(G.styles))
+    assert {layer for layer, _ in matrices} == set(range(G.num_ws))
     styles = [each for name, each in G.named_modules() if name.startswith("layers.") and name.endswith(".style")]
     first = styles[0]
     assert isinstance(first, EqualisedLinear)
@@ -147,12 +147,12 @@ def test_every_game_has_directions_that_change_its_pictures(spec: str) -> None:
     found = discover(G, count=2, seed=5)
     assert len(found) == 2
     assert len({each.name for each in found}) == len(found)
-    w = G.embed(G.seeded([1, 2]), G.labelled([1, 2]))
+    w = G.mapping(G.seeded([1, 2]), G.labelled([1, 2]))
     for each in found:
         assert each.vector.shape == (G.w_dim,)
         assert each.about
         with torch.no_grad():
-            assert (G.render(moved(G, w, each, 2.0)) - G.render(w)).abs().max() > 1e-5
+            assert (G.synthesis(moved(G, w, each, 2.0)) - G.synthesis(w)).abs().max() > 1e-5
 
 
 def test_a_search_is_the_same_every_time() -> None:
@@ -181,18 +181,18 @@ def test_words_say_what_grows() -> None:
 
 def test_readings_of_known_pictures() -> None:
     picture = torch.full((1, 3, 20, 20), -1.0)
-    base = readings(picture)
+    base = stats(picture)
     red, right = picture.clone(), picture.clone()
     red[:, 0] = 1.0
     right[:, :, 15:, 15:] = 1.0
-    assert readings(red)["warmth"] > base["warmth"]
-    moved_there = readings(right)
+    assert stats(red)["warmth"] > base["warmth"]
+    moved_there = stats(right)
     assert moved_there["across"] > 0.8
     assert moved_there["down"] > 0.8
     assert moved_there["bottom"] > 0 > moved_there["top"]
     assert moved_there["left"] < 0
     for shape in ((1, 16, 24), (4, 16, 16)):
-        assert all(len(values) == 2 for values in readings(torch.rand(2, *shape)).values())
+        assert all(len(values) == 2 for values in stats(torch.rand(2, *shape)).values())
 
 
 # --- readers and traits ------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_two_processes_come_to_what_one_does(
     half = make_trainer(f"{name}:tiny", tmp_path).config.batch // 2
     alone = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1, micro=half), PLAYS)
     theirs = pair[1][0][f"{name} {balance}"]
-    assert theirs["plays"] == alone.plays and theirs["nimg"] == alone.nimg
+    assert theirs["plays"] == alone.steps and theirs["nimg"] == alone.nimg
     for key, value in alone.gan.named_parameters():
         torch.testing.assert_close(theirs["gan"][key], value.detach(), rtol=1e-3, atol=2e-5)
     whole = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1), PLAYS)

@@ -22,8 +22,8 @@ SPECS = ("dcgan:tiny", "dcgan:tiny+labels", "stylegan2:tiny", "r3gan:tiny", "sng
 
 def pixels(generator: Generator, seed: int) -> np.ndarray:
     with torch.inference_mode():
-        w = generator.embed(generator.seeded([seed]), generator.labelled([seed]))
-        return np.asarray(to_image(generator.render(w)[0].float()), int)
+        w = generator.mapping(generator.seeded([seed]), generator.labelled([seed]))
+        return np.asarray(to_image(generator.synthesis(w)[0].float()), int)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -74,7 +74,7 @@ def test_the_explorer_looks_with_it_and_keeps_without(tmp_path: Path, monkeypatc
             drawn: torch.Tensor = real(w)
             return drawn
 
-        monkeypatch.setattr(one, "render", render)
+        monkeypatch.setattr(one, "synthesis", render)
 
     watched("quick")
     watched("generator")

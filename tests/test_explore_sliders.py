@@ -123,7 +123,7 @@ def test_a_combination_is_the_same_picture_in_the_same_layers(model: Path) -> No
     one = latents(generator, Recipe(seed=1, edits={"both": Edit(strength=1.0)}), {"both": made})
     torch.testing.assert_close(one, both)
     # all layers are the same as none in particular
-    edits = {"b": Edit(strength=1.0, layers=(0, generator.styles))}
+    edits = {"b": Edit(strength=1.0, layers=(0, generator.num_ws))}
     assert combined(generator, "all", edits, there).layers is None
 
 

@@ -65,11 +65,11 @@ def test_builds_and_renders(name: str, shape: Shape) -> None:
     assert pictures.abs().max() <= 1
     assert pictures.std() > 0
     assert gan.G.shape == shape
-    for loss, readings in (gan.d_loss(batch(shape)), gan.g_loss(batch(shape))):
+    for loss, stats in (gan.d_loss(batch(shape)), gan.g_loss(batch(shape))):
         assert loss.shape == ()
         assert torch.isfinite(loss)
-        assert readings["fake"].shape == (12 if gan.translates else 6,)
-    real, fake = gan.judge(batch(shape), gan.fakes(batch(shape)))
+        assert stats["fake"].shape == (12 if gan.translates else 6,)
+    real, fake = gan.discriminate_pair(batch(shape), gan.generate(batch(shape), grad=False))
     assert real.shape == fake.shape == (12 if gan.translates else 6,)
 
 
@@ -78,8 +78,8 @@ def test_both_players_move_with_all_their_parameters(name: str, tmp_path: Path) 
     trainer = make_trainer(name, tmp_path)
     before = {player: copied(side) for player, side in trainer.sides.items()}
     taught: dict[str, set[str]] = {"D": set(), "G": set()}
-    while not all(trainer.plays.values()) or sum(trainer.plays.values()) < 8:  # layers may start at 0, or come later
-        trainer.play()
+    while not all(trainer.steps.values()) or sum(trainer.steps.values()) < 8:  # layers may start at 0, or come later
+        trainer.step()
         for player, side in trainer.sides.items():
             gradients = {key: value.grad for key, value in side.named_parameters() if value.grad is not None}
             taught[player] |= gradients.keys()
@@ -107,7 +107,7 @@ def test_a_play_leaves_the_opponent_alone(name: str, tmp_path: Path) -> None:
         before = copied(side)
         side.zero_grad(set_to_none=True)
         optimizer = {id(k): {n: v.clone() for n, v in s.items()} for k, s in trainer.optimizers[other].state.items()}
-        trainer.play()
+        trainer.step()
         running = {
             f"{prefix}.{key}"
             for prefix, module in side.named_modules()
@@ -167,7 +167,7 @@ def test_bf16_is_finite_and_near(name: str, tmp_path: Path) -> None:
     assert not torch.equal(one, other), "it was not bf16"
     assert torch.cosine_similarity(one, other, dim=0) > 0.98
     play(low, 11)
-    assert low.plays["G"] > 1
+    assert low.steps["G"] > 1
     for key, value in low.gan.state_dict().items():
         assert torch.isfinite(value).all(), key
     for key, value in low.gan.named_parameters():
@@ -216,7 +216,7 @@ def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path, capfd: pytest.Cap
 def test_no_graph_through_the_frozen_player(name: str, tmp_path: Path) -> None:
     """When D plays, no gradient may flow into G: its fakes carry none."""
     gan: GAN = make_trainer(name, tmp_path, suitable(name, noise(8))).gan
-    assert not gan.fakes(batch((3, 16, 16))).requires_grad
+    assert not gan.generate(batch((3, 16, 16)), grad=False).requires_grad
     loss, _ = gan.d_loss(batch((3, 16, 16)))
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(value.grad is None for value in gan.G.parameters())

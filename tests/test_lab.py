@@ -24,11 +24,11 @@ from simulacra.lab.divergences import OBJECTIVES, fit, integral, jensen_shannon,
 from simulacra.lab.experiment import Length, build, play
 from simulacra.lab.lab import WHAT, run
 from simulacra.lab.measures import Coverage, coverage, divergence
-from simulacra.lab.plane import PlaneExperiment, suited
+from simulacra.lab.plane import PlaneExperiment, is_supported
 from simulacra.lab.targets import TARGETS
 from simulacra.losses import minimax_d, non_saturating_g
 
-ABLE = [name for name, gan in gans().items() if suited(gan)]
+ABLE = [name for name, gan in gans().items() if is_supported(gan)]
 QUICK: dict[str, Any] = {"hidden": "16", "batch": 16}
 
 
@@ -209,7 +209,7 @@ def test_ctrl_c_stops_and_still_writes(capsys: pytest.CaptureFixture[str], monke
     real = PlaneExperiment.look
 
     def look(self: PlaneExperiment, trainer: Any) -> dict[str, Any]:
-        if trainer.plays == {"D": 3, "G": 2}:
+        if trainer.steps == {"D": 3, "G": 2}:
             os.kill(os.getpid(), signal.SIGINT)
         return real(self, trainer)
 

@@ -58,7 +58,7 @@ def learn(trainer: Trainer, modes: Tensor, near: float, plays: int) -> tuple[flo
     assert share < 0.2, "it knows them before it was trained"
     for _ in range(0, plays, EVERY):
         for _ in range(EVERY):
-            trainer.play()
+            trainer.step()
         share, each = found(generator(latents, y), modes, near)
         if share > 0.65 and min(each) > 0.4 / len(modes):
             break
@@ -95,7 +95,7 @@ def test_cyclegan_finds_a_translation_without_pairs(loss: str, match: float, tmp
     wrong = torch.ones(2)
     for _ in range(0, 800, EVERY):
         for _ in range(EVERY):
-            trainer.play()
+            trainer.step()
         pairs = (G.translate(one, "b"), other), (G.translate(other, "a"), one)
         wrong = torch.stack([(made - true).abs().mean() for made, true in pairs])
         if wrong.max() < 0.35 * untranslated:

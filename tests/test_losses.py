@@ -203,9 +203,9 @@ def test_wgan_gp_loss_is_the_paper_s_equation(norm: str) -> None:
     gan = game("wgan-gp:tiny", norm_d=norm, gp=7.0).double()
     real = torch.rand(6, 3, 16, 16, dtype=torch.float64) * 2 - 1
     gan.G.draw = lambda n: torch.zeros(n, 8, dtype=torch.float64)  # type: ignore[method-assign]
-    gan.G.forward = lambda z, y=None: gan.G.render(z)  # type: ignore[method-assign]
+    gan.G.forward = lambda z, y=None: gan.G.synthesis(z)  # type: ignore[method-assign]
     torch.manual_seed(5)
-    loss, readings = gan.d_loss(Batch(real))
+    loss, stats = gan.d_loss(Batch(real))
     fake = gan.G(gan.G.draw(6)).detach()
     torch.manual_seed(5)
     epsilon = torch.rand(6, 1, 1, 1, dtype=torch.float64)
@@ -213,7 +213,7 @@ def test_wgan_gp_loss_is_the_paper_s_equation(norm: str) -> None:
     (slope,) = torch.autograd.grad(gan.D(mixed).sum(), mixed)
     wanted = (slope.square().sum((1, 2, 3)).sqrt() - 1).square().mean()
     expected = gan.D(fake).mean() - gan.D(real).mean() + 7.0 * wanted
-    assert readings["penalty"].item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert stats["penalty"].item() == pytest.approx(wanted.item(), rel=1e-5)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert math.isfinite(loss.item())
 

@@ -148,9 +148,9 @@ def cyclegan(**words: Any) -> CycleGAN:
 
 def played(gan: CycleGAN, batches: list[Batch]) -> None:
     for number, batch in enumerate(batches):
-        gan.at(0, {"D": number, "G": number})
-        gan.saw("D", gan.d_loss(batch)[1])
-    gan.at(0, {"D": len(batches), "G": len(batches)})
+        gan.on_step_start(0, {"D": number, "G": number})
+        gan.on_step_end("D", gan.d_loss(batch)[1])
+    gan.on_step_start(0, {"D": len(batches), "G": len(batches)})
 
 
 def identity(gan: CycleGAN) -> None:
@@ -181,8 +181,8 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
     assert not torch.equal(gan.matches.get_buffer("match_b"), order)
     played(gan, batches * (ALIKE + 1))
     assert torch.equal(gan.matches.get_buffer("match_b"), order)
-    _, readings = gan.g_loss(batches[0])
-    assert float(readings["match"]) < 1e-5
+    _, stats = gan.g_loss(batches[0])
+    assert float(stats["match"]) < 1e-5
 
 
 def test_pictures_that_come_meanwhile_do_not_disturb_the_matches() -> None:
@@ -190,7 +190,7 @@ def test_pictures_that_come_meanwhile_do_not_disturb_the_matches() -> None:
     a, gan = pictures(8), cyclegan()
     played(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
     others = pictures(8, 9)
-    gan.saw("D", gan.d_loss(Batch(others[:4], others=others[4:]))[1])
+    gan.on_step_end("D", gan.d_loss(Batch(others[:4], others=others[4:]))[1])
     assert gan.matches is not None
     for name in OTHER:
         mine, match = gan.matches.draw(name, 32)
@@ -210,22 +210,22 @@ def test_the_term_weighs_what_translations_lack_to_their_matches(flip: bool) -> 
     for side in ("a", "b"):
         gan.G.into[side] = torch.nn.Hardtanh(-0.1, 0.1)
     torch.manual_seed(0)
-    loss, readings = gan.g_loss(batch)
-    assert float(readings["match"]) > 0.1
+    loss, stats = gan.g_loss(batch)
+    assert float(stats["match"]) > 0.1
     gan.config = replace(gan.config, match=0.0)
     torch.manual_seed(0)
     without, _ = gan.g_loss(batch)
-    torch.testing.assert_close(loss - without, 2 * readings["match"])
+    torch.testing.assert_close(loss - without, 2 * stats["match"])
 
 
 def test_until_the_bank_is_full_pictures_are_those_dealt() -> None:
     gan = cyclegan(bank=9)
     batch = Batch(pictures(4), others=pictures(4, 1))
     for number, told in enumerate((False, False, False, True)):
-        gan.at(0, {"D": number, "G": number})
+        gan.on_step_start(0, {"D": number, "G": number})
         assert ("match" in gan.g_loss(batch)[1]) == told
-        assert gan.phase("G") == told
-        gan.saw("D", gan.d_loss(batch)[1])
+        assert gan.graph_key("G") == told
+        gan.on_step_end("D", gan.d_loss(batch)[1])
 
 
 def test_a_batch_larger_than_the_bank() -> None:

@@ -34,7 +34,7 @@ def tile(image: np.ndarray, row: int, column: int) -> np.ndarray:
 
 @torch.no_grad()
 def picture(generator: Generator, w: Tensor) -> np.ndarray:
-    return np.asarray(to_image(generator.render(w[None])[0])).astype(int)
+    return np.asarray(to_image(generator.synthesis(w[None])[0])).astype(int)
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
@@ -44,13 +44,13 @@ def test_a_mixing_matrix(name: str) -> None:
     assert image.shape == (3 * SIDE, 4 * SIDE, 3)
     assert (tile(image, 0, 0) == 255).all()
     with torch.no_grad():
-        one, other = (generator.embed(generator.seeded(seeds)) for seeds in (rows, columns))
+        one, other = (generator.mapping(generator.seeded(seeds)) for seeds in (rows, columns))
     for j, w in enumerate(other):
         assert abs(tile(image, 0, j + 1) - picture(generator, w)).max() <= 1
     for i, v in enumerate(one):
         assert abs(tile(image, i + 1, 0) - picture(generator, v)).max() <= 1
         for j, w in enumerate(other):
-            mixed = torch.stack([w] * 2 + [v] * (generator.styles - 2))
+            mixed = torch.stack([w] * 2 + [v] * (generator.num_ws - 2))
             assert abs(tile(image, i + 1, j + 1) - picture(generator, mixed)).max() <= 1
             assert abs(tile(image, i + 1, j + 1) - tile(image, i + 1, 0).astype(int)).max() > 1, (
                 "the column decides too"
@@ -60,7 +60,7 @@ def test_a_mixing_matrix(name: str) -> None:
 
 def test_all_layers_are_the_column_s_picture_and_the_mean_is_everywhere() -> None:
     generator = grown("stylegan")
-    image = np.asarray(mixing_matrix(generator, [1, 2], [3, 4], (0, generator.styles))).astype(int)
+    image = np.asarray(mixing_matrix(generator, [1, 2], [3, 4], (0, generator.num_ws))).astype(int)
     for i in (1, 2):
         assert abs(image[i * SIDE : (i + 1) * SIDE, SIDE:] - image[:SIDE, SIDE:]).max() <= 1
     still = np.asarray(mixing_matrix(generator, [1, 2], [3], (0, 2), truncation=0)).astype(int)
@@ -81,13 +81,13 @@ def test_what_cannot_be_mixed_is_said() -> None:
 def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object, **options: object) -> list[Tensor]:
     """The w of all that is drawn, in the order of the grid."""
     seen: list[Tensor] = []
-    render = generator.render
+    render = generator.synthesis
 
     def watched(w: Tensor) -> Tensor:
         seen.extend(w)
         return render(w)
 
-    monkeypatch.setattr(generator, "render", watched)
+    monkeypatch.setattr(generator, "synthesis", watched)
     children(generator, *args, **options)  # type: ignore[arg-type]
     return seen
 
@@ -99,7 +99,7 @@ def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None
     image = np.asarray(children(generator, [1, 2], [3, 4], way))
     assert image.shape == (3 * SIDE, 3 * SIDE, 3)
     with torch.no_grad():
-        w = generator.embed(generator.seeded([2]), generator.labelled([2]))[0]
+        w = generator.mapping(generator.seeded([2]), generator.labelled([2]))[0]
     assert abs(tile(image, 2, 0) - picture(generator, w)).max() <= 1, "a parent at the left"
 
 

@@ -22,7 +22,7 @@ class Plain(Generator):
         super().__init__(Settings(shape=(1, 1, 6), z=6, prior=prior))  # type: ignore[arg-type]
         self.size = torch.nn.Parameter(torch.tensor(size))
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         return self.size * w[:, None, None]
 
 

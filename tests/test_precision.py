@@ -16,7 +16,7 @@ from simulacra.training import compiled
 class Fixed(Generator):
     """Fakes that no precision changes, so that penalties can be compared."""
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         return torch.linspace(-1, 1, w.shape[0] * 3 * 16 * 16).view(-1, 3, 16, 16)
 
 
@@ -26,10 +26,10 @@ def penalty(dtype: str, **settings: Any) -> float:
     images = torch.linspace(1, -1, 8 * 3 * 16 * 16).view(8, 3, 16, 16)
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
-        loss, readings = gan.d_loss(Batch(images))
+        loss, stats = gan.d_loss(Batch(images))
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in gan.D.parameters())
-    return float(readings["penalty"].detach())
+    return float(stats["penalty"].detach())
 
 
 def test_the_penalty_is_fp32_where_asked() -> None:

@@ -30,7 +30,7 @@ every_growing_game = pytest.mark.parametrize("name", GROWING)
 
 
 def at(gan: Any, nimg: int) -> Any:
-    gan.at(nimg, {"D": 0, "G": 0})
+    gan.on_step_start(nimg, {"D": 0, "G": 0})
     return gan
 
 
@@ -53,7 +53,7 @@ def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
 def drawn(gan: Any) -> Tensor:
     """Fixed pictures, whatever the mode was."""
     gan.G.eval()
-    made = gan.G.render(gan.G.embed(gan.G.seeded(range(4))))
+    made = gan.G.synthesis(gan.G.mapping(gan.G.seeded(range(4))))
     gan.G.train()
     return made  # type: ignore[no-any-return]
 
@@ -66,7 +66,7 @@ def test_the_stages() -> None:
     growth = Growth(config)  # type: ignore[arg-type]
     stages = {}
     for nimg in (0, 7, 8, 12, 20, 24, 31, 32, 40, 48, 10**9):
-        growth.at(nimg)
+        growth.update(nimg)
         stages[nimg] = growth.stage()
     expected = {0: (0, 1), 7: (0, 1), 8: (1, 0), 12: (1, 0.25), 20: (1, 0.75), 24: (1, 1), 31: (1, 1)}
     assert stages == expected | {32: (2, 0), 40: (2, 0.5), 48: (2, 1), 10**9: (2, 1)}
@@ -80,7 +80,7 @@ def test_growth_never_goes_back(fade: int, stable: int) -> None:
     config = configured("progan:tiny", (3, 32, 32), {"fade": fade, "stable": stable})[1]
     growth, before = Growth(config), -1.0  # type: ignore[arg-type]
     for nimg in range(0, 3 * (fade + stable) + 2):
-        growth.at(nimg)
+        growth.update(nimg)
         level, alpha = growth.stage()
         assert 0 <= level <= 3 and 0 <= alpha <= 1
         assert level - 1 + alpha >= before
@@ -97,9 +97,9 @@ def test_the_pace_follows_from_the_run_s_length() -> None:
     assert paced(updated(config, {"fade": 7}, of=""), 1200) == updated(config, {"fade": 7, "stable": 100}, of="")
     made = paced(config, 1200)
     growth = Growth(made)
-    growth.at(600)
+    growth.update(600)
     assert growth.stage() == (3, 1.0), "grown after half of the run"
-    growth.at(599)
+    growth.update(599)
     assert growth.stage()[1] < 1
 
 
@@ -225,7 +225,7 @@ def test_larger_sides_are_played_in_more_parts(name: str, tmp_path: Path) -> Non
     assert dict(zip(levels, parts, strict=True)) == {0: 8, 1: 4, 2: 4}  # 4: D compares them
     for size, most in ((64, 256), (256, 16), (1024, 4)):
         gan: Any = at(game(f"{name}:tiny", (3, size, size)), 10**9)
-        assert gan.fits() == most
+        assert gan.max_microbatch() == most
 
 
 @every_growing_game
@@ -293,6 +293,6 @@ def test_d_looks_at_more_than_one_picture(name: str) -> None:
 
 def test_latents_have_one_length() -> None:
     generator = game("progan:tiny").G
-    w = generator.embed(generator.seeded(range(5)))
+    w = generator.mapping(generator.seeded(range(5)))
     torch.testing.assert_close(w.square().mean(1), torch.ones(5))
-    torch.testing.assert_close(generator.embed(3 * generator.seeded(range(5))), w)
+    torch.testing.assert_close(generator.mapping(3 * generator.seeded(range(5))), w)

@@ -50,8 +50,8 @@ def attributed() -> Generator:
 
 @torch.no_grad()
 def own(generator: Generator, label: str = "", seed: int = SEED) -> Tensor:
-    w = generator.embed(generator.seeded([seed]), generator.labelled([seed], label))
-    return rounded(generator.render(w).float())[0]
+    w = generator.mapping(generator.seeded([seed]), generator.labelled([seed], label))
+    return rounded(generator.synthesis(w).float())[0]
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_every_game_s_loss_falls(few: None) -> None:
         assert found.picture.isfinite().all() and np.isfinite([found.psnr, found.perceived, found.length]).all(), spec
         recipe = from_json(json.loads(json.dumps(to_json(found.recipe))))
         with torch.no_grad():
-            again = generator.render(latents(generator, recipe, {}))[0]
+            again = generator.synthesis(latents(generator, recipe, {}))[0]
         assert torch.equal(again, found.picture), spec
     assert np.mean(falls) > 0
 
@@ -187,12 +187,12 @@ def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
         if name == "growth.shown":
             buffer.fill_(10**9)  # grown to its full side, so that all layers draw
     with torch.no_grad():
-        one, other = generator.embed(generator.seeded([1, 2]))
-        w = torch.stack([one] * 3 + [other] * (generator.styles - 3))[None]
-        target = generator.render(w)[0]
+        one, other = generator.mapping(generator.seeded([1, 2]))
+        w = torch.stack([one] * 3 + [other] * (generator.num_ws - 3))[None]
+        target = generator.synthesis(w)[0]
     narrow = project(generator, target, steps=40, starts=2)
     wide = project(generator, target, steps=40, starts=2, wide=True)
-    assert len(narrow.recipe.w) == 1 and len(wide.recipe.w) == generator.styles
+    assert len(narrow.recipe.w) == 1 and len(wide.recipe.w) == generator.num_ws
     assert wide.course[-1][0] <= narrow.course[-1][0] * 1.02
 
 
@@ -200,7 +200,7 @@ def test_what_is_known_of_a_model_s_own(few: None) -> None:
     for generator in (planted(), planted(prior="uniform"), game("stylegan2:tiny").G.eval()):
         space = near(generator)
         with torch.no_grad():
-            w = generator.embed(generator.seeded(range(200)))
+            w = generator.mapping(generator.seeded(range(200)))
         u = space.numbers(w)
         assert torch.allclose(space.latent(u), w, atol=1e-3)
         assert float(space.length(u).mean()) == pytest.approx(1, abs=0.1)
@@ -337,7 +337,7 @@ def test_an_encoder_learns_to_guess(few: None, tmp_path: Path) -> None:
     assert guess.shape == (1, 8)
     found = project(generator, target, steps=1, starts=1, encoder=taught)
     with torch.no_grad():
-        start = psnr(generator.render(guess), target)
+        start = psnr(generator.synthesis(guess), target)
     assert found.course[0][1] == pytest.approx(float(start), abs=1.5), "it starts there, with noise"
 
     path = tmp_path / "encoder.safetensors"

@@ -54,7 +54,7 @@ def test_schedules_are_half_cosines(tmp_path: Path) -> None:
     gan = trainer.gan
     assert isinstance(gan, R3GAN)
     for nimg, share in ((0, 0), (20, (1 - math.sqrt(0.5)) / 2), (40, 0.5), (80, 1), (1000, 1)):
-        gan.at(nimg, {"D": 0, "G": 0})
+        gan.on_step_start(nimg, {"D": 0, "G": 0})
         assert gan.scheduled(*gan.config.gamma) == pytest.approx(1 - 0.8 * share)
         assert gan.rate(0) == pytest.approx(1 - 0.5 * share)
         assert gan.momenta() == pytest.approx((0.0, 0.9 + 0.09 * share))
@@ -80,7 +80,7 @@ def test_the_average_and_augmentation_have_schedules_too(tmp_path: Path) -> None
     trainer.ema.update = lambda nimg, half_life=None: (told.append(half_life), update(nimg, half_life))[1]  # type: ignore[method-assign,func-returns-value]
     found = []
     for _ in range(24):
-        trainer.play()
+        trainer.step()
         found.append(float(trainer.gan.augment.p))  # type: ignore[arg-type]
     shown = [8 * play for play in range(12)]  # before each play of D; G's comes after it
     shares = [(1 - math.cos(math.pi * min(1.0, nimg / 80))) / 2 for nimg in [*shown, 96]]
@@ -93,7 +93,7 @@ def test_without_a_schedule_p_adapts_and_the_average_is_as_elsewhere(tmp_path: P
     trainer = make_trainer("r3gan:tiny", tmp_path, augment="ada", augment_images=100.0)
     assert trainer.gan.half_life() is None
     for _ in range(4):
-        trainer.gan.saw("D", {"real": torch.ones(8), "fake": torch.zeros(8)})  # D is sure
+        trainer.gan.on_step_end("D", {"real": torch.ones(8), "fake": torch.zeros(8)})  # D is sure
     assert float(trainer.gan.augment.p) == pytest.approx(32 / 100)  # type: ignore[arg-type]
 
 
@@ -119,27 +119,27 @@ def test_penalties_are_lazy_and_weigh_as_much_more(lazy: int, tmp_path: Path) ->
     trainer = make_trainer("r3gan:tiny", tmp_path, lazy=lazy)
     counted = []
     for _ in range(14):
-        trainer.play()
+        trainer.step()
         counted.append(trainer.meter.counts.get("r1", 0))
     assert counted[-1] == math.ceil(7 / lazy)
     gan = game("r3gan:tiny", lazy=lazy, dropout=0.0)
     batch = Batch(torch.rand(6, 3, 16, 16) * 2 - 1)
     torch.manual_seed(1)
-    loss, readings = gan.d_loss(batch)
+    loss, stats = gan.d_loss(batch)
     assert isinstance(gan, R3GAN)
     weight = gan.config.gamma[0] / 2 * lazy
-    torch.testing.assert_close(loss, readings["adversarial"] + weight * (readings["r1"] + readings["r2"]))
+    torch.testing.assert_close(loss, stats["adversarial"] + weight * (stats["r1"] + stats["r2"]))
 
 
 def test_what_d_pays_is_r1_on_reals_and_on_fakes() -> None:
     gan = game("r3gan:tiny")
     batch = Batch(torch.rand(6, 3, 16, 16) * 2 - 1)
     torch.manual_seed(1)
-    _, readings = gan.d_loss(batch)
+    _, stats = gan.d_loss(batch)
     torch.manual_seed(1)
-    fakes = gan.fakes(batch)
-    torch.testing.assert_close(readings["r1"], losses.r1(gan.D, batch.images))
-    torch.testing.assert_close(readings["r2"], losses.r1(gan.D, fakes))
+    fakes = gan.generate(batch, grad=False)
+    torch.testing.assert_close(stats["r1"], losses.r1(gan.D, batch.images))
+    torch.testing.assert_close(stats["r2"], losses.r1(gan.D, fakes))
 
 
 class Smooth(nn.Module):
@@ -170,8 +170,8 @@ def test_finite_differences_agree_with_the_exact_penalty() -> None:
 def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     gan = game("r3gan:tiny", penalty="difference")
     monkeypatch.setattr(losses, "squared_gradient", None)
-    _, readings = gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
-    assert float(readings["r1"]) > 0
+    _, stats = gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
+    assert float(stats["r1"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) ->
         for seed in range(20):
             torch.manual_seed(seed)
             images = torch.rand(32, 3, 16, 16) * 2 - 1
-            _, readings = gan.d_loss(Batch(images))
-            sums = [total + readings[name].item() for total, name in zip(sums, ("r1", "r2"), strict=True)]
+            _, stats = gan.d_loss(Batch(images))
+            sums = [total + stats[name].item() for total, name in zip(sums, ("r1", "r2"), strict=True)]
         found[penalty] = sums
     assert found["difference"] == pytest.approx(found["exact"], rel=0.25)
 
 
 def test_each_side_has_its_own_chance_with_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     gan, seen = game("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
-    monkeypatch.setattr(gan, "fakes", lambda batch: batch.images)
+    monkeypatch.setattr(gan, "generate", lambda batch, grad=True: batch.images)
     gan.D.register_forward_hook(lambda module, given, made: seen.append(given[0]))
     torch.manual_seed(1)
     gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))

@@ -12,7 +12,7 @@ from simulacra.measure.linear_classifier import fit_reader, inception_score, res
 
 
 def test_the_inception_score_of_known_probabilities() -> None:
-    """The number of classes for sure and even readings, 1 for readings that never change, e^(KL) by hand else."""
+    """The number of classes for sure and even stats, 1 for stats that never change, e^(KL) by hand else."""
     assert inception_score(np.tile(np.eye(7), (10, 1))) == pytest.approx(7)
     assert inception_score(np.tile([0.2, 0.5, 0.3], (10, 1))) == pytest.approx(1)
     assert inception_score(np.tile([[1.0, 0], [1, 0], [0, 1]], (5, 1))) == pytest.approx(

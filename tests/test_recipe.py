@@ -33,7 +33,7 @@ def way(model: Generator, name: str = "up") -> Direction:
 
 @torch.no_grad()
 def rendered(model: Generator, recipe: Recipe, *directions: Direction) -> Tensor:
-    return model.render(latents(model, recipe, {each.name: each for each in directions}))
+    return model.synthesis(latents(model, recipe, {each.name: each for each in directions}))
 
 
 @every_form
@@ -83,8 +83,8 @@ def test_edits_add_up_and_leave_what_tells_of_the_label(form: str) -> None:
 @torch.no_grad()
 def test_layers_are_edited_and_mixed_alone(name: str) -> None:
     model = generator(f"{name}:tiny")
-    assert model.styles > 2
-    plain = latents(model, Recipe(seed=3), {})[:, None].expand(-1, model.styles, -1)
+    assert model.num_ws > 2
+    plain = latents(model, Recipe(seed=3), {})[:, None].expand(-1, model.num_ws, -1)
     edited = latents(model, Recipe(seed=3, edits={"up": Edit(strength=1.0, layers=(1, 2))}), {"up": way(model)})
     torch.testing.assert_close(edited[:, 1], plain[:, 1] + way(model).vector)
     assert torch.equal(edited[:, :1], plain[:, :1]) and torch.equal(edited[:, 2:], plain[:, 2:])

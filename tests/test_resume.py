@@ -161,8 +161,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(
     words = [sys.executable, "-m", "simulacra.cli", "train", str(data), "--gan", "mlp:tiny", "--run", str(run)]
     words += ["--total", "720", "--every", "56", "--save-every", "10000", "--precision", "fp32", "--device", "cpu"]
     words += ["--threads", "1", "batch=8"]
-    slowed = "import time\nfrom simulacra.training.trainer import Trainer\nplay = Trainer.play\n"
-    slowed += "Trainer.play = lambda self: (time.sleep(0.01), play(self))[1]\nfrom simulacra.cli import main\nmain()"
+    slowed = "import time\nfrom simulacra.training.trainer import Trainer\nplay = Trainer.step\n"
+    slowed += "Trainer.step = lambda self: (time.sleep(0.01), play(self))[1]\nfrom simulacra.cli import main\nmain()"
     process = subprocess.Popen(
         [words[0], "-c", slowed, *words[3:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

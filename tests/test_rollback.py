@@ -35,8 +35,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def breaking(seeds: list[int], at: int = 80) -> Callable[[Trainer], None]:
-    """`Trainer.play` that meets with a NaN after `at` images, with these seeds alone."""
-    honest = Trainer.play
+    """`Trainer.step` that meets with a NaN after `at` images, with these seeds alone."""
+    honest = Trainer.step
 
     def play(self: Trainer) -> None:
         if self.nimg >= at and self.seed in seeds:
@@ -49,7 +49,7 @@ def breaking(seeds: list[int], at: int = 80) -> Callable[[Trainer], None]:
 
 def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
-    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:1]))
+    monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:1]))
     with pytest.raises(SimulacraError, match="NaN or infinite at play"):
         train(data, run=tmp_path / "without", **OPTIONS)
     assert train(data, run=run, rollback=2, **OPTIONS) == run
@@ -70,7 +70,7 @@ def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, mo
 def test_what_it_says(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:1]))
+    monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:1]))
     train(data, run=tmp_path / "run", rollback=1, **(OPTIONS | {"quiet": False}))
     out = capsys.readouterr().out
     assert re.search(
@@ -83,7 +83,7 @@ def test_it_goes_back_so_often_and_then_stops_in_health(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:3]))
+    monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:3]))
     for _ in range(2):  # the same command again comes to the same
         with pytest.raises(SimulacraError, match=r"gone back 2 times already.*000000064.*larger --rollback"):
             train(data, run=run, rollback=2, **OPTIONS)
@@ -98,7 +98,7 @@ def test_it_goes_back_so_often_and_then_stops_in_health(
 def test_without_a_healthy_checkpoint_it_begins_anew(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Trainer, "play", breaking(SEEDS[:1], at=16))
+    monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:1], at=16))
     run = train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
     assert [line["to"] for line in read(run / "rollbacks.jsonl")] == [0]
     other = train(data, run=tmp_path / "other", **(OPTIONS | {"seed": SEEDS[1]}))
@@ -228,7 +228,7 @@ def join(rank: int, port: int, folder: Path) -> None:
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
     patch = pytest.MonkeyPatch()
-    patch.setattr(Trainer, "play", breaking(SEEDS[:1], at=80))
+    patch.setattr(Trainer, "step", breaking(SEEDS[:1], at=80))
     if rank == 0:  # which alone sees it
 
         def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:

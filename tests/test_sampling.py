@@ -34,7 +34,7 @@ def drawn(generator: Generator, seeds: Sequence[int], **options: float) -> Tenso
 @pytest.mark.parametrize("psi", [0.0, 0.5, 1.0, 1.5])
 def test_truncation_pulls_towards_the_centre(psi: float, generator: Generator) -> None:
     with torch.no_grad():
-        expected = generator.render(psi * generator.seeded([3, 4]))
+        expected = generator.synthesis(psi * generator.seeded([3, 4]))
     torch.testing.assert_close(drawn(generator, [3, 4], truncation=psi), expected)
     if psi == 0:
         assert torch.equal(expected[0], expected[1])
@@ -46,11 +46,11 @@ def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
 ) -> None:
     seen: list[Tensor] = []
 
-    def embed(z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(z: Tensor, y: Tensor | None = None) -> Tensor:
         seen.append(z)
         return z
 
-    monkeypatch.setattr(generator, "embed", embed)
+    monkeypatch.setattr(generator, "mapping", mapping)
     plain = generator.seeded(range(50))
     plain[0, 0] = 0.0
     monkeypatch.setattr(generator, "seeded", lambda seeds: plain[list(seeds)].clone())

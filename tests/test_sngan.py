@@ -48,7 +48,7 @@ def test_estimates_move_once_a_step_of_d_and_never_else(tmp_path: Path) -> None:
     batch = Batch(torch.rand(4, 3, 16, 16))
     for mode in (False, True):
         gan.train(mode)
-        gan.d_loss(batch), gan.g_loss(batch), gan.judged(batch.images)
+        gan.d_loss(batch), gan.g_loss(batch), gan.discriminate(batch.images)
     assert all(torch.equal(value, before[key]) for key, value in gan.D.state_dict().items())
     play(trainer, 1)
     moved = {key for key, value in gan.D.state_dict().items() if not torch.equal(value, before[key])}
@@ -87,10 +87,10 @@ def test_the_losses_are_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
     def judged(images: Tensor, y: Tensor | None = None) -> Tensor:
         return torch.tensor([0.5, 3.0] if images.min() >= 0 else [-2.0, 0.0])
 
-    monkeypatch.setattr(gan, "judged", judged)
-    loss, readings = gan.d_loss(Batch(torch.zeros(2, 3, 16, 16)))
+    monkeypatch.setattr(gan, "discriminate", judged)
+    loss, stats = gan.d_loss(Batch(torch.zeros(2, 3, 16, 16)))
     assert float(loss) == pytest.approx(0.75)
-    assert readings["real"].tolist() == [0.5, 3.0]
+    assert stats["real"].tolist() == [0.5, 3.0]
     assert float(gan.g_loss(Batch(torch.zeros(2, 3, 16, 16)))[0]) == pytest.approx(1.0)
 
 

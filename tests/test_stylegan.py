@@ -22,10 +22,10 @@ GROWN = 10**6
 def grown(**settings: Any) -> StyleGAN:
     gan = game("stylegan:tiny", **settings)
     assert isinstance(gan, StyleGAN)
-    gan.at(GROWN, {"D": 0, "G": 0})
+    gan.on_step_start(GROWN, {"D": 0, "G": 0})
     torch.manual_seed(1)
     with torch.no_grad():
-        gan.G.centre.normal_()
+        gan.G.w_avg.normal_()
         for layer in gan.G.layers:
             layer.strength.normal_()  # type: ignore[operator]
     return gan
@@ -55,40 +55,42 @@ def test_a_style_begins_near_a_plain_norm() -> None:
 @torch.no_grad()
 def test_noise_is_random_in_training_and_fixed_afterwards() -> None:
     generator = grown().G
-    w = generator.embed(generator.seeded([1, 2]))
+    w = generator.mapping(generator.seeded([1, 2]))
     generator.train()
-    assert not torch.allclose(generator.render(w), generator.render(w), atol=1e-3)
-    same = generator.render(w[:1].repeat(2, 1))
+    assert not torch.allclose(generator.synthesis(w), generator.synthesis(w), atol=1e-3)
+    same = generator.synthesis(w[:1].repeat(2, 1))
     assert not torch.allclose(same[0], same[1], atol=1e-3), "each picture has its own"
     generator.eval()
-    assert torch.equal(generator.render(w), generator.render(w))
-    torch.testing.assert_close(generator.render(w[1:]), generator.render(w)[1:])
+    assert torch.equal(generator.synthesis(w), generator.synthesis(w))
+    torch.testing.assert_close(generator.synthesis(w[1:]), generator.synthesis(w)[1:])
     for layer in generator.layers:
         layer.strength.zero_()  # type: ignore[operator]
-    torch.testing.assert_close(generator.train().render(w), generator.eval().render(w))
+    torch.testing.assert_close(generator.train().synthesis(w), generator.eval().synthesis(w))
 
 
 @torch.no_grad()
 def test_a_w_for_each_layer() -> None:
     generator = grown().G.eval()
-    assert generator.styles == 6  # two at 4x4, 8x8 and 16x16
-    w = generator.embed(generator.seeded([1, 2]))
-    torch.testing.assert_close(generator.render(generator.each(w)), generator.render(w))
+    assert generator.num_ws == 6  # two at 4x4, 8x8 and 16x16
+    w = generator.mapping(generator.seeded([1, 2]))
+    torch.testing.assert_close(generator.synthesis(generator.each(w)), generator.synthesis(w))
     for i in range(6):
         other = generator.each(w).clone()
         other[:, i] = w.flip(0)
-        assert not torch.allclose(generator.render(other), generator.render(w), atol=1e-3), f"layer {i} plays a part"
+        assert not torch.allclose(generator.synthesis(other), generator.synthesis(w), atol=1e-3), (
+            f"layer {i} plays a part"
+        )
 
 
 @torch.no_grad()
 def test_coarse_styles_of_one_and_fine_styles_of_another() -> None:
     """What the first layers make is that of the first w, and no later style changes it."""
     generator = grown().G.eval()
-    one, other = generator.embed(generator.seeded([1, 2])).unsqueeze(1)
+    one, other = generator.mapping(generator.seeded([1, 2])).unsqueeze(1)
     seen: list[Tensor] = []
     generator.layers[3].register_forward_hook(lambda layer, given, made: seen.append(made))
     for ws in ([one] * 6, [one] * 4 + [other] * 2, [other] * 4 + [one] * 2):
-        generator.render(torch.stack(ws, 1))
+        generator.synthesis(torch.stack(ws, 1))
     assert torch.equal(seen[0], seen[1])
     assert not torch.allclose(seen[0], seen[2], atol=1e-3)
 
@@ -98,8 +100,8 @@ def test_fakes_mix_styles_at_random_layers() -> None:
     def crossovers(mixing: float, nimg: int) -> Tensor:
         gan = game("stylegan:tiny", mixing=mixing)
         assert isinstance(gan, StyleGAN)
-        gan.at(nimg, {"D": 0, "G": 0})
-        ws = gan.styles(400)
+        gan.on_step_start(nimg, {"D": 0, "G": 0})
+        ws = gan.draw_ws(400)
         assert ws.shape == (400, 6, 8)
         same = (ws == ws[:, :1]).all(2)
         assert torch.equal(same, same.cummin(1).values), "one change at most"
@@ -115,17 +117,17 @@ def test_fakes_mix_styles_at_random_layers() -> None:
 @torch.no_grad()
 def test_truncation_by_layers() -> None:
     generator = grown().G.eval()
-    w = generator.embed(generator.seeded([1, 2, 3]))
-    torch.testing.assert_close(generator.truncate(w, 0.3), generator.centre + 0.3 * (w - generator.centre))
+    w = generator.mapping(generator.seeded([1, 2, 3]))
+    torch.testing.assert_close(generator.truncate(w, 0.3), generator.w_avg + 0.3 * (w - generator.w_avg))
     torch.testing.assert_close(generator.truncate(w, 1.0), w)
-    torch.testing.assert_close(generator.truncate(w, 0.0), generator.centre.expand(3, -1))
+    torch.testing.assert_close(generator.truncate(w, 0.0), generator.w_avg.expand(3, -1))
     some = generator.truncate(w, 0.3, layers=(1, 4))
     assert some.shape == (3, 6, 8)
     for i in range(6):
         torch.testing.assert_close(some[:, i], generator.truncate(w, 0.3) if 1 <= i < 4 else w)
     torch.testing.assert_close(generator.truncate(generator.each(w), 0.3, layers=(1, 4)), some)
-    whole = generator.render(generator.truncate(w, 0.3))
-    torch.testing.assert_close(generator.render(generator.truncate(w, 0.3, layers=(0, 6))), whole)
+    whole = generator.synthesis(generator.truncate(w, 0.3))
+    torch.testing.assert_close(generator.synthesis(generator.truncate(w, 0.3, layers=(0, 6))), whole)
     for layers in ((0, 7), (3, 3), (-1, 2)):
         with pytest.raises(SimulacraError, match="has 6, from 0"):
             generator.truncate(w, 0.3, layers=layers)
@@ -136,19 +138,19 @@ def test_the_mean_w_follows_g_s_plays_alone(tmp_path: Path) -> None:
     gan = trainer.gan
     assert isinstance(gan, StyleGAN)
     play(trainer, 1)
-    assert not gan.G.centre.any()
+    assert not gan.G.w_avg.any()
     seen: list[Tensor] = []
     follow = gan.G.follow
     gan.G.follow = lambda w: (seen.append(w.detach().mean(0)), follow(w))[1]  # type: ignore[method-assign, func-returns-value]
     play(trainer, 3)
     assert len(seen) == 2
-    torch.testing.assert_close(gan.G.centre, (1 - FOLLOW) * FOLLOW * seen[0] + FOLLOW * seen[1])
+    torch.testing.assert_close(gan.G.w_avg, (1 - FOLLOW) * FOLLOW * seen[0] + FOLLOW * seen[1])
 
 
 def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
     gan, dealt = grown(gamma=4.0, r1_every=3), batch()
     for turn in range(6):
-        gan.at(GROWN, {"D": turn, "G": 0})
+        gan.on_step_start(GROWN, {"D": turn, "G": 0})
         loss, told = gan.d_loss(dealt)
         real, fake = told["real"], told["fake"]
         adversarial = torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
@@ -174,7 +176,7 @@ def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) 
 
 def test_r1_is_by_the_pixels_of_the_level() -> None:
     gan, dealt = game("stylegan:tiny", stable=100), batch()
-    gan.at(0, {"D": 0, "G": 0})
+    gan.on_step_start(0, {"D": 0, "G": 0})
     small = shrunk(dealt.images, 4).requires_grad_()
     (slope,) = torch.autograd.grad(gan.D(enlarged(small, 4)).sum(), small)
     _, told = gan.d_loss(dealt)

@@ -82,29 +82,29 @@ def test_the_penalties_have_the_paper_s_weights() -> None:
     """R1 of a linear D is |a|² γ/2, at each 16th play with 16 times the weight; a path length that is known the same."""
     gan = small(gamma=0.5)
     gan.D = nn.Sequential(nn.Flatten(), nn.Linear(192, 1), nn.Flatten(0))
-    loss, readings = gan.d_loss(Batch(pictures()))
+    loss, stats = gan.d_loss(Batch(pictures()))
     weights = next(gan.D.parameters()).detach()
-    assert readings["r1"].item() == pytest.approx(weights.square().sum().item())
-    assert (loss - readings["adversarial"]).item() == pytest.approx(16 * 0.5 / 2 * readings["r1"].item())
+    assert stats["r1"].item() == pytest.approx(weights.square().sum().item())
+    assert (loss - stats["adversarial"]).item() == pytest.approx(16 * 0.5 / 2 * stats["r1"].item())
     gan.length.fill_(0.3)
-    loss, readings = gan.g_loss(Batch(pictures()))
-    assert (loss - readings["adversarial"]).item() == pytest.approx(4 * 2 * readings["path"].item())
-    assert readings["path"] >= (readings["length"] - 0.3).square() > 0
+    loss, stats = gan.g_loss(Batch(pictures()))
+    assert (loss - stats["adversarial"]).item() == pytest.approx(4 * 2 * stats["path"].item())
+    assert stats["path"] >= (stats["length"] - 0.3).square() > 0
 
 
 def test_lazy_plays_and_the_mean_length(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan2:tiny", tmp_path, r1_every=3, path_every=2)
     gan, seen = trainer.gan, list[str]()
     assert isinstance(gan, StyleGAN2)
-    expected, inner = 0.0, gan.saw
+    expected, inner = 0.0, gan.on_step_end
 
-    def saw(player: str, readings: Any) -> None:
+    def saw(player: str, stats: Any) -> None:
         nonlocal expected
-        seen.extend(f"{name} {trainer.plays[player] - 1}" for name in ("r1", "path") if name in readings)
-        expected += 0.01 * (readings["length"].item() - expected) if "length" in readings else 0
-        inner(player, readings)
+        seen.extend(f"{name} {trainer.steps[player] - 1}" for name in ("r1", "path") if name in stats)
+        expected += 0.01 * (stats["length"].item() - expected) if "length" in stats else 0
+        inner(player, stats)
 
-    gan.saw = saw  # type: ignore[method-assign]
+    gan.on_step_end = saw  # type: ignore[method-assign]
     play(trainer, 14)
     assert seen == ["r1 0", "path 0", "path 2", "r1 3", "path 4", "r1 6", "path 6"]
     assert gan.length.item() == pytest.approx(expected) and expected > 0
@@ -132,9 +132,9 @@ def test_rates_and_betas_are_corrected() -> None:
 def test_without_weight_no_penalty_is_computed() -> None:
     gan = small(gamma=0, path=0)
     batch = Batch(pictures().float())
-    for loss, readings in (gan.d_loss(batch), gan.g_loss(batch)):
-        assert loss is readings["adversarial"]
-        assert not readings.keys() & {"r1", "path", "length"}
+    for loss, stats in (gan.d_loss(batch), gan.g_loss(batch)):
+        assert loss is stats["adversarial"]
+        assert not stats.keys() & {"r1", "path", "length"}
 
 
 def test_gamma_follows_size_and_batch() -> None:
@@ -153,8 +153,8 @@ def test_the_paper_s_preset_compares_eight_pictures() -> None:
 def test_styles_are_mixed(share: float) -> None:
     gan = small(mixing=share)
     torch.manual_seed(0)
-    w = gan.styles(2000, None)
-    assert w.shape == (2000, gan.G.styles, 4) == (2000, 4, 4)
+    w = gan.draw_ws(2000, None)
+    assert w.shape == (2000, gan.G.num_ws, 4) == (2000, 4, 4)
     changes = (w[:, 1:] != w[:, :-1]).any(2)  # [N, L - 1]
     assert (changes.sum(1) <= 1).all(), "from one w to one other"
     assert changes.any(1).float().mean().item() == pytest.approx(share, abs=0.03)
@@ -165,12 +165,12 @@ def test_mixing_keeps_the_label() -> None:
     gan, seen = game("stylegan2:tiny+labels", SHAPE, mixing=1.0), list[Tensor | None]()
     assert isinstance(gan, StyleGAN2)
 
-    def embed(z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(z: Tensor, y: Tensor | None = None) -> Tensor:
         seen.append(y)
         return z
 
-    gan.G.embed = embed  # type: ignore[method-assign]
-    gan.styles(3, torch.eye(3))
+    gan.G.mapping = mapping  # type: ignore[method-assign]
+    gan.draw_ws(3, torch.eye(3))
     (y,) = seen
     assert y is not None and torch.equal(y, torch.eye(3).repeat(2, 1))
 
@@ -178,8 +178,8 @@ def test_mixing_keeps_the_label() -> None:
 def test_truncation_by_layers() -> None:
     generator = small().G.eval()
     generator.follow(torch.full((5, 4), 200.0))
-    torch.testing.assert_close(generator.centre, torch.ones(4))
-    w = generator.embed(generator.seeded(range(3)))
+    torch.testing.assert_close(generator.w_avg, torch.ones(4))
+    w = generator.mapping(generator.seeded(range(3)))
     whole = generator.truncate(w, 0.4)
     torch.testing.assert_close(whole, 1 + 0.4 * (w - 1))
     some = generator.truncate(w, 0.4, layers=(1, 3))
@@ -188,10 +188,10 @@ def test_truncation_by_layers() -> None:
         torch.testing.assert_close(some[:, layer], expected)
     torch.testing.assert_close(generator.truncate(some, 0.0), torch.ones(3, 4, 4))
     with torch.no_grad():
-        one, same = generator.render(w), generator.render(generator.truncate(w, 0.4, layers=(0, 4)))
-        torch.testing.assert_close(same, generator.render(whole))
-        assert not torch.allclose(one, generator.render(some))
-        mean, *others = generator.render(generator.truncate(w, 0.0))
+        one, same = generator.synthesis(w), generator.synthesis(generator.truncate(w, 0.4, layers=(0, 4)))
+        torch.testing.assert_close(same, generator.synthesis(whole))
+        assert not torch.allclose(one, generator.synthesis(some))
+        mean, *others = generator.synthesis(generator.truncate(w, 0.0))
     assert all(torch.equal(mean, other) for other in others), "ψ = 0 is one picture"
     for wrong in ((0, 5), (2, 2), (-1, 3)):
         with pytest.raises(SimulacraError, match="this model has 4"):
@@ -201,25 +201,25 @@ def test_truncation_by_layers() -> None:
 def test_each_layer_has_a_w() -> None:
     """Another w in one layer changes the picture, in every layer."""
     generator = small().G.eval()
-    w = generator.each(generator.embed(generator.seeded([0])))
+    w = generator.each(generator.mapping(generator.seeded([0])))
     with torch.no_grad():
-        torch.testing.assert_close(generator.render(w), generator.render(w[:, 0]))
-        for layer in range(generator.styles):
+        torch.testing.assert_close(generator.synthesis(w), generator.synthesis(w[:, 0]))
+        for layer in range(generator.num_ws):
             other = w.clone()
             other[:, layer] += 1
-            assert not torch.allclose(generator.render(w), generator.render(other))
+            assert not torch.allclose(generator.synthesis(w), generator.synthesis(other))
 
 
 def test_noise_is_fresh_in_training_and_fixed_after() -> None:
     generator = small().G
-    w = generator.embed(generator.seeded([0, 0]))
+    w = generator.mapping(generator.seeded([0, 0]))
     for layer in generator.layers:
         nn.init.constant_(layer.strength, 0.5)  # type: ignore[arg-type]
     with torch.no_grad():
-        first, second = generator.render(w), generator.render(w)
+        first, second = generator.synthesis(w), generator.synthesis(w)
         assert not torch.allclose(first, second) and not torch.allclose(first[0], first[1])
         generator.eval()
-        one, other = generator.render(w), generator.render(w)
+        one, other = generator.synthesis(w), generator.synthesis(w)
     assert torch.equal(one, other)
     torch.testing.assert_close(one[0], one[1])
 
@@ -228,7 +228,7 @@ def test_the_mean_w_moves_with_g_alone(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan2:tiny", tmp_path)
     before = copied(trainer.gan.G)["centre"]
     play(trainer, 1)
-    assert trainer.plays == {"D": 1, "G": 0} and torch.equal(copied(trainer.gan.G)["centre"], before)
+    assert trainer.steps == {"D": 1, "G": 0} and torch.equal(copied(trainer.gan.G)["centre"], before)
     play(trainer, 1)
     assert not torch.equal(copied(trainer.gan.G)["centre"], before)
 

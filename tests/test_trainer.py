@@ -74,7 +74,7 @@ def test_rates_decay_as_the_formula_says(tmp_path: Path) -> None:
 def test_gradients_are_clipped_by_value(clip: float, tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, clip=clip)
     for player in ("D", "G"):
-        trainer.play()
+        trainer.step()
         largest = max(p.grad.abs().max().item() for p in trainer.sides[player].parameters() if p.grad is not None)
         assert largest == pytest.approx(clip) if clip else largest > 1e-3
 
@@ -84,7 +84,7 @@ def test_wgan_s_weights_stay_within_c(clamp: float, tmp_path: Path) -> None:
     trainer = make_trainer("wgan:tiny", tmp_path, clamp=clamp, lr=0.05)
     for _ in range(9):
         player = trainer.balance.next()
-        trainer.play()
+        trainer.step()
         if player == "D":
             sizes = torch.stack([p.abs().max() for p in trainer.gan.D.parameters()])
             assert sizes.max().item() == pytest.approx(clamp), "and they are driven there"
@@ -111,15 +111,15 @@ def test_gradients_of_micro_batches_add_up(micro: int, tmp_path: Path) -> None:
     spec: dict[str, Any] = {"z": 4, "batch": 8, "hidden": (16,)}
     whole, parts = (make_trainer("mlp:tiny", tmp_path, micro=m, **spec) for m in (8, micro))
     for trainer in (whole, parts):
-        trainer.gan.fakes = lambda batch: torch.zeros(len(batch.images), 3, 16, 16)  # type: ignore[method-assign]
-        trainer.play()
+        trainer.gan.generate = lambda batch, grad=True: torch.zeros(len(batch.images), 3, 16, 16)  # type: ignore[method-assign,misc]
+        trainer.step()
     for one, other in zip(whole.gan.D.parameters(), parts.gan.D.parameters(), strict=True):
         assert one.grad is not None and other.grad is not None
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
     assert parts.nimg == 8
-    readings = [t.meter.read() for t in (whole, parts)]
-    assert readings[1]["D(x)"] == pytest.approx(readings[0]["D(x)"], rel=1e-4)
-    assert readings[1]["d_loss"] == pytest.approx(readings[0]["d_loss"], rel=1e-4)
+    stats = [t.meter.read() for t in (whole, parts)]
+    assert stats[1]["D(x)"] == pytest.approx(stats[0]["D(x)"], rel=1e-4)
+    assert stats[1]["d_loss"] == pytest.approx(stats[0]["d_loss"], rel=1e-4)
 
 
 # --- the clock ----------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_minutes_are_counted_by_the_clock_that_is_set(tmp_path: Path, monkeypatc
     monkeypatch.setattr(trainer_module, "seconds_now", lambda: next(ticks))
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
     assert run_to(trainer, None, minutes=1.0)[0]
-    assert sum(trainer.plays.values()) < 15 and trainer.seconds >= 60
+    assert sum(trainer.steps.values()) < 15 and trainer.seconds >= 60
 
 
 def test_a_slow_run_ticks_by_seconds(tmp_path: Path) -> None:
@@ -222,8 +222,8 @@ def test_a_loss_that_is_not_finite_stops_at_once(player: str, bad: float, tmp_pa
     honest, at = trainer.losses[player], {"D": 10, "G": 11}[player]
 
     def loss(batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        value, readings = honest(batch)
-        return value * (bad if sum(trainer.plays.values()) == at else 1), readings
+        value, stats = honest(batch)
+        return value * (bad if sum(trainer.steps.values()) == at else 1), stats
 
     trainer.losses[player] = loss
     with pytest.raises(SimulacraError) as stopped:
@@ -231,7 +231,7 @@ def test_a_loss_that_is_not_finite_stops_at_once(player: str, bad: float, tmp_pa
     (last,) = checkpoints(tmp_path)[-1:]
     assert f"at play {at} " in str(stopped.value)
     assert str(last) in str(stopped.value)
-    assert sum(trainer.plays.values()) == at + 1
+    assert sum(trainer.steps.values()) == at + 1
     assert int(last.name) == {"D": 32, "G": 48}[player]
     state = torch.load(last / "state.pt", weights_only=True)
     assert all(torch.isfinite(value).all() for value in state["gan"].values())
@@ -243,11 +243,11 @@ def test_no_checkpoint_of_a_gradient_that_was_not_finite(tmp_path: Path) -> None
     honest = trainer.losses["D"]
 
     def loss(batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        value, readings = honest(batch)
+        value, stats = honest(batch)
         if trainer.nimg == 32:
             corner = sum((p.sum() * 0 for p in trainer.gan.D.parameters()), torch.zeros(()))
             value = value + corner.abs().sqrt()  # the root's slope at 0 is infinite: 0 times it is NaN
-        return value, readings
+        return value, stats
 
     trainer.losses["D"] = loss
     with pytest.raises(SimulacraError, match=r"NaN or infinite at play 8 .*000000032"):

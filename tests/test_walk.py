@@ -121,9 +121,9 @@ def test_every_game_can_be_walked(spec: str) -> None:
     for space in SPACES:
         walk = Walk(generator, stops, space=space)
         with torch.no_grad():
-            expected = torch.cat([generator.render(latents(generator, stop, {})) for stop in stops])
-            there = generator.render(walk.at(np.array([0.0, 1.0, 2.0])))
-            ends = generator.render(walk.at(np.array([0.0, 3.0])))
+            expected = torch.cat([generator.synthesis(latents(generator, stop, {})) for stop in stops])
+            there = generator.synthesis(walk.at(np.array([0.0, 1.0, 2.0])))
+            ends = generator.synthesis(walk.at(np.array([0.0, 3.0])))
         assert torch.allclose(there, expected, atol=1e-4), space
         assert torch.allclose(ends[0], ends[1], atol=1e-4), "a loop closes"
         moments = list(walk.pictures(9))
@@ -164,10 +164,10 @@ def test_an_even_walk_changes_pictures_evenly() -> None:
 def test_edited_and_found_pictures_can_be_walked_between() -> None:
     generator = game("stylegan2:tiny").G.eval()
     with torch.no_grad():
-        w = generator.embed(generator.seeded([1]))[0]
-    found = Recipe(w=tuple(tuple(row) for row in w.repeat(generator.styles, 1).tolist()))
+        w = generator.mapping(generator.seeded([1]))[0]
+    found = Recipe(w=tuple(tuple(row) for row in w.repeat(generator.num_ws, 1).tolist()))
     walk = Walk(generator, [found, Recipe(seed=2)])
-    assert walk.at(np.array([0.3])).shape == (1, generator.styles, generator.w_dim)
+    assert walk.at(np.array([0.3])).shape == (1, generator.num_ws, generator.w_dim)
     mixed = Recipe(seed=3, other=Recipe(seed=4), layers=(0, 2))
     assert len(list(Walk(generator, [mixed, found]).pictures(3))) == 3
     with pytest.raises(SimulacraError, match="walk in w"):
@@ -247,7 +247,7 @@ def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
     paths = sorted(out.iterdir())
     assert [path.name for path in paths] == [f"{i:06d}.png" for i in range(10)]
     with Image.open(paths[3]) as image, torch.no_grad():
-        again = to_image(generator.render(latents(generator, recipe_in(paths[3]), {}))[0])
+        again = to_image(generator.synthesis(latents(generator, recipe_in(paths[3]), {}))[0])
         assert np.abs(np.asarray(image).astype(int) - np.asarray(again)).max() <= 1
 
 

@@ -8,31 +8,35 @@ what G draws.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from simulacra.augment import base, transforms
+from simulacra.layers.renamed import RenamedTensors
 from simulacra.settings import MOST, Settings
 
-EVERY = 4  # plays of D between changes of p (appendix C)
+EVERY = 4  # steps of D between changes of p (appendix C)
 
 
-class Adaptive(base.Random):
+class Adaptive(RenamedTensors, base.Random):
     """ADA: p rises while the mean sign of D on reals lies above its target, and falls below."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"plays": "steps"}
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
         self.changes = _changes(config.kinds_of_augmentation())
         self.target, self.images = config.augment_target, config.augment_images
         self.register_buffer("p", torch.tensor(config.augment_p))
-        for name in ("signs", "seen", "plays"):  # since p last changed; whole numbers, so that they are exact
+        for name in ("signs", "seen", "steps"):  # since p last changed; whole numbers, so that they are exact
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
         self.p: Tensor
         self.signs: Tensor
         self.seen: Tensor
-        self.plays: Tensor
+        self.steps: Tensor
 
     def drawn(self, x: Tensor) -> Tensor:
         """Pictures [N, C, H, W] -> the same, each transform of each with probability p; those left out to the bit."""
@@ -43,7 +47,7 @@ class Adaptive(base.Random):
         return torch.where(base.each(torch.cat(drawn).amax(0) > 0), changed, x)
 
     @torch.no_grad()
-    def saw(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
+    def update(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
         """Count D's signs on reals; a critic's score has no sign, so that of real less fake, in pairs.
 
         Every fourth time p moves by the images seen since, over the images in which it could go from 0 to 1
@@ -51,11 +55,11 @@ class Adaptive(base.Random):
         """
         self.signs += (real - fake if critic else real).sign().sum().long()
         self.seen += len(real)
-        self.plays += 1
-        due = self.plays >= EVERY
+        self.steps += 1
+        due = self.steps >= EVERY
         step = (self.signs / self.seen - self.target).sign() * self.seen / self.images
         self.p.copy_((self.p + due * step).clamp(0, MOST))
-        for count in (self.signs, self.seen, self.plays):
+        for count in (self.signs, self.seen, self.steps):
             count *= ~due
 
 

@@ -19,7 +19,7 @@ class Augment(nn.Module):
         """Pictures [N, C, H, W] in [-1, 1] -> the same shape; differentiable, any number of times."""
         return images
 
-    def saw(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
+    def update(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
         """Take note of D's outputs [N], [N] after each play of D."""
 
 

@@ -71,5 +71,5 @@ def _pack(module: nn.Module) -> None:
 
 
 def _gap(packed: Generator, generator: Generator) -> float:
-    w = generator.embed(generator.seeded([TRIED]), generator.labelled([TRIED]))
-    return float((packed.render(w).float() - generator.render(w).float()).abs().max())
+    w = generator.mapping(generator.seeded([TRIED]), generator.labelled([TRIED]))
+    return float((packed.synthesis(w).float() - generator.synthesis(w).float()).abs().max())

@@ -106,7 +106,7 @@ class Model:
             "z": generator.z_dim,
             "w": generator.w_dim,
             "prior": generator.prior,
-            "styles": generator.styles,
+            "styles": generator.num_ws,
             "labels": [generator.name_of(number) for number in range(generator.labels)],
             "attributes": bool(generator.labels and generator.attributes),
             "data": about.get("data"),
@@ -152,7 +152,7 @@ def render(model: Model, request: Request) -> Drawn:
         raise SimulacraError("This model's pictures have transparency, which JPEG has not: ask for webp or png.")
     format: Format = ("webp" if clear else "jpeg") if request.format == "auto" else request.format
     looked_at = format != "png" and len(request.recipes) == 1
-    pictures = (model.looking() if looked_at else model.generator).render(rows(model, request.recipes)).float()
+    pictures = (model.looking() if looked_at else model.generator).synthesis(rows(model, request.recipes)).float()
     recipes = [to_json(recipe) for recipe in request.recipes]
     told = {"model": model.fingerprint} | ({"recipes": recipes} if len(recipes) > 1 else {"recipe": recipes[0]})
     sheet = Grid(len(pictures), model.generator.shape, columns=request.columns)

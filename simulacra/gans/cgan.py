@@ -77,12 +77,12 @@ class Generator(gan.Generator):
         self.layers = connected([config.z + config.embedding, *config.hidden_g, prod(config.shape)])
         self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
-    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z [N, z], y [N, labels] -> [N, z + embedding]."""
         assert y is not None
         return torch.cat([z, self.label(y)], 1)
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z + embedding] -> pictures [N, C, H, W]."""
         images: Tensor = self.out(self.layers(w))
         return images.view(-1, *self.shape)
@@ -174,36 +174,36 @@ class CGAN(gan.GAN):
         """ỹ for y, both [N, labels]."""
         return wrong(y, attributes=self.config.attributes)
 
-    def told(self, batch: Batch) -> Tensor:
+    def condition(self, batch: Batch) -> Tensor:
         """y [N, labels]."""
-        y = super().told(batch)
+        y = super().condition(batch)
         assert y is not None
         return y
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Real with its label high, fake with its label low, real with a wrong label low."""
-        y = self.told(batch)
+        y = self.condition(batch)
         if self.config.design == "two":
             return self.two_d_loss(batch, y)
-        real, fake = self.judge(batch, self.fakes(batch))
+        real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         high, low = self.targets(real)
         pair = losses.minimax_d(real, fake, high, low)
-        mismatch = losses.cross_entropy(self.judged(batch.images, self.wrong(y)), low)
-        readings = {"real": real, "fake": fake, "adversarial": pair, "mismatch": mismatch}
-        return pair + self.config.wrong * mismatch, readings
+        mismatch = losses.cross_entropy(self.discriminate(batch.images, self.wrong(y)), low)
+        stats = {"real": real, "fake": fake, "adversarial": pair, "mismatch": mismatch}
+        return pair + self.config.wrong * mismatch, stats
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z, y), y)]."""
-        fakes, y = self.dealt(batch), self.told(batch)
+        fakes, y = self.generate(batch), self.condition(batch)
         if self.config.design == "two":
             return self.two_g_loss(fakes, y)
-        fake = self.judged(fakes, y)
+        fake = self.discriminate(fakes, y)
         return losses.non_saturating_g(fake), {"fake": fake}
 
     def two_d_loss(self, batch: Batch, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """R on reals and fakes, M on reals with right and wrong labels."""
         R, M, weight = self.D.is_real, self.D.match, self.config.match
-        images, fakes = self.augment(batch.images), self.augment(self.fakes(batch))
+        images, fakes = self.augment(batch.images), self.augment(self.generate(batch, grad=False))
         real, fake = R(images).float(), R(fakes).float()
         matching, other = M(images, y).float(), M(images, self.wrong(y)).float()
         high, low = self.targets(real)

@@ -266,7 +266,7 @@ class CycleGAN(gan.GAN):
         "E[(D_b(G_b(a)) - 1)²] + λ E[|G_a(G_b(a)) - a|] + λ_id E[|G_b(b) - b|], and the same for a",
     )
     critic, targeted, translates = True, True, True
-    keeps = frozenset({"past_a", "past_b", "rows", "real_a", "real_b"})
+    unreduced_stats = frozenset({"past_a", "past_b", "rows", "real_a", "real_b"})
     Config = Settings
     presets = {  # noqa: RUF012
         "small": Preset(
@@ -308,7 +308,7 @@ class CycleGAN(gan.GAN):
         return Generator(config)
 
     @classmethod
-    def suited(cls, config: Any, total: int | None) -> Any:
+    def resolve(cls, config: Any, total: int | None) -> Any:
         """The rate runs out with the run, where its length is known. Raises `SimulacraError` for a run that outlasts it."""
         if total and config.length and total > config.length:
             raise SimulacraError(
@@ -317,19 +317,19 @@ class CycleGAN(gan.GAN):
             )
         return replace(config, length=float(total)) if total and not config.length else config
 
-    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+    def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """The rate follows the images shown; the pool and the penalties, D's plays."""
-        self.nimg, self.pool.seen = nimg, plays["D"] * self.config.batch
-        self.due = plays["D"] % self.config.lazy == 0
+        self.nimg, self.pool.seen = nimg, steps["D"] * self.config.batch
+        self.due = steps["D"] % self.config.lazy == 0
         self.matched = self.matches is not None and self.pool.seen >= self.matches.size
 
-    def phase(self, player: str) -> Hashable | None:
+    def graph_key(self, player: str) -> Hashable | None:
         """The same once the pool is full, but for the penalties and whether there are matches."""
         if self.pool.seen < self.pool.size:
             return None
         return self.due if player == "D" else self.matched
 
-    def rate(self, plays: int) -> float:
+    def rate(self, steps: int) -> float:
         """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
         length = self.config.length
         return min(1.0, max(0.0, 2 - 2 * self.nimg / length)) if length else 1.0
@@ -351,10 +351,10 @@ class CycleGAN(gan.GAN):
             real[side], matches[OTHER[side]] = cut(both, self.config.zoom, flip=self.config.flip).chunk(2, 1)
         return real, matches
 
-    def fakes(self, batch: Batch) -> Tensor:
-        """Translations of a batch without a graph: those to a, then those to b [2N, C, H, W]."""
+    def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
+        """Translations of a batch: those to a, then those to b [2N, C, H, W]."""
         assert batch.others is not None
-        with torch.no_grad():
+        with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
             return torch.cat([self.G.translate(batch.others, "a"), self.G.translate(batch.images, "b")])
 
     def scores(self, images: Tensor, side: Side) -> Tensor:
@@ -362,7 +362,7 @@ class CycleGAN(gan.GAN):
         scores: Tensor = self.D[side](self.augment(images))
         return scores.float()
 
-    def judge(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminate_pair(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Mean scores [2N], [2N] of reals and of fakes as `fakes` gives them: a's, then b's."""
         assert batch.others is not None
         sides = zip(OTHER, (batch.images, batch.others), fake.chunk(2), strict=True)
@@ -370,13 +370,13 @@ class CycleGAN(gan.GAN):
         return torch.cat([real for real, _ in told]), torch.cat([made for _, made in told])
 
     @torch.no_grad()
-    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
+    def on_step_end(self, player: str, stats: Mapping[str, Tensor]) -> None:
         """After a play of D its fakes go into the pool."""
-        super().saw(player, readings)
+        super().on_step_end(player, stats)
         if player == "D":
-            self.pool.keep({side: readings[f"past_{side}"] for side in OTHER}, readings["rows"])
+            self.pool.keep({side: stats[f"past_{side}"] for side in OTHER}, stats["rows"])
             if self.matches:
-                self.remember(self.matches, {side: readings[f"real_{side}"] for side in OTHER})
+                self.remember(self.matches, {side: stats[f"real_{side}"] for side in OTHER})
 
     def remember(self, matches: Matches, real: Mapping[Side, Tensor]) -> None:
         """Keep pictures to match, and match them anew whenever the bank has been filled."""
@@ -405,14 +405,14 @@ class CycleGAN(gan.GAN):
             fresh: dict[Side, Tensor] = {side: self.G.translate(real[OTHER[side]], side) for side in OTHER}
         shown, rows = self.pool(fresh)
         parts = [self.critic_loss(side, real[side], shown[side]) for side in OTHER]
-        readings = {name: torch.cat([told[name] for _, told in parts]) for name in ("real", "fake")}
-        for name in parts[0][1].keys() - readings.keys():
-            readings[name] = parts[0][1][name] + parts[1][1][name]
-        readings |= {f"past_{side}": fresh[side] for side in OTHER} | {"rows": rows}
+        stats = {name: torch.cat([told[name] for _, told in parts]) for name in ("real", "fake")}
+        for name in parts[0][1].keys() - stats.keys():
+            stats[name] = parts[0][1][name] + parts[1][1][name]
+        stats |= {f"past_{side}": fresh[side] for side in OTHER} | {"rows": rows}
         if self.matches:
             assert batch.others is not None
-            readings |= {"real_a": batch.images, "real_b": batch.others}
-        return parts[0][0] + parts[1][0], readings
+            stats |= {"real_a": batch.images, "real_b": batch.others}
+        return parts[0][0] + parts[1][0], stats
 
     def critic_loss(self, side: Side, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """One critic's loss on pictures [N, C, H, W] of its domain and fakes of it, with its mean scores [N]."""
@@ -423,13 +423,13 @@ class CycleGAN(gan.GAN):
         images = [each.detach().requires_grad_(self.due) for each in (real, fake)]
         reals, fakes = (self.scores(each, side) for each in images)
         adversarial = losses.relativistic_d(reals, fakes)
-        readings = {"real": reals.mean(1), "fake": fakes.mean(1), "adversarial": adversarial}
+        stats = {"real": reals.mean(1), "fake": fakes.mean(1), "adversarial": adversarial}
         if not self.due:
-            return adversarial, readings
+            return adversarial, stats
         r1, r2 = (
             losses.squared_gradient(scores.mean(1), each) for scores, each in zip((reals, fakes), images, strict=True)
         )
-        return adversarial + self.config.gamma * self.config.lazy / 2 * (r1 + r2), readings | {"r1": r1, "r2": r2}
+        return adversarial + self.config.gamma * self.config.lazy / 2 * (r1 + r2), stats | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What the critics say, what comes back, what should stay as it is, and what matches say, of both translations."""
@@ -440,7 +440,7 @@ class CycleGAN(gan.GAN):
             given = [real[OTHER[side]], *([real[side]] if keep else [])]
             made = self.G.translate(torch.cat(given), side)
             fakes[side], stayed[side] = made[:n], made[n:]
-        readings, adversarial = dict[str, Tensor](), torch.zeros((), device=batch.images.device)
+        stats, adversarial = dict[str, Tensor](), torch.zeros((), device=batch.images.device)
         told = []
         for side in OTHER:
             scores = self.scores(fakes[side], side)
@@ -453,11 +453,11 @@ class CycleGAN(gan.GAN):
                 adversarial = adversarial + losses.relativistic_g(reals, scores)
         cycle = sum(F.l1_loss(self.G.translate(fakes[OTHER[side]], side), real[side]) for side in OTHER)
         loss = adversarial + config.cycle * cycle
-        readings |= {"fake": torch.cat(told), "cycle": torch.as_tensor(cycle)}
+        stats |= {"fake": torch.cat(told), "cycle": torch.as_tensor(cycle)}
         if matches:
             match = sum(F.l1_loss(fakes[side], matches[side]) for side in OTHER)
-            loss, readings["match"] = loss + config.match * match, torch.as_tensor(match)
+            loss, stats["match"] = loss + config.match * match, torch.as_tensor(match)
         if keep:
             same = sum(F.l1_loss(stayed[side], real[side]) for side in OTHER)
-            loss, readings["same"] = loss + config.same * same, torch.as_tensor(same)
-        return loss, readings
+            loss, stats["same"] = loss + config.same * same, torch.as_tensor(same)
+        return loss, stats

@@ -116,7 +116,7 @@ class Generator(gan.Generator):
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
         initialise(self)
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
         z, y = w[:, : self.z_dim], w[:, self.z_dim :]
         x: Tensor = self.first(z).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
@@ -168,7 +168,7 @@ class DenseGenerator(gan.Generator):
             nn.Tanh() if config.output == "tanh" else nn.Identity(),
         )
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, 32, 32]."""
         images: Tensor = self.layers(self.first(w).unflatten(1, (16, 16, 128)).permute(0, 3, 1, 2))
         return images
@@ -265,12 +265,12 @@ class DCGAN(gan.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))]."""
-        real, fake = self.judge(batch, self.fakes(batch))
+        real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         return losses.minimax_d(real, fake, *self.targets(real)), {"real": real, "fake": fake}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))]."""
-        fake = self.judged(self.dealt(batch), self.told(batch))
+        fake = self.discriminate(self.generate(batch), self.condition(batch))
         return losses.non_saturating_g(fake), {"fake": fake}
 
 

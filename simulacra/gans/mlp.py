@@ -50,7 +50,7 @@ class Generator(gan.Generator):
         layers.append(nn.Linear(widths[-1], prod(config.shape)))
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
         images: Tensor = self.layers(w)
         return images.view(-1, *self.shape)
@@ -104,11 +104,11 @@ class MLP(gan.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))]."""
-        real, fake = self.judge(batch, self.fakes(batch))
+        real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         return losses.minimax_d(real, fake, *self.targets(real)), {"real": real, "fake": fake}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))], or E[log(1 - D(G(z)))]."""
-        fake = self.judged(self.dealt(batch), self.told(batch))
+        fake = self.discriminate(self.generate(batch), self.condition(batch))
         loss = losses.minimax_g if self.config.loss == "minimax" else losses.non_saturating_g
         return loss(fake), {"fake": fake}

@@ -106,7 +106,7 @@ class Growth(nn.Module):
         self.register_buffer("shown", torch.zeros((), dtype=torch.int64))
         self.nimg = 0  # the same, without reading back from the device
 
-    def at(self, nimg: int) -> None:
+    def update(self, nimg: int) -> None:
         """Grow to what is due after so many images."""
         self.nimg = nimg
         self.shown.fill_(nimg)
@@ -134,7 +134,7 @@ class Growth(nn.Module):
         """How many times the side of this moment goes into the full one."""
         return 1 << (self.levels - self.stage()[0])
 
-    def fits(self, config: Growing) -> int:
+    def max_microbatch(self, config: Growing) -> int:
         """Pictures of this moment's side that together have at most `config.pixels`; never fewer than D compares."""
         _, height, width = config.shape
         return max(GROUP, config.pixels * self.times**2 // (height * width))
@@ -205,11 +205,11 @@ class Generator(gan.Generator):
         self.to_rgb = nn.ModuleList(EqualisedConv2d(inner, config.shape[0], 1) for inner in channels)
         self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
-    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z [N, z] -> w [N, z], of length √z."""
         return pixel_norm(z)
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] -> pictures [N, C, H, W]."""
         x = self.first(w).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
         x = before = pixel_norm(leaky(self.second(pixel_norm(leaky(x)))))
@@ -280,32 +280,32 @@ class ProGAN(gan.GAN):
         return Generator(config)
 
     @classmethod
-    def suited(cls, config: Any, total: int | None) -> Any:
+    def resolve(cls, config: Any, total: int | None) -> Any:
         """The pace of growth from the run's length."""
         return paced(config, total)
 
-    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+    def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """Grow."""
-        self.G.growth.at(nimg)
+        self.G.growth.update(nimg)
 
-    def fits(self) -> int:
+    def max_microbatch(self) -> int:
         """Pictures of this moment's side that together have at most `pixels`."""
-        return self.G.growth.fits(self.config)
+        return self.G.growth.max_microbatch(self.config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²] + ε E[D(x)²]."""
         growth = self.G.growth
         batch = batch._replace(images=growth.faded(batch.images))
-        fakes = self.fakes(batch)
-        real, fake = self.judge(batch, fakes)
+        fakes = self.generate(batch, grad=False)
+        real, fake = self.discriminate_pair(batch, fakes)
         adversarial = losses.wasserstein_d(real, fake)
         # A gradient by a pixel of the level is `times` as long as that by the pixels it was enlarged to.
-        penalty = losses.gradient_penalty(lambda x: growth.times * self.judged(x), batch.images, fakes)
+        penalty = losses.gradient_penalty(lambda x: growth.times * self.discriminate(x), batch.images, fakes)
         loss = adversarial + self.config.gp * penalty + self.config.drift * real.square().mean()
         level = fake.new_tensor(growth.stage()[0])
         return loss, {"real": real, "fake": fake, "adversarial": adversarial, "penalty": penalty, "level": level}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""
-        fake = self.judged(self.dealt(batch))
+        fake = self.discriminate(self.generate(batch))
         return losses.wasserstein_g(fake), {"fake": fake}

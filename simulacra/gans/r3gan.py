@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.gans.dcgan import base
 from simulacra.layers import Conv2d, GroupedConv2d, Patches, downsample, upsample
+from simulacra.layers.renamed import RenamedTensors
 from simulacra.settings import MOST
 
 SLOPE = 0.2
@@ -145,14 +146,16 @@ def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
     return [nn.Sequential(*(Block(config, each, depth) for _ in range(config.blocks))) for each in channels]
 
 
-class Generator(gan.Generator):
+class Generator(RenamedTensors, gan.Generator):
     """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
         height, width, _ = base(config.shape)
         channels = channels_of(config)[::-1]
-        self.told = linear(config.labels, config.z) if config.labels else None
+        self.label_embedding = linear(config.labels, config.z) if config.labels else None
         self.first = linear(config.z * (2 if config.labels else 1), channels[0])
         self.basis = nn.Parameter(torch.randn(channels[0], height, width))
         self.stages = nn.ModuleList(stages(config, channels))
@@ -165,10 +168,10 @@ class Generator(gan.Generator):
             self.last = Patches(channels[-1], config.shape[0])
         self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z], or [N, z + labels] -> pictures [N, C, H, W]."""
-        if self.told is not None:
-            w = torch.cat([w[:, : self.z_dim], self.told(w[:, self.z_dim :])], 1)
+        if self.label_embedding is not None:
+            w = torch.cat([w[:, : self.z_dim], self.label_embedding(w[:, self.z_dim :])], 1)
         x = (self.first(w)[:, :, None, None] * self.basis).contiguous(memory_format=torch.channels_last)
         x = self.stages[0](x)
         for narrow, stage in zip(self.narrow, self.stages[1:], strict=True):
@@ -177,8 +180,10 @@ class Generator(gan.Generator):
         return images
 
 
-class Discriminator(nn.Module):
+class Discriminator(RenamedTensors):
     """A picture -> blocks and halvings -> a learned weighing of base x base positions -> a score."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
@@ -195,7 +200,7 @@ class Discriminator(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.last = linear(channels[-1], config.z if config.labels else 1)
         gain, some = 1 / math.sqrt(config.z), config.attributes  # where all are 0, D would say 0 without a bias
-        self.told = linear(config.labels, config.z, gain=gain, bias=some) if config.labels else None
+        self.label_embedding = linear(config.labels, config.z, gain=gain, bias=some) if config.labels else None
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W], and labels [N, labels] -> scores [N]."""
@@ -203,7 +208,9 @@ class Discriminator(nn.Module):
         for widen, stage in zip(self.widen, self.stages[1:], strict=True):
             x = stage(widen(downsample(x)))
         x = self.last(self.dropout((x * self.basis).sum((2, 3))))
-        scores: Tensor = x[:, 0] if self.told is None else (x * self.told(y)).sum(1)  # projection: Miyato & Koyama 2018
+        scores: Tensor = (
+            x[:, 0] if self.label_embedding is None else (x * self.label_embedding(y)).sum(1)
+        )  # projection: Miyato & Koyama 2018
         return scores
 
 
@@ -246,28 +253,28 @@ class R3GAN(gan.GAN):
         """The generator alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 
-    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+    def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """The schedules follow the images shown; the penalties, D's plays."""
-        self.nimg, self.due = nimg, plays["D"] % self.config.lazy == 0
+        self.nimg, self.due = nimg, steps["D"] % self.config.lazy == 0
         self.weight.fill_(self.scheduled(*self.config.gamma) * self.config.lazy / 2)
         if self.config.augment_last is not None and isinstance(self.augment, Adaptive):
             self.augment.p.fill_(self.scheduled(self.config.augment_p, self.config.augment_last))
 
-    def phase(self, player: str) -> Hashable | None:
+    def graph_key(self, player: str) -> Hashable | None:
         """Whether there are penalties."""
         return player == "D" and self.due
 
-    def saw(self, player: str, readings: Mapping[str, Tensor]) -> None:
+    def on_step_end(self, player: str, stats: Mapping[str, Tensor]) -> None:
         """p adapts, where it has no schedule."""
         if self.config.augment_last is None:
-            super().saw(player, readings)
+            super().on_step_end(player, stats)
 
     def scheduled(self, first: float, last: float) -> float:
         """From `first` to `last` over the burn-in, as half a cosine (section 4 and appendix of the paper)."""
         done = min(1.0, self.nimg / self.config.burn_in)
         return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
 
-    def rate(self, plays: int) -> float:
+    def rate(self, steps: int) -> float:
         """The learning rate's factor."""
         return self.scheduled(1.0, self.config.lr_last)
 
@@ -283,24 +290,26 @@ class R3GAN(gan.GAN):
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
         due, exact = self.due, self.config.penalty == "exact"
-        judge = functools.partial(self.judged, y=self.told(batch))
-        images = [side.detach().requires_grad_(due and exact) for side in (batch.images, self.fakes(batch))]
+        judge = functools.partial(self.discriminate, y=self.condition(batch))
+        images = [
+            side.detach().requires_grad_(due and exact) for side in (batch.images, self.generate(batch, grad=False))
+        ]
         critics = [losses.repeatable(judge) if due and not exact else judge for _ in images]
         real, fake = (critic(side) for critic, side in zip(critics, images, strict=True))
         adversarial = losses.relativistic_d(real, fake)
-        readings = {"real": real, "fake": fake, "adversarial": adversarial}
+        stats = {"real": real, "fake": fake, "adversarial": adversarial}
         if not due:
-            return adversarial, readings
+            return adversarial, stats
         r1, r2 = (
             losses.squared_gradient(scores, side) if exact else losses.r1_by_difference(critic, side, scores)
             for critic, scores, side in zip(critics, (real, fake), images, strict=True)
         )
-        return adversarial + self.weight * (r1 + r2), readings | {"r1": r1, "r2": r2}
+        return adversarial + self.weight * (r1 + r2), stats | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(x) - D(G(z)))]."""
-        y = self.told(batch)
-        fake = self.judged(self.dealt(batch), y)
+        y = self.condition(batch)
+        fake = self.discriminate(self.generate(batch), y)
         with torch.no_grad():
-            real = self.judged(batch.images, y)
+            real = self.discriminate(batch.images, y)
         return losses.relativistic_g(real, fake), {"fake": fake}

@@ -95,7 +95,7 @@ class Generator(gan.Generator):
         self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
         initialise(self)
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
         z, y = w[:, : self.z_dim], w[:, self.z_dim :]
         x: Tensor = self.first(z).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
@@ -205,13 +205,13 @@ class SNGAN(gan.GAN):
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
         with parametrize.cached():  # each weight is divided once
-            real, fake = self.judge(batch, self.fakes(batch))
+            real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         return losses.hinge_d(real, fake), {"real": real, "fake": fake}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""
         with parametrize.cached():
-            fake = self.judged(self.dealt(batch), self.told(batch))
+            fake = self.discriminate(self.generate(batch), self.condition(batch))
         return losses.hinge_g(fake), {"fake": fake}
 
     def constrain(self) -> None:

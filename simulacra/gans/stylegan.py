@@ -86,11 +86,13 @@ class Generator(StyledGenerator):
 
     def __init__(self, config: Settings) -> None:
         height, width, levels = base(config.shape)
-        super().__init__(config, styles=2 * levels + 2, w=config.w)
+        super().__init__(config, num_ws=2 * levels + 2, w=config.w)
         self.growth = Growth(config)
         channels = widths(config)
         sizes = itertools.pairwise([config.z, *[config.w] * config.depth])
-        self.mapping = nn.ModuleList(EqualisedLinear(*size, gain=HE, rate=config.mapping_rate) for size in sizes)
+        self.mapping_network = nn.ModuleList(
+            EqualisedLinear(*size, gain=HE, rate=config.mapping_rate) for size in sizes
+        )
         # Not the paper's ones: the first normalisation would leave nothing of them.
         self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
         layers = []
@@ -102,14 +104,14 @@ class Generator(StyledGenerator):
         self.to_rgb = nn.ModuleList(EqualisedConv2d(inner, config.shape[0], 1) for inner in channels)
         self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
-    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z [N, z] -> w [N, w]."""
         w = pixel_norm(z)
-        for layer in self.mapping:
+        for layer in self.mapping_network:
             w = leaky(layer(w))
         return w
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, w], or [N, L, w] for one a layer -> pictures [N, C, H, W]."""
         level, _ = self.growth.stage()
         x = before = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)  # len would fix N in an export
@@ -150,43 +152,46 @@ class StyleGAN(gan.GAN):
         return Generator(config)
 
     @classmethod
-    def suited(cls, config: Any, total: int | None) -> Any:
+    def resolve(cls, config: Any, total: int | None) -> Any:
         """The pace of growth from the run's length."""
         return paced(config, total)
 
-    def at(self, nimg: int, plays: Mapping[str, int]) -> None:
+    def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """Grow; whether the penalty is due."""
-        self.G.growth.at(nimg)
-        self.due = plays["D"] % self.config.r1_every == 0
+        self.G.growth.update(nimg)
+        self.due = steps["D"] % self.config.r1_every == 0
 
-    def fits(self) -> int:
+    def max_microbatch(self) -> int:
         """Pictures of this moment's side that together have at most `pixels`."""
-        return self.G.growth.fits(self.config)
+        return self.G.growth.max_microbatch(self.config)
 
-    def styles(self, n: int) -> Tensor:
+    def draw_ws(self, n: int) -> Tensor:
         """n fresh w, one a layer [n, L, w], some of them mixed."""
         return self.G.mixed(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)
 
-    def dealt(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
         """As many fresh fakes as the batch has pictures, with styles mixed."""
-        return self.G.render(self.styles(len(batch.images))).float()
+        with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
+            return self.G.synthesis(self.draw_ws(len(batch.images))).float()
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]."""
         growth = self.G.growth
         batch = batch._replace(images=growth.faded(batch.images))
-        real, fake = self.judge(batch, self.fakes(batch))
+        real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         adversarial = losses.minimax_d(real, fake, *self.targets(real))
         level = fake.new_tensor(growth.stage()[0])
-        readings = {"real": real, "fake": fake, "adversarial": adversarial, "level": level}
+        stats = {"real": real, "fake": fake, "adversarial": adversarial, "level": level}
         if not self.config.gamma or not self.due:
-            return adversarial, readings
-        r1 = losses.r1(lambda x: growth.times * self.judged(x), batch.images)  # by a pixel of the level, as in ProGAN
-        return adversarial + self.config.gamma / 2 * self.config.r1_every * r1, readings | {"r1": r1}
+            return adversarial, stats
+        r1 = losses.r1(
+            lambda x: growth.times * self.discriminate(x), batch.images
+        )  # by a pixel of the level, as in ProGAN
+        return adversarial + self.config.gamma / 2 * self.config.r1_every * r1, stats | {"r1": r1}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))]."""
-        w = self.styles(len(batch.images))
+        w = self.draw_ws(len(batch.images))
         self.G.follow(w[:, 0])
-        fake = self.judged(self.G.render(w).float())
+        fake = self.discriminate(self.G.synthesis(w).float())
         return losses.non_saturating_g(fake), {"fake": fake}

@@ -15,7 +15,7 @@ import math
 from collections.abc import Hashable
 from collections.abc import Mapping as Named
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ from simulacra.layers import (
     pixel_norm,
     upsample,
 )
+from simulacra.layers.renamed import RenamedTensors
 from simulacra.styled import StyledGenerator
 
 SLOPE = 0.2
@@ -137,9 +138,9 @@ class Generator(StyledGenerator):
 
     def __init__(self, config: Settings) -> None:
         height, width, n = base(config.shape)
-        super().__init__(config, styles=2 * n + 2, w=config.z)  # the last of them for the colours alone
+        super().__init__(config, num_ws=2 * n + 2, w=config.z)  # the last of them for the colours alone
         channels = widths(config)
-        self.mapping = Mapping(config, latent=True)
+        self.mapping_network = Mapping(config, latent=True)
         self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
         layers = [Layer(config, channels[0], channels[0], (height, width), up=False)]
         for i, (inner, outer) in enumerate(itertools.pairwise(channels), 1):
@@ -149,12 +150,12 @@ class Generator(StyledGenerator):
         self.colours = nn.ModuleList(Colours(config, each) for each in channels)
         self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
-    def embed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """z [N, z], y [N, labels] -> w [N, z]."""
-        w: Tensor = self.mapping(z, y)
+        w: Tensor = self.mapping_network(z, y)
         return w
 
-    def render(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z], or [N, L, z] for one a layer -> pictures [N, C, H, W]."""
         ws = self.each(w).unbind(1)
         x = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)
@@ -185,8 +186,10 @@ class Block(nn.Module):
         return halved
 
 
-class Discriminator(nn.Module):
+class Discriminator(RenamedTensors):
     """A picture -> residual blocks, each halving it -> the deviation within a group -> a logit."""
+
+    renamed_tensors: ClassVar[Named[str, str]] = {"told": "label_mapping"}
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
@@ -199,7 +202,7 @@ class Discriminator(nn.Module):
         self.last = EqualisedConv2d(top + 1, top, 3, gain=GAIN)
         self.dense = EqualisedLinear(top * height * width, top, gain=GAIN)
         self.dropout = nn.Dropout(config.dropout)
-        self.told = Mapping(config, latent=False) if config.labels else None
+        self.label_mapping = Mapping(config, latent=False) if config.labels else None
         self.out = EqualisedLinear(top, config.z if config.labels else 1)
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
@@ -208,8 +211,8 @@ class Discriminator(nn.Module):
         x = F.leaky_relu_(self.last(minibatch_stddev(x, self.group)), SLOPE)
         x = F.leaky_relu(self.dense(x.permute(0, 2, 3, 1).flatten(1)), SLOPE)
         x = self.out(self.dropout(x))
-        if self.told is not None:
-            x = x * self.told(None, y) / math.sqrt(x.shape[1])  # a projection: Miyato & Koyama 2018
+        if self.label_mapping is not None:
+            x = x * self.label_mapping(None, y) / math.sqrt(x.shape[1])  # a projection: Miyato & Koyama 2018
         logits: Tensor = x.sum(1)
         return logits
 
@@ -267,55 +270,56 @@ class StyleGAN2(gan.GAN):
                 settings |= {"betas": tuple(beta**share for beta in settings["betas"])} if "betas" in settings else {}
         return made
 
-    def at(self, nimg: int, plays: Named[str, int]) -> None:
+    def on_step_start(self, nimg: int, steps: Named[str, int]) -> None:
         """Whether the next play is one with a penalty."""
         every = {"D": self.config.r1_every, "G": self.config.path_every}
-        self.due = {player: plays[player] % every[player] == 0 for player in every}
+        self.due = {player: steps[player] % every[player] == 0 for player in every}
 
-    def phase(self, player: str) -> Hashable | None:
+    def graph_key(self, player: str) -> Hashable | None:
         """Whether there is a penalty."""
         return self.due[player]
 
-    def saw(self, player: str, readings: Named[str, Tensor]) -> None:
+    def on_step_end(self, player: str, stats: Named[str, Tensor]) -> None:
         """The mean length follows."""
-        super().saw(player, readings)
-        if "length" in readings:
-            self.length.lerp_(readings["length"].to(self.length), self.config.path_decay)
+        super().on_step_end(player, stats)
+        if "length" in stats:
+            self.length.lerp_(stats["length"].to(self.length), self.config.path_decay)
 
-    def styles(self, n: int, y: Tensor | None) -> Tensor:
+    def draw_ws(self, n: int, y: Tensor | None) -> Tensor:
         """n fresh w with labels y, one a layer [n, L, z], some of them mixed."""
         return self.G.mixed(n, y, share=self.config.mixing)
 
-    def dealt(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
         """As many fresh fakes as the batch has pictures, with styles mixed."""
-        return self.G.render(self.styles(len(batch.images), self.told(batch))).float()
+        with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
+            return self.G.synthesis(self.draw_ws(len(batch.images), self.condition(batch))).float()
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))], and γ/2 E[‖∇x D(x)‖²] when it is due."""
-        real, fake = self.judge(batch, self.fakes(batch))
+        real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         adversarial = losses.minimax_d(real, fake, *self.targets(real))
-        readings = {"real": real, "fake": fake, "adversarial": adversarial}
+        stats = {"real": real, "fake": fake, "adversarial": adversarial}
         if not self.gamma or not self.due["D"]:
-            return adversarial, readings
-        y = self.told(batch)
+            return adversarial, stats
+        y = self.condition(batch)
         with torch.autocast(batch.images.device.type, enabled=False):
-            r1 = losses.r1(lambda x: self.judged(x, y), batch.images)
-        return adversarial + self.gamma / 2 * self.config.r1_every * r1, readings | {"r1": r1}
+            r1 = losses.r1(lambda x: self.discriminate(x, y), batch.images)
+        return adversarial + self.gamma / 2 * self.config.r1_every * r1, stats | {"r1": r1}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))], and λ E[(‖J_wᵀ y‖₂ - a)²] when it is due."""
-        y = self.told(batch)
-        w = self.styles(len(batch.images), y)
+        y = self.condition(batch)
+        w = self.draw_ws(len(batch.images), y)
         self.G.follow(w[:, 0])
-        fake = self.judged(self.G.render(w).float(), y)
+        fake = self.discriminate(self.G.synthesis(w).float(), y)
         adversarial = losses.non_saturating_g(fake)
-        readings = {"fake": fake, "adversarial": adversarial}
+        stats = {"fake": fake, "adversarial": adversarial}
         if not self.config.path or not self.due["G"]:
-            return adversarial, readings
+            return adversarial, stats
         n = math.ceil(len(batch.images) * self.config.path_share)
         with torch.autocast(batch.images.device.type, enabled=False):
-            w = self.styles(n, y if y is None else y[:n])
-            lengths = losses.path_lengths(self.G.render(w), w)
+            w = self.draw_ws(n, y if y is None else y[:n])
+            lengths = losses.path_lengths(self.G.synthesis(w), w)
         penalty = (lengths - self.length).square().mean()
-        readings |= {"path": penalty, "length": lengths.mean()}
-        return adversarial + self.config.path * self.config.path_every * penalty, readings
+        stats |= {"path": penalty, "length": lengths.mean()}
+        return adversarial + self.config.path * self.config.path_every * penalty, stats

@@ -68,12 +68,12 @@ class WGAN(gan.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[D(G(z))] - E[D(x)]."""
-        real, fake = self.judge(batch, self.fakes(batch))
+        real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         return losses.wasserstein_d(real, fake), {"real": real, "fake": fake}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""
-        fake = self.judged(self.dealt(batch), self.told(batch))
+        fake = self.discriminate(self.generate(batch), self.condition(batch))
         return losses.wasserstein_g(fake), {"fake": fake}
 
     @torch.no_grad()

@@ -76,17 +76,17 @@ class WGANGP(gan.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²]."""
-        images, fakes, y = batch.images, self.fakes(batch), self.told(batch)
-        real, fake = self.judge(batch, fakes)
+        images, fakes, y = batch.images, self.generate(batch, grad=False), self.condition(batch)
+        real, fake = self.discriminate_pair(batch, fakes)
         enabled = self.config.penalty_precision == "same" and torch.is_autocast_enabled(images.device.type)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=enabled):
             penalty = losses.gradient_penalty(
-                lambda x: self.judged(x, y), images, fakes, one_sided=self.config.one_sided
+                lambda x: self.discriminate(x, y), images, fakes, one_sided=self.config.one_sided
             )
         loss = losses.wasserstein_d(real, fake) + self.config.gp * penalty
         return loss, {"real": real, "fake": fake, "penalty": penalty}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[D(G(z))]."""
-        fake = self.judged(self.dealt(batch), self.told(batch))
+        fake = self.discriminate(self.generate(batch), self.condition(batch))
         return losses.wasserstein_g(fake), {"fake": fake}

@@ -120,7 +120,7 @@ def play(
     lines: list[Line] = []
     seconds, share = 0.0, 0.0
     while True:
-        plays = sum(trainer.plays.values())
+        plays = sum(trainer.steps.values())
         halted = stop()
         if share >= len(lines) / experiment.looks or share == 1 or halted:
             lines.append(
@@ -132,7 +132,7 @@ def play(
             return lines, share == 1
         began = time.perf_counter()
         try:
-            trainer.play()
+            trainer.step()
         except SimulacraError as error:
             lines[-1]["broken"] = str(error)
             return lines, False

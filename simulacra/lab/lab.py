@@ -19,7 +19,7 @@ from simulacra.files import disk_errors, write_json
 from simulacra.lab import digits
 from simulacra.lab.bimodal import FORMAT, bimodal
 from simulacra.lab.experiment import Experiment, Length, Line, build, play
-from simulacra.lab.plane import PlaneExperiment, require_suited
+from simulacra.lab.plane import PlaneExperiment, require_supported
 from simulacra.lab.targets import TARGETS
 from simulacra.training.session import stop_on_signal
 
@@ -128,7 +128,7 @@ def bench_of(target: str, gan: str | None) -> tuple[Experiment, str]:
     """The experiment, and the game that plays it."""
     if target in TARGETS:
         spec = gan or "mlp"
-        require_suited(spec.partition(":")[0])
+        require_supported(spec.partition(":")[0])
         return PlaneExperiment(target), spec
     return digits.DigitsExperiment(*digits.load()), gan or "dcgan"
 

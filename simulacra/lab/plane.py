@@ -38,18 +38,18 @@ HASTE = {
 }
 
 
-def suited(gan: type[GAN]) -> bool:
+def is_supported(gan: type[GAN]) -> bool:
     """Whether a game has fully connected networks: a setting `hidden`, and `network=mlp` where there is a choice."""
     hints = get_type_hints(gan.Config)
     choice = hints.get("network")
     return "hidden" in hints and (choice is None or (get_origin(choice) is Literal and "mlp" in get_args(choice)))
 
 
-def require_suited(name: str) -> None:
+def require_supported(name: str) -> None:
     """SimulacraError, naming those that can, for a game without fully connected networks."""
     known = gans()
-    if name in known and not suited(known[name]):
-        able = ", ".join(each for each, gan in known.items() if suited(gan))
+    if name in known and not is_supported(known[name]):
+        able = ", ".join(each for each, gan in known.items() if is_supported(gan))
         raise SimulacraError(
             f"{name} has no fully connected networks, which points of the plane need. These have: {able}."
         )

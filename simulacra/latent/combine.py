@@ -43,4 +43,4 @@ def combined(
 
 def _everywhere(generator: Generator, layers: Layers) -> Layers:
     """None where a range holds all layers, which is the same."""
-    return None if layers == (0, generator.styles) else layers
+    return None if layers == (0, generator.num_ws) else layers

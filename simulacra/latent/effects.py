@@ -56,11 +56,11 @@ class Effect:
         return -1 if max(told.values(), key=abs) < 0 else 1
 
     def words(self) -> str:
-        """`glasses +60 %; darker in the middle`: at most two attributes and two readings, and where it happens."""
+        """`glasses +60 %; darker in the middle`: at most two attributes and two stats, and where it happens."""
         attributes = sorted(self.flips, key=lambda name: -abs(self.flips[name]))[:2]
         told = [f"{name} {self.flips[name]:+.0%}" for name in attributes if abs(self.flips[name]) >= FLIPPED]
-        readings = sorted(self.shifts, key=lambda name: -abs(self.shifts[name]))[:2]
-        seen = [WORDS[name][self.shifts[name] < 0] for name in readings if abs(self.shifts[name]) >= WORTH]
+        stats = sorted(self.shifts, key=lambda name: -abs(self.shifts[name]))[:2]
+        seen = [WORDS[name][self.shifts[name] < 0] for name in stats if abs(self.shifts[name]) >= WORTH]
         where = self.where()
         if not seen:
             seen = [f"another shape {where}" if where else "another shape"]
@@ -87,14 +87,14 @@ def effects(
     reader: reads attributes, which are then told, too.
     """
     seeds = range(first, first + starts)
-    w = generator.embed(generator.seeded(seeds), generator.labelled(seeds))
-    before = readings(render(generator, w))
+    w = generator.mapping(generator.seeded(seeds), generator.labelled(seeds))
+    before = stats(render(generator, w))
     spread = {name: float(values.std()) + 1e-6 for name, values in before.items()}
     found = []
     for direction in directions:
         plus, minus = (render(generator, moved(generator, w, direction, side * REACH)) for side in (1, -1))
         change = plus - minus
-        after = zip(readings(plus).items(), readings(minus).values(), strict=True)
+        after = zip(stats(plus).items(), stats(minus).values(), strict=True)
         small = _small(change).flatten(1)
         thirds = F.adaptive_avg_pool2d(change.square().mean((0, 1))[None], 3)[0]
         found.append(
@@ -117,10 +117,10 @@ def alike(one: Effect, other: Effect) -> float:
 @torch.no_grad()
 def render(generator: Generator, w: Tensor) -> Tensor:
     """Pictures [N, C, H, W] of any number of w."""
-    return torch.cat([generator.render(part).float().clamp(-1, 1) for part in torch.split(w, AT_ONCE)])
+    return torch.cat([generator.synthesis(part).float().clamp(-1, 1) for part in torch.split(w, AT_ONCE)])
 
 
-def readings(pictures: Tensor) -> dict[str, Tensor]:
+def stats(pictures: Tensor) -> dict[str, Tensor]:
     """What can be read off any pictures [N, C, H, W]: a number [N] by each of the names of `WORDS`."""
     seen = _on_white(pictures)
     grey = seen.mean(1)  # [N, H, W]

@@ -94,8 +94,8 @@ def train_encoder(
         with torch.no_grad():
             seeds = range(FIRST + step * BATCH, FIRST + (step + 1) * BATCH)
             y = generator.labelled(seeds)
-            w = generator.embed(generator.seeded(seeds), y)
-            x = visible(generator.render(w).float())
+            w = generator.mapping(generator.seeded(seeds), y)
+            x = visible(generator.synthesis(w).float())
             x = x + NOISE * torch.randn(x.shape, generator=noise).to(device)
             wanted = space.numbers(w[:, : generator.w_dim])
         adam.param_groups[0]["lr"] = RATE * (0.5 + 0.5 * math.cos(math.pi * share)) * min(1.0, (step + 1) / 50)

@@ -54,14 +54,18 @@ class Near(NamedTuple):
 def near(generator: Generator) -> Near:
     """What is known of this model's own latents: of its prior, or of `DRAWS` of its w."""
     device, d = generator.device, generator.w_dim
-    if not generator.styles:
+    if not generator.num_ws:
         spread = 3**-0.5 if generator.prior == "uniform" else 1.0
         edge = 2 * (2 * d) ** -0.5  # the standard deviation of ‖z‖/√d is about 1/√(2d)
         box = generator.prior == "uniform"
         axes = torch.eye(d, device=device) * spread
         return Near(torch.zeros(d, device=device), axes, max(0.0, 1 - edge), 1 + edge, box)
     parts = [range(start, start + 256) for start in range(0, DRAWS, 256)]
-    w = torch.cat([generator.embed(generator.seeded(part), generator.labelled(part)) for part in parts]).cpu().double()
+    w = (
+        torch.cat([generator.mapping(generator.seeded(part), generator.labelled(part)) for part in parts])
+        .cpu()
+        .double()
+    )
     centre = w.mean(0)
     variances, directions = torch.linalg.eigh((w - centre).T.cov())
     scale = variances.clamp(min=FLOOR * float(variances.max()) + 1e-12).sqrt()

@@ -37,12 +37,12 @@ def mixing_matrix(
     `Generator.pictures`. Raises `SimulacraError` for a generator without layers, and for layers that it has not.
     """
     first, end = layers
-    if not generator.styles:
+    if not generator.num_ws:
         raise SimulacraError(
             "This model has no layers with styles of their own, so that nothing can be mixed: StyleGAN and StyleGAN2 have."
         )
-    if not 0 <= first < end <= generator.styles:
-        raise SimulacraError(f"Layers {first} to {end} cannot be mixed: this model has {generator.styles}, from 0.")
+    if not 0 <= first < end <= generator.num_ws:
+        raise SimulacraError(f"Layers {first} to {end} cannot be mixed: this model has {generator.num_ws}, from 0.")
     one, other = (_styles(generator, seeds, label, truncation) for seeds in (rows, columns))
 
     def mixed(row: int) -> Tensor:
@@ -73,7 +73,7 @@ def children(
     z, y = zip(*((generator.seeded(seeds), generator.labelled(seeds, label)) for seeds in (rows, columns)), strict=True)
 
     def placed(z: Tensor, y: Tensor | None) -> Tensor:
-        return generator.truncate(generator.embed(z, y), truncation, y)
+        return generator.truncate(generator.mapping(z, y), truncation, y)
 
     def born(row: int) -> Tensor:
         n = len(columns)
@@ -114,13 +114,13 @@ def write_mix(
     if out.suffix.lower() != ".png":
         raise SimulacraError(f"{out} is no PNG: give a name such as mix.png.")
     if way == "auto":
-        way = "layers" if generator.styles or layers else "cross"
+        way = "layers" if generator.num_ws or layers else "cross"
     if layers and way != "layers":
         raise SimulacraError(f"--layers says nothing to --way {way}: leave one of the two out.")
     _, height, width = generator.shape
     if max((len(rows) + 1) * height, (len(columns) + 1) * width) > SIDE:
         raise SimulacraError(f"A mix of {len(rows)} x {len(columns)} would be over {SIDE} pixels a side: take fewer.")
-    chosen = layers or (0, max(1, generator.styles // 2))
+    chosen = layers or (0, max(1, generator.num_ws // 2))
     mix: dict[str, Any] = {"rows": list(rows), "columns": list(columns), "way": way, "truncation": truncation}
     mix |= {"layers": list(chosen)} if way == "layers" else {}
     told = {"model": model, "mix": mix | ({"label": label} if label else {})}
@@ -161,10 +161,10 @@ def _matrix(generator: Generator, one: Tensor, other: Tensor, row: Callable[[int
     generator.eval()
     grid = Grid((len(one) + 1) * (len(other) + 1), generator.shape, columns=len(other) + 1)
     grid.add(torch.ones(generator.shape))
-    for picture in generator.render(other):
+    for picture in generator.synthesis(other):
         grid.add(picture)
     for number, w in enumerate(one):
-        for picture in generator.render(torch.cat([w[None], row(number)])):
+        for picture in generator.synthesis(torch.cat([w[None], row(number)])):
             grid.add(picture)
     return grid.image()
 
@@ -178,5 +178,5 @@ def _coins(one: int, other: int, count: int, *, of: int = 0) -> Tensor:
 def _styles(generator: Generator, seeds: Sequence[int], label: str, truncation: float) -> Tensor:
     """The w of each seed, repeated for each layer [N, L, w]."""
     y = generator.labelled(seeds, label)
-    w = generator.truncate(generator.embed(generator.seeded(seeds), y), truncation, y)
-    return w[:, None].repeat(1, generator.styles, 1)
+    w = generator.truncate(generator.mapping(generator.seeded(seeds), y), truncation, y)
+    return w[:, None].repeat(1, generator.num_ws, 1)

@@ -115,7 +115,7 @@ def project(
         on_step(Progress(step + 1, steps, *course[-1], pictures[best]))
     recipe, length = search.found()
     with torch.no_grad():
-        picture = generator.render(latents(generator, recipe, {})).float()
+        picture = generator.synthesis(latents(generator, recipe, {})).float()
         return Projection(
             recipe=recipe, picture=picture[0], target=target, psnr=float(psnr(picture, target)),
             perceived=float(closeness.perceived(picture)), length=length, course=tuple(course),
@@ -133,7 +133,7 @@ class _Search:
         self.label = label
         self.random = torch.Generator().manual_seed(seed)
         # a mapping network has the label in w already
-        self.descend_y = generator.attributes and not generator.styles and not label
+        self.descend_y = generator.attributes and not generator.num_ws and not label
         self.u = self.y = self.loss = torch.empty(0)
         self.adam: torch.optim.Adam
 
@@ -192,8 +192,8 @@ class _Search:
 
     def _drawn(self, u: Tensor, y: Tensor) -> Tensor:
         latent = self.space.latent(u)
-        w = latent if self.generator.styles else self.generator.embed(latent, y if y.numel() else None)
-        return self.generator.render(w).float()
+        w = latent if self.generator.num_ws else self.generator.mapping(latent, y if y.numel() else None)
+        return self.generator.synthesis(w).float()
 
     def begin(self, u: Tensor, y: Tensor) -> None:
         """From these numbers [N, d], with labels [N, labels] where the model takes them, the best first."""
@@ -229,7 +229,7 @@ class _Search:
 
     def widen(self) -> None:
         """From here on, a latent for each layer."""
-        layers = self.generator.styles
+        layers = self.generator.num_ws
         self._replace(lambda of: of[:, None].repeat(1, layers, 1) if of.dim() == 2 else of, only=0)
 
     @torch.no_grad()
@@ -238,7 +238,7 @@ class _Search:
         best = int(self.loss.argmin())
         u, y = self.u[best : best + 1].detach(), self.y[best]
         rows = self.space.latent(u).reshape(-1, u.shape[-1])
-        label = self.label if self.generator.styles else _spelled(self.generator, y)
+        label = self.label if self.generator.num_ws else _spelled(self.generator, y)
         recipe = Recipe(w=tuple(tuple(row) for row in rows.tolist()), label=label)
         return recipe, float(self.space.length(u))
 
@@ -289,8 +289,8 @@ def _guessed(
     """Latents [N, w] of the model's own pictures closest to the target, the best first, and their labels."""
     seeds = [FIRST + (seed * GUESSES + i) % FIRST for i in range(GUESSES)]
     latent, y = generator.seeded(seeds), generator.labelled(seeds, label)
-    if generator.styles:
-        latent = generator.embed(latent, y)
+    if generator.num_ws:
+        latent = generator.mapping(latent, y)
     if encoder is not None:  # with the label of the closest guess
         latent = torch.cat([latent, encoder(target[None])])
         y = y if y is None else torch.cat([y, y[_by_pixels(generator, closeness, latent[:-1], y).argmin()][None]])
@@ -320,8 +320,8 @@ def _by_pixels(generator: Generator, closeness: Closeness, latent: Tensor, y: Te
     found = []
     for start in range(0, len(latent), BATCH):
         part = latent[start : start + BATCH]
-        w = part if generator.styles else generator.embed(part, y if y is None else y[start : start + BATCH])
-        found.append(closeness.pixels(generator.render(w).float()))
+        w = part if generator.num_ws else generator.mapping(part, y if y is None else y[start : start + BATCH])
+        found.append(closeness.pixels(generator.synthesis(w).float()))
     return torch.cat(found)
 
 
@@ -347,7 +347,7 @@ def _check(generator: Generator, target: Tensor, steps: int, starts: int, wide: 
         raise SimulacraError(f"{steps} steps are not possible: 1 to {MOST_STEPS} are.")
     if not 1 <= starts <= MOST_STARTS:
         raise SimulacraError(f"{starts} starts are not possible: 1 to {MOST_STARTS} are.")
-    if wide and not generator.styles:
+    if wide and not generator.num_ws:
         raise SimulacraError(
             "This model has no layers, so that each could have a latent of its own: leave wide out, or take StyleGAN or StyleGAN2."
         )

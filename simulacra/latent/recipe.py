@@ -72,7 +72,7 @@ def latents(generator: Generator, recipe: Recipe, directions: Mapping[str, Direc
     Raises `SimulacraError` for what the model cannot do, a wrong count, a number that is none or too large.
     """
     y = generator.labelled([_seed(recipe)], recipe.label)
-    w = _own(generator, recipe.w, y) if recipe.w else generator.embed(latent(generator, recipe), y)
+    w = _own(generator, recipe.w, y) if recipe.w else generator.mapping(latent(generator, recipe), y)
     if recipe.other is not None:
         w = _mixed(generator, w, latents(generator, recipe.other, directions), recipe.layers)
     if recipe.truncation != 1:
@@ -131,7 +131,7 @@ def moved(
 
 def each(generator: Generator, w: Tensor) -> Tensor:
     """w [N, w] or [N, styles, w] -> [N, styles, w]."""
-    return w if w.dim() == 3 else w[:, None].expand(-1, generator.styles, -1)
+    return w if w.dim() == 3 else w[:, None].expand(-1, generator.num_ws, -1)
 
 
 def _seed(recipe: Recipe) -> int:
@@ -145,33 +145,33 @@ def _seed(recipe: Recipe) -> int:
 
 
 def _mixed(generator: Generator, w: Tensor, other: Tensor, layers: Layers) -> Tensor:
-    if not generator.styles:
+    if not generator.num_ws:
         raise SimulacraError(
             "This model has no layers with styles of their own, so that nothing can be mixed by layer."
         )
-    return torch.where(_chosen(generator, layers or (0, generator.styles)), each(generator, other), each(generator, w))
+    return torch.where(_chosen(generator, layers or (0, generator.num_ws)), each(generator, other), each(generator, w))
 
 
 def _chosen(generator: Generator, layers: tuple[int, int]) -> Tensor:
     """[styles, 1] bool."""
     first, end = layers
-    if not 0 <= first < end <= generator.styles:
-        have = f"has {generator.styles}, from 0" if generator.styles else "has none"
+    if not 0 <= first < end <= generator.num_ws:
+        have = f"has {generator.num_ws}, from 0" if generator.num_ws else "has none"
         raise SimulacraError(f"Layers {first} to {end} do not exist: this model {have}.")
-    chosen = torch.zeros(generator.styles, 1, dtype=torch.bool, device=generator.device)
+    chosen = torch.zeros(generator.num_ws, 1, dtype=torch.bool, device=generator.device)
     chosen[first:end] = True
     return chosen
 
 
 def _own(generator: Generator, rows: Sequence[Sequence[float]], y: Tensor | None) -> Tensor:
     """A w that was written down, with what tells of the label beside it where w is z."""
-    if len(rows) not in (1, generator.styles):
-        either = f" or {generator.styles}" if generator.styles else ""
+    if len(rows) not in (1, generator.num_ws):
+        either = f" or {generator.num_ws}" if generator.num_ws else ""
         raise SimulacraError(f"w has {len(rows)} rows, and this model takes 1{either}.")
     w = _numbers(rows, "w", generator)
-    if generator.styles:
+    if generator.num_ws:
         return w if len(w) == 1 else w[None]
-    return generator.embed(w, y)
+    return generator.mapping(w, y)
 
 
 def _numbers(rows: Sequence[Sequence[float]], what: str, generator: Generator) -> Tensor:

@@ -32,7 +32,7 @@ class Candidate:
 
 def embedded(generator: Generator, seeds: range) -> Tensor:
     """The w [N, w] of seeds, with what tells of their labels where w is z."""
-    return generator.embed(generator.seeded(seeds), generator.labelled(seeds))
+    return generator.mapping(generator.seeded(seeds), generator.labelled(seeds))
 
 
 @torch.no_grad()
@@ -52,7 +52,7 @@ def sefa(generator: Generator, count: int) -> list[Candidate]:
 def ranges(generator: Generator) -> list[tuple[str, Layers]]:
     """All layers, and where there are several: the coarse, middle and fine third of them."""
     whole: list[tuple[str, Layers]] = [("sefa", None)]
-    n = generator.styles
+    n = generator.num_ws
     if n < 6:
         return whole
     cuts = [0, n // 3, 2 * n // 3, n]
@@ -64,18 +64,18 @@ def ranges(generator: Generator) -> list[tuple[str, Layers]]:
 def entries(generator: Generator) -> list[tuple[int, Tensor]]:
     """The matrices [outputs, w_dim] by which w enters, each with its layer; 0 and only the first for plain generators."""
     w = embedded(generator, range(ENTRY))
-    if generator.styles:
-        many = embedded(generator, range(ENTRY * generator.styles))
-        w = many.reshape(generator.styles, ENTRY, -1).transpose(0, 1).contiguous()  # every layer another w
+    if generator.num_ws:
+        many = embedded(generator, range(ENTRY * generator.num_ws))
+        w = many.reshape(generator.num_ws, ENTRY, -1).transpose(0, 1).contiguous()  # every layer another w
     found: list[tuple[int, Tensor]] = []
     seen: list[tuple[nn.Module, Tensor]] = []
     with watched(generator, lambda module, x: seen.append((module, x))):
-        generator.render(w)
+        generator.synthesis(w)
     for module, x in seen:
         layer = _layer(generator, w, x)
         if layer is not None:
             found.append((layer, matrix(module, x, generator.w_dim)))
-    return found if generator.styles else found[:1]
+    return found if generator.num_ws else found[:1]
 
 
 def matrix(module: nn.Module, x: Tensor, size: int) -> Tensor:
@@ -92,7 +92,7 @@ def matrix(module: nn.Module, x: Tensor, size: int) -> Tensor:
 def components(generator: Generator, count: int, *, first: int = 0, samples: int = SAMPLES) -> list[Candidate]:
     """The `count` axes along which w varies most; for plain generators, along which the first activations do."""
     w = embedded(generator, range(first, first + samples))
-    if generator.styles:
+    if generator.num_ws:
         _, _, axes = torch.linalg.svd(w - w.mean(0), full_matrices=False)
         return [Candidate(axis=axis, kind="pca") for axis in axes[:count]]
     x = torch.cat([_first_activations(generator, part) for part in torch.split(w, 64)])
@@ -117,7 +117,7 @@ def _first_activations(generator: Generator, w: Tensor) -> Tensor:
 
     try:
         with watched(generator, lambda _, x: look(x)):
-            return generator.render(w).flatten(1).float()
+            return generator.synthesis(w).flatten(1).float()
     except _Enough as enough:
         return enough.x.flatten(1).float()
 

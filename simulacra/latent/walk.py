@@ -102,7 +102,7 @@ class Walk:
             raise SimulacraError("A walk needs at least two pictures to go between, such as --seeds 1,5,9.")
         self.generator, self.recipes, self.loop, self.space = generator, tuple(stops), loop, space
         self.legs = len(stops) - (not loop)
-        self.by_z = space == "z" and bool(generator.styles)
+        self.by_z = space == "z" and bool(generator.num_ws)
         if self.by_z:
             for stop in stops:
                 if stop.w or stop.edits or stop.other is not None:
@@ -127,10 +127,10 @@ class Walk:
         one, other = self.stops[before], self.stops[after]
         if self.by_z:
             y = None if self.y is None else lerp(self.y[before], self.y[after], t)
-            w = self.generator.embed(between(one, other, t, prior=self.generator.prior), y)
+            w = self.generator.mapping(between(one, other, t, prior=self.generator.prior), y)
             pulls = torch.lerp(self.pulls[before], self.pulls[after], t).tolist()
             return torch.cat([self.generator.truncate(w[i : i + 1], pull) for i, pull in enumerate(pulls)])
-        if self.generator.styles:
+        if self.generator.num_ws:
             return lerp(one, other, t if one.dim() == 2 else t[:, None].expand(one.shape[:2]))
         z = self.generator.z_dim  # what tells of a label stands beside it, and goes straight
         arcs = between(one[:, :z], other[:, :z], t, prior=self.generator.prior)
@@ -155,11 +155,11 @@ class Walk:
             places = np.interp(places / self.legs, *self._pace())
         for start in range(0, count, batch):
             w = self.at(places[start : start + batch])
-            yield from map(Moment, places[start : start + batch].tolist(), w, self.generator.render(w).float())
+            yield from map(Moment, places[start : start + batch].tolist(), w, self.generator.synthesis(w).float())
 
     def told(self, moment: Moment) -> dict[str, Any]:
         """What a picture of the walk can say of itself: its recipe, or its place on the walk between two labels."""
-        if self.generator.styles or not self.generator.labels:
+        if self.generator.num_ws or not self.generator.labels:
             rows = moment.w.reshape(-1, moment.w.shape[-1])[:, : self.generator.w_dim]
             return {"recipe": to_json(Recipe(w=tuple(tuple(row) for row in rows.tolist())))}
         stops = [to_json(stop) for stop in self.recipes]
@@ -169,7 +169,7 @@ class Walk:
         """Shares of all that changes in the pictures, and the places where so much of it is done."""
         places, before, done = np.linspace(0, self.legs, self.legs * LOOKS + 1), None, [0.0]
         for start in range(0, len(places), BATCH):
-            for picture in self.generator.render(self.at(places[start : start + BATCH])).float():
+            for picture in self.generator.synthesis(self.at(places[start : start + BATCH])).float():
                 if before is not None:
                     # never nothing, so that no stretch is jumped over
                     done.append(done[-1] + float((picture - before).square().mean().sqrt()) + 1e-6)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
+from simulacra.layers.renamed import RenamedTensors
 
-class ConditionalNorm(nn.Module):
+
+class ConditionalNorm(RenamedTensors):
     """A norm whose gains and biases are linear in y (conditional batch norm: Dumoulin et al. 2017; de Vries et al. 2017)."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "affine"}
 
     def __init__(self, norm: nn.Module, channels: int, labels: int) -> None:
         """norm: one without gains and biases of its own, such as `nn.BatchNorm2d(channels, affine=False)`."""
         super().__init__()
         self.norm = norm
-        self.told = nn.Linear(labels, 2 * channels)  # gains less 1, and biases
-        nn.init.zeros_(self.told.bias)
+        self.affine = nn.Linear(labels, 2 * channels)  # gains less 1, and biases
+        nn.init.zeros_(self.affine.bias)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """x [N, C, H, W], y [N, labels] -> the same shape as x."""
-        gain, bias = self.told(y)[:, :, None, None].chunk(2, 1)
+        gain, bias = self.affine(y)[:, :, None, None].chunk(2, 1)
         return torch.addcmul(bias, self.norm(x), 1 + gain)
 
 

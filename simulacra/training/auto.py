@@ -43,7 +43,7 @@ class Choice:
         return (f"{self.spec}: {self.because}", *kept)
 
 
-def suited(data: Dataset, device: torch.device) -> Choice:
+def choose(data: Dataset, device: torch.device) -> Choice:
     """What to train `data` with on `device`. A function of both alone: the same command finds the same run again."""
     _, height, width = data.shape
     side, n = min(height, width), len(data)

@@ -36,7 +36,7 @@ class Fixed:
         """Whether this play uses up pictures of the data: D's plays do, G's answer to the same ones."""
         return player == "D"
 
-    def saw(self, player: str, readings: dict[str, Tensor]) -> None:
+    def update(self, player: str, stats: dict[str, Tensor]) -> None:
         """Take note of a finished play."""
         self.turn += 1
 
@@ -68,14 +68,14 @@ class Adaptive:
         """Every play uses up a minibatch."""
         return True
 
-    def saw(self, player: str, readings: dict[str, Tensor]) -> None:
+    def update(self, player: str, stats: dict[str, Tensor]) -> None:
         """Take note of a finished play; this reads one number back from the device when a turn ends."""
         if player == "D":
-            self.reals = readings["real"]
+            self.reals = stats["real"]
             self.turn -= 1
         if not self.turn:
             assert self.reals is not None
-            right, fooled = accuracies(self.reals, readings["fake"], critic=self.critic)
+            right, fooled = accuracies(self.reals, stats["fake"], critic=self.critic)
             self.turn = D_TURN if bool(fooled / 2 >= right) else 0
 
     def state_dict(self) -> dict[str, object]:

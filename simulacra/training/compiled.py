@@ -25,12 +25,12 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch
 from simulacra.training import distributed
 
-Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its readings
+Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its stats
 TRIALS = 3  # plays timed each way
 
 
 class Play:
-    """One player's loss, readings and gradients on a batch, as one graph."""
+    """One player's loss, stats and gradients on a batch, as one graph."""
 
     def __init__(self, gan: GAN, player: str, batch: Batch, *, bf16: bool) -> None:
         """Trace and compile. The opponent must be frozen; `batch` fixes all shapes."""
@@ -45,13 +45,13 @@ class Play:
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Outcome:
-        """Play: sets the gradients, moves the running statistics, returns the loss and the readings."""
-        loss, readings, gradients = self.graph(batch, [tensor.detach() for tensor in self.state])
+        """Play: sets the gradients, moves the running statistics, returns the loss and the stats."""
+        loss, stats, gradients = self.graph(batch, [tensor.detach() for tensor in self.state])
         for parameter, gradient in zip(self.mine, gradients, strict=True):
             # A fused optimizer walks both in memory order.
             same = gradient is None or gradient.stride() == parameter.stride()
             parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
-        return loss, readings
+        return loss, stats
 
 
 def _functional(gan: GAN, player: str, bf16: bool) -> Callable[[Batch, list[Tensor]], Any]:
@@ -64,9 +64,9 @@ def _functional(gan: GAN, player: str, bf16: bool) -> Callable[[Batch, list[Tens
         state = dict(zip(names, tensors, strict=True))
         state |= {name: state[name].detach().requires_grad_() for name in learning}
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):
-            loss, readings = torch.func.functional_call(loss_of, state, (batch,))
+            loss, stats = torch.func.functional_call(loss_of, state, (batch,))
         gradients = torch.autograd.grad(loss, [state[name] for name in learning], allow_unused=True)
-        return loss.detach(), {name: value.detach() for name, value in readings.items()}, gradients
+        return loss.detach(), {name: value.detach() for name, value in stats.items()}, gradients
 
     return play
 
@@ -79,7 +79,7 @@ class _Loss(nn.Module):
         self.gan, self.player = gan, player
 
     def forward(self, batch: Batch) -> Outcome:
-        """The player's loss and readings."""
+        """The player's loss and stats."""
         return self.gan.d_loss(batch) if self.player == "D" else self.gan.g_loss(batch)
 
 
@@ -90,7 +90,7 @@ def compiler(gan: GAN, eager: Callable[[str, Batch], Outcome], *, micro: int, bf
         why = "a run of several processes"
     elif micro < gan.config.batch:
         why = "a batch played in parts (--micro)"
-    elif type(gan).at is not GAN.at:
+    elif type(gan).on_step_start is not GAN.on_step_start:
         why = f"{gan.name}: its losses change with time"
     if why is None:
         return Compiler(gan, eager, bf16=bf16)

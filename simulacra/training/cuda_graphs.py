@@ -2,7 +2,7 @@
 
 A play is hundreds of small kernels, and small networks wait for the processor to send them. A replay sends them all at
 once. The kernels are those of the eager play, on its seeds' random numbers; what a game changes with time must be a
-tensor, or be told by `GAN.phase`, as each phase has a recording of its own. See the CUDA Graphs notes of PyTorch.
+tensor, or be told by `GAN.graph_key`, as each phase has a recording of its own. See the CUDA Graphs notes of PyTorch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from simulacra.console import errors
 from simulacra.gan import GAN, Batch
 
-Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its readings
+Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its stats
 Key = tuple[str, Hashable, int]  # player, phase, pictures
 EAGER = 3  # plays of a phase before it is recorded: libraries choose and load their kernels in them
 MOST = 16  # recordings, each of which holds the memory of a play
@@ -36,15 +36,15 @@ class Recording:
         self.gradients = [parameter.grad for parameter in self.mine]
 
     def __call__(self, batch: Batch) -> Outcome:
-        """Play: sets the gradients, moves the running statistics, returns the loss and the readings."""
+        """Play: sets the gradients, moves the running statistics, returns the loss and the stats."""
         for place, side in zip(self.dealt, batch, strict=True):
             if place is not None and side is not None:
                 place.copy_(side, non_blocking=True)
         self.graph.replay()
         for parameter, gradient in zip(self.mine, self.gradients, strict=True):
             parameter.grad = gradient
-        loss, readings = self.outcome  # the next replay writes into them
-        return loss.clone(), {name: value.clone() for name, value in readings.items()}
+        loss, stats = self.outcome  # the next replay writes into them
+        return loss.clone(), {name: value.clone() for name, value in stats.items()}
 
 
 class Recorder:
@@ -58,7 +58,7 @@ class Recorder:
 
     def __call__(self, player: str, batch: Batch, seed: int) -> Outcome:
         """The player's turn on a batch, with its randomness from `seed`. Gradients must be clear."""
-        phase = self.gan.phase(player)
+        phase = self.gan.graph_key(player)
         key = (player, phase, len(batch.images))
         if self.works and phase is not None and key not in self.recordings:
             self.played[key] = self.played.get(key, 0) + 1

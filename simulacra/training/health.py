@@ -100,7 +100,7 @@ def _judged(gan: GAN, reals: Batch, micro: int) -> tuple[Tensor, Tensor]:
     count = -(-len(reals.images) // micro)
     sides = ([None] * count if side is None else side.chunk(count) for side in reals)
     dealt = [Batch(*part) for part in zip(*sides, strict=True)]
-    parts = [gan.judge(part, gan.fakes(part)) for part in dealt]
+    parts = [gan.discriminate_pair(part, gan.generate(part, grad=False)) for part in dealt]
     judged, fakes = (torch.cat(side).cpu().double() for side in zip(*parts, strict=True))
     return judged, fakes
 

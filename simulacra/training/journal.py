@@ -27,21 +27,21 @@ class Meter:
         self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.counts[name] = self.counts.get(name, 0) + 1
 
-    def add_play(self, player: str, loss: Tensor, readings: dict[str, Tensor], *, critic: bool) -> None:
+    def add_play(self, player: str, loss: Tensor, stats: dict[str, Tensor], *, critic: bool) -> None:
         """A play's loss, mean D(x) and D(G(z)) (probabilities, or scores of a critic), accuracies and the rest."""
         self.add("d_loss" if player == "D" else "g_loss", loss)
         squash = (lambda x: x) if critic else torch.sigmoid
-        if "real" in readings:
-            self.add("D(x)", squash(readings["real"]).mean())
-        if "fake" in readings:
+        if "real" in stats:
+            self.add("D(x)", squash(stats["real"]).mean())
+        if "fake" in stats:
             when = "before" if player == "D" else "after"
-            self.add(f"D(G(z)) {when}", squash(readings["fake"]).mean())
-        if "real" in readings and "fake" in readings:
-            right, fooled = accuracies(readings["real"], readings["fake"], critic=critic)
+            self.add(f"D(G(z)) {when}", squash(stats["fake"]).mean())
+        if "real" in stats and "fake" in stats:
+            right, fooled = accuracies(stats["real"], stats["fake"], critic=critic)
             self.add("acc_d", right)
             self.add("acc_g", fooled)
-        for name in readings.keys() - {"real", "fake"}:
-            self.add(name, readings[name])
+        for name in stats.keys() - {"real", "fake"}:
+            self.add(name, stats[name])
 
     def read(self) -> dict[str, float]:
         """The means so far, rounded to six digits; one transfer from the device."""

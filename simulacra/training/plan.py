@@ -115,7 +115,7 @@ def plan(
     whole = open_dataset(source)
     part = whole.split("train")
     gan = None if gan == AUTO else gan
-    choice = None if gan or old else auto.suited(part, choose_device(device))
+    choice = None if gan or old else auto.choose(part, choose_device(device))
     spec = gan or (old["spec"] if old else choice.spec if choice else "")
     folder = folder or Path(run or Path("runs") / f"{whole.name}-{spec.replace(':', '-')}").expanduser()
     old = old or _stored(folder)
@@ -131,7 +131,7 @@ def plan(
     stored = old["length"] if old else {}
     chosen = precision or (old["precision"] if old else "auto")
     clock = _clock(config, len(part.images), total, epochs, minutes, every, save_every, measure_every, old)
-    config = _suited(game, config, clock.total, old)
+    config = _resolve_length(game, config, clock.total, old)
     made = Plan(
         folder=folder,
         gan=game,
@@ -183,12 +183,12 @@ def _settings(
     return game, config
 
 
-def _suited(game: type[GAN], config: Settings, total: int | None, old: dict[str, Any] | None) -> Settings:
+def _resolve_length(game: type[GAN], config: Settings, total: int | None, old: dict[str, Any] | None) -> Settings:
     """The settings with what they leave to the run's length: that of its first sitting, if it is longer now."""
-    suited: Settings = game.suited(config, total)
+    suited: Settings = game.resolve(config, total)
     before, after = to_json(config), to_json(suited)
     kept = {key: old["config"].get(key) for key in after if after[key] != before[key]} if old else {}
-    held: Settings = game.suited(updated(suited, kept, of=game.name), total)
+    held: Settings = game.resolve(updated(suited, kept, of=game.name), total)
     return held
 
 

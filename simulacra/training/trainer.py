@@ -90,22 +90,22 @@ class Trainer:
         self.recorder = Recorder(gan, self.backward) if whole and self.device.type == "cuda" else None
         self.ema = EMA(gan.G, self.config.ema)
         self.balance = balance.make(self.config.balance, critic=gan.critic)
-        self.plays = {"D": 0, "G": 0}
+        self.steps = {"D": 0, "G": 0}
         self.nimg, self.seconds = 0, 0.0
         self.meter, self.unread = Meter(), list[tuple[int, Tensor]]()
         self.journal = Journal(folder / "journal.jsonl")
 
     # --- one play ---------------------------------------------------------------------------------------
 
-    def play(self) -> None:
+    def step(self) -> None:
         """One player's turn: its loss on one batch, its gradients, its step."""
         player = self.balance.next()
-        side, step = self.sides[player], sum(self.plays.values())
+        side, step = self.sides[player], sum(self.steps.values())
         for name, network in self.sides.items():
             network.requires_grad_(name == player)
         side.zero_grad(set_to_none=True)
-        self.gan.at(self.nimg, self.plays)
-        loss, readings = self.gradients(player, step)
+        self.gan.on_step_start(self.nimg, self.steps)
+        loss, stats = self.gradients(player, step)
         distributed.average_play(side, self.gan)
         self.meter.add(
             f"{player.lower()}_norm", get_total_norm([p.grad for p in side.parameters() if p.grad is not None])
@@ -114,27 +114,27 @@ class Trainer:
             nn.utils.clip_grad_value_(side.parameters(), self.config.clip)
         optimizer = self.optimizers[player]
         for group, rate in zip(optimizer.param_groups, self.rates[player], strict=True):
-            group["lr"] = rate * self.gan.rate(self.plays[player])
+            group["lr"] = rate * self.gan.rate(self.steps[player])
             if betas := self.gan.momenta():
                 group["betas"] = betas
         optimizer.step()
-        self.plays[player] += 1
+        self.steps[player] += 1
         shown = self.config.batch if self.balance.shows(player) else 0
         self.nimg += shown
         if player == "D":
             self.gan.constrain()
         else:
             self.ema.update(self.nimg, self.gan.half_life())
-        self.balance.saw(player, readings)
-        self.gan.saw(player, readings)
-        told = {name: value for name, value in readings.items() if name not in self.gan.keeps}
+        self.balance.update(player, stats)
+        self.gan.on_step_end(player, stats)
+        told = {name: value for name, value in stats.items() if name not in self.gan.unreduced_stats}
         self.meter.add_play(player, loss, told, critic=self.gan.critic)
         self.watch(step, loss)
 
     def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Backward over this process's micro-batches; the mean loss and the readings of all of them."""
+        """Backward over this process's micro-batches; the mean loss and the stats of all of them."""
         batch, part, parts = self.config.batch, self.part(), list[dict[str, Tensor]]()
-        whole = {"real", "fake", *self.gan.keeps}
+        whole = {"real", "fake", *self.gan.unreduced_stats}
         if self.compiler is not None:
             return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
         if self.recorder is not None and part >= batch:
@@ -162,17 +162,17 @@ class Trainer:
 
     def part(self) -> int:
         """Pictures of a micro-batch at this moment: as `micro` says, or a divisor of it that the game says fits."""
-        fits = self.gan.fits()
+        fits = self.gan.max_microbatch()
         if fits is None or fits >= self.micro:
             return self.micro
         return next(count for count in range(max(1, fits), 0, -1) if self.micro % count == 0)
 
     def backward(self, player: str, batch: Batch, share: float = 1.0) -> Outcome:
-        """The loss and the readings of a batch; adds its `share` of the gradients."""
+        """The loss and the stats of a batch; adds its `share` of the gradients."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss, readings = self.losses[player](batch)
+            loss, stats = self.losses[player](batch)
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        return loss.detach(), {name: value.detach() for name, value in readings.items()}
+        return loss.detach(), {name: value.detach() for name, value in stats.items()}
 
     def watch(self, step: int, loss: Tensor) -> None:
         """Stop at once when a loss is not finite, and say at which play it happened."""
@@ -194,7 +194,7 @@ class Trainer:
         held = [*self.gan.state_dict().values(), *self.ema.average.state_dict().values()]
         finite = torch.stack([torch.isfinite(value).all() for value in held if value.is_floating_point()])
         if not finite.all():
-            raise self.broken("A weight", sum(self.plays.values()) - 1)
+            raise self.broken("A weight", sum(self.steps.values()) - 1)
 
     def broken(self, what: str, step: int) -> Unwell:
         """What to say when `what` is not finite after play number `step`."""
@@ -249,20 +249,20 @@ class Trainer:
             if ended or halted:
                 return ended
             mark = self.nimg
-            self.play()
+            self.step()
             played()
             self.seconds = before + seconds_now() - began
 
     def line(self, speed: float) -> dict[str, Any]:
         """A journal line: the clock, the means since the last one, the size of the weights, speed and memory."""
         line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.passes(self.nimg), 4)}
-        line |= {"seconds": round(self.seconds, 3), "d_plays": self.plays["D"], "g_plays": self.plays["G"]}
+        line |= {"seconds": round(self.seconds, 3), "d_plays": self.steps["D"], "g_plays": self.steps["G"]}
         for player, side in self.sides.items():
             self.meter.add(f"{player.lower()}_weight", get_total_norm(side.parameters()))
         line |= self.meter.read()
         for name, value in line.items():
             if not math.isfinite(value):
-                raise self.broken(f"The mean of {name}", sum(self.plays.values()) - 1)
+                raise self.broken(f"The mean of {name}", sum(self.steps.values()) - 1)
         return line | {"images_per_second": round(speed, 2), "memory_mib": memory(self.device)}
 
     def save(self) -> None:
@@ -289,7 +289,7 @@ class Trainer:
             "balance": self.balance.state_dict(),
             "compiled": dict(self.compiler.chosen) if self.compiler else {},
             "meter": {"sums": self.meter.sums, "counts": self.meter.counts},
-            "plays": self.plays,
+            "plays": self.steps,
             "nimg": self.nimg,
             "seconds": self.seconds,
         }
@@ -306,7 +306,7 @@ class Trainer:
             self.compiler.chosen = dict(state["compiled"])
         self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
         self.unread = []
-        self.plays, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
+        self.steps, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
 
 
 def _key(seed: int, step: int, micro: int) -> int:

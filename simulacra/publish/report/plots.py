@@ -25,7 +25,7 @@ Line = dict[str, Any]
 INK, PAPER = "#010203", "#010204"
 COLOURS = ("#010210", "#010211", "#010212", "#010213")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # lines differ without colour, too
-HEALTH = {  # further readings of the journal, in the manner of PANELS
+HEALTH = {  # further stats of the journal, in the manner of PANELS
     "previews against reals": {"diversity": "differ from each other", "distinct": "different ones"},
     "overfitting of D": {"overfit": "0: knows nothing by heart; 1: unseen reals look like fakes"},
     "norm of the gradient": {"d_norm": "D", "g_norm": "G"},
@@ -59,7 +59,7 @@ class Plot:
 
 
 def journal_plots(lines: Sequence[Line], alarms: Sequence[tuple[float, float]], best: float | None) -> list[Plot]:
-    """Losses, D's outputs, accuracies, other readings, balance and speed over the thousands of images shown.
+    """Losses, D's outputs, accuracies, other stats, balance and speed over the thousands of images shown.
 
     alarms: spans that are shaded. best: the moment to be marked.
     """

@@ -1,0 +1,1 @@
+"""Networks whose features scores compare, with their weights and a cache."""

@@ -1,0 +1,1 @@
+"""Scores of translators: both directions, the way there and back, ground-truth pairs."""
