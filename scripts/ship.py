@@ -1,7 +1,7 @@
 """Make a run's best checkpoint the model that comes along: `python scripts/ship.py runs/peeps`.
 
 The weights are stored as fp16; its directions are found anew by `scripts/ship_directions.py`. The shipped model was trained on a
-GPU, in six minutes: README.md has the command.
+GPU, in six minutes: docs/benchmarks.md has the command.
 """
 
 from __future__ import annotations
