@@ -26,6 +26,7 @@ from PIL import Image, ImageDraw
 from rows import RIVALS, Row, games, lacks, row
 
 from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.device import device_name
 from simulacra.files import read_json, write_json
 from simulacra.measure import scores
 from simulacra.measure.choose import SAMPLES, choose
@@ -34,7 +35,6 @@ from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.model_under_test import CHOSEN, fakes_of, reals_of
 from simulacra.storage import load
 from simulacra.training import trainer
-from simulacra.training.device import device_name
 from simulacra.training.plan import plan
 from simulacra.training.run import Run, train
 

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
+from simulacra.device import device_name
 from simulacra.gan import configured
-from simulacra.training.device import device_name
 from simulacra.training.trainer import Trainer
 
 CUDA = torch.device("cuda")

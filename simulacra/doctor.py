@@ -25,7 +25,7 @@ def examine() -> dict[str, Any]:
     import torch
 
     import simulacra
-    from simulacra.training.device import choose_precision, has_bf16
+    from simulacra.device import choose_precision, has_bf16
 
     devices: dict[str, Any] = {
         "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, "

@@ -54,9 +54,9 @@ def sample(
         Where to draw.
     """
     from simulacra.console import console, progress
+    from simulacra.device import choose_device
     from simulacra.sampling import parse_seeds, recipe_in, rows_of, spelled, write_pictures, write_recipe
     from simulacra.storage import fingerprint, load
-    from simulacra.training.device import choose_device
 
     if recipe is not None:
         from simulacra.latent.saved import by_name
@@ -124,10 +124,10 @@ def mix(
         Where to draw.
     """
     from simulacra.console import console
+    from simulacra.device import choose_device
     from simulacra.latent.mix import parse_layers, write_mix
     from simulacra.sampling import parse_seeds
     from simulacra.storage import fingerprint, load
-    from simulacra.training.device import choose_device
 
     parents = parse_seeds(rows), parse_seeds(columns)
     path = write_mix(
@@ -188,11 +188,11 @@ def walk(
         Where to draw.
     """
     from simulacra.console import console, progress
+    from simulacra.device import choose_device
     from simulacra.latent.film import frames_in, write_walk
     from simulacra.latent.walk import Walk, stops_of
     from simulacra.sampling import parse_seeds
     from simulacra.storage import fingerprint, load
-    from simulacra.training.device import choose_device
 
     stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
     way = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)

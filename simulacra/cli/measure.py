@@ -59,9 +59,9 @@ def evaluate(
         Processor threads; fewer can be faster on a busy machine.
     """
     from simulacra.console import tasks
+    from simulacra.device import choose_device
     from simulacra.measure.evaluate import evaluate as measure
     from simulacra.measure.printing import print_certificate
-    from simulacra.training.device import choose_device
 
     set_threads(threads)
     with tasks() as advance:
@@ -103,9 +103,9 @@ def choose(
         Processor threads; fewer can be faster on a busy machine.
     """
     from simulacra.console import tasks
+    from simulacra.device import choose_device
     from simulacra.measure.choose import choose as pick
     from simulacra.measure.printing import print_choice
-    from simulacra.training.device import choose_device
 
     set_threads(threads)
     with tasks() as advance:
@@ -145,9 +145,9 @@ def compare(
         Processor threads; fewer can be faster on a busy machine.
     """
     from simulacra.console import tasks
+    from simulacra.device import choose_device
     from simulacra.measure.compare import compare as weigh
     from simulacra.measure.printing import print_comparison
-    from simulacra.training.device import choose_device
 
     set_threads(threads)
     with tasks() as advance:

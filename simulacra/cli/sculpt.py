@@ -75,9 +75,9 @@ def directions(
         Processor threads; fewer can be faster on a busy machine.
     """
     from simulacra.console import tasks
+    from simulacra.device import choose_device
     from simulacra.latent import command
     from simulacra.storage import load
-    from simulacra.training.device import choose_device
 
     set_threads(threads)
     if rename:
@@ -143,8 +143,8 @@ def project(
         Processor threads; fewer can be faster on a busy machine.
     """
     from simulacra.console import console
+    from simulacra.device import choose_device
     from simulacra.latent.photo import found_for
-    from simulacra.training.device import choose_device
 
     set_threads(threads)
     out = out or photo.with_name(f"{photo.stem}-projected")

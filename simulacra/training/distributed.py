@@ -36,11 +36,6 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def local_device(kind: str) -> torch.device:
-    """This process's device of a kind: one accelerator each."""
-    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}") if kind == "cuda" else torch.device(kind)
-
-
 @torch.no_grad()
 def average(tensors: Iterable[Tensor]) -> None:
     """Replace each float tensor by its mean over the processes, in place, in one transfer."""

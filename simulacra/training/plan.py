@@ -9,11 +9,11 @@ from typing import Any
 
 from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.device import choose_device, choose_precision
 from simulacra.errors import SimulacraError
 from simulacra.files import leftovers, read_json
 from simulacra.gan import GAN, Settings, configured, find, gans
 from simulacra.training import auto, balance
-from simulacra.training.device import choose_device, choose_precision
 from simulacra.training.trainer import Clock
 
 FORMAT = "simulacra-run-1"

@@ -15,6 +15,7 @@ from simulacra.config import to_json
 from simulacra.console import console
 from simulacra.data.dataset import open_dataset, verify
 from simulacra.data.feed import Feed
+from simulacra.device import choose_device, device_name
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
 from simulacra.measure.choose import Judge, add_score, mark_best, ranking, read_scores, since_best
@@ -22,7 +23,6 @@ from simulacra.measure.extractors.features import open_extractor
 from simulacra.storage import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
-from simulacra.training.device import choose_device, device_name
 from simulacra.training.plan import FORMAT, Plan, plan
 from simulacra.training.previews import Previews, Translations
 from simulacra.training.session import only_one, stop_on_signal

@@ -20,10 +20,10 @@ from simulacra.data.contents import SUFFIXES
 from simulacra.data.decoding import Data, SetAside
 from simulacra.data.items import FilePart, Item, printable
 from simulacra.data.sources import open_source
+from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
 from simulacra.sampling import origin, write_picture
 from simulacra.storage import fingerprint, load
-from simulacra.training.device import choose_device
 from simulacra.translation.single import Metadata, as_image, as_pixels, metadata, said, through
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side, Translator
