@@ -1,0 +1,56 @@
+"""The options of a training run: one dataclass for the command line and for Python. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Setting = str | int | float | bool | tuple[Any, ...] | list[Any] | None  # the value of a GAN's setting
+
+
+def option(text: str, default: Any = None) -> Any:
+    """A field of `TrainOptions`; `text` is its sentence in `--help`."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How to train. None: as the run's folder says, else the default in brackets.
+
+    The GAN's own settings (`lr`, `batch`, ...) are no options; they stand beside these.
+    """
+
+    gan: str | None = option(
+        "GAN, with or without a preset: dcgan, wgan-gp, dcgan:celeba64; see simulacra list (auto)."
+    )
+    run: Path | None = option("Folder of the run (runs/DATA-GAN).")  # noqa: RUF009
+    total: str | int | None = option("Length in images shown, such as 200k.")
+    epochs: float | None = option("Length in passes over the data.")
+    minutes: float | None = option("Length in minutes of training, over all sessions.")
+    balance: str | None = option("Whose step is next: adaptive, or fixed:K for K steps of D to one of G.")
+    augment: Literal["none", "ada", "diff"] | None = option(
+        "Augmentation of what D sees, for few pictures: ada adapts its strength, diff is constant."
+    )
+    precision: Literal["auto", "bf16", "fp32"] | None = option(
+        "Arithmetic: auto is bf16 where the hardware has it, else fp32."
+    )
+    seed: int | None = option("Decides the initial weights, the order of the data and all noise (0).")
+    compile: bool | None = option("Compile the whole step; pays mostly where there is a gradient penalty.")
+    micro: int | None = option("Pictures of a microbatch, when a batch does not fit in memory.")
+    every: str | int | None = option(
+        "Images between journal lines with previews (a hundredth of the run; also every few seconds where --minutes decides)."
+    )
+    save_every: str | int | None = option("Images between checkpoints.")
+    measure_every: str | int | None = option(
+        "Images between scores; the best checkpoint is kept and becomes the run's model."
+    )
+    patience: int | None = option("Scores in a row without a new best that end the run; 0 never ends it (8).")
+    rollback: int | None = option(
+        "Times that the run may return to its last healthy checkpoint and try another seed (0)."
+    )
+    disk: float | None = option("GB that checkpoints may take; the best and the last two always stay.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = option("Where to train.", "auto")
+    threads: int | None = option("Processor threads; fewer can be faster on a busy machine.")
+    observe: str | None = option("Also report to tensorboard, wandb or both, separated by commas.")
+    quiet: bool = option("Print nothing.", False)
