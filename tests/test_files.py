@@ -1,4 +1,4 @@
-"""Whole or not there: files aside and renamed, the journal, which checkpoints are kept."""
+"""Atomic writes, the journal, and which checkpoints stay."""
 
 from __future__ import annotations
 
@@ -52,23 +52,31 @@ def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "disk is full"), (errno.EACCES, "permissions")]
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EACCES, "not_permitted"),
+        (errno.EINVAL, "cannot_write"),
+    ],
 )
-def test_what_the_system_refuses_is_a_sentence(number: int, told: str, tmp_path: Path) -> None:
-    with pytest.raises(SimulacraError, match=told), written_aside(tmp_path / "x"):
+def test_errors_of_the_disk_name_the_path(number: int, code: str, tmp_path: Path) -> None:
+    with pytest.raises(SimulacraError) as caught, written_aside(tmp_path / "x"):
         raise OSError(number, os.strerror(number))
+    assert caught.value.code == f"files.{code}" and str(tmp_path / "x") in str(caught.value)
     (tmp_path / "file").write_text("")
-    with pytest.raises(SimulacraError, match="a folder is needed"), written_aside(tmp_path / "file" / "x"):
+    with pytest.raises(SimulacraError) as caught, written_aside(tmp_path / "file" / "x"):
         pass
+    assert caught.value.code == "files.file_in_the_way"
 
 
-def test_sweep_takes_only_what_was_written_aside(tmp_path: Path) -> None:
-    kept = [".lock", ".gitignore", ".DS_Store", "journal.jsonl", ".config.json.bak"]
-    for name in [*kept, ".journal.jsonl.abcd_012"]:
+def test_sweep_deletes_only_temporary_files(tmp_path: Path) -> None:
+    others = [".lock", ".gitignore", ".DS_Store", "journal.jsonl", ".config.json.bak"]
+    for name in [*others, ".journal.jsonl.abcd_012"]:
         (tmp_path / name).write_text("")
     (tmp_path / ".000000080.deletion" / "inside").mkdir(parents=True)
     sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
 
 
 def test_json(tmp_path: Path) -> None:
@@ -78,9 +86,10 @@ def test_json(tmp_path: Path) -> None:
         write_json(tmp_path / "a.json", float("nan"))
     assert read_json(tmp_path / "a.json") == {"ü": [1, None]}
     (tmp_path / "b.json").write_bytes(b'{"a": \xff')
-    for name, told in (("b.json", "not readable JSON"), ("c.json", "missing")):
-        with pytest.raises(SimulacraError, match=told):
+    for name, code in (("b.json", "files.not_json"), ("c.json", "files.missing")):
+        with pytest.raises(SimulacraError) as caught:
             read_json(tmp_path / name)
+        assert caught.value.code == code
 
 
 # --- the journal --------------------------------------------------------------------------------------------------
@@ -97,20 +106,22 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines(cut: int) -> None:
             journal.write(line)
         whole = journal.path.read_bytes()
         journal.path.write_bytes(whole[:cut])
-        kept = read(journal.path)
-        assert kept == lines[: len(kept)]
-        assert whole[:cut].count(b"\n") <= len(kept) <= whole[:cut].count(b"\n") + 1
+        remaining = read(journal.path)
+        assert remaining == lines[: len(remaining)]
+        assert whole[:cut].count(b"\n") <= len(remaining) <= whole[:cut].count(b"\n") + 1
         journal.rewind(30)
         journal.write({"nimg": 40})
         assert [line["nimg"] for line in read(journal.path)] == [
-            line["nimg"] for line in kept if line["nimg"] <= 30
+            line["nimg"] for line in remaining if line["nimg"] <= 30
         ] + [40]
 
 
 # --- thinning -----------------------------------------------------------------------------------------------------
 
 
-def kept_of(tmp_path: Path, times: list[int], *, images_per_epoch: int, budget: float | None, **stay: Any) -> list[int]:
+def remaining_after(
+    tmp_path: Path, times: list[int], *, images_per_epoch: int, budget: float | None, **stay: Any
+) -> list[int]:
     """Thinned out after each save, as a run does."""
     for nimg in times:
         folder = tmp_path / "checkpoints" / f"{nimg:09d}"
@@ -123,31 +134,31 @@ def kept_of(tmp_path: Path, times: list[int], *, images_per_epoch: int, budget: 
 
 
 def test_models_stay_spread_over_the_run_and_states_only_of_the_last_two(tmp_path: Path) -> None:
-    kept = kept_of(tmp_path, list(range(30, 3600, 30)), images_per_epoch=10, budget=None)
-    assert {1020, 2010, 3000, 3540, 3570} <= set(kept), "each hundredth epoch's first and the last two"
-    assert len(kept) == 5 + checkpoint.MODELS
-    gaps = [b - a for a, b in zip([0, *kept], kept, strict=False)]
-    assert max(gaps) <= 3 * 3600 / len(kept), f"spread over the run: {kept}"
+    remaining = remaining_after(tmp_path, list(range(30, 3600, 30)), images_per_epoch=10, budget=None)
+    assert {1020, 2010, 3000, 3540, 3570} <= set(remaining), "each hundredth epoch's first and the last two"
+    assert len(remaining) == 5 + checkpoint.MODELS
+    gaps = [b - a for a, b in zip([0, *remaining], remaining, strict=False)]
+    assert max(gaps) <= 3 * 3600 / len(remaining), f"spread over the run: {remaining}"
     assert [int(path.name) for path in checkpoint.resumable(tmp_path)] == [3540, 3570]
 
 
 def test_the_best_and_what_must_stay_whole_stay(tmp_path: Path) -> None:
     best, whole = [50, 470, 30, 90], [610]
     times = list(range(10, 1010, 10))
-    kept = kept_of(tmp_path / "roomy", times, images_per_epoch=10**6, budget=None, best=best, whole=whole)
-    assert {50, 470, 30, 610, 990, 1000} <= set(kept)
+    remaining = remaining_after(tmp_path / "roomy", times, images_per_epoch=10**6, budget=None, best=best, whole=whole)
+    assert {50, 470, 30, 610, 990, 1000} <= set(remaining)
     assert [int(path.name) for path in checkpoint.resumable(tmp_path / "roomy")] == [610, 990, 1000]
-    kept = kept_of(tmp_path / "tight", times, images_per_epoch=10**6, budget=3500, best=best, whole=whole)
-    assert {50, 610, 990, 1000} <= set(kept)
+    remaining = remaining_after(tmp_path / "tight", times, images_per_epoch=10**6, budget=3500, best=best, whole=whole)
+    assert {50, 610, 990, 1000} <= set(remaining)
     assert sum(file.stat().st_size for file in (tmp_path / "tight").rglob("*.*")) <= 3500
-    kept = kept_of(tmp_path / "none", times, images_per_epoch=10**6, budget=1, best=best, whole=whole)
-    assert kept == [50, 610, 990, 1000], "the best, the last two and what must stay, whatever the budget"
+    remaining = remaining_after(tmp_path / "none", times, images_per_epoch=10**6, budget=1, best=best, whole=whole)
+    assert remaining == [50, 610, 990, 1000], "the best, the last two and what must stay, whatever the budget"
 
 
 def test_a_disk_budget_is_kept_and_spread(tmp_path: Path) -> None:
-    kept = kept_of(tmp_path, list(range(10, 1010, 10)), images_per_epoch=10**6, budget=8000)
-    assert len(kept) >= 8
-    assert kept[-2:] == [990, 1000]
-    gaps = [b - a for a, b in zip([0, *kept], kept, strict=False)]
-    assert max(gaps) <= 5 * 1000 / 8, f"spread over the run: {kept}"
-    assert kept_of(tmp_path / "small", [1, 2, 3], images_per_epoch=10, budget=10) == [2, 3]
+    remaining = remaining_after(tmp_path, list(range(10, 1010, 10)), images_per_epoch=10**6, budget=8000)
+    assert len(remaining) >= 8
+    assert remaining[-2:] == [990, 1000]
+    gaps = [b - a for a, b in zip([0, *remaining], remaining, strict=False)]
+    assert max(gaps) <= 5 * 1000 / 8, f"spread over the run: {remaining}"
+    assert remaining_after(tmp_path / "small", [1, 2, 3], images_per_epoch=10, budget=10) == [2, 3]
