@@ -35,7 +35,7 @@ def demo(run: Path) -> bool:
         chosen = choose(folder, samples=SAMPLES, advance=advance)
     print_choice(folder, chosen)
     path = folder / "people" / model_folder(folder).name
-    write_pictures(load(folder), path, range(64), model=fingerprint(folder), each=False, grid=True)
+    write_pictures(load(folder), path, range(64), model=fingerprint(folder), singles=False, grid=True)
     console.print(f"The film of the training: {folder / 'film.webp'}", markup=False)
     console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
     console.print(f"All that is known of it:  {report(folder)}", markup=False)

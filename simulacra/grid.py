@@ -1,4 +1,4 @@
-"""Many pictures laid out in one."""
+"""Many pictures in one image."""
 
 from __future__ import annotations
 
@@ -9,55 +9,57 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from simulacra.gan import Shape, to_image
+from simulacra.generator import to_image
+from simulacra.settings import Shape
 
-SMALLEST, LARGEST = 9, 15  # pixels of the letters of a row's name
-LONGEST = 32  # letters of it
+MAX_SIDE = 9_000  # pixels of a grid that is written to a file
+MIN_FONT, MAX_FONT = 9, 15  # pixels
+MAX_LETTERS = 32  # of a row's name
 
 
 class Grid:
-    """Room for `count` pictures of `shape` (C, H, W) in rows, as square as it gets; add them one by one.
+    """Space for `count` pictures of `shape` (C, H, W), nearly square, filled row by row.
 
-    columns: pictures in a row. names: of the rows, written at their left.
+    columns: pictures in a row. names: of the rows, written to their left.
     """
 
     def __init__(self, count: int, shape: Shape, *, columns: int | None = None, names: Sequence[str] = ()) -> None:
         channels, self.height, self.width = shape
         self.columns = columns or max(1, round(count**0.5))
         self.rows = -(-count // self.columns)
-        self.taken, self.margin = 0, 0
-        written = _written(names, self.height)
-        if written is not None:
-            self.margin = written.width
+        self.filled, self.margin = 0, 0
+        header = _row_names(names, self.height)
+        if header is not None:
+            self.margin = header.width
         height, width = self.rows * self.height, self.margin + self.columns * self.width
         self.pixels = np.full((height, width, channels), 255, np.uint8)
-        if written is not None:
-            self.pixels[:, : self.margin, : min(3, channels)] = np.asarray(written)[:, :, None]
+        if header is not None:
+            self.pixels[:, : self.margin, : min(3, channels)] = np.asarray(header)[:, :, None]
 
     def add(self, picture: Tensor) -> None:
-        """The next picture [C, H, W] in [-1, 1]."""
-        y, x = divmod(self.taken, self.columns)
+        """Put a picture [C, H, W] in [-1, 1] into the next cell."""
+        y, x = divmod(self.filled, self.columns)
         tile = np.asarray(to_image(picture)).reshape(self.height, self.width, -1)
         left = self.margin + x * self.width
         self.pixels[y * self.height : (y + 1) * self.height, left : left + self.width] = tile
-        self.taken += 1
+        self.filled += 1
 
     def image(self) -> Image.Image:
-        """The whole, white where no picture came."""
+        """The grid; empty cells are white."""
         return Image.fromarray(self.pixels[:, :, 0] if self.pixels.shape[2] == 1 else self.pixels)
 
 
-def _written(names: Sequence[str], height: int) -> Image.Image | None:
-    """The names of rows of `height` pixels, in dark grey on white, flush right; None where there are none."""
+def _row_names(names: Sequence[str], height: int) -> Image.Image | None:
+    """Names of rows `height` pixels high, dark grey on white, flush right; None without names."""
     if not names:
         return None
     import matplotlib
 
-    size = min(LARGEST, max(SMALLEST, height - 4))
-    # Pillow's own font has no accents; matplotlib's knows Latin, Greek and Cyrillic.
+    size = min(MAX_FONT, max(MIN_FONT, height - 4))
+    # Pillow's own font has no accents; matplotlib's has Latin, Greek and Cyrillic.
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
     lines = [" ".join(name.split()) for name in names]
-    short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in lines]
+    short = [name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…" for name in lines]
     width = round(max(font.getlength(name) for name in short)) + size
     image = Image.new("L", (width, len(names) * height), 255)
     draw = ImageDraw.Draw(image)

@@ -1,41 +1,22 @@
-"""Pictures from a trained generator, as files: one PNG a seed, or many in a grid, with their origin inside."""
+"""Pictures of a generator as files: one PNG per seed, or many in a grid, each with its provenance."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.files import read_json, written_aside
+from simulacra.files import read_json
 from simulacra.gan import Generator, to_image
-from simulacra.grid import Grid
+from simulacra.grid import MAX_SIDE, Grid
 from simulacra.latent.recipe import Direction, Recipe, from_json, latents, to_json
-
-KEY = "simulacra"  # of the PNG text that tells where a picture comes from
-GRID_SIDE = 9_000  # pixels at most
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`0-99`, `7`, `1,5,10-12` -> the seeds, in order. Raises `SimulacraError` for anything else."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise SimulacraError(
-                f"{text!r} does not name seeds: write numbers and ranges, such as 7 or 0-99 or 1,5,10-12."
-            )
-        if int(last or first) >= 2**32:  # torch takes no more of a seed on a processor
-            raise SimulacraError(f"The seed {last or first} is too large: seeds go up to 2^32 - 1.")
-        if int(last or first) - int(first) + len(seeds) >= 10_000_000:
-            raise SimulacraError(f"{text!r} names more than ten million seeds: draw them in several goes.")
-        seeds.extend(range(int(first), int(last or first) + 1))
-    return seeds
+from simulacra.provenance import read_provenance, write_png
+from simulacra.seeds import format_seeds
 
 
 def write_pictures(
@@ -47,185 +28,154 @@ def write_pictures(
     label: str = "",
     truncation: float = 1.0,
     min_latent: float = 0.0,
-    each: bool = True,
+    singles: bool = True,
     grid: bool = False,
     by_label: bool = False,
     advance: Callable[[int], None] = lambda n: None,
 ) -> list[Path]:
-    """Draw `seeds` into the folder `out`: `seed000007.png` each, `grid.png`, `labels.png`; memory stays constant.
+    """Draw `seeds` into the folder `out`: `seed000007.png` per seed, `grid.png`, `labels.png`; memory stays constant.
 
-    label: see `Generator.labelled`. by_label: `labels.png` has all seeds in a row for each of `rows_of`.
-    A picture that is already there from the same model, seed, label and settings is left; one from elsewhere is never
-    overwritten: that raises `SimulacraError`, before anything is drawn. model: the fingerprint to record.
+    model: the fingerprint to record. label: see `Generator.labelled`. singles: write one PNG per seed.
+    by_label: write `labels.png`, with all seeds in a row for each of `label_rows`.
+    A picture of the same model, seed, label and settings is not drawn again. Raises `SimulacraError` before anything
+    is drawn if another picture is in the way.
     """
     options: dict[str, Any] = {"truncation": truncation, "min_latent": min_latent}
     sheets = [out / name for name, wanted in (("grid.png", grid), ("labels.png", by_label)) if wanted]
-    names = {seed: out / f"seed{seed:06d}.png" for seed in seeds} if each else {}
-    told = _told(generator, seeds, names, sheets, label, {"model": model} | options)
-    kept = {path for path, about in told.items() if _is_there(path, about)}
+    paths = {seed: out / f"seed{seed:06d}.png" for seed in seeds} if singles else {}
+    records = _records(generator, seeds, paths, sheets, label, {"model": model} | options)
+    existing = {path for path, record in records.items() if _exists(path, record)}
 
     def write(path: Path, image: Image.Image) -> None:
-        if path not in kept:
-            write_picture(image, path, told[path])
+        if path not in existing:
+            write_png(image, path, records[path])
 
-    def drawn(label: str) -> Iterator[Tensor]:
+    def pictures(label: str) -> Iterator[Tensor]:
         for batch in generator.pictures(seeds, label=label, **options):
             yield from batch
             advance(len(batch))
 
-    if each or grid:
+    if singles or grid:
         sheet = Grid(len(seeds) if grid else 0, generator.shape)
-        for picture, seed in zip(drawn(label), seeds, strict=True):
-            if each:
-                write(names[seed], to_image(picture))
+        for picture, seed in zip(pictures(label), seeds, strict=True):
+            if singles:
+                write(paths[seed], to_image(picture))
             if grid:
                 sheet.add(picture)
         if grid:
             write(out / "grid.png", sheet.image())
     if by_label:
-        rows = rows_of(generator, label)
+        rows = label_rows(generator, label)
         sheet = Grid(len(rows) * len(seeds), generator.shape, columns=len(seeds), names=[name for name, _ in rows])
-        for _, of_row in rows:
-            for picture in drawn(of_row):
+        for _, row_label in rows:
+            for picture in pictures(row_label):
                 sheet.add(picture)
         write(out / "labels.png", sheet.image())
-    return list(told)
+    return list(records)
 
 
-def rows_of(generator: Generator, label: str = "") -> list[tuple[str, str]]:
-    """The rows of `labels.png`, each with its name and its label: a class each; or the seeds as they come, then with
-    each attribute in turn, so that a column shows what it does to a picture.
+def label_rows(generator: Generator, label: str = "") -> list[tuple[str, str]]:
+    """The rows of `labels.png` as (name, label): one per class; for attributes one without change, then one each.
 
-    label: what all rows have, where labels are attributes. Raises `SimulacraError` for a model without labels.
+    label: attributes that all rows share. Raises `SimulacraError` for a model without labels, and for a class.
     """
-    every = [generator.name_of(number) for number in range(generator.labels)]
-    if not every:
-        raise SimulacraError("This model was trained without labels: there are no rows to draw by.")
-    asked = spelled(generator, label)
+    names = [generator.name_of(number) for number in range(generator.labels)]
+    if not names:
+        raise SimulacraError("sampling.no_labels")
+    base = format_label(generator, label)
     if not generator.attributes:
-        if asked:
-            raise SimulacraError(f"A row for each class cannot be all {asked}: leave one of the two out.")
-        return [(name, name) for name in every]
-    return [(asked or "as drawn", asked), *((name, f"{asked}, {name}" if asked else name) for name in every)]
+        if base:
+            raise SimulacraError("sampling.rows_of_one_class", label=base)
+        return [(name, name) for name in names]
+    return [(base or "as drawn", base), *((name, f"{base}, {name}" if base else name) for name in names)]
 
 
-def spelled(generator: Generator, label: str) -> str:
-    """A label as it is recorded: names for numbers, in one order."""
-    asked = sorted(generator.asked(label).items())
-    return ", ".join(generator.name_of(number) + ("" if value == 1 else f"={value:g}") for number, value in asked)
+def format_label(generator: Generator, label: str) -> str:
+    """A label as pictures record it: names instead of numbers, sorted."""
+    values = sorted(generator.asked(label).items())
+    return ", ".join(generator.name_of(number) + ("" if value == 1 else f"={value:g}") for number, value in values)
 
 
-def origin(path: Path | BinaryIO) -> dict[str, Any] | None:
-    """What a picture says of where it comes from (model, seed, settings), or None."""
-    try:
-        with Image.open(path) as image:
-            text = image.info.get(KEY) or getattr(image, "text", {}).get(KEY)  # the latter decodes all of the picture
-        told = json.loads(text) if isinstance(text, str) else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def recipe_in(path: Path) -> Recipe:
-    """The recipe in a JSON file, or inside a picture drawn here. Raises `SimulacraError` where there is none."""
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a JSON file, or in a picture with provenance. Raises `SimulacraError` if there is none."""
     if path.suffix.lower() == ".json":
         return from_json(read_json(path))
     if not path.is_file():
-        raise SimulacraError(f"{path} is missing.")
-    told = origin(path) or {}
-    if "recipe" in told:
-        return from_json(told["recipe"])
-    if "seed" not in told or told.get("min_latent"):
-        why = "was drawn with --min-latent" if "seed" in told else "is no picture drawn here, or lost its text"
-        raise SimulacraError(f"{path} {why}: there is no recipe inside.")
-    return from_json({key: told[key] for key in ("seed", "label", "truncation") if key in told})
+        raise SimulacraError("sampling.missing", path=path)
+    record = read_provenance(path) or {}
+    recipe = recipe_of(record)
+    if recipe is None and "seed" in record:
+        raise SimulacraError("sampling.min_latent_has_no_recipe", path=path)
+    if recipe is None:
+        raise SimulacraError("sampling.no_recipe", path=path)
+    return recipe
+
+
+def recipe_of(record: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a picture's provenance; None where the record is not enough to draw the picture again."""
+    if "recipe" in record:
+        return from_json(record["recipe"])
+    if "seed" not in record or record.get("min_latent"):  # a recipe has no min_latent
+        return None
+    return from_json({key: record[key] for key in ("seed", "label", "truncation") if key in record})
 
 
 @torch.no_grad()
 def write_recipe(
     generator: Generator, out: Path, recipe: Recipe, directions: Mapping[str, Direction], *, name: str, model: str
 ) -> Path:
-    """Draw a recipe as `NAME.png` into the folder `out`, with the recipe inside; as `write_pictures` otherwise.
+    """Draw a recipe as `NAME.png` into the folder `out`; like `write_pictures` otherwise.
 
-    directions: the model's own, by name, that the recipe's edits may go along.
+    directions: the model's, by name, for the recipe's edits.
     """
     generator.eval()
-    path, told = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
+    path, record = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
     w = latents(generator, recipe, directions)
-    if not _is_there(path, told):
-        write_picture(to_image(generator.synthesis(w).float()[0]), path, told)
+    if not _exists(path, record):
+        write_png(to_image(generator.synthesis(w).float()[0]), path, record)
     return path
 
 
-def _is_there(path: Path, label: dict[str, Any]) -> bool:
+def _exists(path: Path, record: dict[str, Any]) -> bool:
     if not path.exists():
         return False
-    if origin(path) != label:
-        raise SimulacraError(f"{path} exists and is another picture: choose another folder, or move it away.")
+    if read_provenance(path) != record:
+        raise SimulacraError("sampling.another_picture", path=path)
     return True
 
 
-def write_picture(
-    image: Image.Image, path: Path, told: Mapping[str, Any], *, texts: Mapping[str, str] | None = None, **options: Any
-) -> None:
-    """Write a PNG that says of itself what `told` says; `origin` reads it back.
-
-    texts: what else is written into it. options: Pillow's for a PNG, such as `exif`.
-    """
-    text = PngImagePlugin.PngInfo()
-    for key, value in {**(texts or {}), KEY: json.dumps(told)}.items():
-        text.add_text(key, value)
-    with written_aside(path) as file:
-        image.save(file, "PNG", pnginfo=text, **options)
-
-
-def _spans(seeds: Sequence[int]) -> str:
-    """`[0, 1, 2, 7]` -> `0-2,7`."""
-    spans: list[list[int]] = []
-    for seed in seeds:
-        if spans and seed == spans[-1][1] + 1:
-            spans[-1][1] = seed
-        else:
-            spans.append([seed, seed])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
-
-
-def _told(
+def _records(
     generator: Generator,
     seeds: Sequence[int],
-    names: Mapping[int, Path],
+    paths: Mapping[int, Path],
     sheets: Sequence[Path],
     label: str,
     origin: Mapping[str, Any],
 ) -> dict[Path, dict[str, Any]]:
-    """What each picture will say of itself: a class asked for or drawn; of attributes, what was asked for.
+    """The provenance of each picture. Its label is the requested one; without one, the class that the seed draws.
 
-    Raises `SimulacraError` for what cannot be drawn.
+    Raises `SimulacraError` for pictures that cannot be drawn.
     """
-    asked, told = spelled(generator, label), {}
-    drawn = generator.labels and not generator.attributes and not asked
-    for seed, path in names.items():
-        y = generator.labelled([seed]) if drawn else None
-        name = asked if y is None else generator.name_of(int(y.argmax()))
-        told[path] = {**origin, "seed": seed} | ({"label": name} if name else {})
+    requested, records = format_label(generator, label), {}
+    draws_class = generator.labels and not generator.attributes and not requested
+    for seed, path in paths.items():
+        y = generator.labelled([seed]) if draws_class else None
+        name = requested if y is None else generator.name_of(int(y.argmax()))
+        records[path] = {**origin, "seed": seed} | ({"label": name} if name else {})
     for path in sheets:
-        rows = rows_of(generator, label) if path.stem == "labels" else []
-        _check_side(generator, len(seeds), len(rows))
-        told[path] = {**origin, "seeds": _spans(seeds)} | ({"label": asked} if asked else {})
-        told[path] |= {"rows": "labels"} if rows else {}
-    return told
+        rows = label_rows(generator, label) if path.stem == "labels" else []
+        _check_size(generator, len(seeds), len(rows))
+        records[path] = {**origin, "seeds": format_seeds(seeds)} | ({"label": requested} if requested else {})
+        records[path] |= {"rows": "labels"} if rows else {}
+    return records
 
 
-def _check_side(generator: Generator, count: int, rows: int) -> None:
-    """Raise `SimulacraError` where a grid of `count` pictures, or `rows` of as many, would be too large."""
+def _check_size(generator: Generator, count: int, rows: int) -> None:
+    """Raise `SimulacraError` if a square grid of `count` pictures, or `rows` rows of them, is too large."""
     _, height, width = generator.shape
-    if not rows and max(height, width) * count**0.5 > GRID_SIDE:
-        raise SimulacraError(
-            f"A grid of {count} pictures would be over {GRID_SIDE} pixels a side: ask for fewer seeds."
-        )
-    if rows and width * count > GRID_SIDE:
-        raise SimulacraError(f"Rows of {count} pictures would be over {GRID_SIDE} pixels long: ask for fewer seeds.")
-    if height * rows > GRID_SIDE:
-        raise SimulacraError(
-            f"{rows} rows would be over {GRID_SIDE} pixels high: draw some of the labels, one by one, with --label."
-        )
+    if not rows and max(height, width) * count**0.5 > MAX_SIDE:
+        raise SimulacraError("sampling.grid_too_large", count=count, most=MAX_SIDE)
+    if rows and width * count > MAX_SIDE:
+        raise SimulacraError("sampling.rows_too_long", count=count, most=MAX_SIDE)
+    if height * rows > MAX_SIDE:
+        raise SimulacraError("sampling.too_many_rows", count=rows, most=MAX_SIDE)

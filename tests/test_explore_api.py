@@ -36,7 +36,8 @@ from simulacra.explore.worker import Busy, Worker
 from simulacra.gan import to_image
 from simulacra.latent.recipe import Direction
 from simulacra.latent.saved import save
-from simulacra.sampling import origin, write_pictures
+from simulacra.provenance import read_provenance
+from simulacra.sampling import write_pictures
 from simulacra.storage import load
 
 HERE = "http://127.0.0.1:8666"
@@ -167,7 +168,7 @@ def test_a_saved_picture_carries_its_recipe(plain: TestClient, folder: Path, tmp
     (path,) = write_pictures(load(folder / "plain"), tmp_path, [4], model="abc", truncation=0.5)
     assert plain.post("/api/open", content=path.read_bytes()).json()["recipe"] == {"seed": 4, "truncation": 0.5}
     assert plain.post("/api/open", content=photo()).json() == {}
-    assert origin(path) is not None
+    assert read_provenance(path) is not None
 
 
 def test_a_sheet_holds_the_single_pictures(plain: TestClient, folder: Path) -> None:

@@ -21,7 +21,7 @@ from test_explore_api import ANY, HERE, LIMIT, REFUSED, bomb, news, opened, phot
 
 from simulacra.explore import translate
 from simulacra.explore.server import Explorer
-from simulacra.sampling import origin
+from simulacra.provenance import read_provenance
 from simulacra.storage import load
 from simulacra.translation import translate as command
 from simulacra.translation import translate_image
@@ -91,13 +91,13 @@ def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path
             query: dict[str, Any] = {"to": "b", "keep_size": int(keep), "show": show, "name": "me.jpg"}
             answer = clients["alone"].post("/api/translate", params=query, content=picture)
             assert answer.content == (out / name).read_bytes()
-            assert origin(out / name) == origin(io.BytesIO(answer.content))
+            assert read_provenance(out / name) == read_provenance(io.BytesIO(answer.content))
 
 
 def test_the_picture_as_the_model_sees_it(clients: Clients) -> None:
     wide = file(drawn(64, 32), "JPEG", quality=95, exif=Image.Exif())
     given = post(clients["alone"], wide, to="b", show="given")
-    assert given.size == (32, 16) and given.mode == "RGB" and origin(io.BytesIO(file(given))) is None
+    assert given.size == (32, 16) and given.mode == "RGB" and read_provenance(io.BytesIO(file(given))) is None
     turned = Image.Exif()
     turned[0x0112] = 6
     assert post(clients["alone"], file(drawn(64, 32), "JPEG", exif=turned), to="b", show="given").size == (16, 32)

@@ -18,7 +18,7 @@ from PIL import Image
 from support import noise, pair_on_disk
 from test_explore_page import Visit, browser, playwright, pytestmark, tab, there, visit  # noqa: F401  (fixtures)
 
-from simulacra.sampling import origin
+from simulacra.provenance import read_provenance
 from simulacra.storage import fingerprint, load
 from simulacra.translation import translate_image
 from simulacra.translator import Translator
@@ -204,7 +204,7 @@ def test_what_is_saved_says_where_it_comes_from(visit: Visit, root: Path, tmp_pa
             page.keyboard.press(key) if key else page.click("#savemade")
         download.value.save_as(saved)
         assert download.value.suggested_filename == name
-        told = origin(saved)
+        told = read_provenance(saved)
         assert told is not None and len(told.pop("sha256")) == 16
         assert told == {"model": fingerprint(root / "alone"), "to": "b", "source": "me.png"} | (
             {"back": True} if back else {}

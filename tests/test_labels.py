@@ -14,7 +14,8 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Generator, configured, to_image
 from simulacra.grid import Grid
-from simulacra.sampling import origin, rows_of, spelled, write_pictures
+from simulacra.provenance import read_provenance
+from simulacra.sampling import format_label, label_rows, write_pictures
 from simulacra.training.previews import Previews
 
 CLASSES = ("T-shirt, top", "1", "Sneaker")
@@ -64,7 +65,7 @@ def given(generator: Generator, seeds: range | list[int], label: str = "") -> Te
 @pytest.mark.parametrize(("label", "number"), [("Sneaker", 2), ("2", 2), ("1", 1), ("0", 0), (" T-shirt, top ", 0)])
 def test_a_class_is_named_or_numbered_and_a_name_comes_first(classed: Generator, label: str, number: int) -> None:
     assert given(classed, range(4), label).tolist() == [[float(i == number) for i in range(3)]] * 4
-    assert spelled(classed, label) == CLASSES[number]
+    assert format_label(classed, label) == CLASSES[number]
 
 
 @pytest.mark.parametrize(
@@ -86,14 +87,14 @@ def test_a_model_without_labels_takes_none() -> None:
     with pytest.raises(SimulacraError, match="conditional=true"):
         plain.labelled([0], "Sneaker")
     with pytest.raises(SimulacraError, match="without labels"):
-        rows_of(plain)
+        label_rows(plain)
 
 
 def test_attributes_are_set_and_the_rest_is_the_seed_s_own(attributed: Generator) -> None:
     own, asked = given(attributed, range(50)), given(attributed, range(50), "glasses, smile = 0.5,3=0")
     assert (asked[:, 0] == 1).all() and (asked[:, 1] == 0.5).all() and (asked[:, 3] == 0).all()
     assert torch.equal(asked[:, [2, 4]], own[:, [2, 4]])
-    assert spelled(attributed, "smile=0.50, 0") == "glasses, smile=0.5"
+    assert format_label(attributed, "smile=0.50, 0") == "glasses, smile=0.5"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def bytes_of(picture: Tensor) -> np.ndarray:
 
 def test_files_are_told_apart_by_their_label(classed: Generator, tmp_path: Path) -> None:
     (path,) = write_pictures(classed, tmp_path, [4], model="m", label="Sneaker")
-    assert origin(path) == {"model": "m", "seed": 4, "truncation": 1.0, "min_latent": 0.0, "label": "Sneaker"}
+    assert read_provenance(path) == {"model": "m", "seed": 4, "truncation": 1.0, "min_latent": 0.0, "label": "Sneaker"}
     before = path.stat().st_mtime_ns
     assert write_pictures(classed, tmp_path, [4], model="m", label="2") == [path], "the same class by its number"
     assert path.stat().st_mtime_ns == before
@@ -165,26 +166,32 @@ def test_files_are_told_apart_by_their_label(classed: Generator, tmp_path: Path)
     own = CLASSES[int(given(classed, [4]).argmax())]
     (drawn,) = write_pictures(classed, tmp_path / "own", [4], model="m")
     assert write_pictures(classed, tmp_path / "own", [4], model="m", label=own) == [drawn], "what the seed had anyway"
-    told = origin(drawn)
+    told = read_provenance(drawn)
     assert told is not None and told["label"] == own
 
 
 def test_attributes_are_recorded_as_asked(attributed: Generator, tmp_path: Path) -> None:
     path, grid = write_pictures(attributed, tmp_path, [4], model="m", label="smile=0.5,glasses", grid=True)
     for each in (path, grid):
-        told = origin(each)
+        told = read_provenance(each)
         assert told is not None and told["label"] == "glasses, smile=0.5"
     (plain,) = write_pictures(attributed, tmp_path / "plain", [4], model="m")
-    assert "label" not in (origin(plain) or {})
+    assert "label" not in (read_provenance(plain) or {})
 
 
 def test_a_row_for_each_class_with_all_seeds_and_its_name_at_the_left(classed: Generator, tmp_path: Path) -> None:
     counts: list[int] = []
     (path,) = write_pictures(
-        classed, tmp_path, range(5), model="m", each=False, by_label=True, advance=counts.append, truncation=0.9
+        classed, tmp_path, range(5), model="m", singles=False, by_label=True, advance=counts.append, truncation=0.9
     )
     assert path.name == "labels.png" and sum(counts) == 15
-    assert origin(path) == {"model": "m", "truncation": 0.9, "min_latent": 0.0, "seeds": "0-4", "rows": "labels"}
+    assert read_provenance(path) == {
+        "model": "m",
+        "truncation": 0.9,
+        "min_latent": 0.0,
+        "seeds": "0-4",
+        "rows": "labels",
+    }
     with Image.open(path) as image:
         sheet = np.asarray(image).astype(int)
     assert sheet.shape[0] == 3 * 16
@@ -199,24 +206,24 @@ def test_a_row_for_each_class_with_all_seeds_and_its_name_at_the_left(classed: G
 
 
 def test_rows_of_attributes_begin_with_the_seeds_as_they_come(attributed: Generator, tmp_path: Path) -> None:
-    assert [name for name, _ in rows_of(attributed)] == ["as drawn", *ATTRIBUTES]
-    rows = rows_of(attributed, "glasses")
+    assert [name for name, _ in label_rows(attributed)] == ["as drawn", *ATTRIBUTES]
+    rows = label_rows(attributed, "glasses")
     assert rows[0] == ("glasses", "glasses") and rows[2] == ("smile", "glasses, smile")
-    (path,) = write_pictures(attributed, tmp_path, [0, 1], model="m", each=False, by_label=True, label="glasses")
-    told = origin(path)
+    (path,) = write_pictures(attributed, tmp_path, [0, 1], model="m", singles=False, by_label=True, label="glasses")
+    told = read_provenance(path)
     assert told is not None and told["label"] == "glasses"
     with Image.open(path) as image:
         assert image.height == 6 * 16
 
 
 def test_what_has_no_rows_or_too_large_ones_is_refused(classed: Generator, tmp_path: Path) -> None:
-    with pytest.raises(SimulacraError, match="cannot be all Sneaker"):
+    with pytest.raises(SimulacraError, match="asks for Sneaker alone"):
         write_pictures(classed, tmp_path, [0], model="m", by_label=True, label="Sneaker")
     with pytest.raises(SimulacraError, match="fewer seeds"):
-        write_pictures(classed, tmp_path, range(600), model="m", by_label=True, each=False)
+        write_pictures(classed, tmp_path, range(600), model="m", by_label=True, singles=False)
     many = made({"conditional": True}, 600)
     with pytest.raises(SimulacraError, match="600 rows"):
-        write_pictures(many, tmp_path, [0], model="m", by_label=True, each=False)
+        write_pictures(many, tmp_path, [0], model="m", by_label=True, singles=False)
     assert not list(tmp_path.iterdir())
 
 

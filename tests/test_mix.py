@@ -15,7 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import to_image
 from simulacra.generator import Generator
 from simulacra.latent.mix import children, mixing_matrix, parse_layers, write_mix
-from simulacra.sampling import origin
+from simulacra.provenance import read_provenance
 
 SIDE = 16
 
@@ -134,7 +134,7 @@ def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatc
 def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
     generator, out = game("mlp:tiny").G, tmp_path / "mix.png"
     write_mix(generator, out, [1, 2], [3], model="abc")
-    told = origin(out)
+    told = read_provenance(out)
     assert told is not None and told["model"] == "abc"
     assert told["mix"] == {"rows": [1, 2], "columns": [3], "way": "cross", "truncation": 1.0}
     before = out.stat().st_mtime_ns
@@ -143,7 +143,7 @@ def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
         write_mix(generator, out, [1, 2], [4], model="abc")
     styled = tmp_path / "styled.png"
     write_mix(grown("stylegan2"), styled, [1], [2], model="abc")
-    told = origin(styled)
+    told = read_provenance(styled)
     assert told is not None and told["mix"]["way"] == "layers" and told["mix"]["layers"][0] == 0
 
 

@@ -23,7 +23,8 @@ from simulacra.latent.perceptual_loss import Closeness, psnr, rounded, visible
 from simulacra.latent.photo import as_seen, project_photo, side_by_side
 from simulacra.latent.project import Progress, project
 from simulacra.latent.recipe import Recipe, from_json, latents, to_json
-from simulacra.sampling import origin, recipe_in, write_recipe
+from simulacra.provenance import read_provenance
+from simulacra.sampling import read_recipe, write_recipe
 
 SEED = 12_345
 
@@ -294,14 +295,14 @@ def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: Non
     found = project_photo(generator, photo, out, model="abc", steps=6, film=True)
     kept = {path.name for path in out.iterdir()}
     assert kept == {"result.png", "side-by-side.png", "recipe.json", "course.json", "course.webp"}
-    assert recipe_in(out / "recipe.json") == recipe_in(out / "result.png") == found.recipe
-    told = origin(out / "result.png")
+    assert read_recipe(out / "recipe.json") == read_recipe(out / "result.png") == found.recipe
+    told = read_provenance(out / "result.png")
     assert told is not None and told["model"] == "abc"
     course = json.loads((out / "course.json").read_text())
     assert len(course["loss"]) == len(course["psnr by step"]) == 6 and course["psnr"] == found.psnr
     with Image.open(out / "side-by-side.png") as image:
         assert image.size == (3 * 256, 256)
-    again = write_recipe(generator, tmp_path, recipe_in(out / "result.png"), {}, name="again", model="abc")
+    again = write_recipe(generator, tmp_path, read_recipe(out / "result.png"), {}, name="again", model="abc")
     with Image.open(again) as one, Image.open(out / "result.png") as other:
         assert np.array_equal(np.asarray(one), np.asarray(other))
     with pytest.raises(SimulacraError, match="exists already"):
@@ -390,7 +391,7 @@ def test_a_file_without_a_recipe_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]")
     for name in ("plain.png", "list.json", "gone.png", "gone.json"):
         with pytest.raises(SimulacraError):
-            recipe_in(tmp_path / name)
+            read_recipe(tmp_path / name)
 
 
 def test_a_sample_holds_its_recipe(tmp_path: Path) -> None:
@@ -398,10 +399,10 @@ def test_a_sample_holds_its_recipe(tmp_path: Path) -> None:
 
     generator = planted()
     (path,) = write_pictures(generator, tmp_path, [7], model="abc", truncation=0.5)
-    assert recipe_in(path) == Recipe(seed=7, truncation=0.5)
-    again = write_recipe(generator, tmp_path / "again", recipe_in(path), {}, name="x", model="abc")
+    assert read_recipe(path) == Recipe(seed=7, truncation=0.5)
+    again = write_recipe(generator, tmp_path / "again", read_recipe(path), {}, name="x", model="abc")
     with Image.open(path) as one, Image.open(again) as other:
         assert np.array_equal(np.asarray(one), np.asarray(other))
     (odd,) = write_pictures(generator, tmp_path, [8], model="abc", min_latent=0.2)
     with pytest.raises(SimulacraError, match="--min-latent"):
-        recipe_in(odd)
+        read_recipe(odd)

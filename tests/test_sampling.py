@@ -16,7 +16,9 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator, to_image
-from simulacra.sampling import _spans, origin, parse_seeds, write_pictures
+from simulacra.provenance import read_provenance
+from simulacra.sampling import write_pictures
+from simulacra.seeds import format_seeds, parse_seeds
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +117,18 @@ def test_every_byte_survives_the_way_to_a_tensor_and_back() -> None:
 def test_pictures_say_where_they_come_from(generator: Generator, tmp_path: Path) -> None:
     paths = write_pictures(generator, tmp_path, [7, 1_000_000], model="abc", truncation=0.5, min_latent=0.1)
     assert [path.name for path in paths] == ["seed000007.png", "seed1000000.png"]
-    assert origin(paths[0]) == {"model": "abc", "seed": 7, "truncation": 0.5, "min_latent": 0.1}
+    assert read_provenance(paths[0]) == {"model": "abc", "seed": 7, "truncation": 0.5, "min_latent": 0.1}
     with Image.open(paths[0]) as image:
         expected = to_image(drawn(generator, [7, 1_000_000], truncation=0.5, min_latent=0.1)[0])
         assert np.array_equal(np.asarray(image), np.asarray(expected))
     Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture")
-    assert origin(tmp_path / "plain.png") is origin(tmp_path / "text.png") is origin(tmp_path / "gone.png") is None
+    assert (
+        read_provenance(tmp_path / "plain.png")
+        is read_provenance(tmp_path / "text.png")
+        is read_provenance(tmp_path / "gone.png")
+        is None
+    )
 
 
 def test_the_same_again_changes_nothing(generator: Generator, tmp_path: Path) -> None:
@@ -138,7 +145,7 @@ def test_the_same_again_changes_nothing(generator: Generator, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "other",
-    [{"model": "xyz"}, {"truncation": 0.9}, {"min_latent": 0.2}, {"seeds": [0, 2], "each": False, "grid": True}],
+    [{"model": "xyz"}, {"truncation": 0.9}, {"min_latent": 0.2}, {"seeds": [0, 2], "singles": False, "grid": True}],
 )
 def test_another_picture_is_never_overwritten(other: dict[str, object], generator: Generator, tmp_path: Path) -> None:
     ask: dict[str, object] = {"seeds": [0, 1], "model": "abc", "grid": True}
@@ -160,7 +167,7 @@ def test_a_refusal_comes_before_anything_is_drawn(generator: Generator, tmp_path
 def test_the_grid_s_layout(spec: str, shape: tuple[int, int, int], tmp_path: Path) -> None:
     """Seven pictures in rows of three; the last row is filled up with white."""
     generator = game(spec, shape).G
-    (path,) = write_pictures(generator, tmp_path, range(7), model="abc", each=False, grid=True)
+    (path,) = write_pictures(generator, tmp_path, range(7), model="abc", singles=False, grid=True)
     channels, height, width = shape
     with Image.open(path) as image:
         sheet = np.asarray(image).reshape(3 * height, 3 * width, channels)
@@ -170,12 +177,12 @@ def test_the_grid_s_layout(spec: str, shape: tuple[int, int, int], tmp_path: Pat
         alone = drawn(generator, [i])[0] if i < 7 else torch.ones(shape)
         expected = np.asarray(to_image(alone)).reshape(height, width, channels)
         assert np.abs(tile.astype(int) - expected).max() <= 1
-    assert origin(path) == {"model": "abc", "seeds": "0-6", "truncation": 1.0, "min_latent": 0.0}
+    assert read_provenance(path) == {"model": "abc", "seeds": "0-6", "truncation": 1.0, "min_latent": 0.0}
 
 
 def test_a_grid_too_large_is_refused(generator: Generator, tmp_path: Path) -> None:
     with pytest.raises(SimulacraError, match="fewer seeds"):
-        write_pictures(generator, tmp_path, range(1_100_000), model="abc", each=False, grid=True)
+        write_pictures(generator, tmp_path, range(1_100_000), model="abc", singles=False, grid=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -184,7 +191,7 @@ def test_every_picture_has_its_own_seed_s_name_over_many_batches(tmp_path: Path)
     paths = write_pictures(generator, tmp_path, range(60, 200), model="abc")
     assert len(paths) == 140
     for path, seed in zip(paths, range(60, 200), strict=True):
-        told = origin(path)
+        told = read_provenance(path)
         assert told is not None and told["seed"] == seed and path.name == f"seed{seed:06d}.png"
         with Image.open(path) as image:
             alone = np.asarray(to_image(drawn(generator, [seed])[0])).astype(int)
@@ -193,7 +200,7 @@ def test_every_picture_has_its_own_seed_s_name_over_many_batches(tmp_path: Path)
 
 def test_progress_counts_every_picture(generator: Generator, tmp_path: Path) -> None:
     counts: list[int] = []
-    write_pictures(generator, tmp_path, range(70), model="abc", each=False, grid=True, advance=counts.append)
+    write_pictures(generator, tmp_path, range(70), model="abc", singles=False, grid=True, advance=counts.append)
     assert sum(counts) == 70 and len(counts) > 1
 
 
@@ -205,7 +212,7 @@ def test_seeds_are_read_in_order(spans: list[tuple[int, int]]) -> None:
     text = ", ".join(f"{first}-{first + more}" if more else str(first) for first, more in spans)
     expected = [seed for first, more in spans for seed in range(first, first + more + 1)]
     assert parse_seeds(text) == expected
-    assert parse_seeds(_spans(expected)) == expected
+    assert parse_seeds(format_seeds(expected)) == expected
 
 
 @given(st.text(alphabet="0123456789-,. xe²", max_size=12))

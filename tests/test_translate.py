@@ -18,7 +18,7 @@ import simulacra
 from simulacra import cli
 from simulacra.data.items import FilePart, Item
 from simulacra.errors import SimulacraError
-from simulacra.sampling import origin
+from simulacra.provenance import read_provenance
 from simulacra.settings import Shape
 from simulacra.storage import save_model
 from simulacra.translation import folder as folders
@@ -59,7 +59,7 @@ def test_a_folder_keeps_names_and_folders(model: Path, tmp_path: Path) -> None:
     names = {"one.png", "deep/two.png", "deep/er/three.png", "same.jpg.png", "same.png.png"}
     assert files(tmp_path / "out").keys() == names
     assert {str(path.relative_to(tmp_path / "out")) for path in told.paths} == names
-    about = origin(tmp_path / "out" / "deep" / "two.png") or {}
+    about = read_provenance(tmp_path / "out" / "deep" / "two.png") or {}
     assert (about["to"], about["source"]) == ("b", "deep/two.png") and len(about["model"]) == 16
 
 
@@ -231,7 +231,7 @@ def test_metadata_goes_along(model: Path, tmp_path: Path) -> None:
     with Image.open(told.paths[1]) as image:
         assert image.info["Title"] == "Größe" and "icc_profile" not in image.info
         assert image.size == (20, 24) and image.getexif().get(0x0112, 1) == 1
-    assert (origin(told.paths[1]) or {})["source"] == "y.png"
+    assert (read_provenance(told.paths[1]) or {})["source"] == "y.png"
 
 
 def test_damaged_metadata_is_left_out(model: Path, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from simulacra.generator import Generator, to_image
 from simulacra.latent.film import write_film, write_walk
 from simulacra.latent.recipe import Recipe, latents
 from simulacra.latent.walk import Easing, Space, Walk, between, eased, lerp, slerp, stops_of
-from simulacra.sampling import origin, recipe_in
+from simulacra.provenance import read_provenance
+from simulacra.sampling import read_recipe
 
 SPACES: tuple[Space, ...] = ("auto", "z", "w")
 
@@ -247,16 +248,16 @@ def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
     paths = sorted(out.iterdir())
     assert [path.name for path in paths] == [f"{i:06d}.png" for i in range(10)]
     with Image.open(paths[3]) as image, torch.no_grad():
-        again = to_image(generator.synthesis(latents(generator, recipe_in(paths[3]), {}))[0])
+        again = to_image(generator.synthesis(latents(generator, read_recipe(paths[3]), {}))[0])
         assert np.abs(np.asarray(image).astype(int) - np.asarray(again)).max() <= 1
 
 
 def test_frames_between_labels_say_where_on_the_walk_they_are(tmp_path: Path) -> None:
     film(game("cgan:tiny").G, tmp_path / "frames")
-    told = origin(tmp_path / "frames" / "000005.png")
+    told = read_provenance(tmp_path / "frames" / "000005.png")
     assert told is not None and told["walk"]["place"] == 1
     with pytest.raises(SimulacraError, match="no recipe"):
-        recipe_in(tmp_path / "frames" / "000005.png")
+        read_recipe(tmp_path / "frames" / "000005.png")
 
 
 def test_frames_are_made_as_they_are_wanted(tmp_path: Path) -> None:

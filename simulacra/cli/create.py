@@ -55,13 +55,14 @@ def sample(
     """
     from simulacra.console import console, progress
     from simulacra.device import choose_device
-    from simulacra.sampling import parse_seeds, recipe_in, rows_of, spelled, write_pictures, write_recipe
+    from simulacra.sampling import format_label, label_rows, read_recipe, write_pictures, write_recipe
+    from simulacra.seeds import parse_seeds
     from simulacra.storage import fingerprint, load
 
     if recipe is not None:
         from simulacra.latent.saved import by_name
 
-        generator, told = load(model, choose_device(device)), recipe_in(recipe)
+        generator, told = load(model, choose_device(device)), read_recipe(recipe)
         path = write_recipe(generator, out, told, by_name(model), name=recipe.stem, model=fingerprint(model))
         console.print(str(path), markup=False)
         return
@@ -69,14 +70,14 @@ def sample(
     if not each and not grid and not by_label:
         raise SimulacraError("Nothing to draw: --no-each needs --grid or --by-label.")
     generator = load(model, choose_device(device))
-    rows = len(rows_of(generator, label)) if by_label else 0
+    rows = len(label_rows(generator, label)) if by_label else 0
     with progress("Drawing", len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
             generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
-            min_latent=min_latent, each=each, grid=grid, by_label=by_label, advance=advance,
+            min_latent=min_latent, singles=each, grid=grid, by_label=by_label, advance=advance,
         )  # fmt: skip
     what = f"{len(numbers) * (1 if each or grid else rows)} pictures" + (
-        f" of {spelled(generator, label)}" if label else ""
+        f" of {format_label(generator, label)}" if label else ""
     )
     console.print(f"{what}: {paths[0] if len(paths) == 1 else out}", markup=False)
     if generator.labels and not label and not by_label:
@@ -126,7 +127,7 @@ def mix(
     from simulacra.console import console
     from simulacra.device import choose_device
     from simulacra.latent.mix import parse_layers, write_mix
-    from simulacra.sampling import parse_seeds
+    from simulacra.seeds import parse_seeds
     from simulacra.storage import fingerprint, load
 
     parents = parse_seeds(rows), parse_seeds(columns)
@@ -191,7 +192,7 @@ def walk(
     from simulacra.device import choose_device
     from simulacra.latent.film import frames_in, write_walk
     from simulacra.latent.walk import Walk, stops_of
-    from simulacra.sampling import parse_seeds
+    from simulacra.seeds import parse_seeds
     from simulacra.storage import fingerprint, load
 
     stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)

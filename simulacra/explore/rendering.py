@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from torch import Tensor
 
 from simulacra import storage as models
@@ -26,7 +25,7 @@ from simulacra.latent.film import write_film
 from simulacra.latent.mix import crossed
 from simulacra.latent.recipe import Direction, Edit, Recipe, each, from_json, latents, to_json
 from simulacra.latent.walk import Walk
-from simulacra.sampling import KEY, origin
+from simulacra.provenance import png_info, read_provenance
 from simulacra.translator import Translator
 
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest that is as good to the eye
@@ -189,9 +188,7 @@ def encoded(image: Image.Image, format: Format, told: Mapping[str, Any]) -> byte
     """An image as a file; `told` goes into a PNG."""
     file = io.BytesIO()
     if format == "png":
-        text = PngImagePlugin.PngInfo()
-        text.add_text(KEY, json.dumps(told))
-        image.save(file, "PNG", pnginfo=text)
+        image.save(file, "PNG", pnginfo=png_info(told))
     elif format == "jpeg":
         image.save(file, "JPEG", quality=95, subsampling=0)
     else:
@@ -256,7 +253,7 @@ def bred(model: Model, parents: tuple[Recipe, Recipe], count: int, seed: int) ->
 
 def read(data: bytes) -> dict[str, Any] | None:
     """The model and the recipe that a saved picture carries, or None. Pictures of `simulacra sample` have one, too."""
-    told = origin(io.BytesIO(data))
+    told = read_provenance(io.BytesIO(data))
     if told is None or "model" not in told:
         return None
     if "recipe" not in told and "seed" in told and not told.get("min_latent"):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, get_args
 
-from PIL import PngImagePlugin
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,7 +22,7 @@ from simulacra.explore.guard import body
 from simulacra.explore.opened import Studio
 from simulacra.explore.responses import picture
 from simulacra.measure.model_under_test import some, subject
-from simulacra.sampling import KEY
+from simulacra.provenance import png_info
 from simulacra.settings import Shape
 from simulacra.translation.folder import Order
 from simulacra.translation.single import as_image, as_pixels, metadata, said, through
@@ -193,9 +191,8 @@ def carried_out(order: Order, pixels: Pixels) -> Pixels:
 
 def written(order: Order, asked: Asked, data: bytes, pixels: Pixels) -> bytes:
     """A result as the command writes it: with its origin, and what the picture says of itself."""
-    about, text, file = metadata(data, pixels), PngImagePlugin.PngInfo(), io.BytesIO()
+    about, file = metadata(data, pixels), io.BytesIO()
     told = order.told(asked.name, data) | ({"back": True} if asked.show == "back" else {})
-    for key, value in {**about.texts, **({} if asked.show == "given" else {KEY: json.dumps(told)})}.items():
-        text.add_text(key, value)
+    text = png_info(None if asked.show == "given" else told, about.texts)
     as_image(pixels).save(file, "PNG", pnginfo=text, **about.options)
     return file.getvalue()

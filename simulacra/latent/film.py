@@ -13,7 +13,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, written_aside
 from simulacra.gan import to_image
 from simulacra.latent.walk import Easing, Walk
-from simulacra.sampling import KEY, write_picture
+from simulacra.provenance import KEY, write_png
 
 KINDS = (".webp", ".gif", ".mp4", "a folder, for PNG")
 MOST_GIF = 1 << 29  # bytes: Pillow keeps every frame of a GIF, a byte a pixel
@@ -82,7 +82,7 @@ def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: fl
     if not kind:
         with folder_written_aside(path) as folder:
             for number, frame in enumerate(frames):
-                write_picture(frame, folder / f"{number:06d}.png", frame.info.get(KEY, {}))
+                write_png(frame, folder / f"{number:06d}.png", frame.info.get(KEY, {}))
         return
     with written_aside(path) as file:
         if kind == ".mp4":

@@ -14,10 +14,9 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator
 from simulacra.generator import LABEL
-from simulacra.grid import Grid
+from simulacra.grid import MAX_SIDE, Grid
 from simulacra.latent.walk import between, lerp
-from simulacra.sampling import GRID_SIDE as SIDE
-from simulacra.sampling import origin, write_picture
+from simulacra.provenance import read_provenance, write_png
 
 
 @torch.no_grad()
@@ -118,14 +117,16 @@ def write_mix(
     if layers and way != "layers":
         raise SimulacraError(f"--layers says nothing to --way {way}: leave one of the two out.")
     _, height, width = generator.shape
-    if max((len(rows) + 1) * height, (len(columns) + 1) * width) > SIDE:
-        raise SimulacraError(f"A mix of {len(rows)} x {len(columns)} would be over {SIDE} pixels a side: take fewer.")
+    if max((len(rows) + 1) * height, (len(columns) + 1) * width) > MAX_SIDE:
+        raise SimulacraError(
+            f"A mix of {len(rows)} x {len(columns)} would be over {MAX_SIDE} pixels a side: take fewer."
+        )
     chosen = layers or (0, max(1, generator.num_ws // 2))
     mix: dict[str, Any] = {"rows": list(rows), "columns": list(columns), "way": way, "truncation": truncation}
     mix |= {"layers": list(chosen)} if way == "layers" else {}
     told = {"model": model, "mix": mix | ({"label": label} if label else {})}
     if out.exists():
-        if origin(out) == told:
+        if read_provenance(out) == told:
             return out
         raise SimulacraError(f"{out} exists and is another picture: choose another name, or move it away.")
     options: dict[str, Any] = {"label": label, "truncation": truncation}
@@ -133,7 +134,7 @@ def write_mix(
         image = mixing_matrix(generator, rows, columns, chosen, **options)
     else:
         image = children(generator, rows, columns, way, **options)
-    write_picture(image, out, told)
+    write_png(image, out, told)
     return out
 
 

@@ -21,7 +21,7 @@ from simulacra.grid import Grid
 from simulacra.latent.film import write_film
 from simulacra.latent.project import Progress, Projection, project
 from simulacra.latent.recipe import to_json
-from simulacra.sampling import write_picture
+from simulacra.provenance import write_png
 from simulacra.settings import Shape
 
 SHOWN = 256  # pixels: pictures beside each other are enlarged to about this
@@ -153,8 +153,8 @@ def _enlarged(image: Image.Image) -> Image.Image:
 def _write(folder: Path, found: Projection, name: str, model: str) -> None:
     recipe = to_json(found.recipe)
     told = {"model": model, "recipe": recipe, "projection": {"of": name, "psnr": round(found.psnr, 2)}}
-    write_picture(to_image(found.picture), folder / "result.png", told)
-    write_picture(side_by_side(found), folder / "side-by-side.png", told)
+    write_png(to_image(found.picture), folder / "result.png", told)
+    write_png(side_by_side(found), folder / "side-by-side.png", told)
     write_json(folder / "recipe.json", recipe)
     course = {"of": name, "model": model, "psnr": found.psnr, "perceived": found.perceived, "length": found.length}
     course |= {"seconds": found.seconds, "stopped": found.stopped}

@@ -22,7 +22,7 @@ from simulacra.data.items import FilePart, Item, printable
 from simulacra.data.sources import open_source
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
-from simulacra.sampling import origin, write_picture
+from simulacra.provenance import read_provenance, write_png
 from simulacra.storage import fingerprint, load
 from simulacra.translation.single import Metadata, as_image, as_pixels, metadata, said, through
 from simulacra.translation.tiles import Pixels
@@ -179,7 +179,7 @@ def is_there(job: Job, order: Order) -> bool:
 
 def _same(path: Path, told: dict[str, Any]) -> bool:
     """Whether a file is the translation of the same content, whatever that was called."""
-    return (origin(path) or {}) | {"source": ""} == told | {"source": ""}
+    return (read_provenance(path) or {}) | {"source": ""} == told | {"source": ""}
 
 
 def _is_picture(source: Path) -> bool:
@@ -223,4 +223,4 @@ def _translated(job: Job, order: Order) -> None:
 def _write(pixels: Pixels, path: Path, told: dict[str, Any], about: Metadata) -> None:
     """Write a result, unless it is there."""
     if not path.exists():
-        write_picture(as_image(pixels), path, told, texts=about.texts, **about.options)
+        write_png(as_image(pixels), path, told, texts=about.texts, **about.options)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from simulacra.data.decoding import ORIENTATION, Data, Recipe, SetAside, open_picture, render, upright_size
 from simulacra.errors import SimulacraError
-from simulacra.sampling import KEY
+from simulacra.provenance import KEY
 from simulacra.settings import Shape
 from simulacra.translation.tiles import Pixels, translated
 from simulacra.translator import Side, Translator

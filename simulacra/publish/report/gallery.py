@@ -25,7 +25,7 @@ from simulacra.publish.report.images import (
     sheet,
     walk,
 )
-from simulacra.sampling import rows_of
+from simulacra.sampling import label_rows
 from simulacra.training.curves import stills, thinned
 
 WALKS, STEPS = 5, 8
@@ -62,7 +62,7 @@ class Gallery:
         self.fakes = [] if generator is None else fakes(generator, range(self.count))
         self.by_label: list[tuple[str, list[Tile]]] = []
         if generator is not None and generator.labels:
-            rows = rows_of(generator)[:LABELS]
+            rows = label_rows(generator)[:LABELS]
             self.by_label = [(name, fakes(generator, LABEL_SEEDS, label=label)) for name, label in rows]
         self.nearest, self.their_fakes = self._nearest()
         self.moments = thinned(stills(told.run), MOMENTS)
