@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from simulacra.console import Advance
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.gan import Generator, to_image
@@ -31,7 +32,7 @@ def write_pictures(
     singles: bool = True,
     grid: bool = False,
     by_label: bool = False,
-    advance: Callable[[int], None] = lambda n: None,
+    advance: Advance = lambda n: None,
 ) -> list[Path]:
     """Draw `seeds` into the folder `out`: `seed000007.png` per seed, `grid.png`, `labels.png`; memory stays constant.
 

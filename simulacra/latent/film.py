@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
 
+from simulacra.console import Advance
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, written_aside
 from simulacra.gan import to_image
@@ -24,7 +25,7 @@ CODECS = ("libx264", "mpeg4")  # the first that is there
 
 def write_walk(
     walk: Walk, out: Path, *, seconds: float, fps: float, easing: Easing, even: bool, size: int | None, model: str,
-    advance: Callable[[int], None] = lambda n: None,
+    advance: Advance = lambda n: None,
 ) -> int:  # fmt: skip
     """Write a walk as a film, and return how many pictures it has.
 
