@@ -19,7 +19,7 @@ from torch import Tensor
 
 from simulacra.data.dataset import Dataset, open_dataset
 from simulacra.measure.extractors.features import pictures_of
-from simulacra.measure.translation.both_ways import held_out
+from simulacra.measure.translation.both_directions import held_out
 from simulacra.storage import load
 from simulacra.translator import OTHER, Side, Translator
 

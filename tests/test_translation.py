@@ -17,16 +17,16 @@ from support import on_disk
 from simulacra import cli
 from simulacra.data.dataset import open_dataset
 from simulacra.errors import SimulacraError
-from simulacra.measure.choose import Judge, choose, read_scores
+from simulacra.measure.choose import CheckpointScorer, choose, read_scores
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import resampled_mean
-from simulacra.measure.model_under_test import subject
+from simulacra.measure.model_under_test import model_under_test, subsample
 from simulacra.measure.translation import evaluation as translation
-from simulacra.measure.translation.both_ways import for_choice, held_out, pick, ratio
+from simulacra.measure.translation.both_directions import for_choice, held_out, ratio
 from simulacra.measure.translation.cycle import NOISE, cycled, honesty, stayed, verdict
 from simulacra.measure.translation.evaluation import Translated
-from simulacra.measure.translation.ground_truth import partners
+from simulacra.measure.translation.ground_truth import ground_truth_pairs
 from simulacra.measure.translation.ssim import ssim
 from simulacra.training.run import train
 
@@ -72,7 +72,7 @@ def pictures(data: Path, side: str = "a") -> torch.Tensor:
 def examined(generator: Any, data: Path, run: Path, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The certificate's scores and the rest of it, of a planted translator."""
     evidence = translation.Evidence(
-        subject=subject(run), generator=generator, extractor=stand_in(), data=open_dataset(data), on=options.get("on"),
+        subject=model_under_test(run), generator=generator, extractor=stand_in(), data=open_dataset(data), on=options.get("on"),
         samples=options.get("samples", 200), begin=lambda what, total: lambda n: None,
     )  # fmt: skip
     made, told = evidence.found(evidence.possible())
@@ -143,15 +143,15 @@ def test_partners_are_found_by_name_within_a_part(pair: Path, tmp_path: Path) ->
     data, images = open_dataset(pair), np.array(open_dataset(pair).images)
     assert data.others is not None
     for part, begin, count in (("train", 0, 40), ("test", 80, 10)):
-        rows = partners(data, part) + begin
+        rows = ground_truth_pairs(data, part) + begin
         assert len(rows) == count
         assert all((images[a] == 255 - data.others.images[b]).all() for a, b in rows)
     twice = pair_folder(
         tmp_path / "twice", dark(3), dark(3), names=(["a.png", "b.png", "c.png"], ["x/a.png", "y/a.png", "c"])
     )
-    assert partners(open_dataset(twice), "train").tolist() == [[2, 2]]
+    assert ground_truth_pairs(open_dataset(twice), "train").tolist() == [[2, 2]]
     unnamed = pair_folder(tmp_path / "unnamed", dark(3), dark(3))
-    assert partners(open_dataset(unnamed), "train").shape == (0, 2)
+    assert ground_truth_pairs(open_dataset(unnamed), "train").shape == (0, 2)
 
 
 def test_a_choice_never_sees_pictures_for_tests(tmp_path: Path, pair: Path) -> None:
@@ -170,7 +170,9 @@ def test_a_choice_never_sees_pictures_for_tests(tmp_path: Path, pair: Path) -> N
         assert fresh.source == {"inputs": "train, others"}
     few = Translated(open_dataset(pair_folder(tmp_path / "few", dark(3), dark(3))), **same)
     assert few.fresh().source == {"inputs": "train, the same"}
-    assert pick(10, 4).tolist() == pick(10, 4).tolist() and not set(pick(10, 4)) & set(pick(10, 4, 4))
+    assert subsample(10, 4).tolist() == subsample(10, 4).tolist() and not set(subsample(10, 4)) & set(
+        subsample(10, 4, 4)
+    )
 
 
 # --- evaluate -----------------------------------------------------------------------------------------------------------
@@ -312,7 +314,7 @@ def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
     kept = (run / "scores.jsonl").read_text()
     choose(run)
     assert (run / "scores.jsonl").read_text() == kept, "the same terms"
-    judge = Judge(open_dataset(pair), extractor=stand_in())
+    judge = CheckpointScorer(open_dataset(pair), extractor=stand_in())
     assert judge.leads == KID and judge.terms["inputs"] == "train"
 
 

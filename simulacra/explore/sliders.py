@@ -76,10 +76,10 @@ class Sliders:
 def learnable(model: Model) -> dict[str, Any]:
     """How many labels a model's data have, and why nothing can be learned from them, if so."""
     from simulacra.latent.attribute_classifier import questions  # what the first picture need not wait for
-    from simulacra.measure.model_under_test import subject
+    from simulacra.measure.model_under_test import model_under_test
 
     try:
-        names, _ = questions(subject(model.folder).data())
+        names, _ = questions(model_under_test(model.folder).dataset())
     except SimulacraError as error:
         return {"labels": 0, "why": str(error)}
     return {"labels": len(names), "why": ""}

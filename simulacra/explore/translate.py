@@ -21,7 +21,7 @@ from simulacra.explore import requests
 from simulacra.explore.guard import body
 from simulacra.explore.opened import Studio
 from simulacra.explore.responses import picture
-from simulacra.measure.model_under_test import some, subject
+from simulacra.measure.model_under_test import model_under_test, subsample
 from simulacra.provenance import png_info
 from simulacra.settings import Shape
 from simulacra.translation.folder import Order
@@ -126,7 +126,7 @@ class Examples:
     @cached_property
     def part(self) -> tuple[str, dict[Side, Dataset]]:
         """The part of the data that they are from, and that part of both domains. Raises `SimulacraError` if there is none."""
-        data = subject(self.folder).data()
+        data = model_under_test(self.folder).dataset()
         if data.others is None:
             raise SimulacraError("The data of this model hold one kind of pictures, not two.")
         for name in reversed(SPLITS):
@@ -148,7 +148,7 @@ class Examples:
         """One of them as a PNG. Raises `SimulacraError` where there is no such."""
         _, parts = self.part
         for known, data in parts.items():
-            chosen = some(len(data), EXAMPLES)
+            chosen = subsample(len(data), EXAMPLES)
             if known == side and number in map(str, range(len(chosen))):
                 file = io.BytesIO()
                 as_image(data.images[chosen[int(number)]]).save(file, "PNG")

@@ -55,7 +55,7 @@ def classifier(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[Cl
     order = np.random.default_rng(0).permutation(len(labels))
     held, shown = np.split(order, [round(HELD_OUT * len(labels))])
     truth = torch.from_numpy(labels)
-    where = cache.place({"lab": "digits", "recipe": RECIPE, "digits": content_hash(digits[:, :, :, None], labels)})
+    where = cache.path_for({"lab": "digits", "recipe": RECIPE, "digits": content_hash(digits[:, :, :, None], labels)})
     kept = cache.load(where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -23,7 +23,7 @@ from simulacra.latent.recipe import Direction, moved
 from simulacra.latent.saved import open_directions, place, rename, save
 from simulacra.latent.supervised import LEARNED, SAMPLES, learn
 from simulacra.latent.unsupervised import embedded
-from simulacra.measure.model_under_test import subject
+from simulacra.measure.model_under_test import model_under_test
 from simulacra.storage import load
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
@@ -64,7 +64,7 @@ def find(
     generator = load(where, device)
     learned = None
     if labels is not None:
-        data = subject(where).data(labels or None)
+        data = model_under_test(where).dataset(labels or None)
         learned = learn(generator, data, samples=samples, seed=seed, orthogonal=orthogonal, begin=begin)
     named = learned.directions if learned else [d for d in known if not d.own and d.kind in LEARNED]
     found = discover(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra.measure.extractors import efficientnet, weights
-from simulacra.measure.extractors.features import treated
+from simulacra.measure.extractors.features import preprocess
 
 SCALES = 4  # 1, 1/2, 1/4 and 1/8 of the side
 SMALLEST = 4  # pixels of a side: it is not halved further
@@ -25,14 +25,14 @@ class Maps(nn.Module):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        network = weights.loaded(weights.packaged(None), "efl0", efficientnet.from_state)
+        network = weights.load_network(weights.bundled_weights(None), "efl0", efficientnet.from_state)
         self.stem, self.blocks = network.stem, network.blocks[: TAPPED[-1] + 1]
         self.to(device)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Pictures [N, C, H, W] in [-1, 1] -> unit vectors over channels [N, C', h, w], with gradients."""
         side = (efficientnet.SIDE, efficientnet.SIDE)
-        x = F.interpolate(treated(pictures, rounded=False).contiguous(), side, mode="bicubic", antialias=True)
+        x = F.interpolate(preprocess(pictures, rounded=False).contiguous(), side, mode="bicubic", antialias=True)
         x = F.relu6(self.stem((x - 127) / 128))
         found = []
         for number, block in enumerate(self.blocks):

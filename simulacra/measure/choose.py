@@ -20,7 +20,7 @@ from simulacra.gan import Generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.intervals import Resampled
-from simulacra.measure.model_under_test import Advance, subject
+from simulacra.measure.model_under_test import Advance, model_under_test
 from simulacra.measure.protocol import open_bench
 from simulacra.storage import checkpoints, fingerprint, load
 
@@ -30,7 +30,7 @@ REALS = 2000  # at most
 Line = dict[str, Any]
 
 
-class Judge:
+class CheckpointScorer:
     """Scores generators on the same bench: the same reals, the same seeds or pictures to translate, the same extractor."""
 
     def __init__(
@@ -137,8 +137,8 @@ def choose(
     if not kept:
         raise SimulacraError(f"{run} is no run with checkpoints to choose from: train one, or name its folder.")
     extractor = extractor or open_extractor(device=device)
-    pictures = subject(kept[-1]).data(data)
-    judge = Judge(pictures, extractor=extractor, on=on, samples=samples)
+    pictures = model_under_test(kept[-1]).dataset(data)
+    judge = CheckpointScorer(pictures, extractor=extractor, on=on, samples=samples)
     known = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == _terms(judge.terms)}
     for folder in kept:
         key = (int(folder.name), fingerprint(folder))
@@ -154,7 +154,7 @@ def choose(
 def _anew(
     run: Path,
     told: Line,
-    judge: Judge,
+    judge: CheckpointScorer,
     device: str | torch.device,
     advance: Callable[[str, int], Advance],
 ) -> Line:

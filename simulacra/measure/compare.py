@@ -12,7 +12,7 @@ from simulacra.errors import SimulacraError
 from simulacra.measure import scores
 from simulacra.measure.choose import told_interval
 from simulacra.measure.extractors.features import open_extractor
-from simulacra.measure.model_under_test import Advance, subject
+from simulacra.measure.model_under_test import Advance, model_under_test
 from simulacra.measure.protocol import open_bench
 
 SAMPLES = 2000
@@ -36,10 +36,10 @@ def compare(
     """
     if samples < 2:
         raise SimulacraError(f"--samples is {samples}; scores need at least 2.")
-    pair = {"a": subject(a), "b": subject(b)}
+    pair = {"a": model_under_test(a), "b": model_under_test(b)}
     extractor = open_extractor(device=device)
-    pictures = pair["a"].data(data)
-    pair["b"].data(pictures.path or "peeps")  # of one size, or an error
+    pictures = pair["a"].dataset(data)
+    pair["b"].dataset(pictures.path or "peeps")  # of one size, or an error
     bench = open_bench(
         pictures, extractor=extractor, on=on, samples=samples, reals=samples, choosing=False, begin=advance
     )

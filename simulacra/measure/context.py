@@ -15,7 +15,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.gan import Generator
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.linear_classifier import LinearReader, fit_reader
-from simulacra.measure.model_under_test import Advance, Subject, fakes_of, reals_of, some
+from simulacra.measure.model_under_test import Advance, ModelUnderTest, fakes_of, reals_of, subsample
 
 READ = 5000  # labelled pictures at most that the reader of classes learns from
 TRAINING = 20_000  # pictures of a part that stand for all, at most
@@ -28,7 +28,7 @@ Begin = Callable[[str, int], Advance]
 class Evidence:
     """What the scores are computed from; each part is made when it is first asked for."""
 
-    subject: Subject
+    subject: ModelUnderTest
     generator: Generator
     extractor: Extractor
     data: Dataset
@@ -51,7 +51,7 @@ class Evidence:
         """Features [N, D] of the training pictures that the reader learns from, and their classes [N]."""
         train = self.data.split("train")
         assert train.labels is not None
-        return self.part("train", READ)[self.extractor.kid_layer], train.labels[some(len(train), READ)]
+        return self.part("train", READ)[self.extractor.kid_layer], train.labels[subsample(len(train), READ)]
 
     @cached_property
     def reader(self) -> LinearReader:
@@ -66,7 +66,7 @@ class Evidence:
     def pictures(self, name: str, index: NDArray[np.int64] | None = None) -> Iterator[Tensor]:
         """A part's pictures number `index`, or the `TRAINING` that stand for all, in batches."""
         part = self.data.split(name)
-        chosen = some(len(part), TRAINING) if index is None else index
+        chosen = subsample(len(part), TRAINING) if index is None else index
         for start in range(0, len(chosen), AT_ONCE):
             packed = torch.from_numpy(np.array(part.images[chosen[start : start + AT_ONCE]]))
             yield packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)

@@ -18,7 +18,7 @@ from simulacra.files import disk_errors, read_json, write_json
 from simulacra.measure import attribute_accuracy, other_metrics, scores
 from simulacra.measure.context import Begin, Evidence
 from simulacra.measure.extractors.features import Extractor, open_extractor
-from simulacra.measure.model_under_test import CHOSEN, identity, some, subject
+from simulacra.measure.model_under_test import CHOSEN, identity, model_under_test, subsample
 from simulacra.measure.per_class import possible, within
 from simulacra.measure.scores import Score
 from simulacra.measure.translation import evaluation as translation
@@ -71,12 +71,12 @@ def evaluate(
     """
     if samples < 2 or not 0 <= first_seed < 2**62:
         raise SimulacraError(f"--samples is {samples} and the first seed {first_seed}; at least 2, and from 0 up.")
-    chosen = subject(where)
+    chosen = model_under_test(where)
     _check(metrics or (), translation.METRICS if chosen.translates else METRICS)
     path = out or (chosen.run / "certificate.json" if chosen.run else None)
     if path is not None:
         _clear(path)
-    pictures = chosen.data(data)
+    pictures = chosen.dataset(data)
     verify(pictures)
     eyes = extractor
     if isinstance(eyes, str):
@@ -139,7 +139,7 @@ def _found(evidence: Evidence, metrics: Sequence[str]) -> tuple[dict[str, Score]
             found, extra = MORE[word](evidence)
             warnings += extra.pop("warnings", [])
             made, more = made | found, more | extra
-    n_real = len(some(len(data.split(evidence.on)), len(seeds)))
+    n_real = len(subsample(len(data.split(evidence.on)), len(seeds)))
     told: dict[str, Any] = {"name": data.name, "hash": data.hash, "on": evidence.on, "pictures": n_real}
     told = {"data": told | {"size": list(data.shape)}, "n": len(seeds), "seeds": f"{seeds[0]}-{seeds[-1]}"}
     return made, told | {"leads": scores.leading(eyes, len(seeds), n_real), "warnings": warnings} | more

@@ -25,7 +25,7 @@ Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ModelUnderTest:
     """A model to be measured."""
 
     folder: Path  # of the model
@@ -47,7 +47,7 @@ class Subject:
         """The generator."""
         return load(self.folder, device)
 
-    def data(self, source: str | Path | None = None) -> Dataset:
+    def dataset(self, source: str | Path | None = None) -> Dataset:
         """The whole data set it was trained on, or that of `source`. Raises `SimulacraError` if it is not there."""
         if source is None:
             stored = read_json(self.run / "config.json")["data"]["source"] if self.run else self.about.get("data")
@@ -75,12 +75,12 @@ class Subject:
         return data
 
 
-def subject(where: str | Path | None) -> Subject:
+def model_under_test(where: str | Path | None) -> ModelUnderTest:
     """The model meant by `where`: a run (its best checkpoint, else its last), a checkpoint, a model folder or `peeps`."""
     folder = model_folder(where)
     run = folder.parent.parent
     belongs = folder.parent.name == "checkpoints" and (run / "config.json").is_file()
-    return Subject(
+    return ModelUnderTest(
         folder=folder,
         run=run if belongs else None,
         hash=fingerprint(folder),
@@ -88,11 +88,9 @@ def subject(where: str | Path | None) -> Subject:
     )
 
 
-def some(n: int, at_most: int) -> NDArray[np.int64]:
-    """Which of `n` pictures stand for all: all of them, or `at_most` chosen once and for ever, in order."""
-    if n <= at_most:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(0).permutation(n)[:at_most])
+def subsample(n: int, at_most: int, skip: int = 0) -> NDArray[np.int64]:
+    """Indices of a fixed random subsample of at most `at_most` of `n`, sorted; disjoint from that of the first `skip`."""
+    return np.sort(np.random.default_rng(0).permutation(n)[skip : skip + at_most])
 
 
 def identity(extractor: Extractor) -> dict[str, str]:
@@ -107,7 +105,7 @@ def fakes_of(generator: Generator, extractor: Extractor, seeds: Sequence[int], a
 
 def reals_of(data: Dataset, extractor: Extractor, at_most: int, advance: Advance) -> Features:
     """Features of a data set's pictures, or of the `at_most` that stand for all; kept for the next time."""
-    index = some(len(data), at_most)
+    index = subsample(len(data), at_most)
     return features_of_data(extractor, data, index, advance)
 
 

@@ -14,7 +14,7 @@ from simulacra.measure.intervals import resampled_mean
 from simulacra.measure.linear_classifier import inception_score, resampled_inception_score
 from simulacra.measure.memorisation import memorisation as look_for_copies
 from simulacra.measure.memorisation import thumbnails
-from simulacra.measure.model_under_test import some
+from simulacra.measure.model_under_test import subsample
 from simulacra.measure.path_length import path_lengths, trimmed
 from simulacra.measure.scores import Score, round_to
 
@@ -27,7 +27,7 @@ def memorisation(evidence: Evidence) -> Found:
     """Whether fakes are copies of training pictures; see `measure.memorisation`."""
     data, n = evidence.data, len(evidence.seeds)
     train = data.split("train")
-    chosen = some(len(train), TRAINING)
+    chosen = subsample(len(train), TRAINING)
     known = thumbnails(evidence.pictures("train", chosen))
     if evidence.subject.about["config"].get("mirror"):
         known = np.concatenate([known, thumbnails(p.flip(3) for p in evidence.pictures("train", chosen))])

@@ -16,7 +16,7 @@ from simulacra.measure import scores
 from simulacra.measure.context import Evidence
 from simulacra.measure.extractors.features import Features
 from simulacra.measure.intervals import Interval, Resampled, share
-from simulacra.measure.model_under_test import some
+from simulacra.measure.model_under_test import subsample
 from simulacra.measure.scores import Score, round_to
 
 FEWEST = 20  # pictures of a class on each side; with fewer its distance is not told
@@ -40,7 +40,7 @@ def within(evidence: Evidence) -> tuple[dict[str, Score], Line]:
         )
     y, stored = evidence.generator.labelled(evidence.seeds), evidence.data.split(evidence.on).labels
     assert y is not None and stored is not None
-    asked, true = y.argmax(1).cpu().numpy(), stored[some(len(stored), len(evidence.seeds))]
+    asked, true = y.argmax(1).cpu().numpy(), stored[subsample(len(stored), len(evidence.seeds))]
     distances = _distances(evidence, true, asked)
     agreement, lines = _agreement(evidence, asked)
     for number, line in enumerate(lines):

@@ -18,7 +18,7 @@ from simulacra.data.feed import Feed
 from simulacra.device import choose_device, device_name
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
-from simulacra.measure.choose import Judge, add_score, mark_best, ranking, read_scores, since_best
+from simulacra.measure.choose import CheckpointScorer, add_score, mark_best, ranking, read_scores, since_best
 from simulacra.measure.extractors.features import open_extractor
 from simulacra.storage import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
@@ -112,7 +112,7 @@ class Run:
 
     def __init__(self, plan: Plan, device: torch.device, disk: float | None) -> None:
         self.plan, self.device, self.disk = plan, device, disk
-        self.judge: Judge | None = None  # made when first needed
+        self.scorer: CheckpointScorer | None = None  # made when first needed
         whole = open_dataset(plan.source)
         unseen = whole.splits["valid"] and (whole.others is None or whole.others.splits["valid"])
         valid = whole.split("valid") if unseen else None
@@ -209,13 +209,13 @@ class Run:
 
     def measure(self) -> bool:
         """Score the checkpoint just written and mark the best; True when the scores have stopped improving."""
-        if self.judge is None:
+        if self.scorer is None:
             pictures = open_dataset(self.plan.source)
-            self.judge = Judge(pictures, extractor=open_extractor(device=self.device))
+            self.scorer = CheckpointScorer(pictures, extractor=open_extractor(device=self.device))
         run, nimg = self.plan.folder, self.trainer.nimg
         if nimg not in {line["nimg"] for line in read_scores(run)}:
             model = fingerprint(run / "checkpoints" / f"{nimg:09d}")
-            add_score(run, self.judge.line(self.trainer.ema.average, nimg, model))
+            add_score(run, self.scorer.line(self.trainer.ema.average, nimg, model))
         mark_best(run)
         return self.enough()
 

@@ -26,7 +26,7 @@ def folder() -> Path:
     return (Path(told) if told else platformdirs.user_cache_path("simulacra")) / "features"
 
 
-def place(what: Mapping[str, Any]) -> Path:
+def path_for(what: Mapping[str, Any]) -> Path:
     """The file for features that depend on `what`."""
     return folder() / f"{hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()}.safetensors"
 

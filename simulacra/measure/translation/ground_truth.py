@@ -12,7 +12,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.files import read_json
 
 
-def partners(data: Dataset, part: str) -> NDArray[np.int64]:
+def ground_truth_pairs(data: Dataset, part: str) -> NDArray[np.int64]:
     """Rows [K, 2] in `part` of the first and of the second domain whose files have one name, whatever their endings.
 
     data: a whole pair. A name that a domain has twice pairs nothing. Empty where the names are not known.

@@ -12,8 +12,9 @@ from PIL import Image
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import unpacked
-from simulacra.measure.translation.both_ways import held_out, pick
-from simulacra.measure.translation.ground_truth import partners
+from simulacra.measure.model_under_test import subsample
+from simulacra.measure.translation.both_directions import held_out
+from simulacra.measure.translation.ground_truth import ground_truth_pairs
 from simulacra.publish.report.contents import Evidence
 from simulacra.publish.report.gallery import MOMENTS, data_sheets
 from simulacra.publish.report.images import TILE, TRANSLATED, Picture, Tile, inlined, sheet, tiles_of
@@ -88,11 +89,11 @@ def _direction(translator: Translator, data: Dataset, side: Side) -> Shown:
     part = held_out(data)
     names = dict(zip(OTHER, data.domains, strict=True))
     given, aims = (_domain(data, part, each) for each in (side, OTHER[side]))
-    known = partners(data, part)
+    known = ground_truth_pairs(data, part)
     known = known if side == "a" else known[:, ::-1]
-    rows = pick(len(given), SHOWN)
+    rows = subsample(len(given), SHOWN)
     if len(known):
-        rows = known[pick(len(known), SHOWN), 0]
+        rows = known[subsample(len(known), SHOWN), 0]
     images = unpacked(given.images[rows], translator.device)
     there = translator.translate(images, OTHER[side])
     back = translator.translate(there, side)
@@ -119,5 +120,5 @@ def _domain(data: Dataset, part: str, side: Side) -> Dataset:
 
 def _nearest(tiles: Sequence[Tile], reals: Dataset) -> list[Tile]:
     """The real picture that differs least from each."""
-    known = np.array(reals.images[pick(len(reals), COMPARED)])
+    known = np.array(reals.images[subsample(len(reals), COMPARED)])
     return [known[int(np.abs(known - tile.astype(np.float32)).mean((1, 2, 3)).argmin())] for tile in tiles]

@@ -20,7 +20,7 @@ from simulacra.errors import SimulacraError
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data, pictures_of
 from simulacra.measure.intervals import Floor, Resampled
-from simulacra.measure.model_under_test import AT_ONCE, Advance, some
+from simulacra.measure.model_under_test import AT_ONCE, Advance, subsample
 from simulacra.measure.scores import Measured
 from simulacra.translator import OTHER, Side, Translator
 
@@ -44,11 +44,6 @@ def held_out(data: Dataset) -> str:
 def for_choice(data: Dataset) -> str:
     """The part whose pictures a choice of checkpoints may see: never that for tests."""
     return "valid" if has(data, "valid") else "train"
-
-
-def pick(n: int, at_most: int, skip: int = 0) -> Rows:
-    """`at_most` of `n` pictures, chosen once and for ever, in order; `skip`: those after so many others."""
-    return np.sort(np.random.default_rng(0).permutation(n)[skip : skip + at_most])
 
 
 @dataclass(kw_only=True)
@@ -96,7 +91,7 @@ class Direction:
         """Features of the target domain's pictures from the inputs' part; None where that is the reals' part too."""
         if not self.apart:
             return None
-        rows = some(len(self.others), self.n)
+        rows = subsample(len(self.others), self.n)
         return features_of_data(self.extractor, self.others, rows, self.begin("Reals, held out", len(rows)))
 
     def fakes(self, translator: Translator, advance: Advance) -> Features:
@@ -131,7 +126,7 @@ def directions(
     given, known = _domains(data, inputs), _domains(data, on)
     made = []
     for side, other in OTHER.items():
-        chosen = pick(len(given[side]), samples, skip)
+        chosen = subsample(len(given[side]), samples, skip)
         for count, part in ((len(chosen), inputs), (len(known[other]), on)):
             if count < 2:
                 raise SimulacraError(
@@ -147,7 +142,7 @@ def directions(
                 inputs=given[side],
                 chosen=chosen,
                 reals=known[other],
-                known=some(len(known[other]), reals),
+                known=subsample(len(known[other]), reals),
                 others=given[other],
                 begin=begin,
             )
