@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from simulacra.cli.entry import app
+from simulacra.cli.entry import command
 
 
-@app.command(name="list")
+@command("start", "simulacra list r3gan", name="list")
 def list_(gan: str | None = None, /) -> None:
     """List the games; with a name, its presets and settings.
 
@@ -25,7 +25,7 @@ def list_(gan: str | None = None, /) -> None:
         show_game(gan)
 
 
-@app.command
+@command("start", "simulacra doctor")
 def doctor() -> None:
     """Print versions, devices, and which extras work, with the line that installs a missing one."""
     from simulacra.doctor import report
@@ -33,7 +33,7 @@ def doctor() -> None:
     report()
 
 
-@app.command
+@command("start", "simulacra lab ring --minutes 1")
 def lab(
     target: str | None = None,
     /,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from simulacra.cli.entry import app
+from simulacra.cli.entry import command
 from simulacra.errors import SimulacraError
 
 
-@app.command
+@command("create", "simulacra sample runs/faces-r3gan pictures --seeds 0-35 --grid")
 def sample(
     model: str | None = None,
     out: Path = Path("samples"),
@@ -86,7 +86,7 @@ def sample(
         )
 
 
-@app.command
+@command("create", "simulacra mix runs/faces-r3gan children.png --rows 1-4 --columns 5-9")
 def mix(
     model: str,
     out: Path,
@@ -138,7 +138,7 @@ def mix(
     console.print(str(path), markup=False)
 
 
-@app.command
+@command("create", "simulacra walk runs/faces-r3gan walk.webp --seeds 1,5,9")
 def walk(
     model: str,
     out: Path,
@@ -205,7 +205,7 @@ def walk(
     console.print(f"{count} pictures: {out}", markup=False)
 
 
-@app.command
+@command("share", "simulacra export runs/faces-r3gan faces.onnx")
 def export(model: str, out: Path, /, *, to: str = "") -> None:
     """Write a generator as ONNX, which runs without torch, in browsers too.
 

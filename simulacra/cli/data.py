@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from simulacra.cli.entry import app
+from simulacra.cli.entry import command
 from simulacra.errors import SimulacraError
 
 
-@app.command
+@command("data", "simulacra inspect photos")
 def inspect(source: str, /) -> None:
     """Say what is wrong with pictures, before any time is spent.
 
@@ -24,7 +24,7 @@ def inspect(source: str, /) -> None:
     print_report(look(source))
 
 
-@app.command
+@command("data", "simulacra prepare photos faces --size 64")
 def prepare(
     source: str,
     out: Path,

@@ -1,47 +1,85 @@
-"""The command line itself: what every command hangs on, and how its errors are said."""
+"""The command line itself: the app, its groups, its languages, and how errors are shown."""
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from cyclopts import App
+from cyclopts import App, Group
+from cyclopts.exceptions import CycloptsError
 
 import simulacra
+from simulacra import messages
+from simulacra.cli.help_format import HelpFormatter
+from simulacra.cli.language import localise, take_language
 from simulacra.errors import SimulacraError
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+GROUPS = ("start", "data", "train", "judge", "create", "share", "extend")  # by work, in the order of use
+EXAMPLES: dict[str, str] = {}  # of each command
 
 app = App(
     name="simulacra",
     help="Turn a folder of your own pictures into a generator of new ones.",
     version=simulacra.__version__,
     suppress_keyboard_interrupt=False,  # `main` says that it stopped
+    help_format="plaintext",
+    help_formatter=HelpFormatter(),
 )
+app.register_install_completion_command(add_to_startup=False)
+_groups = {name: Group(name, sort_key=number) for number, name in enumerate(GROUPS)}
+_order = itertools.count()
+
+
+def command(group: str, example: str, name: str | None = None) -> Callable[[Command], Command]:
+    """Decorator: hang a function on `app` as a command of a group, after those registered before it."""
+
+    def register(function: Command) -> Command:
+        called = name or function.__name__.replace("_", "-")
+        EXAMPLES[called] = example
+        app.command(function, name=called, group=_groups[group], sort_key=next(_order))
+        return function
+
+    return register
 
 
 def set_threads(threads: int | None) -> None:
-    """Processor threads for torch, if they were asked for."""
+    """Limit torch to so many processor threads; None leaves its default. Raises `SimulacraError` out of 1 to 1024."""
     if threads is None:
         return
     if not 1 <= threads <= 1024:
-        raise SimulacraError(f"--threads is {threads}; it must be between 1 and 1024.")
+        raise SimulacraError("cli.threads", threads=threads)
     import torch
 
     torch.set_num_threads(threads)
 
 
 def main() -> None:
-    """The `simulacra` command: errors a user can put right are one sentence on stderr, and exit status 1."""
+    """The `simulacra` command. An error that a user can put right is one sentence on stderr, and exit status 1."""
+    words = sys.argv[1:]
     try:
-        app(sys.argv[1:])
+        words, language = take_language(words)
+        messages.set_language(language)
+        localise(app, _groups, EXAMPLES)
+        app(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        from simulacra.cli.usage import explain
+
+        _stop(explain(app, error, words, EXAMPLES), 1)
     except SimulacraError as error:
-        from simulacra.console import errors
-
-        errors.print(f"simulacra: {error}", markup=False)
-        sys.exit(1)
+        _stop(f"simulacra: {error}", 1)
     except KeyboardInterrupt:
-        from simulacra.console import errors
-
-        errors.print("\nsimulacra: stopped.", markup=False)
-        sys.exit(130)
+        _stop(f"\nsimulacra: {messages.text('cli.stopped')}", 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _stop(sentence: str, status: int) -> Any:
+    from simulacra.console import errors
+
+    errors.print(sentence, markup=False)
+    sys.exit(status)

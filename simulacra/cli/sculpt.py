@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from simulacra.cli.entry import app, set_threads
+from simulacra.cli.entry import command, set_threads
 
 
-@app.command
+@command("create", "simulacra explore runs/faces-r3gan")
 def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
     """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, the model that comes along.
 
@@ -28,7 +28,7 @@ def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0
     serve(model, port=port, host=host, open=open)
 
 
-@app.command
+@command("create", "simulacra directions runs/faces-r3gan --sheet directions.png")
 def directions(
     model: str | None = None,
     /,
@@ -93,7 +93,7 @@ def directions(
         command.write_sheet(sheet, command.sheet(load(model, choose_device(device)), told.directions, seed=seed))
 
 
-@app.command
+@command("create", "simulacra project me.jpg runs/faces-r3gan")
 def project(
     photo: Path,
     model: str = "peeps",

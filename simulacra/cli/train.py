@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from simulacra.cli.entry import app, set_threads
+from simulacra.cli.entry import command, set_threads
 
 
-@app.command
+@command("train", "simulacra train faces --minutes 20")
 def train(
     data: str,
     /,
@@ -101,7 +101,7 @@ def train(
         sys.exit(0 if ended else 130)
 
 
-@app.command
+@command("train", "simulacra curves runs/faces-r3gan")
 def curves(run: Path, /) -> None:
     """Draw a run's loss and accuracy curves (PNG, SVG) and a film of its previews (WebP).
 
@@ -117,7 +117,7 @@ def curves(run: Path, /) -> None:
         console.print(str(path), markup=False)
 
 
-@app.command
+@command("start", "simulacra demo")
 def demo(run: Path = Path("runs/demo"), /) -> None:
     """Train on the built-in people for up to three minutes and show what came of it.
 

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from simulacra.cli.entry import app, set_threads
+from simulacra.cli.entry import command, set_threads
 from simulacra.errors import SimulacraError
 
 TOLD = 20  # pictures set aside that are named, at most
 
 
-@app.command
+@command("create", "simulacra translate runs/seasons-cyclegan summer winter --to b")
 def translate(
     model: str,
     source: str,

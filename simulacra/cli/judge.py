@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from simulacra.cli.entry import app, set_threads
+from simulacra.cli.entry import command, set_threads
 
 
-@app.command
+@command("judge", "simulacra evaluate runs/faces-r3gan")
 def evaluate(
     model: str | None = None,
     /,
@@ -73,7 +73,7 @@ def evaluate(
     print_certificate(told, path)
 
 
-@app.command
+@command("judge", "simulacra choose runs/faces-r3gan")
 def choose(
     run: Path,
     /,
@@ -113,7 +113,7 @@ def choose(
     print_choice(run, told)
 
 
-@app.command
+@command("judge", "simulacra compare runs/faces-r3gan runs/faces-dcgan")
 def compare(
     a: str,
     b: str,
@@ -155,7 +155,7 @@ def compare(
     print_comparison(told)
 
 
-@app.command
+@command("judge", "simulacra report runs/faces-r3gan")
 def report(run: Path, out: Path | None = None, /) -> None:
     """Write all that is known of a run as one HTML file that opens offline.
 

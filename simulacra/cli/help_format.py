@@ -1,0 +1,55 @@
+"""The help pages' layout, with its fixed words in the language in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
+from rich.text import Text
+
+from simulacra.messages import text
+
+
+class HelpFormatter(DefaultFormatter):
+    """cyclopts' layout; "Usage", "choices", "default" and "required" come from the catalogue."""
+
+    def __call__(self, console: Any, options: Any, panel: HelpPanel) -> None:
+        """Print one panel."""
+        super().__call__(console, options, panel.copy(entries=[_spoken(entry) for entry in panel.entries]))
+
+    def render_usage(self, console: Any, options: Any, usage: Any) -> None:
+        """Print the usage line."""
+        if usage:
+            console.print(Text(text("cli.usage", usage=str(usage).removeprefix("Usage: "))))
+
+
+def _spoken(entry: HelpEntry) -> HelpEntry:
+    """An entry whose remarks are part of its description."""
+    remarks = []
+    if entry.choices:
+        remarks.append(text("cli.remark.choices", choices=", ".join(entry.choices)))
+    if entry.default is not None:
+        remarks.append(text("cli.remark.default", default=entry.default))
+    if entry.required:
+        remarks.append(text("cli.remark.required"))
+    fixed = {
+        "--help": "cli.help_option",
+        "--version": "cli.version_option",
+        "--install-completion": "cli.completion_option",
+    }
+    codes = (
+        [fixed[name] for name in entry.positive_names + entry.names if name in fixed] if hasattr(entry, "names") else []
+    )
+    codes = codes or [fixed[name] for name in entry.positive_names if name in fixed]
+    description = text(codes[0]) if codes else _plain(entry.description)
+    return entry.copy(description=" ".join([description, *remarks]).strip(), choices=None, default=None)
+
+
+def _plain(description: Any) -> str:
+    """A description as plain text."""
+    if description is None:
+        return ""
+    if isinstance(description, str):
+        return description
+    inner = getattr(description, "primary_renderable", description)
+    return str(getattr(inner, "plain", inner) if inner is not None else "")

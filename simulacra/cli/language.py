@@ -1,0 +1,112 @@
+"""The language of the command line: `--lang`, and the help texts of other languages.
+
+English help stands in the docstrings of the commands. Other languages have it in their catalogues: `help.COMMAND` is what a
+command does, `help.COMMAND.PARAMETER` what a parameter means.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cyclopts import App, Group
+
+from simulacra import messages
+from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.messages import text
+
+OPTION = "--lang"
+
+
+def take_language(words: list[str]) -> tuple[list[str], str | None]:
+    """The words without `--lang NAME` (or `--lang=NAME`), and that name; None: the environment decides.
+
+    Raises `SimulacraError` for a language without a catalogue.
+    """
+    left: list[str] = []
+    language = None
+    for word in (remaining := iter(words)):
+        if word == "--":
+            return [*left, word, *remaining], language
+        if word == OPTION:
+            language = next(remaining, "")
+        elif word.startswith(f"{OPTION}="):
+            language = word.partition("=")[2]
+        else:
+            left.append(word)
+    return left, None if language is None else _checked(language)
+
+
+def _checked(language: str) -> str:
+    name = language[:2].lower()
+    if name not in messages.LANGUAGES:
+        hint = did_you_mean(language, messages.LANGUAGES)
+        raise SimulacraError("cli.language", language=language, languages=messages.LANGUAGES, hint=hint)
+    return name
+
+
+def localise(app: App, groups: Mapping[str, Group], examples: Mapping[str, str]) -> None:
+    """Put the app's titles, helps and examples into the language in use."""
+    for name, group in groups.items():
+        group._name = text(f"cli.group.{name}")
+    app.help = text("cli.about")
+    app.help_epilogue = text("cli.epilogue")
+    app.group_commands = Group(text("cli.group.options"), sort_key=len(groups))
+    for name, sub in commands(app):
+        sub.group_arguments = Group(text("cli.group.arguments"), sort_key=0)
+        sub.group_parameters = Group(text("cli.group.options"), sort_key=1)
+        sub.help_epilogue = text("cli.example", example=examples[name])
+        for owner in documented(sub):
+            _translate(owner, name)
+
+
+def commands(app: App) -> Iterator[tuple[str, App]]:
+    """The app's own commands by name, in the order of their registration."""
+    for name in app:
+        if not name.startswith("-"):
+            yield name, app[name]
+
+
+def parameters(sub: App) -> list[str]:
+    """The names of a command's parameters, those of an options dataclass among them."""
+    function = sub.default_command
+    assert function is not None
+    names = []
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        fields = getattr(_plain(parameter.annotation), "__dataclass_fields__", None)
+        names += list(fields) if fields else [name]
+    return names
+
+
+def documented(sub: App) -> list[Any]:
+    """What holds a command's docstrings: its function, and its options dataclass if it has one."""
+    function = sub.default_command
+    assert function is not None
+    hints = (
+        _plain(parameter.annotation) for parameter in inspect.signature(function, eval_str=True).parameters.values()
+    )
+    return [function, *(hint for hint in hints if hasattr(hint, "__dataclass_fields__"))]
+
+
+def _plain(hint: Any) -> Any:
+    """`Annotated[X, ...]` -> X."""
+    return getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
+
+
+_ENGLISH: dict[Any, str | None] = {}  # docstrings as they are written
+
+
+def _translate(owner: Any, command: str) -> None:
+    """Replace the docstring of a command's function, or of its options, by the catalogue's."""
+    english = _ENGLISH.setdefault(owner, owner.__doc__)
+    catalogue = messages.catalogue(messages.language())
+    if f"help.{command}" not in catalogue:
+        owner.__doc__ = english
+        return
+    prefix = f"help.{command}."
+    lines = [text(f"help.{command}"), "", "Parameters", "----------"]
+    for code in catalogue:
+        if code.startswith(prefix):
+            lines += [code.removeprefix(prefix), f"    {text(code)}"]
+    owner.__doc__ = "\n".join(lines)
