@@ -1,4 +1,4 @@
-"""The commands about simulacra itself, and about GANs as such."""
+"""The commands to start with, and those about simulacra itself."""
 
 from __future__ import annotations
 
@@ -8,14 +8,28 @@ from pathlib import Path
 from simulacra.cli.entry import command
 
 
+@command("start", "simulacra demo")
+def demo(run: Path = Path("runs/demo"), /) -> None:
+    """Train on the built-in people for up to three minutes and show the result.
+
+    Parameters
+    ----------
+    run
+        Folder of the run; simulacra train resumes it later.
+    """
+    from simulacra.demo import demo as show
+
+    sys.exit(130 if show(run) else 0)
+
+
 @command("start", "simulacra list r3gan", name="list")
 def list_(gan: str | None = None, /) -> None:
-    """List the games; with a name, its presets and settings.
+    """List the GANs, and for whom each is; with a name, its settings and presets.
 
     Parameters
     ----------
     gan
-        A game's name.
+        Name of a GAN.
     """
     from simulacra.catalogue import list_games, show_game
 
@@ -23,14 +37,6 @@ def list_(gan: str | None = None, /) -> None:
         list_games()
     else:
         show_game(gan)
-
-
-@command("start", "simulacra doctor")
-def doctor() -> None:
-    """Print versions, devices, and which extras work, with the line that installs a missing one."""
-    from simulacra.doctor import report
-
-    report()
 
 
 @command("start", "simulacra lab ring --minutes 1")
@@ -44,24 +50,24 @@ def lab(
     minutes: float | None = None,
     seed: int = 0,
 ) -> None:
-    """See mode collapse happen, in the plane or on stacked digits, in a minute; without arguments, list what there is.
+    """Watch mode collapse happen within a minute, in the plane or on stacked digits; without arguments, list the targets.
 
     Parameters
     ----------
     target
         ring, grid, roll, digits or bimodal.
     settings
-        Settings of the game as key=value words.
+        Settings of the GAN as key=value words.
     gan
-        The game; mlp in the plane, dcgan on digits.
+        The GAN: mlp in the plane and dcgan on digits, if not given.
     out
-        A new folder; lab/TARGET-GAN, with a number if that is taken.
+        A new folder; lab/TARGET-GAN if not given, with a number where that exists.
     plays
-        Length in plays of both sides.
+        Length in steps of both players.
     minutes
         Length in minutes.
     seed
-        Decides the weights' start and all noise.
+        Decides the initial weights and all noise.
     """
     from simulacra.config import parse_words
     from simulacra.lab.lab import list_targets, run
@@ -72,3 +78,11 @@ def lab(
     words = parse_words(settings)
     result = run(target, gan=gan, settings=words, out=out, plays=plays, minutes=minutes, seed=seed)
     sys.exit(0 if result.ended else 130)
+
+
+@command("start", "simulacra doctor")
+def doctor() -> None:
+    """Print versions, devices and extras, with the line that installs a missing one."""
+    from simulacra.doctor import report
+
+    report()

@@ -25,33 +25,33 @@ def sample(
     recipe: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
-    """Draw pictures; without arguments, with the model that comes along.
+    """Draw pictures; without arguments, with the bundled model.
 
     Parameters
     ----------
     model
-        A run, a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     out
-        The folder to draw into; nothing there is overwritten.
+        Folder to draw into; nothing there is overwritten.
     seeds
-        Which pictures: a seed names a picture, such as 7 or 0-99 or 1,5,10-12.
+        Seeds of the pictures: 7, 0-99, or 1,5,10-12. A seed always gives the same picture.
     label
-        What to draw, for a model trained with conditional=true: a class by name or number; or attributes, such as
-        "glasses, smile=0.5, hair: red". As the data has them if not given.
+        What to draw, for a conditional model: a class by name or number, or attributes such as "glasses, smile=0.5,
+        hair: red". As in the data if not given.
     by_label
-        Draw them all into one labels.png, too: a row for each class or attribute.
+        Also draw labels.png: a row for each class or attribute.
     grid
-        Draw them all into one grid.png, too.
+        Also draw all pictures into grid.png.
     each
-        Draw one PNG a seed.
+        Write one PNG a seed.
     truncation
-        Below 1: nearer to the mean picture, less varied and often cleaner.
+        Truncation: below 1, pictures are nearer to the mean picture, less varied and often cleaner.
     min_latent
-        Every latent number is at least this far from zero.
+        Least absolute value of each number of the latent.
     recipe
-        A recipe's JSON, or a picture that holds one: that is drawn instead, and nothing else is asked.
+        Recipe to draw instead of seeds: a JSON file, or a picture that holds one.
     device
-        Where to draw.
+        Device to compute on.
     """
     from simulacra.console import console, progress
     from simulacra.device import choose_device
@@ -100,29 +100,29 @@ def mix(
     truncation: float = 1.0,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
-    """Draw the children of pictures: parents at the left and at the top, between them what each two make.
+    """Draw a grid of children: parents on the left and on top, and between them the mix of each two.
 
     Parameters
     ----------
     model
-        A run, a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     out
-        The PNG to write.
+        PNG to write.
     rows
-        Seeds of the parents at the left, such as 1-4 or 1,5,9.
+        Seeds of the parents on the left, such as 1-4 or 1,5,9.
     columns
-        Seeds of the parents at the top.
+        Seeds of the parents on top.
     way
-        layers: a child is the left parent with the top one's styles in some layers, where the model has layers;
-        cross: each number of z is from either parent; blend: halfway. auto is layers if the model has them, else cross.
+        layers: styles of the top parent in some layers, where the model has them; cross: each number of z from either
+        parent; blend: halfway. auto is layers where possible, else cross.
     layers
-        Which layers are the top parent's, such as 0-3; the coarser half if not given.
+        Layers of the top parent, such as 0-3; the coarser half if not given.
     label
-        What to draw, for a model trained with conditional=true; see simulacra sample.
+        What to draw, for a conditional model; see simulacra sample.
     truncation
-        Below 1: nearer to the mean picture.
+        Truncation: below 1, pictures are nearer to the mean picture.
     device
-        Where to draw.
+        Device to compute on.
     """
     from simulacra.console import console
     from simulacra.device import choose_device
@@ -156,37 +156,37 @@ def walk(
     size: int | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
-    """Film a walk from picture to picture.
+    """Film a walk from picture to picture through the latent space.
 
     Parameters
     ----------
     model
-        A run, a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     out
-        The film to write: .webp, .gif, .mp4 (needs the extra film), or a folder for numbered PNG.
+        Film to write: .webp, .gif, .mp4 (needs the extra film), or a folder for numbered PNGs.
     seeds
-        The pictures on the way, in this order.
+        Seeds of the pictures on the way, in this order.
     seconds
-        The film's length.
+        Length of the film in seconds.
     fps
-        Pictures a second.
+        Frames a second.
     loop
-        Go back to the first at the end, and play for ever.
+        Return to the first picture at the end, and repeat for ever.
     space
-        z: on arcs through the prior; w: straight through what the mapping network makes of it; auto is w where there
-        is such a network.
+        z: on arcs through the prior; w: straight lines after the mapping network. auto is w where there is a mapping
+        network.
     easing
-        smooth: slower at each picture on the way; linear: not.
+        smooth: slower near each picture on the way; linear: constant.
     even
-        Go so that pictures change at an even speed.
+        Make pictures change at an even speed.
     label
-        What to draw, for a model trained with conditional=true; see simulacra sample.
+        What to draw, for a conditional model; see simulacra sample.
     truncation
-        Below 1: nearer to the mean picture.
+        Truncation: below 1, pictures are nearer to the mean picture.
     size
-        The film's height in pixels; the model's own if not given.
+        Height of the film in pixels; the model's own if not given.
     device
-        Where to draw.
+        Device to compute on.
     """
     from simulacra.console import console, progress
     from simulacra.device import choose_device
@@ -207,20 +207,20 @@ def walk(
 
 @command("share", "simulacra export runs/faces-r3gan faces.onnx")
 def export(model: str, out: Path, /, *, to: str = "") -> None:
-    """Write a generator as ONNX, which runs without torch, in browsers too.
+    """Write a generator as ONNX, which runs without torch, also in browsers.
 
-    Its input is z [N, numbers from the prior]; a model trained with conditional=true also takes y [N, labels]:
-    one-hot for a class, or each attribute from 0 to 1. Its output is pictures [N, channels, height, width] in [-1, 1].
-    A model that translates takes such pictures as images, and its output is called translated.
+    The input is z [N, numbers of the latent]; a conditional model also takes y [N, labels]: one-hot for a class, or
+    each attribute from 0 to 1. The output is pictures [N, channels, height, width] in [-1, 1]. A translator takes
+    such pictures as images, and its output is called translated.
 
     Parameters
     ----------
     model
-        A run, a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     out
-        The file to write, such as faces.onnx.
+        File to write, such as faces.onnx.
     to
-        Of a model that translates, the domain to translate to: a, b or its name.
+        For a translator, the domain to translate to: a, b or its name.
     """
     from simulacra.console import console
     from simulacra.publish.onnx import export as write

@@ -11,12 +11,12 @@ from simulacra.errors import SimulacraError
 
 @command("data", "simulacra inspect photos")
 def inspect(source: str, /) -> None:
-    """Say what is wrong with pictures, before any time is spent.
+    """Report what is wrong with pictures before any time is spent on them.
 
     Parameters
     ----------
     source
-        A folder, zip, tar, IDX file, CIFAR archive, prepared data set, or peeps.
+        A folder, zip, tar, IDX file, CIFAR archive, prepared dataset, or peeps.
     """
     from simulacra.data.inspect import inspect as look
     from simulacra.data.inspect import print_report
@@ -47,19 +47,19 @@ def prepare(
     workers: int | None = None,
     zip: Path | None = None,
 ) -> None:
-    """Make a data set of pictures: chosen, cropped, resized, packed and split. Nothing of the source is changed.
+    """Make a dataset of pictures: choose, crop, resize, pack and split. The source is not changed.
 
-    For games that translate: prepare A B PAIR, with two sources of pictures; or one that holds both in folders such as
+    For translators: prepare A B PAIR takes two sources. A single source may hold both domains in folders such as
     trainA and trainB, train/A and train/B, or A and B.
 
     Parameters
     ----------
     source
-        A folder, zip, tar, IDX file, CIFAR archive, prepared data set, or peeps.
+        A folder, zip, tar, IDX file, CIFAR archive, prepared dataset, or peeps.
     out
-        The data set's folder, to be made; or, where one more is named, the pictures of the second domain.
+        Folder of the new dataset; with a third argument, the pictures of the second domain.
     pair
-        The folder of a pair of domains, to be made.
+        Folder of the new pair of domains.
     size
         Side in pixels, or WIDTHxHEIGHT.
     crop
@@ -67,27 +67,27 @@ def prepare(
     channels
         auto is grey if no picture has colour, else rgb; rgba keeps transparency.
     background
-        The colour behind transparent pictures, as a name or #rrggbb.
+        Colour behind transparent pictures, as a name or #rrggbb.
     per_folder
         At most so many pictures from each folder.
     limit
-        At most so many in all.
+        At most so many pictures in all.
     labels
         auto, none, folder, or the column of a table that becomes the class.
     split
         Shares for training, validation and test.
     seed
-        Decides which pictures are taken and their order.
+        Decides which pictures are taken, and their order.
     resample
-        How pictures are made smaller.
+        Filter that makes pictures smaller.
     min_side
         Pictures with a shorter side are set aside.
     max_megapixels
         Larger pictures are set aside before they are decoded.
     drop_duplicates
-        Keep one of each group of exact duplicates.
+        Keep one picture of each group of exact duplicates.
     workers
-        Processes; all cores if not given.
+        Processes; one a core if not given.
     zip
         Also write a zip in StyleGAN's format.
     """

@@ -9,6 +9,12 @@ from rich.text import Text
 
 from simulacra.messages import text
 
+FIXED = {
+    "--help": "cli.help_option",
+    "--version": "cli.version_option",
+    "--install-completion": "cli.completion_option",
+}
+
 
 class HelpFormatter(DefaultFormatter):
     """cyclopts' layout; "Usage", "choices", "default" and "required" come from the catalogue."""
@@ -28,21 +34,13 @@ def _spoken(entry: HelpEntry) -> HelpEntry:
     remarks = []
     if entry.choices:
         remarks.append(text("cli.remark.choices", choices=", ".join(entry.choices)))
-    if entry.default is not None:
+    if entry.default not in (None, '""'):
         remarks.append(text("cli.remark.default", default=entry.default))
     if entry.required:
         remarks.append(text("cli.remark.required"))
-    fixed = {
-        "--help": "cli.help_option",
-        "--version": "cli.version_option",
-        "--install-completion": "cli.completion_option",
-    }
-    codes = (
-        [fixed[name] for name in entry.positive_names + entry.names if name in fixed] if hasattr(entry, "names") else []
-    )
-    codes = codes or [fixed[name] for name in entry.positive_names if name in fixed]
-    description = text(codes[0]) if codes else _plain(entry.description)
-    return entry.copy(description=" ".join([description, *remarks]).strip(), choices=None, default=None)
+    code = next((FIXED[name] for name in entry.positive_names if name in FIXED), None)
+    description = text(code) if code else _plain(entry.description)
+    return entry.copy(description=" ".join([description, *remarks]), choices=None, default=None, required=False)
 
 
 def _plain(description: Any) -> str:

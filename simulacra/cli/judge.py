@@ -25,36 +25,34 @@ def evaluate(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
 ) -> None:
-    """Say how good and how diverse a model's pictures are: scores with intervals, and a certificate. Needs no internet.
+    """Measure how good and how diverse a model's pictures are: scores with intervals, and a certificate. Needs no internet.
 
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     on
-        The part of the data set to compare with: train, if not given. A model that translates is then given pictures of
-        the test part (else valid, else train), for it was trained on the others; with a part named, of that one.
+        Part of the dataset to compare with; train if not given. A translator gets pictures that it was not trained
+        on: of the test part, else valid, else train.
     data
-        The prepared data set to compare with, if not the one it was trained on.
+        Prepared dataset to compare with; the one the model was trained on if not given.
     samples
         Pictures to draw, or to translate in each direction; also at most so many real ones.
     metrics
-        Which scores, with commas: fd,kid,prdc,diversity,memorisation,path,classes,within,attributes; all that model and
-        data allow if not given. within is by class, attributes says whether those that were asked for show: for a model
-        trained with conditional=true. For a model that translates: fd,kid,prdc,diversity,cycle,identity,pairs; pairs
-        where files of one name show the same in both domains.
+        Metrics, separated by commas; all that model and data allow if not given. simulacra evaluate --metrics help
+        lists them.
     first_seed
-        The first seed; a run's best is chosen by those from 0, so these are others.
+        First seed; a run's best checkpoint is chosen with the seeds from 0, so these are others.
     extractor
-        efl0, which comes along; inception or dinov2 with --weights.
+        Feature network: efl0 is built in; inception and dinov2 need --weights.
     weights
-        The weight file of inception or dinov2.
+        Weight file of inception or dinov2.
     sha256
-        What its checksum must be.
+        Expected checksum of that file.
     out
-        Where to write the certificate; into the run if not given.
+        File of the certificate; evaluation.json in the run if not given.
     device
-        Where to compute.
+        Device to compute on.
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
@@ -84,21 +82,21 @@ def choose(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
 ) -> None:
-    """Score every kept checkpoint of a run and mark the best; the run then stands for its best checkpoint.
+    """Score every checkpoint of a run and mark the best, which becomes the run's model.
 
     Parameters
     ----------
     run
-        The folder of a run.
+        Folder of a run.
     samples
         Pictures to draw from each checkpoint, or to translate in each direction.
     on
-        The part of the data set to compare with: train, if not given. A model that translates is then given pictures of
-        the valid part (else train), never those for tests; with a part named, of that one.
+        Part of the dataset to compare with; train if not given. A translator gets pictures of the valid part, else
+        train, never the test part.
     data
-        The prepared data set to compare with, if not the one it was trained on.
+        Prepared dataset to compare with; the one the model was trained on if not given.
     device
-        Where to compute.
+        Device to compute on.
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
@@ -125,22 +123,22 @@ def compare(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
 ) -> None:
-    """Compare two models: same seeds, same pictures, and the difference with its interval.
+    """Compare two models on the same seeds or pictures: the difference of each score, with its interval.
 
     Parameters
     ----------
     a
-        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     b
-        Another.
+        Another model.
     samples
-        Pictures to draw from each, or to translate in each direction.
+        Pictures to draw from each model, or to translate in each direction.
     on
-        The part of the data set to compare with, as for evaluate.
+        Part of the dataset to compare with, as for evaluate.
     data
-        The prepared data set to compare with, if not the one that a was trained on.
+        Prepared dataset to compare with; the one that a was trained on if not given.
     device
-        Where to compute.
+        Device to compute on.
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
@@ -157,14 +155,14 @@ def compare(
 
 @command("judge", "simulacra report runs/faces-r3gan")
 def report(run: Path, out: Path | None = None, /) -> None:
-    """Write all that is known of a run as one HTML file that opens offline.
+    """Write everything known about a run as one HTML file that opens offline.
 
     Parameters
     ----------
     run
-        The folder of a run; it may still be training.
+        Folder of a run; it may still be training.
     out
-        The file to write; report.html in the run if not given.
+        File to write; report.html in the run if not given.
     """
     from simulacra.console import console
     from simulacra.publish.report import report as write

@@ -10,16 +10,16 @@ from simulacra.cli.entry import command, set_threads
 
 @command("create", "simulacra explore runs/faces-r3gan")
 def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
-    """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, the model that comes along.
+    """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, with the bundled model.
 
     Parameters
     ----------
     model
-        A run, a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     port
-        Where to serve the page; the next free one if that is taken.
+        Port of the page; the next free one if it is taken.
     host
-        Who may use it: 127.0.0.1 is this machine alone.
+        Address to listen on; 127.0.0.1 is this machine alone.
     open
         Open the page in the browser.
     """
@@ -45,32 +45,32 @@ def directions(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
 ) -> None:
-    """Find directions in which a model's pictures change in a way that has a name, and keep them beside the model.
+    """Find directions along which a model's pictures change in a way that has a name, and save them next to the model.
 
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     labels
         Also learn a direction for each attribute or class of the model's data that can be read from its pictures.
     data
-        The prepared data set to learn from, if not the one it was trained on; implies --labels.
+        Prepared dataset to learn from, if not the training data; implies --labels.
     count
-        At most so many that are found without labels.
+        At most so many directions that are found without labels.
     orthogonal
-        Make each that is learned leave alone what the others go by.
+        Make each learned direction leave alone what the others change.
     samples
         Generated pictures to learn from.
     rename
-        old=new; nothing is searched for then. What has a name from you is never taken away.
+        old=new; then nothing is searched. Names that you gave are never removed.
     sheet
-        A PNG to draw: a row for each direction, strengths from -3 to 3.
+        PNG to draw: a row for each direction, strengths from -3 to 3.
     seed
-        The picture on the sheet, and those that effects are measured on.
+        Seed of the picture on the sheet, and of those that effects are measured on.
     out
-        The file to keep them in; with the run or the model if not given.
+        File to save them in; next to the run or the model if not given.
     device
-        Where to compute.
+        Device to compute on.
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
@@ -111,34 +111,34 @@ def project(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
 ) -> None:
-    """Find what a model must be given to draw a photo of yours; it can then be edited, mixed and walked from.
+    """Project a photo into the model's latent space (latent inversion); the result can be edited, mixed and walked from.
 
     Parameters
     ----------
     photo
         The picture; it is cropped and resized as prepare would.
     model
-        A run, a checkpoint, a model's folder, or peeps.
+        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
     out
-        A new folder for what is found; PHOTO-projected if not given.
+        A new folder for the result; PHOTO-projected if not given.
     steps
-        How long to search.
+        Steps of the search.
     starts
-        Places to search from; the worst are dropped on the way.
+        Places to start from; the worst are dropped on the way.
     seed
         Decides the places and all noise.
     label
-        What the picture shows, for a model trained with conditional=true; found, too, if not given.
+        What the picture shows, for a conditional model; estimated too if not given.
     wide
-        Every layer gets a latent of its own: closer to the photo, farther from the model.
+        Give every layer a latent of its own: closer to the photo, farther from the model.
     encoder
-        Start from a guess of a network that reads latents from pictures; it is taught first if the model has none.
+        Start from the guess of a network that predicts latents; it is trained first where the model has none.
     minutes
-        How long to teach the encoder.
+        Minutes to train that network.
     film
-        Film the search, too: course.webp.
+        Also write a film of the search, course.webp.
     device
-        Where to compute.
+        Device to compute on.
     threads
         Processor threads; fewer can be faster on a busy machine.
     """

@@ -27,27 +27,27 @@ def translate(
 ) -> None:
     """Translate pictures of one domain into the other, with a model trained for it.
 
-    Results are PNG, with the picture's colour profile, EXIF and texts, and what they were made from. Transparency is
-    laid on white, unless the model has it. What cannot be used is set aside with a reason; what has been translated
-    already is left, so that the same command goes on where it was stopped.
+    Results are PNGs that keep the picture's colour profile, EXIF and texts, and record their origin. Transparency is
+    laid on white unless the model has it. Unusable pictures are set aside with a reason. Pictures that were
+    translated before are left alone, so the same command resumes.
 
     Parameters
     ----------
     model
-        A run, a checkpoint or a model's folder.
+        A run, a checkpoint or a model folder.
     source
-        A picture, a folder (searched to the bottom) or an archive.
+        A picture, a folder (searched recursively) or an archive.
     out
-        The folder for the translations, which keep names and folders; nothing there is overwritten. For one picture
-        also the PNG to write.
+        Folder for the translations, which keep names and subfolders; nothing there is overwritten. For one picture, a
+        PNG is possible too.
     to
-        The domain to translate to: a, b or its name.
+        Domain to translate to: a, b or its name.
     keep_size
-        Translate at the picture's own size, large ones in tiles; otherwise its shorter side becomes the model's.
+        Translate at the picture's own size, large ones in tiles; otherwise the shorter side becomes the model's.
     cycle
-        Also write what comes back when the translation is translated back, as NAME.cycle.png.
+        Also write the translation translated back, as NAME.cycle.png.
     device
-        Where to compute.
+        Device to compute on.
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
