@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from PIL import Image
 from support import noise, on_disk
 
 from simulacra import cli
+from simulacra.cli.language import commands, parameters
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -38,8 +38,8 @@ COMMANDS = {
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
     "sample": "model out seeds label by_label grid each truncation min_latent recipe device",
-    "train": "data settings gan run total epochs minutes balance augment precision seed compile micro device threads "
-    "every save_every disk measure_every patience rollback dry_run",
+    "train": "data words gan run total epochs minutes balance augment precision seed compile micro every save_every "
+    "measure_every patience rollback disk device threads observe quiet dry_run settings",
     "translate": "model source out to keep_size cycle device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",
 }
@@ -87,13 +87,7 @@ def faces(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_commands_and_options_are_frozen() -> None:
-    found = {}
-    for name in cli.app:
-        if not name.startswith("-"):
-            function = cli.app[name].default_command
-            assert function is not None
-            found[name] = " ".join(inspect.signature(function).parameters)
-    assert found == COMMANDS
+    assert {name: " ".join(parameters(sub)) for name, sub in commands(cli.app)} == COMMANDS
 
 
 def test_help_needs_neither_torch_nor_numpy() -> None:
@@ -130,6 +124,9 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["train", "peeps", "--gan", "dcgan:faces80"], "--size 80"),
         (["train", "peeps", "--gan", "wgan-gp", "gpp=1"], "Did you mean 'gp'?"),
         (["train", "peeps", "lr=fast"], "must be a number"),
+        (["train", "peeps", "--lr", "fast"], "must be a number"),
+        (["train", "peeps", "--size", "3"], "'size'"),
+        (["train", "peeps", "--lr", "1e-3", "lr=1e-4"], "'lr' is given twice"),
         (["train", "peeps", "batch=0"], "at least 1"),
         (["train", "peeps", "lr"], "key=value"),
         (["train", "peeps", "--total", "lots"], "200k"),
@@ -192,11 +189,16 @@ def test_bad_input_is_one_sentence(
     assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
 
 
-@pytest.mark.parametrize("words", [["train"], ["prepare"], ["train", "peeps", "--size", "3"], ["fly"]])
+@pytest.mark.parametrize(
+    "words", [["train"], ["prepare"], ["sample", "--size", "3"], ["fly"], ["walk", "peeps", "a.gif", "--fps"]]
+)
 def test_wrong_words_are_refused(run_cli: Cli, words: list[str]) -> None:
     status, out, err = run_cli(*words)
-    assert status == 2
-    assert "Traceback" not in out + err
+    assert status == 2 and not out
+    assert err.startswith("simulacra: ") and "Traceback" not in err
+    assert (
+        "simulacra --help" in err if words == ["fly"] else f"Usage: simulacra {words[0]} " in err and "Example: " in err
+    )
 
 
 def test_ctrl_c_is_one_sentence_and_130(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def main() -> None:
     except CycloptsError as error:
         from simulacra.cli.usage import explain
 
-        _stop(explain(app, error, words, EXAMPLES), 1)
+        _stop(explain(app, error, words, EXAMPLES), 2)
     except SimulacraError as error:
         _stop(f"simulacra: {error}", 1)
     except KeyboardInterrupt:

@@ -98,15 +98,15 @@ _ENGLISH: dict[Any, str | None] = {}  # docstrings as they are written
 
 
 def _translate(owner: Any, command: str) -> None:
-    """Replace the docstring of a command's function, or of its options, by the catalogue's."""
+    """Give a command's function, or its options, a docstring in the language in use."""
     english = _ENGLISH.setdefault(owner, owner.__doc__)
     catalogue = messages.catalogue(messages.language())
-    if f"help.{command}" not in catalogue:
+    prefix = f"help.{command}."
+    texts = {code.removeprefix(prefix): text(code) for code in catalogue if code.startswith(prefix)}
+    if hasattr(owner, "__dataclass_fields__"):
+        texts = {name: field.metadata["meaning"] for name, field in owner.__dataclass_fields__.items()} | texts
+    elif f"help.{command}" not in catalogue:
         owner.__doc__ = english
         return
-    prefix = f"help.{command}."
     lines = [text(f"help.{command}"), "", "Parameters", "----------"]
-    for code in catalogue:
-        if code.startswith(prefix):
-            lines += [code.removeprefix(prefix), f"    {text(code)}"]
-    owner.__doc__ = "\n".join(lines)
+    owner.__doc__ = "\n".join([*lines, *(f"{name}\n    {meaning}" for name, meaning in texts.items())])

@@ -11,7 +11,7 @@ Setting = str | int | float | bool | tuple[Any, ...] | list[Any] | None  # the v
 
 def option(text: str, default: Any = None) -> Any:
     """A field of `TrainOptions`; `text` is its sentence in `--help`."""
-    return field(default=default, metadata={"help": text})
+    return field(default=default, metadata={"meaning": text})
 
 
 @dataclass(frozen=True, kw_only=True)
