@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset
+from simulacra.data.opening import open_pair
 from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.translation.both_directions import held_out
 from simulacra.storage import load
@@ -49,12 +50,12 @@ def main() -> None:
     parser.add_argument("data", help="a prepared pair of digits")
     parser.add_argument("run", help="a run on it, or one of its checkpoints")
     arguments = parser.parse_args()
-    data, model = open_dataset(arguments.data), load(arguments.run, torch.device("cpu"))
-    if data.others is None or not isinstance(model, Translator):
-        parser.error(f"{arguments.data} is no pair of domains, or {arguments.run} translates none")
+    data, model = open_pair(arguments.data), load(arguments.run, torch.device("cpu"))
+    if not isinstance(model, Translator):
+        parser.error(f"{arguments.run} is not a translator")
     assert data.path is not None
     folder = data.path
-    domains: dict[Side, Dataset] = {"a": data, "b": data.others}
+    domains: dict[Side, Dataset] = {"a": data.a, "b": data.b}
     named = dict(zip(OTHER, data.domains, strict=True))
     for to, given in OTHER.items():
         pictures, digits = part(domains[to], folder / to, "train")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from simulacra.console import console, tasks
+from simulacra.data.dataset import Dataset
 from simulacra.generator import Generator
 from simulacra.latent.attribute_classifier import STEPS, Reader, fit_reader
 from simulacra.latent.effects import AT_ONCE, render
@@ -63,6 +64,7 @@ def main(model: str, faces: int, reach: float, file: Path | None, first: int, se
     """Train the judge, judge each direction, print a table."""
     it = model_under_test(model)
     generator, data = it.load(), it.dataset()
+    assert isinstance(data, Dataset)
     kept = open_directions(model, file)
     with tasks() as begin:
         judge = fit_reader(data, seed=seed, advance=begin("Training the judge", STEPS))

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset
+from simulacra.data.opening import open_domain
 from simulacra.measure.extractors.features import Backend, Extractor, features_of, open_extractor, preprocess
 
 PICTURES, TURNS, WANTED = 128, 9, 0.85
@@ -56,7 +57,7 @@ def bare(extractor: Extractor, data: Dataset) -> Callable[[], object]:
 
 def main() -> None:
     """Both backends, whole and bare."""
-    data = open_dataset("peeps").split("train")
+    data = open_domain("peeps").split("train")
     ways: dict[str, Callable[[], object]] = {}
     backends: tuple[Backend, ...] = ("torch", "onnxruntime")
     for backend in backends:

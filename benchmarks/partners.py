@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.config import updated
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_pair
 from simulacra.measure.extractors.features import open_extractor, pictures_of
 from simulacra.measure.translation.both_directions import distances, held_out
 from simulacra.measure.translation.evaluation import Translated, single
@@ -85,14 +85,12 @@ def main() -> None:
     """A table, a row for each flaw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="a prepared pair")
-    data = open_dataset(parser.parse_args().data)
-    if data.others is None:
-        parser.error(f"{data.name} is no pair of domains")
+    data = open_pair(parser.parse_args().data)
     part = held_out(data)
     rows = ground_truth_pairs(data, part)
     if not len(rows):
         parser.error(f"no file of {data.name} has the same name in both domains")
-    sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data, data.others))]
+    sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data.a, data.b))]
     one, other = (torch.cat(list(side)) for side in sides)
     known = {key(a): b for a, b in zip(one, other, strict=True)} | {key(b): a for a, b in zip(one, other, strict=True)}
     bench = Translated(data, extractor=open_extractor(), samples=len(rows), reals=5_000, choosing=False)

@@ -16,7 +16,7 @@ import time
 import torch
 from torch import Tensor
 
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_domain
 from simulacra.files import read_json
 from simulacra.latent.perceptual_loss import rounded
 from simulacra.latent.project import Projection, project
@@ -62,7 +62,7 @@ def main() -> None:
         reached = sum(value >= WANTED for value in decibels)
         print(f"  {reached} of {len(decibels)} reach {WANTED:g} dB (wanted: {SHARE:.0%})")
     if asked.real:
-        data = open_dataset(asked.data or read_json(model_folder(asked.model) / "config.json")["data"]).split("test")
+        data = open_domain(asked.data or read_json(model_folder(asked.model) / "config.json")["data"]).split("test")
         images = torch.from_numpy(data.images[: asked.real].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
         told("held-out reals", *found(list(images)), asked.steps)
 

@@ -25,7 +25,8 @@ from outside import PREVIEWS, outside, save_grid
 from PIL import Image, ImageDraw
 from rows import RIVALS, Row, games, lacks, row
 
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset
+from simulacra.data.opening import open_domain
 from simulacra.device import device_name
 from simulacra.files import read_json, write_json
 from simulacra.measure import scores
@@ -160,7 +161,7 @@ def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
     found, eyes = [], None
     names = words.rows.split(",") if words.rows else (games() if words.what == "games" else RIVALS)
     for source in words.data:
-        data = open_dataset(source)
+        data = open_domain(source)
         for entry in map(row, names):
             why = "no --peers was given." if entry.peer and not words.peers else lacks(entry, data)
             for seed in map(int, words.seeds.split(",")):

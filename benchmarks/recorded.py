@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import Feed
 from simulacra.device import device_name
 from simulacra.gan import configured
@@ -39,7 +39,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def noise(game: str) -> Dataset:
+def noise(game: str) -> Dataset | Pair:
     """Pictures of noise, of two domains or with labels where the game wants them."""
     source = np.random.default_rng(0)
     images, others = (source.integers(0, 256, (PICTURES, SIDE, SIDE, 3), np.uint8) for _ in range(2))
@@ -49,16 +49,15 @@ def noise(game: str) -> Dataset:
     made = Dataset("noise", None, images, labels, names, (), parts, "")
     if game != "cyclegan":
         return made
-    return Dataset(
-        "noise", None, images, None, (), (), parts, "", others=Dataset("", None, others, None, (), (), parts, "")
-    )
+    b = Dataset("b", None, others, None, (), (), parts, "")
+    return Pair("noise", None, made, b, ("a", "b"), "")
 
 
 def played(game: str, settings: dict[str, Any], plays: int, *, recorded: bool, folder: Path) -> tuple[Tensor, float]:
     """The weights after so many plays, and the milliseconds of one of the later half."""
     torch.manual_seed(0)
     data = noise(game)
-    gan, config = configured(game, (3, SIDE, SIDE), settings, labels=len(data.classes))
+    gan, config = configured(game, (3, SIDE, SIDE), settings, labels=0 if isinstance(data, Pair) else len(data.classes))
     feed = Feed(data, CUDA, seed=0)
     built = gan(gan.resolve(config, 100_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
     feed.tell(built.G)

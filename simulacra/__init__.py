@@ -34,7 +34,7 @@ _HOMES = {
     "compare": ("simulacra.measure.compare", "compare"),
     "evaluate": ("simulacra.measure.evaluate", "evaluate"),
     "load": ("simulacra.storage", "load"),
-    "open_dataset": ("simulacra.data.dataset", "open_dataset"),
+    "open_dataset": ("simulacra.data.opening", "open_dataset"),
     "prepare": ("simulacra.data.prepare", "prepare"),
     "report": ("simulacra.publish.report", "report"),
     "train": ("simulacra.training.run", "train"),

@@ -16,7 +16,7 @@ def demo(run: Path) -> bool:
 
     A second call goes on with, or shows, what the first left.
     """
-    from simulacra.data.dataset import is_prepared
+    from simulacra.data.opening import is_prepared
     from simulacra.data.prepare import Options, prepare
     from simulacra.measure.choose import choose
     from simulacra.measure.printing import print_choice

@@ -12,7 +12,7 @@ import torch
 import uvicorn
 from support import game
 
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_pair
 from simulacra.explore import server
 from simulacra.explore.server import Explorer
 from simulacra.gan import GAN, Generator, configured
@@ -59,7 +59,7 @@ def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
         generator = load(
             model(folder / "checkpoints" / f"{nimg:09d}", "cyclegan:tiny" if data else "stylegan2:tiny", seed=i)
         )
-        previews = Translations(open_dataset(data)) if data else Previews(generator)
+        previews = Translations(open_pair(data)) if data else Previews(generator)
         previews.save(folder / "previews" / f"{nimg:09d}.png", list(previews.draw(generator)))
         lines.append({"nimg": nimg, "d_loss": 1.0 - i / 10, "g_loss": 1.0 + i / 10})
         kid = {"value": 2.0 - i, "low": 1.9 - i, "high": 2.1 - i, "better": "lower", "what": "", "n": 10, "n_real": 10}

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from simulacra import storage
 from simulacra.config import to_json
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_pair
 from simulacra.gan import configured
 from simulacra.measure.extractors.features import Extractor
 from simulacra.training.plan import FORMAT
@@ -98,7 +98,7 @@ class Way(nn.Module):
 
 def flat(colours: tuple[float, float], data: Path, folder: Path, nimg: int) -> None:
     """A checkpoint of a CycleGAN that makes of every picture one of a single brightness: of b's, of a's, in [-1, 1]."""
-    gan, config = configured("cyclegan:tiny", open_dataset(data).shape, {})
+    gan, config = configured("cyclegan:tiny", open_pair(data).shape, {})
     generator = gan.generator(config)
     for side, colour in zip("ba", colours, strict=True):
         for parameter in generator.get_submodule(f"into.{side}").parameters():
@@ -106,8 +106,8 @@ def flat(colours: tuple[float, float], data: Path, folder: Path, nimg: int) -> N
         torch.nn.init.constant_(
             list(generator.get_submodule(f"into.{side}").parameters())[-1], float(np.arctanh(colour))
         )
-    generator.classes = open_dataset(data).domains
-    about: dict[str, Any] = {"nimg": nimg, "data": "pair", "data_hash": open_dataset(data).hash}
+    generator.classes = open_pair(data).domains
+    about: dict[str, Any] = {"nimg": nimg, "data": "pair", "data_hash": open_pair(data).hash}
     storage.save_model(generator, folder, gan="cyclegan", config=config, about=about)
 
 
@@ -117,9 +117,9 @@ def run_of(folder: Path, data: Path, colours: Sequence[tuple[float, float]]) -> 
         place = folder / "checkpoints" / f"{100 * i:09d}"
         place.mkdir(parents=True)
         flat(each, data, place, 100 * i)
-    told, (_, config) = open_dataset(data), configured("cyclegan:tiny", open_dataset(data).shape, {})
+    told, (_, config) = open_pair(data), configured("cyclegan:tiny", open_pair(data).shape, {})
     stored: dict[str, Any] = {"name": told.name, "source": str(data), "hash": told.hash, "shape": list(told.shape)}
-    stored |= {"pictures": told.splits["train"]}
+    stored |= {"pictures": len(told.a.split("train"))}
     kept = {"format": FORMAT, "spec": "cyclegan:tiny", "gan": "cyclegan", "config": to_json(config), "data": stored}
     (folder / "config.json").write_text(json.dumps(kept | {"seed": 0, "length": {}, "versions": {}}))
     return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, pair_hash
+from simulacra.data.dataset import Dataset, Pair, content_hash, pair_hash
 from simulacra.data.feed import Feed
+from simulacra.data.opening import FORMAT
+from simulacra.data.options import Options
+from simulacra.data.prepare import prepare
 from simulacra.gan import GAN, Shape, configured, find, gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
@@ -40,13 +42,13 @@ def packed(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dat
     return Dataset("tiny", None, images, labels, classes, (), splits, content_hash(images, labels, classes))
 
 
-def paired(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Dataset:
+def paired(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Pair:
     """Two domains in memory."""
-    one, other = packed(images), packed(others)
-    return replace(one, others=other, domains=("ones", "others"), hash=pair_hash(one.hash, other.hash))
+    a, b = packed(images), packed(others)
+    return Pair("pair", None, a, b, ("ones", "others"), pair_hash(a.hash, b.hash))
 
 
-def suitable(spec: str, images: NDArray[np.uint8]) -> Dataset:
+def suitable(spec: str, images: NDArray[np.uint8]) -> Dataset | Pair:
     """`images` as a data set that a game can play with: with classes, or as a pair whose other domain is their negatives."""
     return paired(images, 255 - images[::-1]) if find(spec.partition(":")[0]).translates else labelled(images)
 
@@ -55,7 +57,7 @@ def pair_on_disk(folder: Path, images: NDArray[np.uint8], others: NDArray[np.uin
     """Two domains as a prepared folder."""
     for letter, each in zip("ab", (images, others), strict=True):
         on_disk(folder / letter, each, valid=valid)
-    told = {"what": PAIR, "format": FORMAT, "name": "pair", "domains": ["ones", "others"]}
+    told = {"what": Pair.WHAT, "format": FORMAT, "name": "pair", "domains": ["ones", "others"]}
     (folder / "data.json").write_text(json.dumps(told | {"hash": paired(images, others).hash}))
     return folder
 
@@ -72,7 +74,7 @@ def on_disk(folder: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None
     np.save(folder / "images.npy", images)
     if labels is not None:
         np.save(folder / "labels.npy", labels)
-    told = {"what": MARK, "format": FORMAT, "name": made.name, "shape": list(images.shape)}
+    told = {"what": Dataset.WHAT, "format": FORMAT, "name": made.name, "shape": list(images.shape)}
     told |= {
         "splits": {"train": len(images) - valid, "valid": valid, "test": 0},
         "hash": made.hash,
@@ -85,6 +87,13 @@ def on_disk(folder: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None
 
 KINDS = 3  # classes of the tiny data sets
 TOLD = "+labels"  # after a game's name: its conditional form
+
+
+def prepared(source: str | Path, out: Path, options: Options | None = None, **settings: Any) -> Dataset:
+    """`prepare` for a source of one domain."""
+    data = prepare(source, out, options, **settings)
+    assert isinstance(data, Dataset)
+    return data
 
 
 def game(spec: str, shape: Shape = (3, 16, 16), **settings: Any) -> GAN:
@@ -123,7 +132,7 @@ def translating() -> list[str]:
 def make_trainer(
     spec: str,
     folder: Path,
-    data: Dataset | None = None,
+    data: Dataset | Pair | None = None,
     *,
     precision: str = "fp32",
     micro: int | None = None,

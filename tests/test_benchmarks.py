@@ -14,7 +14,7 @@ import peers
 import quality
 import rows
 
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_domain
 
 
 def test_every_row_is_a_game_a_recipe_or_another_toolkit() -> None:
@@ -27,9 +27,9 @@ def test_every_row_is_a_game_a_recipe_or_another_toolkit() -> None:
 
 def test_other_toolkits_need_squares_with_a_power_of_two_as_side(tmp_path: Path) -> None:
     peer = rows.row("lightweight-gan")
-    assert not rows.lacks(peer, open_dataset(on_disk(tmp_path / "square", noise(4))))
+    assert not rows.lacks(peer, open_domain(on_disk(tmp_path / "square", noise(4))))
     for name, shape in (("oblong", (3, 16, 32)), ("odd", (3, 24, 24))):
-        assert "power of two" in rows.lacks(peer, open_dataset(on_disk(tmp_path / name, noise(4, shape))))
+        assert "power of two" in rows.lacks(peer, open_domain(on_disk(tmp_path / name, noise(4, shape))))
 
 
 def test_a_recipe_is_its_preset_at_another_size() -> None:

@@ -14,7 +14,7 @@ from support import copied, differences, game, make_trainer, noise, on_disk, pai
 from torch import Tensor
 
 from simulacra.augment.cut import cut
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_pair
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Shape, configured, find
 from simulacra.gans.cyclegan import Critic, CycleGAN, Settings, UNet
@@ -406,7 +406,7 @@ def test_a_pair_is_translated_where_no_game_is_named(tmp_path: Path) -> None:
     made = plan(data, run=tmp_path / "run", device="cpu")
     assert made.gan is CycleGAN and isinstance(made.config, Settings)
     assert made.config.network == "unet" and len(made.why) == 6
-    assert open_dataset(data).domains == ("ones", "others")
+    assert open_pair(data).domains == ("ones", "others")
 
 
 def test_too_small_is_a_sentence() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simulacra.data.dataset import open_dataset, verify
+from simulacra.data.dataset import Dataset, Pair, verify
+from simulacra.data.domains import parts_of
 from simulacra.data.inspect import inspect
-from simulacra.data.pair import parts_of
+from simulacra.data.opening import open_domain, open_pair
 from simulacra.data.prepare import prepare
 from simulacra.errors import SimulacraError
 
@@ -30,16 +31,16 @@ def pictures(folder: Path, n: int, *, colour: bool = True, size: tuple[int, int]
 
 def test_two_folders_become_a_pair(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "photos" / "Summer", 30), pictures(tmp_path / "photos" / "winter", 20, seed=1)
-    made = prepare(a, tmp_path / "pair", others=b, size=16)
-    assert made.domains == ("Summer", "winter") and made.name == "pair" and made.others is not None
-    assert (len(made), len(made.others)) == (30, 20)
-    assert dict(made.splits) == {"train": 24, "valid": 3, "test": 3}
-    assert dict(made.others.splits) == {"train": 16, "valid": 2, "test": 2}
+    made = prepare(a, tmp_path / "pair", b=b, size=16)
+    assert made.domains == ("Summer", "winter") and made.name == "pair"
+    assert (len(made.a), len(made.b)) == (30, 20)
+    assert dict(made.a.splits) == {"train": 24, "valid": 3, "test": 3}
+    assert dict(made.b.splits) == {"train": 16, "valid": 2, "test": 2}
     test = made.split("test")
-    assert test.others is not None and (len(test), len(test.others)) == (3, 2)
+    assert (len(test.a), len(test.b)) == (3, 2)
     verify(made)
     for letter in "ab":
-        assert open_dataset(tmp_path / "pair" / letter).shape == (3, 16, 16), "each is a data set of its own"
+        assert open_domain(tmp_path / "pair" / letter).shape == (3, 16, 16), "each is a data set of its own"
         assert (tmp_path / "pair" / letter / "sheet.png").is_file()
 
 
@@ -57,11 +58,11 @@ def test_parts_that_a_layout_gives_are_kept(places: dict[str, int], packed: bool
     if packed:
         source = Path(shutil.make_archive(str(tmp_path / "in"), "zip", source))
     made = prepare(source, tmp_path / "pair", size=16)
-    assert made.domains == ("A", "B") and made.others is not None
-    for data, n, held in ((made, 12, 4), (made.others, 10, 3)):
+    assert isinstance(made, Pair) and made.domains == ("A", "B")
+    for data, n, held in ((made.a, 12, 4), (made.b, 10, 3)):
         assert dict(data.splits) == {"train": n - 1, "valid": 1, "test": held}
         assert data.path is not None
-        letter = "a" if data is made else "b"
+        letter = "a" if data is made.a else "b"
         names = json.loads((tmp_path / "pair" / letter / "names.json").read_text())
         assert all("test" in name.lower() for name in names[-held:]) and not any(
             "test" in n.lower() for n in names[:-held]
@@ -77,14 +78,14 @@ def test_a_and_b_alone_are_split_by_the_seed(tmp_path: Path) -> None:
     for seed, letter in enumerate("AB"):
         pictures(tmp_path / "in" / letter, 20, seed=seed)
     made = prepare(tmp_path / "in", tmp_path / "pair", size=16)
-    assert made.others is not None and dict(made.others.splits) == {"train": 16, "valid": 2, "test": 2}
+    assert isinstance(made, Pair) and dict(made.b.splits) == {"train": 16, "valid": 2, "test": 2}
     classed = prepare(tmp_path / "in", tmp_path / "classes", size=16, labels="folder")
-    assert classed.others is None and classed.classes == ("A", "B")
+    assert isinstance(classed, Dataset) and classed.classes == ("A", "B")
 
 
 def test_same_names_lie_in_the_same_part(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 40), pictures(tmp_path / "two", 40, seed=1)
-    prepare(a, tmp_path / "pair", others=b, size=16)
+    prepare(a, tmp_path / "pair", b=b, size=16)
     names = [json.loads((tmp_path / "pair" / letter / "names.json").read_text()) for letter in "ab"]
     assert names[0] == names[1] != sorted(names[0])
 
@@ -92,15 +93,14 @@ def test_same_names_lie_in_the_same_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize("colours", [(True, False), (False, True), (False, False)])
 def test_channels_are_those_of_both(colours: tuple[bool, bool], tmp_path: Path) -> None:
     a, b = (pictures(tmp_path / name, 8, colour=colour) for name, colour in zip(("one", "two"), colours, strict=True))
-    made = prepare(a, tmp_path / "pair", others=b, size=(16, 24))
-    assert made.others is not None
-    assert made.shape == made.others.shape == (3 if any(colours) else 1, 16, 24)
+    made = prepare(a, tmp_path / "pair", b=b, size=(16, 24))
+    assert made.shape == made.a.shape == made.b.shape == (3 if any(colours) else 1, 16, 24)
 
 
 def test_a_domain_of_one_picture_and_of_other_sizes(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 1, size=(9, 200)), pictures(tmp_path / "two", 5, size=(300, 40))
-    made = prepare(a, tmp_path / "pair", others=b, size=16)
-    assert made.others is not None and (len(made.split("train")), len(made.others.split("train"))) == (1, 5)
+    made = prepare(a, tmp_path / "pair", b=b, size=16)
+    assert (len(made.a.split("train")), len(made.b.split("train"))) == (1, 5)
     with pytest.raises(SimulacraError, match="part 'test' of pair is empty"):
         made.split("test")
 
@@ -111,44 +111,44 @@ def test_what_cannot_be_a_pair_is_a_sentence(tmp_path: Path) -> None:
     for others, said in ((a, "a translation needs two different ones"), (tmp_path / "empty", "No pictures in"),
                          (tmp_path / "nowhere", "the path does not exist")):  # fmt: skip
         with pytest.raises(SimulacraError, match=said):
-            prepare(a, tmp_path / "pair", others=others, size=16)
+            prepare(a, tmp_path / "pair", b=others, size=16)
         assert not (tmp_path / "pair").exists()
 
 
 def test_a_pair_is_made_once_and_can_be_made_smaller(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 10), pictures(tmp_path / "two", 10, seed=1)
-    first = prepare(a, tmp_path / "pair", others=b, size=16)
-    assert prepare(a, tmp_path / "pair", others=b, size=16).hash == first.hash
+    first = prepare(a, tmp_path / "pair", b=b, size=16)
+    assert prepare(a, tmp_path / "pair", b=b, size=16).hash == first.hash
     with pytest.raises(SimulacraError, match=r"size was \[16, 16\], not \[8, 8\]"):
-        prepare(a, tmp_path / "pair", others=b, size=8)
+        prepare(a, tmp_path / "pair", b=b, size=8)
     pictures(tmp_path / "two", 11, seed=2)
     with pytest.raises(SimulacraError, match="made from other pictures"):
-        prepare(a, tmp_path / "pair", others=b, size=16)
+        prepare(a, tmp_path / "pair", b=b, size=16)
     small = prepare(tmp_path / "pair", tmp_path / "small", size=8)
-    assert small.others is not None and small.shape == (3, 8, 8)
+    assert isinstance(small, Pair) and small.shape == (3, 8, 8)
     with pytest.raises(SimulacraError, match="is a pair of domains: name"):
         inspect(tmp_path / "pair")
 
 
 @pytest.mark.parametrize("what", ["a/images.npy", "b/data.json", "data.json"])
 def test_a_damaged_pair_is_a_sentence(what: str, tmp_path: Path) -> None:
-    prepare(pictures(tmp_path / "one", 6), tmp_path / "pair", others=pictures(tmp_path / "two", 6, seed=1), size=16)
+    prepare(pictures(tmp_path / "one", 6), tmp_path / "pair", b=pictures(tmp_path / "two", 6, seed=1), size=16)
     path = tmp_path / "pair" / what
     if path.suffix == ".json":
         path.write_text(path.read_text().replace('"hash": "', '"hash": "0'))
     else:
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(SimulacraError, match="prepare it again"):
-        open_dataset(tmp_path / "pair")
+        open_pair(tmp_path / "pair")
 
 
 def test_a_changed_byte_is_found(tmp_path: Path) -> None:
-    prepare(pictures(tmp_path / "one", 6), tmp_path / "pair", others=pictures(tmp_path / "two", 6, seed=1), size=16)
+    prepare(pictures(tmp_path / "one", 6), tmp_path / "pair", b=pictures(tmp_path / "two", 6, seed=1), size=16)
     images = np.load(tmp_path / "pair" / "b" / "images.npy", mmap_mode="r+")
     images[0, 0, 0, 0] ^= 1
     images.flush()
     with pytest.raises(SimulacraError, match="has changed"):
-        verify(open_dataset(tmp_path / "pair"))
+        verify(open_pair(tmp_path / "pair"))
 
 
 @pytest.mark.parametrize(("names", "pair"), [

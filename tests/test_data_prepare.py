@@ -17,13 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support import prepared
 
 from simulacra.data import writing
-from simulacra.data.dataset import Dataset, content_hash, open_dataset, verify
+from simulacra.data.dataset import Dataset, content_hash, verify
 from simulacra.data.decoding import Recipe
 from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
 from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
+from simulacra.data.opening import open_domain
 from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size, prepare
 from simulacra.data.selection import select, shuffled, split_counts
 from simulacra.data.sheet import mean_picture, random_grid
@@ -138,7 +140,7 @@ def test_limits_are_filled_up_with_pictures_that_can_be_used(tmp_path: Path) -> 
     root = make_folder(tmp_path / "in", 30)
     for number in range(0, 30, 2):
         (root / f"person {number % 3}" / f"{number}.png").write_bytes(b"no picture")
-    data = prepare(root, tmp_path / "set", Options(**TINY, per_folder=3, limit=8))
+    data = prepared(root, tmp_path / "set", Options(**TINY, per_folder=3, limit=8))
     assert len(data) == 8 and sum(data.splits.values()) == 8
     assert max(sum(name.startswith(f"person {n}/") for name in names(data)) for n in range(3)) <= 3
     assert data.images.reshape(8, -1).max(axis=1).min() > 0, "an empty row"
@@ -155,7 +157,7 @@ def test_gaps_are_closed_when_nothing_is_left_to_fill_them(tmp_path: Path) -> No
     root = make_folder(tmp_path / "in", 12)
     for number in (1, 5, 6):
         (root / f"person {number % 3}" / f"{number}.png").write_bytes(b"")
-    data = prepare(root, tmp_path / "set", Options(**TINY))
+    data = prepared(root, tmp_path / "set", Options(**TINY))
     assert len(data) == 9 and len(names(data)) == 9
     verify(data)
 
@@ -195,7 +197,7 @@ def test_auto_is_grey_only_if_all_are(tmp_path: Path) -> None:
     assert prepare(tmp_path, tmp_path / "grey", Options(**TINY)).shape == (1, 8, 8)
     Image.new("RGB", (20, 20), "red").save(tmp_path / "red.png")
     assert prepare(tmp_path, tmp_path / "rgb", Options(**TINY)).shape == (3, 8, 8)
-    data = prepare(tmp_path, tmp_path / "rgba", Options(size=(4, 12), channels="rgba", workers=1))
+    data = prepared(tmp_path, tmp_path / "rgba", Options(size=(4, 12), channels="rgba", workers=1))
     assert data.shape == (4, 4, 12)
     with pytest.raises(SimulacraError, match="no transparency"):
         export_zip(data, tmp_path / "out.zip")
@@ -205,7 +207,7 @@ def test_classes_without_pictures_are_left_out(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "in", 6)
     for path in (root / "person 1").iterdir():
         path.write_bytes(b"")
-    data = prepare(root, tmp_path / "set", Options(**TINY))
+    data = prepared(root, tmp_path / "set", Options(**TINY))
     assert data.classes == ("person 0", "person 2") and data.labels is not None
     assert set(data.labels.tolist()) == {0, 1}
 
@@ -268,37 +270,37 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
         assert not leftovers(tmp_path)
     for aside in leftovers(tmp_path):
         with pytest.raises(SimulacraError):
-            open_dataset(tmp_path / aside)
+            open_domain(tmp_path / aside)
 
 
 def test_opening_what_is_not_whole_is_a_sentence(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "in", 6)
-    data = prepare(root, tmp_path / "set", Options(**TINY))
+    data = prepared(root, tmp_path / "set", Options(**TINY))
     for path, told in [(tmp_path / "sett", "no data set at"), (root, "simulacra prepare")]:
         with pytest.raises(SimulacraError, match=told):
-            open_dataset(path)
+            open_domain(path)
     images = tmp_path / "set" / "images.npy"
     whole = images.read_bytes()
     for broken in (whole[:-1], whole + b"x", b"", b"junk" * 100):
         images.write_bytes(broken)
         with pytest.raises(SimulacraError, match="damaged"):
-            open_dataset(tmp_path / "set")
+            open_domain(tmp_path / "set")
     images.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(SimulacraError, match="has changed"):
-        verify(open_dataset(tmp_path / "set"))
+        verify(open_domain(tmp_path / "set"))
     images.write_bytes(whole)
-    verify(open_dataset(tmp_path / "set"))
+    verify(open_domain(tmp_path / "set"))
     np.save(tmp_path / "set" / "labels.npy", np.full(6, 7))
     with pytest.raises(SimulacraError, match="damaged"):
-        open_dataset(tmp_path / "set")
+        open_domain(tmp_path / "set")
     (tmp_path / "set" / "data.json").unlink()
     with pytest.raises(SimulacraError, match="not a whole data set"):
-        open_dataset(tmp_path / "set")
+        open_domain(tmp_path / "set")
     assert data.hash
 
 
 def test_splits_are_views_in_order(tmp_path: Path) -> None:
-    data = prepare(make_folder(tmp_path / "in", 10), tmp_path / "set", Options(**TINY))
+    data = prepared(make_folder(tmp_path / "in", 10), tmp_path / "set", Options(**TINY))
     parts = [data.split(name) for name in ("train", "valid", "test")]
     assert [len(part) for part in parts] == [8, 1, 1]
     assert (np.concatenate([part.images for part in parts]) == data.images).all()

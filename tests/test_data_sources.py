@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support import prepared
 
 from simulacra.data.arrays import read_pickle
 from simulacra.data.label_tables import label, read_table
@@ -92,7 +93,7 @@ def test_any_name(tmp_path: Path) -> None:
     Path(os.fsdecode(raw)).write_bytes((tmp_path / odd[0]).read_bytes())
     source = found(tmp_path)
     assert set(names(source)) == {*odd, "\\xff\\xfe.png"}
-    data = prepare(tmp_path, tmp_path.parent / "写真 set", TINY)
+    data = prepared(tmp_path, tmp_path.parent / "写真 set", TINY)
     assert len(data) == 6
     assert set(json.loads((data.path or tmp_path).joinpath("names.json").read_text("utf-8"))) == set(names(source))
 
@@ -106,7 +107,7 @@ def zipped(root: Path, out: Path) -> Path:
 
 def test_archives_hold_the_same_as_their_folder(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "pets", "cat/1.png", "dog/1.png", "dog/2.png")
-    hashes = {prepare(root, tmp_path / "set", TINY).classes: None}
+    hashes = {prepared(root, tmp_path / "set", TINY).classes: None}
     sources = [zipped(root, tmp_path / "pets.zip")]
     for mode in ("", "gz", "bz2", "xz"):
         sources.append(tmp_path / f"pets.tar.{mode}".rstrip("."))
@@ -115,7 +116,7 @@ def test_archives_hold_the_same_as_their_folder(tmp_path: Path) -> None:
     for number, source in enumerate(sources):
         opened = found(source)
         assert opened.classes == ("cat", "dog") and names(opened)[2] == "pets/dog/2.png"
-        hashes[prepare(source, tmp_path / f"set{number}", TINY).classes] = None
+        hashes[prepared(source, tmp_path / f"set{number}", TINY).classes] = None
     assert list(hashes) == [("cat", "dog")]
 
 
@@ -208,7 +209,7 @@ def test_idx(tmp_path: Path, suffix: str) -> None:
     source = found(tmp_path)
     assert names(source)[:3] == ["t10k/000000", "t10k/000001", "train/000000"]
     assert source.classes == ("0", "1", "2") and by_name(source)["train/000000"] == 2
-    data = prepare(tmp_path, tmp_path / "set", TINY)
+    data = prepared(tmp_path, tmp_path / "set", TINY)
     assert data.shape == (1, 8, 8)
     assert sorted(p.tobytes() for p in data.images) == sorted(p.tobytes() for p in pixels)  # untouched
     assert len(found(tmp_path / f"train-images-idx3-ubyte{suffix}").items) == 3
@@ -245,7 +246,7 @@ def test_cifar(tmp_path: Path) -> None:
         "cifar-10-batches-py/data_batch_1": {b"data": rows, b"labels": [0, 1, 0, 1]},
         "cifar-10-batches-py/test_batch": {"data": rows[:1], "labels": [1]},
     }
-    data = prepare(cifar(tmp_path / "cifar-10-python.tar.gz", ten), tmp_path / "set", TINY)
+    data = prepared(cifar(tmp_path / "cifar-10-python.tar.gz", ten), tmp_path / "set", TINY)
     assert data.classes == ("frog", "ship") and data.shape == (3, 8, 8) and len(data) == 5
     assert (data.images == (255, 0, 0)).all()
     hundred = {
@@ -279,7 +280,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path: Path) -> None:
 
 def test_stylegans_zip_there_and_back(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "pets", *(f"{kind}/{n}.png" for kind in ("cat", "dog") for n in range(3)))
-    data = prepare(root, tmp_path / "set", TINY)
+    data = prepared(root, tmp_path / "set", TINY)
     export_zip(data, tmp_path / "stylegan.zip")
     with zipfile.ZipFile(tmp_path / "stylegan.zip") as archive:
         told = json.loads(archive.read("dataset.json"))
@@ -293,8 +294,8 @@ def test_stylegans_zip_there_and_back(tmp_path: Path) -> None:
 
 def test_a_prepared_set_is_a_source_too(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "pets", "cat/1.png", "dog/1.png")
-    first = prepare(root, tmp_path / "set", TINY)
-    again = prepare(tmp_path / "set", tmp_path / "smaller", Options(size=(4, 4), workers=1))
+    first = prepared(root, tmp_path / "set", TINY)
+    again = prepared(tmp_path / "set", tmp_path / "smaller", Options(size=(4, 4), workers=1))
     assert again.shape == (3, 4, 4) and again.classes == first.classes
     assert {p.tobytes() for p in first.images[:, :4, :4]} == {p.tobytes() for p in again.images}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import simulacra
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_domain
 from simulacra.explore.server import STATIC
 from simulacra.latent.effects import WORDS
 from simulacra.latent.saved import open_directions
@@ -111,7 +111,7 @@ def test_every_word_of_a_description_has_a_chinese_one() -> None:
 
 
 def test_every_attribute_of_the_built_in_people_has_a_chinese_name() -> None:
-    parts = {part for name in open_dataset("peeps").attributes for part in name.split(": ")}
+    parts = {part for name in open_domain("peeps").attributes for part in name.split(": ")}
     assert parts <= words()
     names = {part for each in open_directions(None) for part in re.sub(r" \d+$", "", each.name).split(": ")}
     assert names <= words()

@@ -19,8 +19,9 @@ from simulacra import augment
 from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.console import console
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import unpacked
+from simulacra.data.opening import open_domain
 from simulacra.gan import Batch, Generator, configured, find, gans
 from simulacra.gans.mlp import MLP
 from simulacra.settings import Settings
@@ -34,9 +35,9 @@ from simulacra.training.run import train
 Line = dict[str, Any]
 
 
-def measure(trainer: Any, valid: Dataset | None = None, *, tick: int = 240) -> dict[str, float]:
+def measure(trainer: Any, valid: Dataset | Pair | None = None, *, tick: int = 240) -> dict[str, float]:
     data = suitable(trainer.gan.name, noise(40, trainer.config.shape))
-    if trainer.gan.translates:
+    if isinstance(data, Pair):
         previews = Translations(data)
         pictures = previews.mixed(previews.draw(trainer.ema.average))
     else:
@@ -130,7 +131,7 @@ def test_very_few_pictures(n: int, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def reals() -> Dataset:
     """The built-in people at 16 px."""
-    images = open_dataset("peeps").split("train").images[:400].reshape(-1, 16, 4, 16, 4, 3)
+    images = open_domain("peeps").split("train").images[:400].reshape(-1, 16, 4, 16, 4, 3)
     return packed(images.mean((2, 4)).round().astype(np.uint8))
 
 
@@ -323,7 +324,7 @@ def test_a_verdict_is_said_once_when_it_begins_and_once_when_it_ends(
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The built-in people at 16 px: many for training, or few, and the same unseen ones."""
-    data, folder = open_dataset("peeps"), tmp_path_factory.mktemp("people")
+    data, folder = open_domain("peeps"), tmp_path_factory.mktemp("people")
     parts = {"many": data.split("train").images[:400], "few": data.split("train").images[:5]}
     made = {}
     for name, part in parts.items():
@@ -390,7 +391,7 @@ def test_a_run_whose_pictures_are_augmented_leaks(
     kind: str, leaks: bool, people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Previews are planted: unseen people, plain or as the augmentation makes them."""
-    unseen = unpacked(open_dataset(people["many"]).split("valid").images, CPU)
+    unseen = unpacked(open_domain(people["many"]).split("valid").images, CPU)
     torch.manual_seed(1)
     planted = changing(kind, 0.9)(unseen) if leaks else unseen
     monkeypatch.setattr(Generator, "pictures", lambda self, seeds: [planted])

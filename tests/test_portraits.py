@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from simulacra.data import portraits
-from simulacra.data.dataset import open_dataset, verify
+from simulacra.data.dataset import verify
+from simulacra.data.opening import open_domain
 from simulacra.data.portraits import PREFIXES, peeps, table
 
 FOLDER = Path(portraits.__file__).parent / "peeps"
@@ -74,7 +75,7 @@ def test_the_same_data_for_ever() -> None:
     before = peeps().hash
     peeps.cache_clear()
     assert peeps().hash == before
-    assert open_dataset("peeps") is peeps()
+    assert open_domain("peeps") is peeps()
 
 
 def test_no_two_pictures_are_the_same() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from support import game
 
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_domain
 from simulacra.publish.report.formatting import decimals, duration, interval, number, short
 from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk
 from simulacra.publish.report.tables import alarms, shares
@@ -70,6 +70,6 @@ def test_thinning_keeps_both_ends() -> None:
 
 
 def test_built_in_people_and_their_attributes_are_counted() -> None:
-    what, rows, more = shares(open_dataset("peeps"))
+    what, rows, more = shares(open_domain("peeps"))
     assert what == "attributes" and more + len(rows) == 63
     assert rows[0].share >= rows[1].share and rows[0].bar == 100

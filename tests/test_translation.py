@@ -15,7 +15,7 @@ from measuring import Planted, blobs, pair_folder, run_of, stand_in
 from support import on_disk
 
 from simulacra import cli
-from simulacra.data.dataset import open_dataset
+from simulacra.data.opening import open_pair
 from simulacra.errors import SimulacraError
 from simulacra.measure.choose import CheckpointScorer, choose, read_scores
 from simulacra.measure.compare import compare
@@ -64,15 +64,14 @@ def run(pair: Path, tmp_path: Path) -> Path:
 
 
 def pictures(data: Path, side: str = "a") -> torch.Tensor:
-    packed = open_dataset(data) if side == "a" else open_dataset(data).others
-    assert packed is not None
+    packed = open_pair(data).a if side == "a" else open_pair(data).b
     return torch.from_numpy(np.array(packed.images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def examined(generator: Any, data: Path, run: Path, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The certificate's scores and the rest of it, of a planted translator."""
     evidence = translation.Evidence(
-        subject=model_under_test(run), generator=generator, extractor=stand_in(), data=open_dataset(data), on=options.get("on"),
+        subject=model_under_test(run), generator=generator, extractor=stand_in(), data=open_pair(data), on=options.get("on"),
         samples=options.get("samples", 200), begin=lambda what, total: lambda n: None,
     )  # fmt: skip
     made, told = evidence.found(evidence.possible())
@@ -140,35 +139,34 @@ def test_a_ratio_to_what_may_be_nothing_is_not_told() -> None:
 
 
 def test_partners_are_found_by_name_within_a_part(pair: Path, tmp_path: Path) -> None:
-    data, images = open_dataset(pair), np.array(open_dataset(pair).images)
-    assert data.others is not None
+    data = open_pair(pair)
     for part, begin, count in (("train", 0, 40), ("test", 80, 10)):
         rows = ground_truth_pairs(data, part) + begin
         assert len(rows) == count
-        assert all((images[a] == 255 - data.others.images[b]).all() for a, b in rows)
+        assert all((data.a.images[a] == 255 - data.b.images[b]).all() for a, b in rows)
     twice = pair_folder(
         tmp_path / "twice", dark(3), dark(3), names=(["a.png", "b.png", "c.png"], ["x/a.png", "y/a.png", "c"])
     )
-    assert ground_truth_pairs(open_dataset(twice), "train").tolist() == [[2, 2]]
+    assert ground_truth_pairs(open_pair(twice), "train").tolist() == [[2, 2]]
     unnamed = pair_folder(tmp_path / "unnamed", dark(3), dark(3))
-    assert ground_truth_pairs(open_dataset(unnamed), "train").shape == (0, 2)
+    assert ground_truth_pairs(open_pair(unnamed), "train").shape == (0, 2)
 
 
 def test_a_choice_never_sees_pictures_for_tests(tmp_path: Path, pair: Path) -> None:
-    data = open_dataset(pair)
+    data = open_pair(pair)
     assert (for_choice(data), held_out(data)) == ("train", "test")
-    three = open_dataset(pair_folder(tmp_path / "three", dark(), dark(), valid=10, test=10))
+    three = open_pair(pair_folder(tmp_path / "three", dark(), dark(), valid=10, test=10))
     assert (for_choice(three), held_out(three)) == ("valid", "test")
     same: dict[str, Any] = {"extractor": stand_in(), "samples": 50, "reals": 60}
     bench = Translated(three, **same)
     assert (bench.inputs, bench.on, bench.fresh().inputs) == ("valid", "train", "test")
-    for only in (open_dataset(pair_folder(tmp_path / "only", dark(), dark())),):
+    for only in (open_pair(pair_folder(tmp_path / "only", dark(), dark())),):
         bench = Translated(only, **same)
         fresh = bench.fresh()
         for one, other in zip(bench.directions, fresh.directions, strict=True):
             assert one.n == other.n == 50 and not set(one.chosen) & set(other.chosen)
         assert fresh.source == {"inputs": "train, others"}
-    few = Translated(open_dataset(pair_folder(tmp_path / "few", dark(3), dark(3))), **same)
+    few = Translated(open_pair(pair_folder(tmp_path / "few", dark(3), dark(3))), **same)
     assert few.fresh().source == {"inputs": "train, the same"}
     assert subsample(10, 4).tolist() == subsample(10, 4).tolist() and not set(subsample(10, 4)) & set(
         subsample(10, 4, 4)
@@ -314,7 +312,7 @@ def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
     kept = (run / "scores.jsonl").read_text()
     choose(run)
     assert (run / "scores.jsonl").read_text() == kept, "the same terms"
-    judge = CheckpointScorer(open_dataset(pair), extractor=stand_in())
+    judge = CheckpointScorer(open_pair(pair), extractor=stand_in())
     assert judge.leads == KID and judge.terms["inputs"] == "train"
 
 

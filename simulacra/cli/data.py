@@ -92,6 +92,7 @@ def prepare(
         Also write a zip in StyleGAN's format.
     """
     from simulacra.console import console
+    from simulacra.data.dataset import Pair
     from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size
     from simulacra.data.prepare import prepare as make
 
@@ -100,17 +101,17 @@ def prepare(
         limit=limit, labels=labels, split=split, seed=seed, resample=resample, min_side=min_side,
         max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, workers=workers,
     )  # fmt: skip
-    made = make(source, out, options) if pair is None else make(source, pair, options, others=out)
+    made = make(source, out, options) if pair is None else make(source, pair, options, b=out)
     place = out if pair is None else pair
-    domains = {place: made} if made.others is None else {place / "a": made, place / "b": made.others}
+    domains = {place / "a": made.a, place / "b": made.b} if isinstance(made, Pair) else {place: made}
     for folder, each in domains.items():
         parts = ", ".join(f"{count} {part}" for part, count in each.splits.items())
         console.print(f"{folder}: {len(each)} pictures ({parts}). Look at {folder / 'sheet.png'}", markup=False)
-    if made.others is not None:
+    if isinstance(made, Pair):
         console.print(f"A pair: {made.domains[0]} is a, {made.domains[1]} is b.", markup=False)
     console.print(f"Train with: simulacra train {place}", markup=False)
     if zip is not None:
-        if made.others is not None:
+        if isinstance(made, Pair):
             raise SimulacraError("StyleGAN's zip holds one domain: write it from a or b, simulacra prepare PAIR/a ...")
         export_zip(made, zip)
         console.print(str(zip), markup=False)

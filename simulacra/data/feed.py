@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.gan import Batch, Generator
 
 OTHERS = 1 << 40  # added to the seed for the order of a second domain
@@ -24,14 +24,15 @@ class Feed:
     moment of the last resume. On an accelerator the packed uint8 pictures live there when they fit.
     """
 
-    def __init__(self, data: Dataset, device: torch.device, *, seed: int, mirror: bool = False) -> None:
-        self.n, self.seed, self.mirror, self.device = len(data.images), seed, mirror, device
-        self.images: np.ndarray | Tensor = data.images
-        self.labels = None if data.labels is None else torch.from_numpy(np.array(data.labels))
-        if device.type == "cuda" and data.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
-            self.images = torch.from_numpy(np.array(data.images)).to(device)
-        self.names = data.domains or data.classes or data.attributes
-        self.others = Feed(data.others, device, seed=seed + OTHERS, mirror=mirror) if data.others else None
+    def __init__(self, data: Dataset | Pair, device: torch.device, *, seed: int, mirror: bool = False) -> None:
+        domain = data.a if isinstance(data, Pair) else data
+        self.n, self.seed, self.mirror, self.device = len(domain), seed, mirror, device
+        self.images: np.ndarray | Tensor = domain.images
+        self.labels = None if domain.labels is None else torch.from_numpy(np.array(domain.labels))
+        if device.type == "cuda" and domain.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+            self.images = torch.from_numpy(np.array(domain.images)).to(device)
+        self.names = data.domains if isinstance(data, Pair) else data.classes or data.attributes
+        self.others = Feed(data.b, device, seed=seed + OTHERS, mirror=mirror) if isinstance(data, Pair) else None
         self._pass = lru_cache(maxsize=2)(self._shuffled)
 
     def _shuffled(self, number: int) -> tuple[np.ndarray, np.ndarray]:

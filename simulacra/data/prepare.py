@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import PIL
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simulacra.console import console
-from simulacra.data.dataset import FORMAT, MARK, PAIR, Dataset, content_hash, is_prepared, open_dataset, pair_hash
+from simulacra.data.dataset import Dataset, Pair, content_hash, pair_hash
 from simulacra.data.decoding import Recipe, SetAside, is_grey
+from simulacra.data.domains import Domain, joined, open_domains
 from simulacra.data.inspect import make_report
 from simulacra.data.items import Item
+from simulacra.data.opening import FORMAT, is_prepared, open_dataset, open_domain
 from simulacra.data.options import Options, colour, parse_crop, parse_size
-from simulacra.data.pair import Domain, joined, open_domains
 from simulacra.data.selection import Packing, split_counts
 from simulacra.data.sheet import write_sheet
 from simulacra.data.sources import Source
@@ -36,20 +37,32 @@ __all__ = ["Options", "export_zip", "parse_crop", "parse_size", "prepare"]
 SAMPLED = 256  # headers that decide between grey and rgb
 
 
+@overload
+def prepare(
+    source: str | Path, out: str | Path, options: Options | None = None, *, b: str | Path, **settings: Any
+) -> Pair: ...
+
+
+@overload
+def prepare(
+    source: str | Path, out: str | Path, options: Options | None = None, *, b: None = None, **settings: Any
+) -> Dataset | Pair: ...
+
+
 def prepare(
     source: str | Path,
     out: str | Path,
     options: Options | None = None,
     *,
-    others: str | Path | None = None,
+    b: str | Path | None = None,
     **settings: Any,
-) -> Dataset:
+) -> Dataset | Pair:
     """Make a data set of a source (see `open_source`) in the folder `out`, and open it.
 
     `settings` are fields of `Options`, which stand for it: `prepare("photos", "faces", size=64)`; a size may be a
     side, "64x48" (width x height) or (H, W).
 
-    With `others`, pictures of a second domain, or where `source` holds both in one of the known layouts (see
+    With `b`, pictures of a second domain, or where `source` holds both in one of the known layouts (see
     `pair.parts_of`), a pair is made for games that translate: the domains stand in it as data sets `a` and `b`.
 
     What is there already is kept if it was made from the same pictures with the same options, and never
@@ -57,7 +70,7 @@ def prepare(
     """
     options = _options(options, settings)
     out = Path(out)
-    with open_domains(source, others, labels=options.labels) as domains:
+    with open_domains(source, b, labels=options.labels) as domains:
         found = domains[0].whole
         told = [_source_told(domain.whole) for domain in domains]
         made: dict[str, Any] = {"options": options.told(), "source": told[0]}
@@ -97,8 +110,8 @@ def _pack_pair(domains: Sequence[Domain], folder: Path, name: str, options: Opti
             parts[part] = into
         if len(parts) > 1:
             joined(parts, folder / letter)
-        sets.append(open_dataset(folder / letter))
-    told = {"what": PAIR, "format": FORMAT, "name": name, "domains": [domain.name for domain in domains]}
+        sets.append(open_domain(folder / letter))
+    told = {"what": Pair.WHAT, "format": FORMAT, "name": name, "domains": [domain.name for domain in domains]}
     write_json(folder / "data.json", told | {"hash": pair_hash(sets[0].hash, sets[1].hash)} | made)
 
 
@@ -160,7 +173,7 @@ def _source_told(found: Source) -> dict[str, Any]:
     return {"given": found.name, "kind": found.kind, "fingerprint": found.fingerprint()}
 
 
-def _same_as(out: Path, made: dict[str, Any]) -> Dataset:
+def _same_as(out: Path, made: dict[str, Any]) -> Dataset | Pair:
     """What is at `out`, if it is what would be made; else a sentence that says how it differs."""
     if not is_prepared(out):
         raise SimulacraError(f"{out} exists and is not a finished data set: give another name, or delete it.")
@@ -208,5 +221,13 @@ def _describe(packing: Packing, aside: Path, name: str, made: dict[str, Any]) ->
         versions["simulacra"] = metadata.version("simulacra")
     write_json(
         aside / "data.json",
-        {"what": MARK, "format": FORMAT, **told, **labelled, **made, "notes": report.notes, "versions": versions},
+        {
+            "what": Dataset.WHAT,
+            "format": FORMAT,
+            **told,
+            **labelled,
+            **made,
+            "notes": report.notes,
+            "versions": versions,
+        },
     )

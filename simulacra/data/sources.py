@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from simulacra.data import archives, arrays
 from simulacra.data.contents import Listing, common_folder
-from simulacra.data.dataset import Dataset, is_pair, is_prepared, open_dataset
+from simulacra.data.dataset import Dataset
 from simulacra.data.items import ArrayRow, FilePart, Item, close_all, natural, printable
 from simulacra.data.label_tables import Table, label, read_table
+from simulacra.data.opening import is_prepared, open_domain
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors
 
@@ -82,10 +83,8 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
 def _found(source: str, path: Path, room: Path, labels: str) -> Source:
     if source != "peeps" and not os.access(path, os.R_OK):
         raise SimulacraError(f"{source} may not be read: check its permissions.")
-    if is_pair(path):
-        raise SimulacraError(f"{source} is a pair of domains: name {path / 'a'} or {path / 'b'}.")
     if source == "peeps" or is_prepared(path):
-        return _unlabelled(_from_dataset(source, open_dataset(source), room), labels)
+        return _unlabelled(_from_dataset(source, open_domain(source), room), labels)
     if path.is_dir():
         images = sorted(p for p in path.iterdir() if archives.is_idx(p.name))
         if images:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.explore import requests
 from simulacra.explore.guard import body
@@ -79,7 +80,9 @@ def learnable(model: Model) -> dict[str, Any]:
     from simulacra.measure.model_under_test import model_under_test
 
     try:
-        names, _ = questions(model_under_test(model.folder).dataset())
+        data = model_under_test(model.folder).dataset()
+        assert isinstance(data, Dataset)
+        names, _ = questions(data)
     except SimulacraError as error:
         return {"labels": 0, "why": str(error)}
     return {"labels": len(names), "why": ""}

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulacra.data.dataset import SPLITS, Dataset
+from simulacra.data.dataset import SPLITS, Dataset, Pair
 from simulacra.data.decoding import SetAside, upright_size
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.explore import requests
@@ -127,13 +127,11 @@ class Examples:
     def part(self) -> tuple[str, dict[Side, Dataset]]:
         """The part of the data that they are from, and that part of both domains. Raises `SimulacraError` if there is none."""
         data = model_under_test(self.folder).dataset()
-        if data.others is None:
+        if not isinstance(data, Pair):
             raise SimulacraError("The data of this model hold one kind of pictures, not two.")
         for name in reversed(SPLITS):
-            if data.splits[name] and data.others.splits[name]:
-                part = data.split(name)
-                assert part.others is not None
-                return name, {"a": part, "b": part.others}
+            if data.has(name):
+                return name, {"a": data.a.split(name), "b": data.b.split(name)}
         raise SimulacraError("The data of this model have no part with pictures of both domains.")
 
     def told(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.text import Text
 from torch.nn import functional as F
 
 from simulacra.console import console
+from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
 from simulacra.generator import Generator
@@ -65,6 +66,7 @@ def find(
     learned = None
     if labels is not None:
         data = model_under_test(where).dataset(labels or None)
+        assert isinstance(data, Dataset)
         learned = learn(generator, data, samples=samples, seed=seed, orthogonal=orthogonal, begin=begin)
     named = learned.directions if learned else [d for d in known if not d.own and d.kind in LEARNED]
     found = discover(

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, write_json
 from simulacra.gan import Generator
@@ -35,7 +35,7 @@ class CheckpointScorer:
 
     def __init__(
         self,
-        data: Dataset,
+        data: Dataset | Pair,
         *,
         extractor: Extractor,
         on: str | None = None,

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset, Pair
+from simulacra.data.opening import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.gan import Generator, find
@@ -47,7 +48,7 @@ class ModelUnderTest:
         """The generator."""
         return load(self.folder, device)
 
-    def dataset(self, source: str | Path | None = None) -> Dataset:
+    def dataset(self, source: str | Path | None = None) -> Dataset | Pair:
         """The whole data set it was trained on, or that of `source`. Raises `SimulacraError` if it is not there."""
         if source is None:
             stored = read_json(self.run / "config.json")["data"]["source"] if self.run else self.about.get("data")
@@ -57,11 +58,11 @@ class ModelUnderTest:
                 )
             source = stored
         data = open_dataset(source)
-        if self.translates and data.others is None:
+        if self.translates and not isinstance(data, Pair):
             raise SimulacraError(
                 f"{data.path or data.name} is one domain and {self.folder} translates between two: name a pair with --data."
             )
-        if data.others is not None and not self.translates:
+        if isinstance(data, Pair) and not self.translates:
             raise SimulacraError(
                 f"{data.path} is a pair of domains and {self.folder} draws pictures of one: name {data.path}/a or "
                 f"{data.path}/b with --data."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator
 from simulacra.measure import scores
@@ -89,7 +89,7 @@ class Drawn:
 
 
 def open_bench(
-    data: Dataset,
+    data: Dataset | Pair,
     *,
     extractor: Extractor,
     on: str | None,
@@ -102,7 +102,7 @@ def open_bench(
 
     choosing: for a choice of checkpoints; else for scores that are reported, which are of other seeds or pictures.
     """
-    if data.others is not None:
+    if isinstance(data, Pair):
         if samples < 2:
             raise SimulacraError(f"Scores need at least 2 pictures of each kind, not {samples} samples.")
         return Translated(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 
 GAN = "r3gan"
 WHOLE = 64  # px up to which pictures are translated as wholes, by networks that know no other size
@@ -43,12 +43,12 @@ class Choice:
         return (f"{self.spec}: {self.because}", *kept)
 
 
-def choose(data: Dataset, device: torch.device) -> Choice:
+def choose(data: Dataset | Pair, device: torch.device) -> Choice:
     """What to train `data` with on `device`. A function of both alone: the same command finds the same run again."""
     _, height, width = data.shape
     side, n = min(height, width), len(data)
-    if data.others is not None:
-        return translating(side, min(n, len(data.others)), device)
+    if isinstance(data, Pair):
+        return translating(side, min(len(data.a), len(data.b)), device)
     if device.type == "cpu":
         groups = [
             (LAPTOP, "DCGAN's networks of 32 channels and more: a processor learns most with them in minutes"),

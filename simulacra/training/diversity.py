@@ -12,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import unpacked
 from simulacra.gan import Batch
 
@@ -91,24 +91,24 @@ def _within(features: Tensor) -> float:
     return float(apart(features, features).sum()) / (n * (n - 1))
 
 
-def some(data: Dataset, count: int, device: torch.device) -> Batch:
+def some(data: Dataset | Pair, count: int, device: torch.device) -> Batch:
     """At most `count` pictures of a data set with their labels, always the same ones; of a pair as many of both domains."""
-    count = min(count, len(data), len(data.others or data))
+    if isinstance(data, Pair):
+        count = min(count, len(data.a), len(data.b))
+        a, b = (unpacked(domain.images[_chosen(domain, count)], device) for domain in (data.a, data.b))
+        return Batch(a, None, b)
     chosen = _chosen(data, count)
     labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[chosen])).to(device)
-    others = None
-    if data.others is not None:
-        others = unpacked(data.others.images[_chosen(data.others, count)], device)
-    return Batch(unpacked(data.images[chosen], device), labels, others)
+    return Batch(unpacked(data.images[chosen], device), labels)
 
 
-def interleaved(data: Dataset, most: int) -> Dataset:
+def interleaved(data: Dataset | Pair, most: int) -> Dataset:
     """Of a pair, at most `most` pictures of each domain in turn; any other data set as it is."""
-    if data.others is None:
+    if isinstance(data, Dataset):
         return data
-    n = min(most, len(data), len(data.others))
-    images = np.stack([data.images[:n], data.others.images[:n]], 1).reshape(-1, *data.images.shape[1:])
-    return replace(data, images=images, others=None, splits={"train": 2 * n, "valid": 0, "test": 0})
+    n = min(most, len(data.a), len(data.b))
+    images = np.stack([data.a.images[:n], data.b.images[:n]], 1).reshape(-1, *data.a.images.shape[1:])
+    return replace(data.a, images=images, labels=None, splits={"train": 2 * n, "valid": 0, "test": 0})
 
 
 def _chosen(data: Dataset, count: int) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import unpacked
 from simulacra.gan import GAN, Batch, Settings
 from simulacra.training.diversity import REALS, Leak, interleaved, some, spread
@@ -51,14 +51,16 @@ LOST = 0.95  # at the start, D may take everything for real for 150 plays and st
 class Health:
     """Measures a run's health. Leaves weights, buffers and modes as they were, to the bit."""
 
-    def __init__(self, data: Dataset, valid: Dataset | None, device: torch.device, *, tick: int, shown: int) -> None:
+    def __init__(
+        self, data: Dataset | Pair, valid: Dataset | Pair | None, device: torch.device, *, tick: int, shown: int
+    ) -> None:
         """data, valid: training pictures and unseen ones. tick: images between looks. shown: pictures in a preview."""
         count = min(PICTURES, tick // SHARE)
         self.reals = [some(part, count, device) for part in (data, valid) if part is not None]  # batches
-        data = interleaved(data, REALS)
-        self.spread, self.distinct = spread(unpacked(data.images[:shown], device)) if len(data) > 1 else (0.0, 1.0)
-        self.shown = min(shown, len(data))
-        self.leak = Leak(data, tick // 2)  # augmenting costs far less than asking D
+        reals = interleaved(data, REALS)
+        self.spread, self.distinct = spread(unpacked(reals.images[:shown], device)) if len(reals) > 1 else (0.0, 1.0)
+        self.shown = min(shown, len(reals))
+        self.leak = Leak(reals, tick // 2)  # augmenting costs far less than asking D
 
     def measures(self, trainer: Trainer, pictures: Tensor) -> dict[str, float]:
         """What a journal line says of a run's health, rounded to six digits. `pictures`: those of the preview.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from simulacra.config import to_json, updated
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset, Pair
+from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, choose_precision
 from simulacra.errors import SimulacraError
 from simulacra.files import leftovers, read_json
@@ -32,7 +33,7 @@ class Plan:
     spec: str  # the game, with its preset
     why: tuple[str, ...]  # the reasons, where the game was not named
     config: Settings
-    data: Dataset  # the training part
+    data: Dataset | Pair  # the training part
     source: str  # where the data was opened
     seed: int
     precision: str
@@ -45,14 +46,14 @@ class Plan:
 
     def count(self) -> str:
         """How many training pictures there are, as text; of a pair in each domain."""
-        return str(len(self.data)) + (f" + {len(self.data.others)}" if self.data.others is not None else "")
+        return f"{len(self.data.a)} + {len(self.data.b)}" if isinstance(self.data, Pair) else str(len(self.data))
 
     def identity(self) -> dict[str, Any]:
         """What must stay the same over all sittings of a run."""
         return {
             "gan": self.gan.name,
             "config": to_json(self.config),
-            "data": {"hash": self.data.hash, "pictures": len(self.data.images)},
+            "data": {"hash": self.data.hash, "pictures": len(self.data)},
             "seed": self.seed,
             "precision": self.precision,
             "compile": self.compile,
@@ -130,7 +131,7 @@ def plan(
     _fits(game, whole)
     stored = old["length"] if old else {}
     chosen = precision or (old["precision"] if old else "auto")
-    clock = _clock(config, len(part.images), total, epochs, minutes, every, save_every, measure_every, old)
+    clock = _clock(config, len(part), total, epochs, minutes, every, save_every, measure_every, old)
     config = _resolve_length(game, config, clock.total, old)
     made = Plan(
         folder=folder,
@@ -154,14 +155,14 @@ def plan(
     return made
 
 
-def _fits(game: type[GAN], data: Dataset) -> None:
+def _fits(game: type[GAN], data: Dataset | Pair) -> None:
     """A game that translates needs a pair of domains, and no other can play with one."""
     where = data.path or data.name
-    if game.translates and data.others is None:
+    if game.translates and not isinstance(data, Pair):
         raise SimulacraError(
             f"{game.name} translates between two domains, and {where} holds one: simulacra prepare A B PAIR makes a pair."
         )
-    if data.others is not None and not game.translates:
+    if isinstance(data, Pair) and not game.translates:
         able = ", ".join(name for name, other in gans().items() if other.translates)
         raise SimulacraError(
             f"{where} is a pair of domains, and {game.name} plays with one: train on {where}/a or {where}/b, or with "
@@ -170,12 +171,12 @@ def _fits(game: type[GAN], data: Dataset) -> None:
 
 
 def _settings(
-    spec: str, part: Dataset, words: dict[str, Any], old: dict[str, Any] | None
+    spec: str, part: Dataset | Pair, words: dict[str, Any], old: dict[str, Any] | None
 ) -> tuple[type[GAN], Settings]:
     """The game and its settings: of the command, or of the stored run with the command's words on top."""
     if old is None:
-        labels, attributes = len(part.classes or part.attributes), not part.classes
-        game, config = configured(spec, part.shape, words, labels=labels, attributes=attributes)
+        classes, attributes = ((), ()) if isinstance(part, Pair) else (part.classes, part.attributes)
+        game, config = configured(spec, part.shape, words, labels=len(classes or attributes), attributes=not classes)
     else:
         game = find(old["gan"])
         config = updated(updated(game.Config(), old["config"], of=game.name), words, of=game.name)

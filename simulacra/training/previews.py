@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Pair
 from simulacra.data.feed import Feed, unpacked
 from simulacra.files import written_aside
 from simulacra.gan import Generator
@@ -77,13 +77,12 @@ class Translations:
     The pictures are unseen ones, where the data has a part for validation.
     """
 
-    def __init__(self, data: Dataset) -> None:
-        """data: a pair with all its parts."""
-        part = data.split("valid" if data.splits["valid"] and data.others and data.others.splits["valid"] else "train")
-        assert part.others is not None
-        n = min(TRIPLES, len(part), len(part.others))
+    def __init__(self, data: Pair) -> None:
+        """data: the whole pair."""
+        part = data.split("valid" if data.has("valid") else "train")
+        n = min(TRIPLES, len(part.a), len(part.b))
         cpu = torch.device("cpu")
-        self.pictures = {"a": unpacked(part.images[:n], cpu), "b": unpacked(part.others.images[:n], cpu)}
+        self.pictures = {"a": unpacked(part.a.images[:n], cpu), "b": unpacked(part.b.images[:n], cpu)}
         self.columns, self.count = 12 if n % 2 == 0 else 6, 2 * n
         self.drawn: Tensor | None = None
 

@@ -13,8 +13,9 @@ import torch
 import simulacra
 from simulacra.config import to_json
 from simulacra.console import console
-from simulacra.data.dataset import open_dataset, verify
+from simulacra.data.dataset import Pair, verify
 from simulacra.data.feed import Feed
+from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, device_name
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
@@ -114,12 +115,11 @@ class Run:
         self.plan, self.device, self.disk = plan, device, disk
         self.scorer: CheckpointScorer | None = None  # made when first needed
         whole = open_dataset(plan.source)
-        unseen = whole.splits["valid"] and (whole.others is None or whole.others.splits["valid"])
-        valid = whole.split("valid") if unseen else None
+        valid = whole.split("valid") if whole.has("valid") else None
         self.lines: list[dict[str, Any]] = []  # of the journal
         self.rollbacks = rollback.count(plan.folder)
         self.trainer = self.begin()
-        self.previews = Translations(whole) if plan.gan.translates else Previews(self.trainer.gan.G)
+        self.previews = Translations(whole) if isinstance(whole, Pair) else Previews(self.trainer.gan.G)
         self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=self.previews.count)
 
     def begin(self) -> Trainer:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data, pictures_of
@@ -30,18 +30,17 @@ HELD_OUT = ("test", "valid")
 Rows = NDArray[np.int64]
 
 
-def has(data: Dataset, part: str) -> bool:
+def has(data: Pair, part: str) -> bool:
     """Whether both domains have at least two pictures in a part."""
-    assert data.others is not None
-    return min(data.splits.get(part, 0), data.others.splits.get(part, 0)) >= 2
+    return min(data.a.splits.get(part, 0), data.b.splits.get(part, 0)) >= 2
 
 
-def held_out(data: Dataset) -> str:
+def held_out(data: Pair) -> str:
     """The part whose pictures say most of a translator: one that it was not trained on, where there is one."""
     return next((part for part in HELD_OUT if has(data, part)), "train")
 
 
-def for_choice(data: Dataset) -> str:
+def for_choice(data: Pair) -> str:
     """The part whose pictures a choice of checkpoints may see: never that for tests."""
     return "valid" if has(data, "valid") else "train"
 
@@ -109,7 +108,7 @@ class Direction:
 
 
 def directions(
-    data: Dataset,
+    data: Pair,
     extractor: Extractor,
     *,
     inputs: str,
@@ -132,7 +131,7 @@ def directions(
                 raise SimulacraError(
                     f"Scores need at least 2 pictures of each domain; {data.name} has {count} of {part}."
                 )
-        way = " to ".join((data.domains if side == "a" else data.domains[::-1]) or (side, other))
+        way = " to ".join(data.domains if side == "a" else data.domains[::-1])
         made.append(
             Direction(
                 name=f"{side}2{other}",
@@ -150,10 +149,8 @@ def directions(
     return made
 
 
-def _domains(data: Dataset, part: str) -> dict[Side, Dataset]:
-    found = data.split(part)
-    assert found.others is not None
-    return {"a": replace(found, others=None, domains=()), "b": found.others}
+def _domains(data: Pair, part: str) -> dict[Side, Dataset]:
+    return {"a": data.a.split(part), "b": data.b.split(part)}
 
 
 def means(found: Mapping[str, Measured]) -> dict[str, Measured]:

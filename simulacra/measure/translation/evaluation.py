@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Pair
 from simulacra.gan import Generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, pictures_of
@@ -71,7 +71,7 @@ class Translated:
 
     def __init__(
         self,
-        data: Dataset,
+        data: Pair,
         *,
         extractor: Extractor,
         on: str | None = None,
@@ -86,8 +86,7 @@ class Translated:
         self.on, self.asked, self.reals, self.skip = on or "train", on, reals, skip
         # Where nothing else is left to judge the choice by, half of the pictures is left out of it.
         self.alone = choosing and (on or held_out(data)) == self.inputs
-        assert data.others is not None
-        n = min(data.splits.get(self.inputs, 0), data.others.splits.get(self.inputs, 0))
+        n = min(domain.splits.get(self.inputs, 0) for domain in (data.a, data.b))
         self.samples = min(samples, n // 2) if self.alone and n >= 4 else samples
         self.directions = directions(
             data, extractor, inputs=self.inputs, on=self.on, samples=self.samples, reals=reals, skip=skip, begin=begin
@@ -149,7 +148,7 @@ class Evidence:
     subject: ModelUnderTest
     generator: Generator
     extractor: Extractor
-    data: Dataset
+    data: Pair
     on: str | None
     samples: int
     begin: Begin
@@ -201,7 +200,7 @@ class Evidence:
         return {"warnings": said}
 
 
-def single(word: str, direction: Direction, translator: Translator, data: Dataset, part: str) -> Found:
+def single(word: str, direction: Direction, translator: Translator, data: Pair, part: str) -> Found:
     """Scores of single pictures, and what else is to be told of them."""
     if word == "cycle":
         return _cycle(direction, translator)
@@ -232,7 +231,7 @@ def _identity(direction: Direction, translator: Translator) -> dict[str, Measure
     return _measured(direction, {"identity-l1": resampled_mean(values)}, len(rows))
 
 
-def _pairs(direction: Direction, translator: Translator, data: Dataset, part: str) -> dict[str, Measured]:
+def _pairs(direction: Direction, translator: Translator, data: Pair, part: str) -> dict[str, Measured]:
     known = ground_truth_pairs(data, part)
     given, aim = known.T if direction.to == "b" else known.T[::-1]
     mine = np.isin(given, direction.chosen)

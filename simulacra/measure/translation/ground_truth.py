@@ -8,20 +8,20 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Pair
 from simulacra.files import read_json
 
 
-def ground_truth_pairs(data: Dataset, part: str) -> NDArray[np.int64]:
+def ground_truth_pairs(data: Pair, part: str) -> NDArray[np.int64]:
     """Rows [K, 2] in `part` of the first and of the second domain whose files have one name, whatever their endings.
 
     data: a whole pair. A name that a domain has twice pairs nothing. Empty where the names are not known.
     """
     none = np.empty((0, 2), np.int64)
-    if data.path is None or data.others is None:
+    if data.path is None:
         return none
     rows = []
-    for letter, domain in (("a", data), ("b", data.others)):
+    for letter, domain in (("a", data.a), ("b", data.b)):
         names = _names(data.path / letter / "names.json")
         if len(names) != len(domain):
             return none

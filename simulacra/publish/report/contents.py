@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulacra.data.dataset import Dataset, open_dataset
+from simulacra.data.dataset import Dataset, Pair
+from simulacra.data.opening import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.gan import GAN, Generator, Shape, find
@@ -46,7 +47,7 @@ class Evidence:
     gan: type[GAN] | None = None
     generator: Generator | None = None  # that draws from seeds
     translator: Translator | None = None
-    data: Dataset | None = None
+    data: Dataset | Pair | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from simulacra.data import dataset
 from simulacra.publish.report import formatting
 from simulacra.publish.report.contents import Evidence
 from simulacra.publish.report.images import (
@@ -107,7 +108,7 @@ class Gallery:
     def _reals(self, quality: int) -> Picture | None:
         """Training pictures at random, the same each time; without the data, those that the run kept."""
         data, kept = self.told.data, self.told.run / "previews" / "real.png"
-        if data is not None:
+        if isinstance(data, dataset.Dataset):
             images = data.split("train").images
             rows = np.sort(np.random.default_rng(0).permutation(len(images))[: self.count])
             image = sheet(list(images[rows]), self.columns)
@@ -150,7 +151,7 @@ class Gallery:
         return nearest, fakes(generator, [found["seed"] for found in nearest])
 
     def _pairs(self, quality: int) -> list[Pair]:
-        images = None if self.told.data is None else self.told.data.split("train").images
+        images = self.told.data.split("train").images if isinstance(self.told.data, dataset.Dataset) else None
         made = []
         for found, fake in zip(self.nearest, self.their_fakes, strict=True):
             seed, row = int(found["seed"]), int(found["train"])
@@ -169,7 +170,7 @@ def data_sheets(told: Evidence, quality: int) -> list[Picture]:
     data = told.data
     if data is None or data.path is None:
         return []
-    domains = zip("ab", data.domains, strict=True) if data.others is not None else []
+    domains = zip("ab", data.domains, strict=True) if isinstance(data, dataset.Pair) else []
     places = {data.path / letter / "sheet.png": name for letter, name in domains} or {
         data.path / "sheet.png": data.name
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.publish.report import formatting, plots, tables
 from simulacra.publish.report.contents import Evidence
@@ -62,7 +63,7 @@ def _text_parts(told: Evidence) -> dict[str, Any]:
     """All but the pictures."""
     health = tables.alarms(told.lines)
     found = verdict(told, health)
-    counted, shares, more = tables.shares(told.data) if told.data else ("", [], 0)
+    counted, shares, more = tables.shares(told.data) if isinstance(told.data, Dataset) else ("", [], 0)
     json_text = json.dumps(told.certificate, indent=2, ensure_ascii=False) if told.certificate else ""
     return {
         "mark": MARK,
@@ -98,8 +99,8 @@ def _subtitle(told: Evidence) -> list[str]:
     game = told.config.get("spec", told.config["gan"])
     titled = f" ({told.gan.title}, {told.gan.year})" if told.gan else ""
     counts = [stored["pictures"]]
-    if told.data is not None and told.data.others is not None:
-        counts = [told.data.splits["train"], told.data.others.splits["train"]]
+    if isinstance(told.data, Pair):
+        counts = [domain.splits["train"] for domain in (told.data.a, told.data.b)]
     pictures = " and ".join(f"{count:,}" for count in counts)
     made = [f"{game}{titled} on {pictures} training pictures of {stored['name']}, {formatting.pixels(told.shape)}."]
     total = told.config.get("length", {}).get("total")

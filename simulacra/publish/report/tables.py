@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from simulacra.config import to_json, updated
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.gan import GAN, Settings
 from simulacra.measure.printing import by_direction, weakest
 from simulacra.publish.report.contents import Evidence
@@ -75,8 +75,8 @@ def facts(told: Evidence) -> dict[str, str]:
     """What is known of the data, with or without the data set."""
     stored = told.config["data"]
     found = {"name": str(stored["name"]), "pictures": pixels(told.shape)}
-    if told.data is not None and told.data.others is not None:
-        for name, domain in zip(told.data.domains, (told.data, told.data.others), strict=True):
+    if isinstance(told.data, Pair):
+        for name, domain in zip(told.data.domains, (told.data.a, told.data.b), strict=True):
             counts = {_PARTS.get(part, part): count for part, count in domain.splits.items() if count}
             found[f"domain {name}"] = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
     elif told.data is None:

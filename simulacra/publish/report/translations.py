@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from simulacra.data.dataset import Dataset
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import unpacked
 from simulacra.measure.model_under_test import subsample
 from simulacra.measure.translation.both_directions import held_out
@@ -42,7 +42,7 @@ class Translations:
     def __init__(self, told: Evidence) -> None:
         self.told, self.moments = told, thinned(stills(told.run), MOMENTS)
         self.shown: list[Shown] = []
-        if told.translator is not None and told.data is not None:
+        if told.translator is not None and isinstance(told.data, Pair):
             self.shown = [_direction(told.translator, told.data, side) for side in OTHER]
 
     def at(self, quality: int) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Translations:
 
 
 @torch.no_grad()
-def _direction(translator: Translator, data: Dataset, side: Side) -> Shown:
+def _direction(translator: Translator, data: Pair, side: Side) -> Shown:
     """Some pictures of a domain, never chosen by hand."""
     part = held_out(data)
     names = dict(zip(OTHER, data.domains, strict=True))
@@ -112,10 +112,8 @@ def _direction(translator: Translator, data: Dataset, side: Side) -> Shown:
     return Shown(f"{names[side]} to {names[OTHER[side]]}", tiles, note)
 
 
-def _domain(data: Dataset, part: str, side: Side) -> Dataset:
-    found = data.split(part)
-    assert found.others is not None
-    return found if side == "a" else found.others
+def _domain(data: Pair, part: str, side: Side) -> Dataset:
+    return (data.a if side == "a" else data.b).split(part)
 
 
 def _nearest(tiles: Sequence[Tile], reals: Dataset) -> list[Tile]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from simulacra.data.contents import common_folder
-from simulacra.data.dataset import SPLITS, content_hash, is_pair
+from simulacra.data.dataset import SPLITS, Pair, content_hash
+from simulacra.data.opening import kind
 from simulacra.data.sources import PARTS, Source, open_source
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
@@ -43,7 +44,7 @@ def open_domains(source: str | Path, others: str | Path | None, *, labels: str =
 
     Raises `SimulacraError` where there is nothing, or the two are the same.
     """
-    if others is None and is_pair(Path(source)):
+    if others is None and kind(Path(source)) == Pair.WHAT:
         source, others = Path(source) / "a", Path(source) / "b"
     if others is not None:
         if Path(source).resolve() == Path(others).resolve():

@@ -1,0 +1,111 @@
+"""Open prepared data: a folder says in its data.json whether it holds a `Dataset` or a `Pair`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulacra.data.dataset import SPLITS, Dataset, Pair, pair_hash
+from simulacra.data.portraits import peeps
+from simulacra.errors import SimulacraError
+from simulacra.files import read_json
+
+FORMAT = 1  # of data.json
+
+
+def open_dataset(source: str | Path) -> Dataset | Pair:
+    """Open a prepared folder, or the built-in dataset "peeps". Pictures are memory-mapped, not read.
+
+    Raises SimulacraError for a path that is missing, holds raw pictures, is half-written or damaged.
+    """
+    if source == "peeps":
+        return peeps()
+    path = Path(source)
+    what = kind(path)
+    if what == Pair.WHAT:
+        return _open_pair(path, read_json(path / "data.json"))
+    if what == Dataset.WHAT:
+        return _open_domain(path, read_json(path / "data.json"))
+    if not path.exists():
+        raise SimulacraError(f"There is no data set at {path}. Make one: simulacra prepare PICTURES {path}")
+    if path.is_dir() and ((path / "data.json").exists() or (path / "images.npy").exists()):
+        raise SimulacraError(f"{path} is not a whole data set: delete it and prepare it again.")
+    raise SimulacraError(
+        f"{path} holds no prepared data set. If it holds pictures, prepare them first: "
+        f"simulacra prepare {path} {path.name or 'faces'}-64 --size 64"
+    )
+
+
+def open_domain(source: str | Path) -> Dataset:
+    """Open a prepared folder of one domain, or "peeps". Raises SimulacraError as `open_dataset` does, and for a pair."""
+    data = open_dataset(source)
+    if isinstance(data, Pair):
+        raise SimulacraError(f"{source} is a pair of domains: name {Path(source) / 'a'} or {Path(source) / 'b'}.")
+    return data
+
+
+def open_pair(source: str | Path) -> Pair:
+    """Open a prepared pair. Raises SimulacraError as `open_dataset` does, and for a dataset of one domain."""
+    data = open_dataset(source)
+    if isinstance(data, Dataset):
+        raise SimulacraError(f"{source} holds one domain, not a pair: simulacra prepare A B PAIR makes one.")
+    return data
+
+
+def kind(path: Path) -> str | None:
+    """`Dataset.WHAT` or `Pair.WHAT`, as data.json in the folder says; None where there is none, or another."""
+    try:
+        record = json.loads((path / "data.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    what = record.get("what") if isinstance(record, dict) else None
+    return what if what in (Dataset.WHAT, Pair.WHAT) else None
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether `path` is a folder that `prepare` finished (its contents are not checked)."""
+    return kind(path) is not None
+
+
+def _open_pair(path: Path, record: dict[str, Any]) -> Pair:
+    a, b = (open_domain(path / letter) for letter in "ab")
+    digest = pair_hash(a.hash, b.hash)
+    if digest != record.get("hash") or a.shape != b.shape:
+        raise SimulacraError(f"{path} is damaged (its domains do not fit data.json): prepare it again.")
+    first, second = map(str, record["domains"])
+    return Pair(str(record["name"]), path, a, b, (first, second), digest)
+
+
+def _open_domain(path: Path, record: dict[str, Any]) -> Dataset:
+    if record.get("format") != FORMAT:
+        raise SimulacraError(f"{path} has format {record.get('format')}, not {FORMAT}: prepare it again.")
+    damaged = SimulacraError(f"{path} is damaged (its files do not fit data.json): prepare it again.")
+    try:
+        shape, splits = tuple(record["shape"]), {part: int(record["splits"][part]) for part in SPLITS}
+        classes, attributes = tuple(record["classes"]), tuple(record["attributes"])
+        images = np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(path / "labels.npy", allow_pickle=False) if classes or attributes else None
+        size = (path / "images.npy").stat().st_size
+        name, digest = str(record["name"]), str(record["hash"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise damaged from error
+    if images.dtype != np.uint8 or images.shape != shape or images.offset + images.nbytes != size:
+        raise damaged
+    if len(shape) != 4 or sum(splits.values()) != shape[0]:
+        raise damaged
+    if not _labels_fit(labels, shape[0], classes, attributes):
+        raise damaged
+    return Dataset(name, path, images, labels, classes, attributes, splits, digest)
+
+
+def _labels_fit(labels: NDArray[Any] | None, n: int, classes: tuple[str, ...], attributes: tuple[str, ...]) -> bool:
+    if labels is None:
+        return True
+    if classes:
+        in_range = bool(((labels >= 0) & (labels < len(classes))).all())
+        return labels.dtype == np.int64 and labels.shape == (n,) and in_range
+    return labels.dtype == np.float32 and labels.shape == (n, len(attributes))
