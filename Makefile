@@ -1,17 +1,26 @@
 # Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST := $(VENV)-lowest
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lowest lint bench clean
 
 demo: $(READY)
-	$(RUN) -m simulacra.cli demo
-	$(RUN) -m simulacra.cli explore runs/demo
+	$(RUN) -m simulacra demo
+	$(RUN) -m simulacra explore runs/demo
 
 test: lint
 	$(RUN) -m pytest
+
+# the tests with the lowest versions that pyproject.toml allows (docs/versions.md); PyPI's torch for Linux brings CUDA
+lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --extra dev pyproject.toml -o $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -r $(LOWEST)/lowest.txt --no-deps -e .
+	$(LOWEST)/bin/python -m pytest
 
 lint: $(READY)
 	$(RUN) -m ruff check .
@@ -29,4 +38,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(LOWEST) build *.egg-info

@@ -1,10 +1,17 @@
-"""One thread for every test: nets this small gain nothing from more, and lose much on a busy machine."""
+"""Settings of every test: one thread, a cache of its own, and a summary of what was skipped.
+
+Small networks gain nothing from more threads, and lose much on a busy machine. With SIMULACRA_REQUIRE_BROWSER=1 a
+skipped browser test fails.
+"""
 
 from __future__ import annotations
 
 import os
 
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before torch is imported, and for child processes
+
+from collections import Counter
+from collections.abc import Generator
 
 import pytest
 import torch
@@ -25,3 +32,28 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _threads() -> None:
     """A command under test may have changed it."""
     torch.set_num_threads(1)
+
+
+def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The reason of a skipped test or file, without pytest's prefix."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped browser test into a failure where a browser is required."""
+    report = yield
+    if report.skipped and os.environ.get("SIMULACRA_REQUIRE_BROWSER") and item.get_closest_marker("browser"):
+        report.longrepr = f"A browser test was skipped, and a browser is required: {skip_reason(report)}"
+        report.outcome = "failed"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many tests were skipped for each reason; under xdist the controller has all reports."""
+    reasons = Counter(map(skip_reason, terminalreporter.getreports("skipped")))
+    if reasons:
+        terminalreporter.section(f"{reasons.total()} skipped")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count:4}  {reason}")

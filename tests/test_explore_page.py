@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import itertools
 import json
 import re
@@ -18,13 +19,15 @@ import numpy as np
 import pytest
 from support import noise, on_disk
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the page is tested by playwright: pip install simulacra[dev]"
-)
+playwright: Any = importlib.import_module("playwright.sync_api") if importlib.util.find_spec("playwright") else None
 
 PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM = next((path for path in map(shutil.which, PLACES) if path), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium, and none is on the PATH")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(playwright is None, reason="no playwright: pip install 'simulacra[dev]'"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium"),
+]
 
 TABS = ("directions", "mix", "photo", "walk", "numbers", "runs", "translate")
 Visit = Callable[..., Any]

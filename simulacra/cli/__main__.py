@@ -1,4 +1,4 @@
-"""`python -m simulacra.cli`, for torchrun and wherever the command is not on the path."""
+"""`python -m simulacra.cli`, which `torchrun -m simulacra.cli` needs."""
 
 from simulacra.cli.entry import main
 
