@@ -19,7 +19,7 @@ from torch import Tensor
 
 from simulacra.console import console, tasks
 from simulacra.data.dataset import Dataset
-from simulacra.generator import Generator
+from simulacra.generator import Generator, as_generator
 from simulacra.latent.attribute_classifier import STEPS, Reader, fit_reader
 from simulacra.latent.effects import AT_ONCE, render
 from simulacra.latent.recipe import Direction, moved
@@ -63,7 +63,7 @@ def judged(
 def main(model: str, faces: int, reach: float, file: Path | None, first: int, seed: int) -> None:
     """Train the judge, judge each direction, print a table."""
     it = model_under_test(model)
-    generator, data = it.load(), it.dataset()
+    generator, data = as_generator(it.load()), it.dataset()
     assert isinstance(data, Dataset)
     kept = open_directions(model, file)
     with tasks() as begin:

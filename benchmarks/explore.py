@@ -30,7 +30,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from simulacra.gan import configured
-from simulacra.storage import load, save_model
+from simulacra.storage import load_generator, save_model
 
 MOVES, EVENTS, CLIENTS, EACH = 200, 60, 8, 10
 GOALS = {"p50": 25, "p95": 60, "frames": 30, "last": 60, "flying": 1, "first": 3}
@@ -118,7 +118,7 @@ def asked(address: str, seed: int, times: int) -> list[bytes]:
 
 def crowd(address: str, model: str) -> tuple[int, float]:
     """How many of the pictures of `CLIENTS` at once are those of the library, and seconds for a picture."""
-    generator = load(model)
+    generator = load_generator(model)
     wanted = [generator.sample([seed])[0] for seed in range(CLIENTS)]  # in a batch, a level may differ
     begun = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:

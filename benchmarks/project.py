@@ -20,7 +20,7 @@ from simulacra.data.opening import open_domain
 from simulacra.files import read_json
 from simulacra.latent.perceptual_loss import rounded
 from simulacra.latent.project import Projection, project
-from simulacra.storage import load, model_folder
+from simulacra.storage import load_generator, model_folder
 
 FIRST, WANTED, SHARE = 7_000_000, 28.0, 0.9  # seed; dB; of the own pictures
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--wide", action="store_true", help="a latent for each layer")
     asked = parser.parse_args()
-    generator = load(asked.model)
+    generator = load_generator(asked.model)
 
     def found(targets: list[Tensor]) -> tuple[list[Projection], float]:
         options = {"steps": asked.steps, "starts": asked.starts, "wide": asked.wide}

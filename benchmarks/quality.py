@@ -34,7 +34,7 @@ from simulacra.measure.choose import SAMPLES, choose
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.model_under_test import CHOSEN, fakes_of, reals_of
-from simulacra.storage import load
+from simulacra.storage import load_generator
 from simulacra.training import trainer
 from simulacra.training.plan import plan
 from simulacra.training.run import Run, train
@@ -72,7 +72,8 @@ def ours(
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     chosen = choose(run, samples=choice, extractor=eyes, device=device)
     told, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=eyes, device=device)
-    save_grid(run / "grid.png", next(load(run, device).pictures(range(CHOSEN, CHOSEN + PREVIEWS), batch=PREVIEWS)))
+    seeds = range(CHOSEN, CHOSEN + PREVIEWS)
+    save_grid(run / "grid.png", next(load_generator(run, device).pictures(seeds, batch=PREVIEWS)))
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
     config = read_json(run / "config.json")
     return {

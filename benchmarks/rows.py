@@ -75,4 +75,4 @@ def lacks(row: Row, data: Dataset) -> str:
 
 def games() -> list[str]:
     """Every game of latents by name."""
-    return [name for name, gan in gans().items() if not gan.translates]
+    return [name for name, gan in gans().items() if gan.task == "draw"]

@@ -114,7 +114,7 @@ def cases(data: dict[str, str]) -> Iterator[tuple[str, str, str, dict[str, Any]]
             if not preset.startswith("tiny"):
                 continue
             spec = f"{name}:{preset}"
-            if gan.translates:
+            if gan.task == "translate":
                 yield spec, data["pair16"], spec, {}
                 continue
             if not gan.Config().conditional:

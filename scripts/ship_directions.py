@@ -14,7 +14,7 @@ from pathlib import Path
 from simulacra.console import tasks
 from simulacra.latent import command
 from simulacra.latent.saved import FILE, save
-from simulacra.storage import load, model_folder
+from simulacra.storage import load_generator, model_folder
 
 SAMPLES, COUNT = 10_000, 6
 NAMES = {"long hair": "hair length", "hair": "hair colour", "skin": "skin tone", "background": "background colour"}
@@ -30,7 +30,7 @@ def main(sheet: Path | None) -> None:
     kept = save([replace(each, name=NAMES.get(each.name, each.name)) for each in told.directions], path=out)
     command.show(replace(told, directions=kept, path=out))
     if sheet is not None:
-        command.write_sheet(sheet, command.sheet(load(), kept))
+        command.write_sheet(sheet, command.sheet(load_generator(), kept))
 
 
 if __name__ == "__main__":

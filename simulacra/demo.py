@@ -22,7 +22,7 @@ def demo(run: Path) -> bool:
     from simulacra.measure.printing import print_choice
     from simulacra.publish.report import report
     from simulacra.sampling import write_pictures
-    from simulacra.storage import fingerprint, load, model_folder
+    from simulacra.storage import fingerprint, load_generator, model_folder
     from simulacra.training.run import carry_out
 
     data = run.parent / f"{run.name}-people{SIZE}"
@@ -35,7 +35,7 @@ def demo(run: Path) -> bool:
         chosen = choose(folder, samples=SAMPLES, advance=advance)
     print_choice(folder, chosen)
     path = folder / "people" / model_folder(folder).name
-    write_pictures(load(folder), path, range(64), model=fingerprint(folder), singles=False, grid=True)
+    write_pictures(load_generator(folder), path, range(64), model=fingerprint(folder), singles=False, grid=True)
     console.print(f"The film of the training: {folder / 'film.webp'}", markup=False)
     console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
     console.print(f"All that is known of it:  {report(folder)}", markup=False)

@@ -21,6 +21,8 @@ from simulacra.generator import Generator as Generator
 from simulacra.generator import Layers as Layers
 from simulacra.generator import to_image as to_image
 from simulacra.losses import targets
+from simulacra.model import Model as Model
+from simulacra.model import Task as Task
 from simulacra.settings import Preset as Preset
 from simulacra.settings import Settings as Settings
 from simulacra.settings import Shape as Shape
@@ -51,12 +53,12 @@ class GAN(nn.Module):
     critic: ClassVar[bool] = False  # D gives a score without a probability
     targeted: ClassVar[bool] = True  # D's loss has targets, that smoothing and label noise can move
     takes_labels: ClassVar[bool] = False  # there is a conditional form
-    translates: ClassVar[bool] = False  # it plays with pictures of two domains, and its G is a `Translator`
+    task: ClassVar[Task] = "draw"  # of its G; "translate": a batch holds two domains, and G is a `Translator`
     unreduced_stats: ClassVar[frozenset[str]] = frozenset()  # stats [N, ...] that only `saw` is given, whole
     Config: ClassVar[type[Settings]] = Settings
     presets: ClassVar[Mapping[str, Preset]] = {}
 
-    G: Generator
+    G: Any  # a Generator, or where it translates a Translator
     D: nn.Module
 
     def __init__(self, config: Settings) -> None:
@@ -65,8 +67,8 @@ class GAN(nn.Module):
         self.augment = augment.make(config)
 
     @classmethod
-    def generator(cls, config: Any) -> Generator:
-        """The generator alone, untrained: what `load` fills with weights."""
+    def generator(cls, config: Any) -> Model:
+        """The untrained G alone: what `storage.load` fills with weights."""
         raise TypeError(f"{cls.__name__} must define generator")
 
     @classmethod
@@ -87,7 +89,8 @@ class GAN(nn.Module):
         if not self.config.labels:
             return None
         assert batch.labels is not None
-        return self.G.encode(batch.labels)
+        y: Tensor = self.G.encode(batch.labels)
+        return y
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
         """As many fresh fakes as the batch has pictures, with its labels: for G's loss."""

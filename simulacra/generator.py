@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.model import Model, Task
 from simulacra.settings import Settings
 
 REMEMBERED = 1024  # labels of the training pictures that a conditional generator keeps
@@ -19,30 +20,24 @@ LABEL = 7  # beside a seed, for the draw of its label
 Layers = tuple[int, int] | None  # from the first up to, not including, the second; None is all
 
 
-class Generator(nn.Module):
-    """What is left when training ends: latent -> embed -> render.
+class Generator(Model):
+    """A model that draws: latent z and condition y -> `mapping` -> w -> `synthesis` -> pictures.
 
     A condition y is always [N, labels] float32 inside: one-hot for a class, or attributes in [0, 1]. Without a
     mapping network w is z with what tells of y beside it: [z | ...].
     """
 
-    domain: ClassVar[Literal["latent", "image"]] = "latent"
+    task: ClassVar[Task] = "draw"
 
     def __init__(self, config: Settings) -> None:
-        super().__init__()
-        self.z_dim, self.prior, self.shape = config.z, config.prior, config.shape
+        super().__init__(config)
+        self.z_dim, self.prior = config.z, config.prior
         self.labels, self.attributes = config.labels, config.attributes
         self.num_ws = 0  # layers that can each have a w of their own: `render` then takes [N, num_ws, w], too
-        self.classes: tuple[str, ...] = ()  # names of the classes, or of the attributes
         if self.labels:
             empty = torch.zeros(REMEMBERED, self.labels) if self.attributes else torch.zeros(REMEMBERED).long()
             self.register_buffer("bank", empty)  # labels of training pictures: what a seed without a label is given
         self.bank: Tensor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.parameters()).device
 
     @property
     def w_dim(self) -> int:
@@ -167,7 +162,7 @@ class Generator(nn.Module):
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w -> pictures [N, C, H, W]."""
-        raise TypeError(f"{type(self).__name__} must define render")
+        raise TypeError(f"{type(self).__name__} must define synthesis")
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Latents [N, z], and labels where the generator takes them -> pictures [N, C, H, W] float32 in [-1, 1]."""
@@ -219,3 +214,11 @@ def to_image(picture: Tensor) -> Image.Image:
     """One picture [C, H, W] in [-1, 1] as a PIL image: grey, RGB or RGBA."""
     array = (picture.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def as_generator(model: Model) -> Generator:
+    """`model` if it draws. Raises `SimulacraError` for one that translates."""
+    if not isinstance(model, Generator):
+        a, b = model.classes or ("a", "b")
+        raise SimulacraError("generator.model_translates", a=a, b=b)
+    return model

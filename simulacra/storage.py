@@ -15,14 +15,16 @@ from safetensors.torch import load_file, save
 from simulacra.config import to_json, updated
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json, written_aside
-from simulacra.gan import Generator, Settings, find
+from simulacra.gan import Model, Settings, Task, find
+from simulacra.generator import Generator, as_generator
+from simulacra.translator import Translator, as_translator
 
 FORMAT = "simulacra-model-1"
 SHIPPED = "peeps"
 
 
 def save_model(
-    generator: Generator,
+    model: Model,
     folder: Path,
     *,
     gan: str,
@@ -33,12 +35,12 @@ def save_model(
     """Write a model folder that `load` reads back. `about` says where it comes from; `dtype` is how weights are stored."""
     tensors = {
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
-        for name, value in generator.state_dict().items()
+        for name, value in model.state_dict().items()
     }
     with written_aside(folder / "G.safetensors") as file:
         file.write(save(tensors))
-    settings = {"format": FORMAT, "gan": gan, "config": to_json(config), "classes": list(generator.classes)}
-    write_json(folder / "config.json", settings | dict(about))
+    settings = {"format": FORMAT, "gan": gan, "task": model.task, "config": to_json(config)}
+    write_json(folder / "config.json", settings | {"classes": list(model.classes)} | dict(about))
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -80,8 +82,8 @@ def model_folder(where: str | Path | None = None) -> Path:
     raise SimulacraError(f"{path} is neither a run nor a model: a model's folder holds G.safetensors and config.json.")
 
 
-def load(where: str | Path | None = None, device: str | torch.device = "cpu") -> Generator:
-    """The generator kept in a run's, a checkpoint's or a model's folder, ready to sample.
+def load(where: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
+    """The model kept in a run's, a checkpoint's or a model's folder, ready to sample.
 
     Without an argument: the model shipped with the package. Raises `SimulacraError` for what is not a model.
     """
@@ -92,14 +94,30 @@ def load(where: str | Path | None = None, device: str | torch.device = "cpu") ->
     if not {"gan", "config", "classes"} <= settings.keys():
         raise SimulacraError(f"{folder / 'config.json'} is damaged: it does not say which generator this is.")
     gan = find(settings["gan"])
-    generator = gan.generator(updated(gan.Config(), settings["config"], of=f"{folder}: {gan.name}"))
-    generator.classes = tuple(settings["classes"])
+    model = gan.generator(updated(gan.Config(), settings["config"], of=f"{folder}: {gan.name}"))
+    model.classes = tuple(settings["classes"])
     try:
         weights = load_file(folder / "G.safetensors")
-        generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
         raise SimulacraError(f"{folder / 'G.safetensors'} is damaged or of another model ({error}).") from error
-    return generator.eval().requires_grad_(False).to(device)
+    return model.eval().requires_grad_(False).to(device)
+
+
+def load_generator(where: str | Path | None = None, device: str | torch.device = "cpu") -> Generator:
+    """`load` for a model that draws. Raises `SimulacraError` for one that translates."""
+    return as_generator(load(where, device))
+
+
+def load_translator(where: str | Path | None = None, device: str | torch.device = "cpu") -> Translator:
+    """`load` for a model that translates. Raises `SimulacraError` for one that draws."""
+    return as_translator(load(where, device), str(SHIPPED if where is None else where))
+
+
+def task_of(about: Mapping[str, Any]) -> Task:
+    """Whether the model of a `config.json` draws or translates; a file of before `task` is read by its GAN."""
+    task: Task = about.get("task") or find(about["gan"]).task
+    return task
 
 
 def fingerprint(where: str | Path | None = None) -> str:

@@ -1,30 +1,31 @@
-"""The contract of what is left after training a game that translates: pictures of one domain -> pictures of the other."""
+"""`Translator`, the contract of a model that translates: pictures of one domain -> pictures of the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, NoReturn
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.generator import Generator
+from simulacra.messages import Message
+from simulacra.model import Model, Task
 from simulacra.settings import Settings
 
 Side = Literal["a", "b"]
 OTHER: dict[Side, Side] = {"a": "b", "b": "a"}
 
 
-class Translator(Generator):
-    """Two networks, `into.b` from pictures of domain a to b and `into.a` back; it draws nothing from seeds.
+class Translator(Model):
+    """A model of two networks: `into.b` takes pictures of domain a to b, `into.a` those of b to a.
 
     `classes` holds the names of the two domains. A network takes any height and width from `least` up that
     `multiple` divides. `whole`: each takes pictures of its own shape as a whole; of other sizes it makes noise.
     """
 
-    domain: ClassVar[Literal["latent", "image"]] = "image"
+    task: ClassVar[Task] = "translate"
     multiple: int = 1
     least: int = 1
     whole: bool = False
@@ -75,34 +76,9 @@ class Translator(Generator):
         for batch in images:
             yield self.translate(batch.to(self.device), to)
 
-    # --- what a generator of pictures from numbers has, and this has not --------------------------------------
 
-    def _refuse(self) -> NoReturn:
-        raise SimulacraError(
-            f"This model translates between {self.domains[0]} and {self.domains[1]}: it draws no pictures from seeds or "
-            "latents. Give it pictures: simulacra translate MODEL IN OUT --to b."
-        )
-
-    def asked(self, label: str) -> dict[int, float]:
-        """Nothing, or refused."""
-        return self._refuse() if label.strip() else {}
-
-    def draw(self, n: int) -> Tensor:
-        """Refused."""
-        self._refuse()
-
-    def seeded(self, seeds: Sequence[int]) -> Tensor:
-        """Refused."""
-        self._refuse()
-
-    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Refused."""
-        self._refuse()
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """Refused."""
-        self._refuse()
-
-    def pictures(self, seeds: Sequence[int], **options: Any) -> Iterator[Tensor]:
-        """Refused."""
-        self._refuse()
+def as_translator(model: Model, name: str = "") -> Translator:
+    """`model` if it translates. Raises `SimulacraError` for one that draws; name: what the sentence calls it."""
+    if not isinstance(model, Translator):
+        raise SimulacraError("translator.model_draws", model=name or Message("translator.this_model"))
+    return model

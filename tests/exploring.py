@@ -32,10 +32,10 @@ def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
             if parameter.dim() > 1:
                 scale = max(float(parameter.std()), parameter[0].numel() ** -0.5)
                 parameter.copy_(torch.randn(parameter.shape, generator=source) * scale)
-    if gan.G.labels:
+    if gan.task == "draw" and gan.G.labels:
         gan.G.remember(torch.eye(3) if gan.G.attributes else torch.arange(gan.G.labels))
         gan.G.classes = ATTRIBUTES if gan.G.attributes else ("ann", "bob", "cat")
-    if gan.translates:
+    if gan.task == "translate":
         gan.G.classes = DOMAINS
     save_model(gan.G, folder, gan=gan.name, config=gan.config, about={"data": "tiny", "nimg": 160 * (seed + 1)})
     return folder

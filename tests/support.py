@@ -50,7 +50,7 @@ def paired(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Pair:
 
 def suitable(spec: str, images: NDArray[np.uint8]) -> Dataset | Pair:
     """`images` as a data set that a game can play with: with classes, or as a pair whose other domain is their negatives."""
-    return paired(images, 255 - images[::-1]) if find(spec.partition(":")[0]).translates else labelled(images)
+    return paired(images, 255 - images[::-1]) if find(spec.partition(":")[0]).task == "translate" else labelled(images)
 
 
 def pair_on_disk(folder: Path, images: NDArray[np.uint8], others: NDArray[np.uint8], *, valid: int = 0) -> Path:
@@ -119,13 +119,13 @@ def coloured(width: int = 24, height: int = 20, seed: int = 0) -> Image.Image:
 
 def forms() -> list[str]:
     """Every game of latents at its tiny preset, and its conditional form where it has one."""
-    return [f"{name}:tiny{form}" for name, gan in gans().items() if not gan.translates
+    return [f"{name}:tiny{form}" for name, gan in gans().items() if gan.task == "draw"
             for form in ("", TOLD) if not form or (gan.takes_labels and not gan.Config().conditional)]  # fmt: skip
 
 
 def translating() -> list[str]:
     """Every game that translates, at its tiny presets."""
-    return [f"{name}:{preset}" for name, gan in gans().items() if gan.translates
+    return [f"{name}:{preset}" for name, gan in gans().items() if gan.task == "translate"
             for preset in gan.presets if preset.startswith("tiny")]  # fmt: skip
 
 

@@ -18,12 +18,14 @@ from simulacra.data.opening import open_pair
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Shape, configured, find
 from simulacra.gans.cyclegan import Critic, CycleGAN, Settings, UNet
+from simulacra.generator import Generator as LatentGenerator
+from simulacra.generator import as_generator
 from simulacra.layers import Pool
 from simulacra.losses import squares_d, squares_g
 from simulacra.training.plan import plan
 from simulacra.training.previews import Translations
 from simulacra.training.run import train
-from simulacra.translator import Translator
+from simulacra.translator import Translator, as_translator
 
 
 def cyclegan(shape: Shape = (3, 16, 16), **words: Any) -> CycleGAN:
@@ -178,9 +180,10 @@ def test_domains_have_names_and_letters() -> None:
 
 def test_it_draws_nothing_from_seeds() -> None:
     G = cyclegan().G
-    for refused in (lambda: G.seeded([1]), lambda: G.draw(1), lambda: list(G.pictures([1])), lambda: G.sample([1])):
-        with pytest.raises(SimulacraError, match="simulacra translate"):
-            refused()
+    assert not isinstance(G, LatentGenerator) and as_translator(G) is G
+    with pytest.raises(SimulacraError, match="simulacra translate") as caught:
+        as_generator(G)
+    assert caught.value.code == "generator.model_translates"
 
 
 # --- the losses ----------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def test_planted_axes_are_found_in_the_order_of_their_strength(find: Callable[..
 def test_components_of_a_mapping_are_those_of_w() -> None:
     G = game("stylegan2:tiny").G.eval()
     stretched = torch.tensor([1, 9, 1, 1, 4, 1, 1, 1.0])
-    G.mapping = lambda z, y=None: z * stretched  # type: ignore[method-assign]
+    G.mapping = lambda z, y=None: z * stretched
     first, second = components(G, 2)
     assert float(first.axis[1].abs()) > 0.99
     assert float(second.axis[4].abs()) > 0.98
@@ -357,7 +357,7 @@ def test_files_of_others_and_damaged_ones_are_refused(model: Path, tmp_path: Pat
     save([direction("a")], model)
     tensors = load_file(model / FILE)
     gan = game("dcgan:tiny", smoothing=0.0)
-    torch.nn.init.normal_(gan.G.first.weight)  # type: ignore[union-attr,arg-type]
+    torch.nn.init.normal_(gan.G.first.weight)
     save_model(gan.G, tmp_path / "other", gan="dcgan", config=gan.config, about={})
     with pytest.raises(SimulacraError, match="another model"):
         open_directions(tmp_path / "other", model / FILE)

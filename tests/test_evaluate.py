@@ -398,7 +398,11 @@ def test_a_model_is_not_better_than_itself_and_is_better_than_a_black_one(
         assert score["difference"]["value"] == 0
     grey = tmp_path / "grey"
     storage.save_model(
-        black_out(storage.load(run)), grey, gan="dcgan", config=configured("dcgan:tiny", (3, 16, 16), {})[1], about={}
+        black_out(storage.load_generator(run)),
+        grey,
+        gan="dcgan",
+        config=configured("dcgan:tiny", (3, 16, 16), {})[1],
+        about={},
     )
     told = compare(grey, run, samples=80, data=data)
     assert told["scores"]["kid-coarse-same"]["better"] == "b"

@@ -38,7 +38,7 @@ from simulacra.latent.recipe import Direction
 from simulacra.latent.saved import save
 from simulacra.provenance import read_provenance
 from simulacra.sampling import write_pictures
-from simulacra.storage import load
+from simulacra.storage import load_generator
 
 HERE = "http://127.0.0.1:8666"
 LIMIT = 20.0  # seconds within which every request is answered
@@ -107,12 +107,12 @@ def sentence(told: Any) -> bool:
 
 
 def test_the_models_of_these_tests_draw_different_pictures(folder: Path) -> None:
-    assert all(exploring.spread(load(folder / name)) > 0.02 for name in ("plain", "styled", "labelled"))
+    assert all(exploring.spread(load_generator(folder / name)) > 0.02 for name in ("plain", "styled", "labelled"))
 
 
 @pytest.mark.parametrize("name", ["plain", "styled", "labelled"])
 def test_a_picture_is_that_of_sample(clients: dict[str, TestClient], folder: Path, name: str) -> None:
-    generator = load(folder / name)
+    generator = load_generator(folder / name)
     for seed in (0, 7, 2**32 - 1):
         (wanted,) = generator.sample([seed], truncation=0.7)
         by_get = clients[name].get("/generate", params={"seed": seed, "truncation": 0.7})
@@ -122,7 +122,7 @@ def test_a_picture_is_that_of_sample(clients: dict[str, TestClient], folder: Pat
 
 
 def test_generate_takes_the_numbers_of_z(plain: TestClient, folder: Path) -> None:
-    generator = load(folder / "plain")
+    generator = load_generator(folder / "plain")
     z = generator.seeded([3])[0].tolist()
     answer = plain.get("/generate", params={"values": ",".join(map(str, z))})
     assert same(answer.content, generator.sample([3])[0])
@@ -130,7 +130,7 @@ def test_generate_takes_the_numbers_of_z(plain: TestClient, folder: Path) -> Non
 
 @pytest.mark.parametrize("reach", [1.0, 3.0, 5.0])
 def test_generate_takes_what_sliders_give_and_more(plain: TestClient, folder: Path, reach: float) -> None:
-    generator = load(folder / "plain")
+    generator = load_generator(folder / "plain")
     z = [round(reach * (-1) ** i * (i + 1) / generator.z_dim, 2) for i in range(generator.z_dim)]  # in steps of 0.01
     assert min(z) == -reach
     answer = plain.get("/generate", params={"values": ",".join(map(str, z))})
@@ -147,12 +147,12 @@ def test_generate_takes_what_sliders_give_and_more(plain: TestClient, folder: Pa
 
 
 def test_a_label_is_that_of_sample(clients: dict[str, TestClient], folder: Path) -> None:
-    wanted = load(folder / "labelled").sample([5], label="bob")[0]
+    wanted = load_generator(folder / "labelled").sample([5], label="bob")[0]
     assert same(clients["labelled"].get("/generate", params={"seed": 5, "label": "bob"}).content, wanted)
     told = clients["labelled"].post("/api/numbers", json={"recipe": {"seed": 5}}).json()
     assert told["label"] in ("ann", "bob", "cat")
     drawn = clients["labelled"].post("/api/picture", json={"recipe": {"w": told["w"], "label": told["label"]}})
-    gap = np.asarray(opened(drawn.content), int) - np.asarray(load(folder / "labelled").sample([5])[0], int)
+    gap = np.asarray(opened(drawn.content), int) - np.asarray(load_generator(folder / "labelled").sample([5])[0], int)
     assert np.abs(gap).max() <= 1  # w is written down to five digits
 
 
@@ -165,7 +165,7 @@ def test_a_saved_picture_carries_its_recipe(plain: TestClient, folder: Path, tmp
     again = plain.post("/api/picture", json={"recipe": told["recipe"], "side": 64})
     assert again.content == saved
     # so does one of `simulacra sample`
-    (path,) = write_pictures(load(folder / "plain"), tmp_path, [4], model="abc", truncation=0.5)
+    (path,) = write_pictures(load_generator(folder / "plain"), tmp_path, [4], model="abc", truncation=0.5)
     assert plain.post("/api/open", content=path.read_bytes()).json()["recipe"] == {"seed": 4, "truncation": 0.5}
     assert plain.post("/api/open", content=photo()).json() == {}
     assert read_provenance(path) is not None
@@ -175,7 +175,7 @@ def test_a_sheet_holds_the_single_pictures(plain: TestClient, folder: Path) -> N
     recipes = [{"seed": seed} for seed in range(5)]
     sheet = opened(plain.post("/api/picture", json={"recipes": recipes, "columns": 3}).content)
     assert sheet.size == (48, 32)
-    for i, single in enumerate(load(folder / "plain").sample(range(5))):
+    for i, single in enumerate(load_generator(folder / "plain").sample(range(5))):
         x, y = 16 * (i % 3), 16 * (i // 3)
         gap = np.asarray(sheet.crop((x, y, x + 16, y + 16)), int) - np.asarray(single, int)
         assert np.abs(gap).max() <= 1  # a batch is summed in another order
@@ -190,7 +190,7 @@ def test_formats_and_sides(plain: TestClient, format: str) -> None:
 
 
 def test_numbers_are_z_and_w(clients: dict[str, TestClient], folder: Path) -> None:
-    generator = load(folder / "styled")
+    generator = load_generator(folder / "styled")
     told = clients["styled"].post("/api/numbers", json={"recipe": {"seed": 3, "numbers": {"0": 0.25}}}).json()
     assert told["z"][0] == 0.25
     assert told["z"][1:] == generator.seeded([3])[0, 1:].tolist()
@@ -304,7 +304,7 @@ def test_a_run_shows_its_checkpoints_scores_and_previews(clients: dict[str, Test
     assert preview.content == (folder / "run/previews/000000320.png").read_bytes()
     for name in told["checkpoints"]:
         drawn = clients["run"].post("/api/picture", json={"recipe": {"seed": 3}, "checkpoint": name})
-        assert same(drawn.content, load(folder / "run/checkpoints" / name).sample([3])[0])
+        assert same(drawn.content, load_generator(folder / "run/checkpoints" / name).sample([3])[0])
     for path in ("/api/run/previews/7", "/api/model?checkpoint=000000007", "/api/model?checkpoint=../../plain"):
         answer = clients["run"].get(path)
         assert answer.status_code == 400 and sentence(answer.json())
@@ -597,7 +597,7 @@ def test_the_newest_wish_of_a_client_wins() -> None:
 
 
 def test_eight_at_once_each_get_their_own_picture(plain: TestClient, folder: Path) -> None:
-    wanted = load(folder / "plain").sample(range(8))
+    wanted = load_generator(folder / "plain").sample(range(8))
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda seed: plain.get("/generate", params={"seed": seed}).content, range(8)))
     assert all(same(data, image) for data, image in zip(found, wanted, strict=True))

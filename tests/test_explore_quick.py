@@ -15,7 +15,7 @@ from simulacra.explore.quick import Packed, quickened
 from simulacra.gan import to_image
 from simulacra.generator import Generator
 from simulacra.latent.recipe import Recipe
-from simulacra.storage import load
+from simulacra.storage import load_generator
 
 SPECS = ("dcgan:tiny", "dcgan:tiny+labels", "stylegan2:tiny", "r3gan:tiny", "sngan:tiny", "mlp:tiny")
 
@@ -28,7 +28,7 @@ def pixels(generator: Generator, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_its_pictures_are_the_same_to_a_level(tmp_path: Path, spec: str) -> None:
-    generator = load(exploring.model(tmp_path / "m", spec))
+    generator = load_generator(exploring.model(tmp_path / "m", spec))
     quick = quickened(generator)
     assert quick is not generator
     for seed in range(4):
@@ -38,7 +38,7 @@ def test_its_pictures_are_the_same_to_a_level(tmp_path: Path, spec: str) -> None
 def test_convolutions_are_packed_and_the_model_itself_is_not(tmp_path: Path) -> None:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         pytest.skip("this torch has no oneDNN")
-    generator = load(exploring.model(tmp_path / "m"))
+    generator = load_generator(exploring.model(tmp_path / "m"))
     quick = quickened(generator)
     assert any(isinstance(module, Packed) for module in quick.modules())
     assert not any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in quick.modules())
@@ -54,7 +54,7 @@ def test_where_it_cannot_be_it_is_the_plain_one(
             raise fault("not in this version")
         return torch.ones(1, 3, 16, 16)  # or something else than was asked for
 
-    generator = load(exploring.model(tmp_path / "m"))
+    generator = load_generator(exploring.model(tmp_path / "m"))
     monkeypatch.setattr(Packed, "forward", forward)
     quick = quickened(generator)
     assert not any(isinstance(module, Packed) for module in quick.modules())

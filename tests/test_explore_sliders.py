@@ -21,14 +21,14 @@ from simulacra.explore.server import Explorer
 from simulacra.latent.combine import combined
 from simulacra.latent.recipe import Direction, Edit, Recipe, latents
 from simulacra.latent.saved import FILE, by_name, comes_along, keep, place, save
-from simulacra.storage import load, model_folder
+from simulacra.storage import load_generator, model_folder
 
 EDITS = {"a": {"strength": 1.5}, "b": {"strength": -0.5}}
 
 
 def axis(model: Path, name: str, number: int, layers: tuple[int, int] | None = None) -> Direction:
     """A direction along one number of w."""
-    vector = torch.zeros(load(model).w_dim)
+    vector = torch.zeros(load_generator(model).w_dim)
     vector[number] = 1.0
     return Direction(name=name, vector=vector, kind="pca", layers=layers)
 
@@ -114,7 +114,7 @@ def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_combination_is_the_same_picture_in_the_same_layers(model: Path) -> None:
-    generator = load(model)
+    generator = load_generator(model)
     there = {"a": axis(model, "a", 0, (1, 3)), "b": axis(model, "b", 1)}
     edits = {"a": Edit(strength=2.0), "b": Edit(strength=-1.0, layers=(1, 3))}
     made = combined(generator, "both", edits, there)
@@ -130,7 +130,7 @@ def test_a_combination_is_the_same_picture_in_the_same_layers(model: Path) -> No
 def test_sliders_that_undo_each_other_are_no_direction(model: Path) -> None:
     there = {"a": axis(model, "a", 0), "b": axis(model, "b", 0)}
     with pytest.raises(SimulacraError, match="undo each other"):
-        combined(load(model), "none", {"a": Edit(strength=1.0), "b": Edit(strength=-1.0)}, there)
+        combined(load_generator(model), "none", {"a": Edit(strength=1.0), "b": Edit(strength=-1.0)}, there)
 
 
 def test_those_made_by_a_person_come_first(model: Path) -> None:

@@ -37,7 +37,7 @@ def batch(shape: Shape, n: int = 6) -> Batch:
     return Batch(images, torch.arange(n) % KINDS, -images.flip(0))
 
 
-def drawn(generator: Generator, seeds: Sequence[int]) -> Tensor:
+def drawn(generator: Generator | Translator, seeds: Sequence[int]) -> Tensor:
     """Pictures of `seeds`, with the labels that they have; of a translator, what becomes of as many pictures of noise."""
     if isinstance(generator, Translator):
         return generator.translate(batch(generator.shape, len(seeds)).images, "b")
@@ -68,9 +68,9 @@ def test_builds_and_renders(name: str, shape: Shape) -> None:
     for loss, stats in (gan.d_loss(batch(shape)), gan.g_loss(batch(shape))):
         assert loss.shape == ()
         assert torch.isfinite(loss)
-        assert stats["fake"].shape == (12 if gan.translates else 6,)
+        assert stats["fake"].shape == (12 if gan.task == "translate" else 6,)
     real, fake = gan.discriminate_pair(batch(shape), gan.generate(batch(shape), grad=False))
-    assert real.shape == fake.shape == (12 if gan.translates else 6,)
+    assert real.shape == fake.shape == (12 if gan.task == "translate" else 6,)
 
 
 @every_game
@@ -89,7 +89,7 @@ def test_both_players_move_with_all_their_parameters(name: str, tmp_path: Path) 
         still = [key for key, value in side.named_parameters() if torch.equal(value, before[player][key])]
         biases = [key for key, _ in side.named_parameters() if key.endswith("bias")]
         differences = not trainer.gan.targeted or getattr(trainer.gan.config, "loss", "") == "relativistic"
-        lasts = {key[0]: key for key in biases}.values() if trainer.gan.translates else biases[-1:]
+        lasts = {key[0]: key for key in biases}.values() if trainer.gan.task == "translate" else biases[-1:]
         free = lasts if player == "D" and differences else []
         assert set(still) <= set(free), (
             "only a last bias may rest, of a D without targets: none in a difference of scores, none within a hinge"

@@ -413,5 +413,5 @@ SENSIBLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", list(gans()))
 def test_a_run_that_is_well_raises_no_alarm(name: str, people: dict[str, Path], tmp_path: Path) -> None:
     words = SENSIBLE.get(name, {})
-    data = people["pair" if find(name).translates else "many"]
+    data = people["pair" if find(name).task == "translate" else "many"]
     assert not sick_and_when(data, tmp_path, f"{name}:tiny", plays=112, every=10, batch=8, **words)

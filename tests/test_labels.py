@@ -28,7 +28,8 @@ def made(settings: dict[str, object], labels: int, *, attributes: bool = False) 
     game: GAN = gan(config)
     for parameter in game.G.parameters():  # so that labels show in an untrained network
         torch.nn.init.normal_(parameter, std=0.3)
-    return game.G.eval()
+    generator: Generator = game.G.eval()
+    return generator
 
 
 @pytest.fixture(scope="module")

@@ -202,8 +202,8 @@ def test_double_backward_against_finite_differences(name: str) -> None:
 def test_wgan_gp_loss_is_the_paper_s_equation(norm: str) -> None:
     gan = game("wgan-gp:tiny", norm_d=norm, gp=7.0).double()
     real = torch.rand(6, 3, 16, 16, dtype=torch.float64) * 2 - 1
-    gan.G.draw = lambda n: torch.zeros(n, 8, dtype=torch.float64)  # type: ignore[method-assign]
-    gan.G.forward = lambda z, y=None: gan.G.synthesis(z)  # type: ignore[method-assign]
+    gan.G.draw = lambda n: torch.zeros(n, 8, dtype=torch.float64)
+    gan.G.forward = lambda z, y=None: gan.G.synthesis(z)
     torch.manual_seed(5)
     loss, stats = gan.d_loss(Batch(real))
     fake = gan.G(gan.G.draw(6)).detach()

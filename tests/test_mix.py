@@ -21,7 +21,7 @@ SIDE = 16
 
 
 def grown(name: str) -> Generator:
-    generator = game(f"{name}:tiny", (3, SIDE, SIDE)).G.eval()
+    generator: Generator = game(f"{name}:tiny", (3, SIDE, SIDE)).G.eval()
     for key, buffer in generator.named_buffers():
         if key == "growth.shown":
             buffer.fill_(10**9)
@@ -95,7 +95,7 @@ def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object
 @pytest.mark.parametrize("spec", forms())
 @pytest.mark.parametrize("way", ["cross", "blend"])
 def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None:
-    generator = game(spec, (3, SIDE, SIDE)).G.eval()
+    generator: Generator = game(spec, (3, SIDE, SIDE)).G.eval()
     image = np.asarray(children(generator, [1, 2], [3, 4], way))
     assert image.shape == (3 * SIDE, 3 * SIDE, 3)
     with torch.no_grad():
@@ -104,7 +104,7 @@ def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None
 
 
 def test_a_child_takes_each_number_from_either_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = game("mlp:tiny", z=200).G
+    generator: Generator = game("mlp:tiny", z=200).G
     top, mother, child = drawn_w(monkeypatch, generator, [1], [2])
     from_mother, from_top = child == mother, child == top
     assert (from_mother | from_top).all()
@@ -121,7 +121,7 @@ def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.Monke
 
 
 def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = game("mlp:tiny+labels").G
+    generator: Generator = game("mlp:tiny+labels").G
     generator.remember(torch.arange(30) % 3)
     seen = drawn_w(monkeypatch, generator, range(6), range(10, 16))
     tops, rest = seen[:6], seen[6:]

@@ -31,7 +31,7 @@ SEED = 12_345
 
 def planted(shape: tuple[int, int, int] = (3, 16, 16), spec: str = "mlp:tiny", **settings: object) -> Generator:
     """A small generator whose pictures differ: its weights are larger than those a training starts from."""
-    generator = game(spec, shape, **settings).G.eval().requires_grad_(False)
+    generator: Generator = game(spec, shape, **settings).G.eval().requires_grad_(False)
     for weight in generator.parameters():
         weight.mul_(2.5)
     return generator
@@ -41,7 +41,7 @@ def attributed() -> Generator:
     """Three attributes, every mixture of them in the data."""
     gan, config = configured("mlp:tiny", (3, 16, 16), {"conditional": True}, labels=3, attributes=True)
     torch.manual_seed(0)
-    generator = gan(config).G.eval().requires_grad_(False)
+    generator: Generator = gan(config).G.eval().requires_grad_(False)
     for weight in generator.parameters():
         weight.mul_(2.5)
     generator.classes = ("glasses", "hair: red", "hair: grey")
@@ -88,7 +88,7 @@ def test_every_game_s_loss_falls(few: None) -> None:
     """Two steps from the guesses, and what is found is a recipe that draws what was shown."""
     falls = []
     for spec in forms():
-        generator = game(spec, (3, 16, 16)).G.requires_grad_(False)
+        generator: Generator = game(spec, (3, 16, 16)).G.requires_grad_(False)
         found = project(generator, own(generator.eval()), steps=2, starts=2)
         (first, _), (second, _) = found.course
         falls.append(first - second)
@@ -147,7 +147,7 @@ def test_a_search_can_be_stopped_between_steps(few: None) -> None:
 
 
 def test_weights_keep_no_gradients(few: None) -> None:
-    generator = game("mlp:tiny").G  # as in training: they ask for some
+    generator: Generator = game("mlp:tiny").G  # as in training: they ask for some
     project(generator, own(generator.eval()), steps=2)
     assert all(weight.grad is None for weight in generator.parameters())
 
@@ -183,7 +183,7 @@ def test_a_wrong_label_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("spec", ["stylegan:tiny", "stylegan2:tiny"])
 def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
-    generator = game(spec, (3, 16, 16)).G.eval().requires_grad_(False)
+    generator: Generator = game(spec, (3, 16, 16)).G.eval().requires_grad_(False)
     for name, buffer in generator.named_buffers():
         if name == "growth.shown":
             buffer.fill_(10**9)  # grown to its full side, so that all layers draw

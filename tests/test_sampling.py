@@ -23,7 +23,8 @@ from simulacra.seeds import format_seeds, parse_seeds
 
 @pytest.fixture(scope="module")
 def generator() -> Generator:
-    return game("dcgan:tiny").G.eval()
+    made: Generator = game("dcgan:tiny").G.eval()
+    return made
 
 
 def drawn(generator: Generator, seeds: Sequence[int], **options: float) -> Tensor:

@@ -57,19 +57,19 @@ def sample(
     from simulacra.device import choose_device
     from simulacra.sampling import format_label, label_rows, read_recipe, write_pictures, write_recipe
     from simulacra.seeds import parse_seeds
-    from simulacra.storage import fingerprint, load
+    from simulacra.storage import fingerprint, load_generator
 
     if recipe is not None:
         from simulacra.latent.saved import by_name
 
-        generator, told = load(model, choose_device(device)), read_recipe(recipe)
+        generator, told = load_generator(model, choose_device(device)), read_recipe(recipe)
         path = write_recipe(generator, out, told, by_name(model), name=recipe.stem, model=fingerprint(model))
         console.print(str(path), markup=False)
         return
     numbers = parse_seeds(seeds)
     if not each and not grid and not by_label:
         raise SimulacraError("Nothing to draw: --no-each needs --grid or --by-label.")
-    generator = load(model, choose_device(device))
+    generator = load_generator(model, choose_device(device))
     rows = len(label_rows(generator, label)) if by_label else 0
     with progress("Drawing", len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
@@ -128,11 +128,11 @@ def mix(
     from simulacra.device import choose_device
     from simulacra.latent.mix import parse_layers, write_mix
     from simulacra.seeds import parse_seeds
-    from simulacra.storage import fingerprint, load
+    from simulacra.storage import fingerprint, load_generator
 
     parents = parse_seeds(rows), parse_seeds(columns)
     path = write_mix(
-        load(model, choose_device(device)), out, *parents, way, layers=parse_layers(layers), label=label,
+        load_generator(model, choose_device(device)), out, *parents, way, layers=parse_layers(layers), label=label,
         truncation=truncation, model=fingerprint(model),
     )  # fmt: skip
     console.print(str(path), markup=False)
@@ -193,10 +193,10 @@ def walk(
     from simulacra.latent.film import frames_in, write_walk
     from simulacra.latent.walk import Walk, stops_of
     from simulacra.seeds import parse_seeds
-    from simulacra.storage import fingerprint, load
+    from simulacra.storage import fingerprint, load_generator
 
     stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
-    way = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)
+    way = Walk(load_generator(model, choose_device(device)), stops, loop=loop, space=space)
     with progress("Drawing", frames_in(seconds, fps)) as advance:
         count = write_walk(
             way, out, seconds=seconds, fps=fps, easing=easing, even=even, size=size, model=fingerprint(model),
@@ -223,19 +223,21 @@ def export(model: str, out: Path, /, *, to: str = "") -> None:
         For a translator, the domain to translate to: a, b or its name.
     """
     from simulacra.console import console
+    from simulacra.generator import as_generator
     from simulacra.publish.onnx import export as write
     from simulacra.publish.onnx import export_translator
     from simulacra.storage import load
     from simulacra.translator import Translator
 
-    generator = load(model)
-    if isinstance(generator, Translator):
-        side, by = generator.asked_side(to), generator.multiple
-        inputs = f"images [N, {generator.shape[0]}, {by}·h, {by}·w] in [-1, 1]"
-        console.print(f"{export_translator(generator, out, side)}: {inputs} -> translated, alike", markup=False)
+    stored = load(model)
+    if isinstance(stored, Translator):
+        side, by = stored.asked_side(to), stored.multiple
+        inputs = f"images [N, {stored.shape[0]}, {by}·h, {by}·w] in [-1, 1]"
+        console.print(f"{export_translator(stored, out, side)}: {inputs} -> translated, alike", markup=False)
         return
     if to:
         raise SimulacraError(f"{model} draws pictures and translates none: leave --to out.")
+    generator = as_generator(stored)
     told = f", y [N, {generator.labels}] {'attributes' if generator.attributes else 'classes, one-hot'}"
     inputs = f"z [N, {generator.z_dim}] {generator.prior}{told if generator.labels else ''}"
     console.print(f"{write(generator, out)}: {inputs} -> images in [-1, 1]", markup=False)

@@ -77,7 +77,7 @@ def directions(
     from simulacra.console import tasks
     from simulacra.device import choose_device
     from simulacra.latent import command
-    from simulacra.storage import load
+    from simulacra.storage import load_generator
 
     set_threads(threads)
     if rename:
@@ -90,7 +90,9 @@ def directions(
             )  # fmt: skip
     command.show(told)
     if sheet is not None:
-        command.write_sheet(sheet, command.sheet(load(model, choose_device(device)), told.directions, seed=seed))
+        command.write_sheet(
+            sheet, command.sheet(load_generator(model, choose_device(device)), told.directions, seed=seed)
+        )
 
 
 @command("create", "simulacra project me.jpg runs/faces-r3gan")

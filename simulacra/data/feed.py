@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset, Pair
-from simulacra.gan import Batch, Generator
+from simulacra.gan import Batch, Generator, Model
 
 OTHERS = 1 << 40  # added to the seed for the order of a second domain
 DEVICE_SHARE = 0.4  # of the accelerator's free memory that the packed pictures may take
@@ -66,12 +66,12 @@ class Feed:
         others = None if self.others is None else self.others.batch(start, count).images
         return Batch(images.contiguous(memory_format=torch.channels_last), labels, others)
 
-    def tell(self, generator: Generator) -> None:
-        """Give a generator the labels' names, and the labels to draw from if it is told them."""
-        generator.classes = self.names
-        if generator.labels:
+    def tell(self, model: Model) -> None:
+        """Give a model the labels' names, and the labels to draw from if it is told them."""
+        model.classes = self.names
+        if isinstance(model, Generator) and model.labels:
             assert self.labels is not None
-            generator.remember(self.labels)
+            model.remember(self.labels)
 
     def passes(self, nimg: int) -> float:
         """How many times the data has been shown after `nimg` images."""

@@ -133,7 +133,7 @@ class Api:
         steps = requests.between(requests.seed(query.get("steps", "300")), "steps", *STEPS)
         data = await body(request, PICTURE_BYTES)
         model = await self.do(lambda: self.studio.model(query.get("checkpoint")))
-        target = await asyncio.to_thread(as_seen, data, model.generator.shape, max_pixels=PIXELS)
+        target = await asyncio.to_thread(as_seen, data, model.stored.shape, max_pixels=PIXELS)
 
         def work(job: Job) -> dict[str, Any]:
             def on_step(now: Progress) -> None:

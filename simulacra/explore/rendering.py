@@ -18,7 +18,7 @@ from simulacra import storage as models
 from simulacra.errors import SimulacraError
 from simulacra.explore.quick import quickened
 from simulacra.files import read_json
-from simulacra.gan import Generator, to_image
+from simulacra.generator import Generator, as_generator, to_image
 from simulacra.grid import Grid
 from simulacra.latent import saved
 from simulacra.latent.film import write_film
@@ -39,9 +39,14 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.generator: Generator = models.load(folder)
+        self.stored = models.load(folder)
         self.fingerprint = models.fingerprint(folder)
         self._seen = False
+
+    @property
+    def generator(self) -> Generator:
+        """It, if it draws. Raises `SimulacraError` where it translates."""
+        return as_generator(self.stored)
 
     @cached_property
     def quick(self) -> Generator:
@@ -95,19 +100,20 @@ class Model:
 
     def facts(self) -> dict[str, Any]:
         """What a page must know to show only what this model can do."""
-        generator, about = self.generator, read_json(self.folder / "config.json")
+        generator, about = self.stored, read_json(self.folder / "config.json")
+        draws = generator if isinstance(generator, Generator) else None
         return {
             "model": self.fingerprint,
             "gan": about["gan"],
             "domains": list(generator.domains) if isinstance(generator, Translator) else [],
             "whole": isinstance(generator, Translator) and generator.whole,
             "shape": list(generator.shape),
-            "z": generator.z_dim,
-            "w": generator.w_dim,
-            "prior": generator.prior,
-            "styles": generator.num_ws,
-            "labels": [generator.name_of(number) for number in range(generator.labels)],
-            "attributes": bool(generator.labels and generator.attributes),
+            "z": draws.z_dim if draws else 0,
+            "w": draws.w_dim if draws else 0,
+            "prior": draws.prior if draws else "",
+            "styles": draws.num_ws if draws else 0,
+            "labels": [draws.name_of(number) for number in range(draws.labels)] if draws else [],
+            "attributes": bool(draws and draws.labels and draws.attributes),
             "data": about.get("data"),
             "nimg": about.get("nimg"),
         }

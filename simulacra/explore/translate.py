@@ -27,7 +27,7 @@ from simulacra.settings import Shape
 from simulacra.translation.folder import Order
 from simulacra.translation.single import as_image, as_pixels, metadata, said, through
 from simulacra.translation.tiles import Pixels
-from simulacra.translator import OTHER, Side, Translator
+from simulacra.translator import OTHER, Side, as_translator
 
 BYTES = 32 << 20  # of a picture's file, at most
 PIXELS = 40_000_000  # of a picture as it comes, at most
@@ -79,7 +79,7 @@ class Translations:
     """Routes under /api/translate and /api/examples."""
 
     def __init__(self, studio: Studio, do: Do) -> None:
-        self.studio, self.do, self.shape = studio, do, studio.model().generator.shape
+        self.studio, self.do, self.shape = studio, do, studio.model().stored.shape
         self.examples = Examples(studio.folder)
 
     async def translate(self, request: Request) -> Response:
@@ -91,7 +91,7 @@ class Translations:
         """
         asked = Asked.of(request.query_params)
         model = await self.do(lambda: self.studio.model(asked.checkpoint))
-        translator = translating(model.generator)
+        translator = as_translator(model.stored)
         order = Order(translator, translator.side(asked.to), asked.keep_size, asked.show == "back", model.fingerprint)
         data = await body(request, BYTES)
         pixels = await asyncio.to_thread(seen, data, self.shape, keep_size=asked.keep_size)
@@ -152,14 +152,6 @@ class Examples:
                 as_image(data.images[chosen[int(number)]]).save(file, "PNG")
                 return file.getvalue()
         raise SimulacraError(f"There is no example {number[:40]!r} of {side[:40]!r}.")
-
-
-def translating(generator: Any) -> Translator:
-    """A generator that translates. Raises `SimulacraError` for another."""
-    if not isinstance(generator, Translator):
-        raise SimulacraError("This model draws pictures and translates none: one that does is trained on two domains "
-                             "of pictures, with --gan cyclegan.")  # fmt: skip
-    return generator
 
 
 def seen(data: bytes, shape: Shape, *, keep_size: bool) -> Pixels:

@@ -265,7 +265,7 @@ class CycleGAN(gan.GAN):
         "1/2 (E[(D_b(b) - 1)²] + E[D_b(G_b(a))²]), and the same for a",
         "E[(D_b(G_b(a)) - 1)²] + λ E[|G_a(G_b(a)) - a|] + λ_id E[|G_b(b) - b|], and the same for a",
     )
-    critic, targeted, translates = True, True, True
+    critic, targeted, task = True, True, "translate"
     unreduced_stats = frozenset({"past_a", "past_b", "rows", "real_a", "real_b"})
     Config = Settings
     presets = {  # noqa: RUF012

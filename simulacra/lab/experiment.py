@@ -97,7 +97,7 @@ def build(experiment: Experiment, spec: str, settings: Mapping[str, Any], *, fol
     game, config = configured(spec, experiment.shape, hasty | dict(settings))
     torch.manual_seed(seed)
     gan = game(config)
-    if gan.G.domain != "latent":
+    if gan.task != "draw":
         raise SimulacraError(
             f"{name} turns pictures into pictures: the laboratory is for games that start from a latent."
         )

@@ -25,7 +25,7 @@ from simulacra.latent.saved import open_directions, place, rename, save
 from simulacra.latent.supervised import LEARNED, SAMPLES, learn
 from simulacra.latent.unsupervised import embedded
 from simulacra.measure.model_under_test import model_under_test
-from simulacra.storage import load
+from simulacra.storage import load_generator
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 SMALLEST = 64  # pixels a side of a picture on a sheet
@@ -62,7 +62,7 @@ def find(
     if orthogonal and labels is None:
         raise SimulacraError("--orthogonal is about directions learned from labels: add --labels.")
     known = open_directions(where, out)  # a file of another model is refused before any work
-    generator = load(where, device)
+    generator = load_generator(where, device)
     learned = None
     if labels is not None:
         data = model_under_test(where).dataset(labels or None)

@@ -63,9 +63,9 @@ def found_for(
     """`project_photo` with a model by name and bars of progress; encoder: minutes to teach one, if there is none."""
     from simulacra.console import tasks
     from simulacra.latent.encoder import encoder_for
-    from simulacra.storage import fingerprint, load
+    from simulacra.storage import fingerprint, load_generator
 
-    generator = load(where, device)
+    generator = load_generator(where, device)
     _check_free(out)
     as_seen(photo, generator.shape)  # a wrong photo is said before an encoder is taught
     with tasks() as begin:

@@ -16,12 +16,12 @@ import torch
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, write_json
-from simulacra.gan import Generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.intervals import Resampled
 from simulacra.measure.model_under_test import Advance, model_under_test
 from simulacra.measure.protocol import open_bench
+from simulacra.model import Model
 from simulacra.storage import checkpoints, fingerprint, load
 
 SAMPLES = 1000  # fakes a checkpoint
@@ -62,9 +62,9 @@ class CheckpointScorer:
         """The score that decides."""
         return self.bench.leads
 
-    def line(self, generator: Generator, nimg: int, model: str, advance: Advance = lambda n: None) -> Line:
+    def line(self, trained: Model, nimg: int, model: str, advance: Advance = lambda n: None) -> Line:
         """A line of `scores.jsonl`."""
-        told = {name: each.score().told() for name, each in self.bench.measured(generator, advance).items()}
+        told = {name: each.score().told() for name, each in self.bench.measured(trained, advance).items()}
         return {"nimg": nimg, "model": model} | self.terms | {"leads": self.leads, "scores": told}
 
 

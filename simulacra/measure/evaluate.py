@@ -15,6 +15,7 @@ import simulacra
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import disk_errors, read_json, write_json
+from simulacra.generator import as_generator
 from simulacra.measure import attribute_accuracy, other_metrics, scores
 from simulacra.measure.context import Begin, Evidence
 from simulacra.measure.extractors.features import Extractor, open_extractor
@@ -22,6 +23,7 @@ from simulacra.measure.model_under_test import CHOSEN, identity, model_under_tes
 from simulacra.measure.per_class import possible, within
 from simulacra.measure.scores import Score
 from simulacra.measure.translation import evaluation as translation
+from simulacra.translator import as_translator
 
 FORMAT = "simulacra-certificate-1"
 SAMPLES = 5000
@@ -84,13 +86,13 @@ def evaluate(
     same: dict[str, Any] = {"subject": chosen, "extractor": eyes, "data": pictures, "begin": advance}
     evidence: Evidence | translation.Evidence
     if chosen.translates:
-        evidence = translation.Evidence(generator=chosen.load(device), on=on, samples=samples, **same)
+        evidence = translation.Evidence(generator=as_translator(chosen.load(device)), on=on, samples=samples, **same)
     else:
         on = on or "train"
         if len(pictures.split(on)) < 2:
             raise SimulacraError(f"The part {on} of {pictures.name} has 1 picture; scores need at least 2.")
         seeds = range(first_seed, first_seed + samples)
-        evidence = Evidence(generator=chosen.load(device), on=on, seeds=seeds, **same)
+        evidence = Evidence(generator=as_generator(chosen.load(device)), on=on, seeds=seeds, **same)
     told = certificate(evidence, metrics or _possible(evidence))
     if path is not None:
         _put_by(path, told)

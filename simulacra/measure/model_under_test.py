@@ -15,9 +15,10 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.gan import Generator, find
+from simulacra.generator import Generator
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data
-from simulacra.storage import fingerprint, load, model_folder
+from simulacra.model import Model
+from simulacra.storage import fingerprint, load, model_folder, task_of
 
 CHOSEN = 1_000_000  # reported scores are of seeds from here on; a run's best is chosen by those from 0
 AT_ONCE = 32  # pictures drawn at a time
@@ -42,10 +43,10 @@ class ModelUnderTest:
     @property
     def translates(self) -> bool:
         """Whether it makes pictures of pictures, not of seeds."""
-        return find(self.about["gan"]).translates
+        return task_of(self.about) == "translate"
 
-    def load(self, device: str | torch.device = "cpu") -> Generator:
-        """The generator."""
+    def load(self, device: str | torch.device = "cpu") -> Model:
+        """The model."""
         return load(self.folder, device)
 
     def dataset(self, source: str | Path | None = None) -> Dataset | Pair:

@@ -6,13 +6,14 @@ from typing import Any, Protocol
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.gan import Generator
+from simulacra.generator import as_generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.intervals import Resampled
 from simulacra.measure.model_under_test import CHOSEN, Advance, fakes_of, identity, reals_of
 from simulacra.measure.scores import Measured
 from simulacra.measure.translation.evaluation import Begin, Translated
+from simulacra.model import Model
 
 
 class Bench(Protocol):
@@ -23,11 +24,11 @@ class Bench(Protocol):
     leads: str  # the score that decides
     total: int  # fakes of a model
 
-    def measured(self, generator: Generator, advance: Advance = ...) -> dict[str, Measured]:
+    def measured(self, model: Model, advance: Advance = ...) -> dict[str, Measured]:
         """The scores by name."""
         ...
 
-    def lead(self, generator: Generator, kind: str, advance: Advance = ...) -> Resampled:
+    def lead(self, model: Model, kind: str, advance: Advance = ...) -> Resampled:
         """What decides, where that is a score of `kind`."""
         ...
 
@@ -65,17 +66,17 @@ class Drawn:
         self.seeds = range(first, first + self.total)
         self.source = {"seeds": f"{first}-{self.seeds[-1]}"}
 
-    def fakes(self, generator: Generator, advance: Advance = lambda n: None) -> Features:
+    def fakes(self, model: Model, advance: Advance = lambda n: None) -> Features:
         """Features of the fakes that are scored."""
-        return fakes_of(generator, self.extractor, self.seeds, advance)
+        return fakes_of(as_generator(model), self.extractor, self.seeds, advance)
 
-    def measured(self, generator: Generator, advance: Advance = lambda n: None) -> dict[str, Measured]:
+    def measured(self, model: Model, advance: Advance = lambda n: None) -> dict[str, Measured]:
         """The scores by name."""
-        return scores.measured(self.extractor, self.reals, self.fakes(generator, advance))
+        return scores.measured(self.extractor, self.reals, self.fakes(model, advance))
 
-    def lead(self, generator: Generator, kind: str, advance: Advance = lambda n: None) -> Resampled:
+    def lead(self, model: Model, kind: str, advance: Advance = lambda n: None) -> Resampled:
         """The score of `kind`."""
-        fakes = self.fakes(generator, advance)
+        fakes = self.fakes(model, advance)
         return scores.resampled(self.extractor, self.reals, fakes, frozenset([kind]))[
             scores.named(kind, self.extractor)
         ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 
-from simulacra.gan import Generator
+from simulacra.model import Model
 
 RAMP = 0.05  # the half-life is at most this share of the images shown so far, so that an early average is not stale
 
@@ -14,10 +15,10 @@ RAMP = 0.05  # the half-life is at most this share of the images shown so far, s
 class EMA:
     """A copy of G that follows its weights and buffers with a half-life in images."""
 
-    def __init__(self, generator: Generator, half_life: float) -> None:
+    def __init__(self, generator: Model, half_life: float) -> None:
         self.half_life = half_life
         self.nimg = 0  # at the last update
-        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.average: Any = copy.deepcopy(generator).eval().requires_grad_(False)
         pairs = list(zip(self.average.state_dict().values(), generator.state_dict().values(), strict=True))
         self._floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
         self._others = [(mine, theirs) for mine, theirs in pairs if not mine.is_floating_point()]

@@ -158,12 +158,12 @@ def plan(
 def _fits(game: type[GAN], data: Dataset | Pair) -> None:
     """A game that translates needs a pair of domains, and no other can play with one."""
     where = data.path or data.name
-    if game.translates and not isinstance(data, Pair):
+    if game.task == "translate" and not isinstance(data, Pair):
         raise SimulacraError(
             f"{game.name} translates between two domains, and {where} holds one: simulacra prepare A B PAIR makes a pair."
         )
-    if isinstance(data, Pair) and not game.translates:
-        able = ", ".join(name for name, other in gans().items() if other.translates)
+    if isinstance(data, Pair) and game.task != "translate":
+        able = ", ".join(name for name, other in gans().items() if other.task == "translate")
         raise SimulacraError(
             f"{where} is a pair of domains, and {game.name} plays with one: train on {where}/a or {where}/b, or with "
             f"--gan {able}."

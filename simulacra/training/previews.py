@@ -14,9 +14,10 @@ from torch import Tensor
 from simulacra.data.dataset import Pair
 from simulacra.data.feed import Feed, unpacked
 from simulacra.files import written_aside
-from simulacra.gan import Generator
+from simulacra.generator import Generator, as_generator
 from simulacra.grid import Grid
-from simulacra.translator import OTHER, Translator
+from simulacra.model import Model
+from simulacra.translator import OTHER, as_translator
 
 PREVIEWS = 64  # pictures, at most
 ROWS = 8
@@ -37,7 +38,8 @@ class Previews:
     one size, a row or several each.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, model: Model) -> None:
+        generator = as_generator(model)
         self.columns, self.count, self.labels = PREVIEWS // ROWS, PREVIEWS, None
         if by_class(generator):
             rows = generator.labels * max(1, round(ROWS / generator.labels))
@@ -48,8 +50,9 @@ class Previews:
             shares = torch.arange(generator.labels) if even else generator.bank.cpu().sort().values
             self.labels = shares[(torch.arange(self.count) * 2 + 1) * len(shares) // (2 * self.count)]
 
-    def draw(self, generator: Generator) -> Tensor:
+    def draw(self, model: Model) -> Tensor:
         """The pictures [count, C, H, W], row by row."""
+        generator = as_generator(model)
         if self.labels is None:
             return torch.cat(list(generator.pictures(range(self.count))))
         drawn: list[Tensor] = []
@@ -87,9 +90,9 @@ class Translations:
         self.drawn: Tensor | None = None
 
     @torch.no_grad()
-    def draw(self, generator: Generator) -> Tensor:
+    def draw(self, model: Model) -> Tensor:
         """The pictures [6n, C, H, W], row by row."""
-        assert isinstance(generator, Translator)
+        generator = as_translator(model)
         generator.eval()
         rows: dict[str, Tensor] = {}
         for side, other in OTHER.items():

@@ -153,7 +153,7 @@ class Show:
         else:
             took = clock(time.monotonic() - self.began)
             draw = f"Draw with: simulacra sample {folder} pictures/"
-            if self.plan.gan.translates:
+            if self.plan.gan.task == "translate":
                 draw = f"Translate with: simulacra translate {folder} pictures/ translated/ --to b"
             console.print(f"Done: {nimg} images, {took} this time. {draw}", markup=False)
 

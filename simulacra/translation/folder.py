@@ -23,7 +23,7 @@ from simulacra.data.sources import open_source
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
 from simulacra.provenance import read_provenance, write_png
-from simulacra.storage import fingerprint, load
+from simulacra.storage import fingerprint, load_translator
 from simulacra.translation.single import Metadata, as_image, as_pixels, metadata, said, through
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side, Translator
@@ -94,10 +94,7 @@ def translate(
     Pictures that cannot be used are set aside with a reason. A result that is there already is left. Raises
     `SimulacraError`, before anything is translated, where another file stands in the way.
     """
-    translator = load(model, choose_device(device))
-    if not isinstance(translator, Translator):
-        raise SimulacraError(f"{model} draws pictures and translates none: simulacra sample {model} draws with it. "
-                             "One that translates is trained on two domains of pictures, with --gan cyclegan.")  # fmt: skip
+    translator = load_translator(model, choose_device(device))
     order = Order(translator, translator.asked_side(to), keep_size, cycle, fingerprint(model))
     with opened(Path(source), Path(out)) as (items, lost):
         jobs, kept, done = list[Job](), list[Job](), begin("Looking", len(items))

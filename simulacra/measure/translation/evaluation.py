@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from simulacra.data.dataset import Pair
-from simulacra.gan import Generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
@@ -34,7 +33,8 @@ from simulacra.measure.translation.both_directions import (
 )
 from simulacra.measure.translation.cycle import cycled, honesty, nearness, stayed, verdict
 from simulacra.measure.translation.ground_truth import ground_truth_pairs
-from simulacra.translator import Translator
+from simulacra.model import Model
+from simulacra.translator import Translator, as_translator
 
 DISTANCES = {
     "fd": frozenset(["fd"]),
@@ -105,29 +105,27 @@ class Translated:
         self.total = sum(each.n for each in self.directions)
         self.leads = f"{scores.leading(extractor, self.terms['n'], self.terms['n_real'])}:{MEAN}"
 
-    def measured(self, generator: Generator, advance: Advance = lambda n: None) -> dict[str, Measured]:
+    def measured(self, model: Model, advance: Advance = lambda n: None) -> dict[str, Measured]:
         """The scores by name; of single pictures only those that are not for a choice, which no names may touch."""
-        return self.of(generator, frozenset(scores.KINDS), advance) | ({} if self.choosing else self._single(generator))
+        return self.of(model, frozenset(scores.KINDS), advance) | ({} if self.choosing else self._single(model))
 
-    def of(self, generator: Generator, kinds: frozenset[str], advance: Advance = lambda n: None) -> dict[str, Measured]:
+    def of(self, model: Model, kinds: frozenset[str], advance: Advance = lambda n: None) -> dict[str, Measured]:
         """The scores of features of these kinds."""
-        assert isinstance(generator, Translator)
-        found: dict[str, Measured] = {}
+        translator, found = as_translator(model), dict[str, Measured]()
         for each in self.directions:
-            found |= each.named(scores.measured(self.extractor, each.real, each.fakes(generator, advance), kinds))
+            found |= each.named(scores.measured(self.extractor, each.real, each.fakes(translator, advance), kinds))
         return means(found) | found
 
-    def _single(self, generator: Generator) -> dict[str, Measured]:
-        assert isinstance(generator, Translator)
-        found: dict[str, Measured] = {}
+    def _single(self, model: Model) -> dict[str, Measured]:
+        translator, found = as_translator(model), dict[str, Measured]()
         for each in self.directions:
             for word in SINGLE:
-                found |= single(word, each, generator, self.data, self.inputs)[0]
+                found |= single(word, each, translator, self.data, self.inputs)[0]
         return {name: score for name, score in found.items() if score.better and "-ratio" not in name}
 
-    def lead(self, generator: Generator, kind: str, advance: Advance = lambda n: None) -> Resampled:
+    def lead(self, model: Model, kind: str, advance: Advance = lambda n: None) -> Resampled:
         """The mean of the score of `kind` alone."""
-        found = self.of(generator, frozenset([kind]), advance)
+        found = self.of(model, frozenset([kind]), advance)
         return found[f"{scores.named(kind, self.extractor)}:{MEAN}"].made
 
     def fresh(self) -> Translated:
@@ -146,7 +144,7 @@ class Evidence:
     """What the certificate of a translator is made from."""
 
     subject: ModelUnderTest
-    generator: Generator
+    generator: Translator
     extractor: Extractor
     data: Pair
     on: str | None
@@ -168,7 +166,6 @@ class Evidence:
 
     def found(self, metrics: Collection[str]) -> tuple[dict[str, Score], dict[str, Any]]:
         """The scores, and all else that goes into the certificate."""
-        assert isinstance(self.generator, Translator)
         bench, kinds = self.bench, frozenset[str]().union(*(DISTANCES.get(word, ()) for word in metrics))
         made, told = dict[str, Measured](), dict[str, Any]()
         for each in bench.directions:

@@ -13,7 +13,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.gan import GAN, Generator, Shape, find
 from simulacra.measure.choose import read_scores
-from simulacra.storage import checkpoints, fingerprint, load, model_folder
+from simulacra.storage import checkpoints, fingerprint, load, load_generator, model_folder
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
 from simulacra.training.previews import by_class
@@ -89,7 +89,7 @@ class Evidence:
     @property
     def translates(self) -> bool:
         """Whether its model makes pictures of pictures, not of seeds."""
-        return self.gan is not None and self.gan.translates
+        return self.gan is not None and self.gan.task == "translate"
 
     @property
     def by_class(self) -> bool:
@@ -107,7 +107,7 @@ class Evidence:
             return None
         for folder in checkpoints(self.run):
             if fingerprint(folder) == told["model"]["hash"]:
-                return (self.generator if folder == self.model else load(folder)), told
+                return (self.generator if folder == self.model else load_generator(folder)), told
         return None
 
 
@@ -151,11 +151,11 @@ def _open_game(told: Evidence) -> None:
     """The game and the generator; what this version cannot load is said, and the rest is told without pictures."""
     try:
         told.gan = find(told.config["gan"])
-        told.generator = load(told.model)
+        model = load(told.model)
+        told.generator = model if isinstance(model, Generator) else None
+        told.translator = model if isinstance(model, Translator) else None
     except SimulacraError as error:
         told.missing["generator"] = Missing(f"The checkpoint cannot be loaded by this version of simulacra: {error}")
-    if isinstance(told.generator, Translator):
-        told.translator, told.generator = told.generator, None
 
 
 def _open_data(told: Evidence) -> None:
