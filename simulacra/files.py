@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 from simulacra.errors import SimulacraError
 
+JsonObject = dict[str, Any]  # as read from a JSON file
+
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight characters: being written, or being deleted
 
 

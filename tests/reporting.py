@@ -1,4 +1,4 @@
-"""What the tests of the report share: the files of a run with everything, and a page taken apart."""
+"""Shared by the tests of the report: the files of a run with every part, and a parsed page."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SECTIONS += ["curves", "health", "data", "settings", "certificate"]
 
 
 def score(value: float, half: float = 0.01, **more: Any) -> dict[str, Any]:
-    told = {"value": value, "low": value - half, "high": value + half, "n": 40, "n_real": 24, "better": "lower"}
-    return told | {"what": f"a score {HOSTILE}", "floor": None, "n_floor": None} | more
+    record = {"value": value, "low": value - half, "high": value + half, "n": 40, "n_real": 24, "better": "lower"}
+    return record | {"what": f"a score {HOSTILE}", "floor": None, "n_floor": None} | more
 
 
 def scored(run: Path) -> None:
     """Scores as `choose` and `evaluate` write them, and a journal with alarms."""
-    kept = checkpoints(run)
-    best, last = kept[-2], kept[-1]
+    folders = checkpoints(run)
+    best, last = folders[-2], folders[-1]
     terms = {"extractor": EXTRACTOR, "on": "train", "data": "x", "n": 40, "n_real": 24, "seeds": "0-39"}
-    values = {path: 0.5 - 0.1 * i for i, path in enumerate(kept)} | {best: 0.2, last: 0.3}
+    values = {path: 0.5 - 0.1 * i for i, path in enumerate(folders)} | {best: 0.2, last: 0.3}
     names = ("precision-efl0-112", "recall-efl0-112")
     lines = [
         {"nimg": int(path.name), "model": fingerprint(path), "leads": KID}
@@ -37,8 +37,15 @@ def scored(run: Path) -> None:
     ]
     (run / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     anew = {"by": KID, "seeds": "9-9", "best": score(0.21), "last": score(0.32), "difference": score(-0.11)}
-    told = {"checkpoint": best.name, "nimg": int(best.name), "by": KID, **score(0.2), "scored": len(kept), "anew": anew}
-    (run / "best.json").write_text(json.dumps(told | {"last": {"nimg": int(last.name), **score(0.3)}}))
+    record = {
+        "checkpoint": best.name,
+        "nimg": int(best.name),
+        "by": KID,
+        **score(0.2),
+        "scored": len(folders),
+        "anew": anew,
+    }
+    (run / "best.json").write_text(json.dumps(record | {"last": {"nimg": int(last.name), **score(0.3)}}))
     write_certificate(run, best)
     path = run / "journal.jsonl"
     journal = [json.loads(line) for line in path.read_text().splitlines()]
@@ -52,19 +59,24 @@ def scored(run: Path) -> None:
 def write_certificate(run: Path, of: Path, **more: Any) -> None:
     model = {"hash": fingerprint(of), "gan": "mlp", "nimg": int(of.name), "folder": of.name, "run": run.name}
     data = {"name": HOSTILE, "hash": "cd" * 32, "on": "train", "pictures": 24, "size": [3, 16, 16]}
-    told: dict[str, Any] = {"format": "simulacra-certificate-1", "model": model, "data": data, "extractor": EXTRACTOR}
-    told |= {"n": 60, "seeds": "1000000-1000059", "versions": {"torch": "9"}, "leads": KID}
-    told["scores"] = {"fd-efl0-112": score(9.0), KID: score(0.213, floor=0.004, n_floor=12)}
-    told["warnings"] = [f"Beware of {HOSTILE}"]
-    told["memorisation"] = {"verdict": "no sign", "sentence": "No sign of copying: 0 of 60."}
-    told["nearest"] = [
+    certificate: dict[str, Any] = {
+        "format": "simulacra-certificate-1",
+        "model": model,
+        "data": data,
+        "extractor": EXTRACTOR,
+    }
+    certificate |= {"n": 60, "seeds": "1000000-1000059", "versions": {"torch": "9"}, "leads": KID}
+    certificate["scores"] = {"fd-efl0-112": score(9.0), KID: score(0.213, floor=0.004, n_floor=12)}
+    certificate["warnings"] = [f"Beware of {HOSTILE}"]
+    certificate["memorisation"] = {"verdict": "no sign", "sentence": "No sign of copying: 0 of 60."}
+    certificate["nearest"] = [
         {"seed": 1000000 + i, "train": i, "distance": 9.25 + i, "nearness": 0.5, "quantile": 0.25} for i in range(12)
     ]
-    (run / "certificate.json").write_text(json.dumps(told | more))
+    (run / "certificate.json").write_text(json.dumps(certificate | more))
 
 
 class Page(HTMLParser):
-    """A page taken apart: tags with their attributes, and the text outside style and drawings."""
+    """A parsed page: tags with their attributes, and the text outside style and plots."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

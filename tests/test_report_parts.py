@@ -10,6 +10,7 @@ import torch
 from support import game
 
 from simulacra.data.opening import open_domain
+from simulacra.messages import using
 from simulacra.publish.report.formatting import decimals, duration, interval, number, short
 from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk
 from simulacra.publish.report.tables import alarms, shares
@@ -20,19 +21,19 @@ from simulacra.training.curves import thinned
 def test_every_kind_of_picture_is_inlined(channels: int) -> None:
     tiles = tiles_of(torch.rand(5, channels, 6, 10) * 2 - 1)
     assert sheet(tiles, 2).size == (20, 12)  # the fifth has no row to itself
-    shown = inlined(sheet(tiles, 5), "five", width=100, quality=80)
-    assert (shown.width, shown.height, shown.pixelated) == (100, 12, True)
+    picture = inlined(sheet(tiles, 5), "five", width=100, quality=80)
+    assert (picture.width, picture.height, picture.pixelated) == (100, 12, True)
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
 def test_a_walk_goes_from_seed_to_seed(prior: Literal["normal", "uniform"]) -> None:
     generator = game("mlp:tiny", prior=prior).G
-    seen: list[torch.Tensor] = []
-    generator.register_forward_pre_hook(lambda _, dealt: seen.append(dealt[0]))
+    latents: list[torch.Tensor] = []
+    generator.register_forward_pre_hook(lambda _, inputs: latents.append(inputs[0]))
     steps = walk(generator, 3, 8, 5)
     ends = fakes(generator, [3, 8])
     assert np.abs(steps[0].astype(int) - ends[0]).max() <= 1 and np.abs(steps[-1].astype(int) - ends[1]).max() <= 1
-    z = seen[0]
+    z = latents[0]
     if prior == "normal":  # the middle of the great circle is as far from both ends, and no shorter than the chord's
         assert z[2].norm() > 1.2 * ((z[0] + z[-1]) / 2).norm()
         angles = [torch.cosine_similarity(z[i], z[i + 1], dim=0) for i in range(4)]
@@ -43,8 +44,8 @@ def test_a_walk_goes_from_seed_to_seed(prior: Literal["normal", "uniform"]) -> N
 
 def test_alarms_in_a_row_are_one() -> None:
     health: list[dict[str, str]] = [{}, {"a": "1"}, {"a": "2", "b": "x"}, {"b": "y"}, {"a": "3"}]
-    found = alarms([{"nimg": i} | ({"health": said} if said else {}) for i, said in enumerate(health)])
-    assert [(each.name, each.begin, each.end, each.sentence) for each in found] == [
+    rows = alarms([{"nimg": i} | ({"health": verdicts} if verdicts else {}) for i, verdicts in enumerate(health)])
+    assert [(alarm.name, alarm.begin, alarm.end, alarm.sentence) for alarm in rows] == [
         ("a", 1, 2, "2"),
         ("b", 2, 3, "y"),
         ("a", 4, 4, "3"),
@@ -61,6 +62,9 @@ def test_numbers_read_well() -> None:
     assert decimals({"value": 130.0, "low": 110.0, "high": 150.0}) == 0
     assert decimals({"value": 0.0, "low": 0.0, "high": 0.0}) == 3 and interval({"value": 1.0}, 2) == ""
     assert [duration(s) for s in (42, 600, 5900, 300_000)] == ["42 s", "10 min", "1 h 38 min", "3 d 11 h"]
+    with using("zh"):
+        assert interval(narrow, 4) == "0.4101 至 0.4149"
+        assert [duration(s) for s in (42, 600, 5900)] == ["42 秒", "10 分钟", "1 小时 38 分钟"]
     assert [short(n) for n in (950, 4000, 245_856, 1_500_000)] == ["950", "4k", "246k", "1.5M"]
 
 
@@ -70,6 +74,6 @@ def test_thinning_keeps_both_ends() -> None:
 
 
 def test_built_in_people_and_their_attributes_are_counted() -> None:
-    what, rows, more = shares(open_domain("peeps"))
-    assert what == "attributes" and more + len(rows) == 63
+    kind, rows, more = shares(open_domain("peeps"))
+    assert kind == "attributes" and more + len(rows) == 63
     assert rows[0].share >= rows[1].share and rows[0].bar == 100

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from simulacra import messages
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
 from simulacra.publish.report.contents import gather
 from simulacra.publish.report.page import MARK, render
 
-LIMIT = 5_000_000  # bytes that a report may take
+LIMIT = 5_000_000  # bytes of a report, at most
 
 
-def report(run: str | Path, out: Path | None = None, *, limit: int = LIMIT) -> Path:
+def report(run: str | Path, out: Path | None = None, *, language: str | None = None, limit: int = LIMIT) -> Path:
     """Write the report of a run, finished or not; returns its path.
 
-    run: the run's folder. out: the file, `report.html` in the run's folder if not given; an older report is replaced,
-    any other file is not. limit: the most bytes it may take; the film of the previews gives way first, then quality.
+    run: the run's folder. out: the file; by default `report.html` in the run's folder. An older report is replaced, any
+    other file is not. language: `en` or `zh`; by default the language in use. limit: the largest size in bytes; the
+    film of the previews gives way first, then the quality of the pictures.
 
-    What the run lacks (scores, a certificate, its data set) is said in the page, with the command that makes it. No
-    path of this machine is written into it but the run's own, as given. Raises `SimulacraError` for what is no run,
-    for a run without a checkpoint, and where something else stands at `out`.
+    Where the run lacks a part (scores, a certificate, its data set), the page names the command that makes it. The
+    page contains no path of this machine except the run's own, as given. Raises `SimulacraError` if `run` is not a
+    run, has no checkpoint, or if `out` is another file.
     """
-    folder = Path(run).expanduser()
-    told = gather(folder)
-    path = folder / "report.html" if out is None else Path(out).expanduser()
-    if path.is_dir():
-        raise SimulacraError(f"{path} is a folder: name the file to write, such as {path / 'report.html'}.")
-    if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
-        raise SimulacraError(f"{path} exists and is not a report of simulacra: choose another --out.")
-    text = render(told, limit=limit).encode()
+    language = language or messages.language()
+    if language not in messages.LANGUAGES:
+        raise SimulacraError("report.no_such_language", language=language, names=messages.LANGUAGES)
+    with messages.using(language):
+        contents = gather(Path(run).expanduser())
+        path = contents.folder / "report.html" if out is None else Path(out).expanduser()
+        if path.is_dir():
+            raise SimulacraError("report.out_is_folder", path=path, example=path / "report.html")
+        if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+            raise SimulacraError("report.out_is_other_file", path=path)
+        html = render(contents, limit=limit).encode()
     with written_aside(path) as file:
-        file.write(text)
+        file.write(html)
     return path

@@ -1,4 +1,4 @@
-"""The pictures of a report, inlined as WebP: sheets, rows, a walk between seeds, and the film of the previews."""
+"""The pictures of a report, inlined as WebP: sheets, rows, walks between seeds, and the film of the previews."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from simulacra.gan import Generator, Shape, to_image
+from simulacra.messages import text
 from simulacra.training.curves import FRAME_SECONDS, LAST_SECONDS, thinned
 from simulacra.training.previews import PREVIEWS
 
@@ -23,23 +24,22 @@ Tile = NDArray[np.uint8]  # one picture [H, W, C]
 
 SHEET = 768  # pixels a side of a sheet, at most
 TILE = 112  # pixels a side of a picture in a row
-# What the film may be, best first: frames, side in pixels, WebP quality.
+# Sizes of the film, best first: frames, side in pixels, WebP quality.
 FILMS = ((48, 480, 70), (48, 384, 62), (48, 352, 52), (40, 288, 45), (32, 240, 35), (24, 192, 25), (12, 128, 15))
-TRANSLATED = (
-    6  # columns of a translator's previews: a picture, its translation, what comes back; the same of the other domain
-)
-SAMPLES = 3  # frames that a film's size is estimated from
+# Columns of a translator's previews: a picture, its translation and its reconstruction; then those of the other domain.
+TRANSLATED = 6
+SAMPLES = 3  # frames from which the size of a film is estimated
 
 
 @dataclass(frozen=True)
-class Picture:
+class InlinePicture:
     """A picture within the page."""
 
     uri: str
     width: int
     height: int
     alt: str
-    pixelated: bool = False  # to be enlarged without smoothing
+    pixelated: bool = False  # enlarge without smoothing
 
 
 def tiles_of(pictures: Iterable[Tensor]) -> list[Tile]:
@@ -48,25 +48,25 @@ def tiles_of(pictures: Iterable[Tensor]) -> list[Tile]:
 
 
 def fakes(generator: Generator, seeds: Sequence[int], *, label: str = "", truncation: float = 1.0) -> list[Tile]:
-    """The pictures that `seeds` name."""
-    drawn = generator.pictures(seeds, label=label, truncation=truncation)
-    return tiles_of(picture for batch in drawn for picture in batch)
+    """The generator's pictures for `seeds`."""
+    batches = generator.pictures(seeds, label=label, truncation=truncation)
+    return tiles_of(picture for batch in batches for picture in batch)
 
 
 def columns_for(shape: Shape) -> int:
-    """How many pictures of `shape` (C, H, W) go side by side in a sheet and still show something."""
+    """How many pictures of `shape` (C, H, W) fit side by side in a sheet and stay legible."""
     return 6 if max(shape[1:]) <= 96 else 4
 
 
 def sheet(tiles: Sequence[Tile], columns: int) -> Image.Image:
-    """Tiles of one shape laid out edge to edge; an unfinished last row is left out."""
+    """Tiles of one shape edge to edge; an incomplete last row is left out."""
     columns = max(1, min(columns, len(tiles)))
     rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles) - columns + 1, columns)]
     return as_image(np.concatenate(rows))
 
 
 def as_image(pixels: Tile) -> Image.Image:
-    """[H, W, C] as a picture: grey, RGB or RGBA."""
+    """[H, W, C] as a grey, RGB or RGBA image."""
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
@@ -77,19 +77,19 @@ def cut(preview: Image.Image, shape: Shape, columns: int, rows: int) -> Image.Im
 
 
 def fitted(image: Image.Image, width: int) -> Image.Image:
-    """Made smaller to `width` smoothly, or larger by a whole factor as it is (WebP blurs the colour of small dots)."""
+    """`image` smoothed down to `width`, or enlarged by a whole factor (WebP blurs the colour of small dots)."""
     if image.width > width:
         return image.resize((width, max(1, round(image.height * width / image.width))), Image.Resampling.LANCZOS)
     factor = max(1, width // image.width)
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def inlined(image: Image.Image, alt: str, *, width: int, quality: int) -> Picture:
+def inlined(image: Image.Image, alt: str, *, width: int, quality: int) -> InlinePicture:
     """A still as a part of the page, fitted to `width` pixels."""
-    shown = fitted(image, width)
+    resized = fitted(image, width)
     buffer = io.BytesIO()
-    shown.save(buffer, "WEBP", quality=quality, method=4)
-    return Picture(_uri(buffer), shown.width, shown.height, alt, shown.width > image.width)
+    resized.save(buffer, "WEBP", quality=quality, method=4)
+    return InlinePicture(_uri(buffer), resized.width, resized.height, alt, resized.width > image.width)
 
 
 def _uri(buffer: io.BytesIO) -> str:
@@ -98,8 +98,10 @@ def _uri(buffer: io.BytesIO) -> str:
 
 @torch.no_grad()
 def walk(generator: Generator, first: int, last: int, steps: int) -> list[Tile]:
-    """`steps` pictures on the way from one seed to another: along the great circle for a normal prior (Shoemake 1985),
-    along the straight line for a uniform one, whose cube the circle would leave.
+    """`steps` pictures from one seed to another, both included; the label of the first stays.
+
+    A normal prior is crossed along the great circle (Shoemake 1985), a uniform one along the straight line, because the
+    circle would leave its cube.
     """
     a, b = generator.seeded([first, last])  # [z]
     t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # [steps, 1]
@@ -109,51 +111,54 @@ def walk(generator: Generator, first: int, last: int, steps: int) -> list[Tile]:
         z = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine if sine > 1e-4 else torch.lerp(a, b, t)
     else:
         z = torch.lerp(a, b, t)
-    y = generator.labelled([first])  # the way is one in z: the label stays
+    y = generator.labelled([first])
     return tiles_of(generator.eval()(z, y if y is None else y.expand(steps, -1)))
 
 
 @dataclass(frozen=True)
-class Film:
-    """The previews as an animation, with its last frame for readers who want none."""
+class PreviewFilm:
+    """The previews as an animation, and its last frame for readers who prefer no motion."""
 
-    moving: Picture
-    still: Picture
+    moving: InlinePicture
+    still: InlinePicture
     frames: int
     of: int
     shrunk: bool  # a better film would have made the page too large
 
 
-def film(
+def preview_film(
     previews: Sequence[Path], shape: Shape, *, room: int, whole: bool = False, translated: bool = False
-) -> Film | None:
-    """The best film of the previews that takes at most `room` bytes of the page; None when none does.
+) -> PreviewFilm | None:
+    """The best film of the previews that takes at most `room` bytes of the page; None when none fits.
 
-    whole: all of their rows are in it, not as many as columns. translated: their columns go by sixes.
+    whole: show all rows, not as many as columns. translated: the previews are of a translator.
     """
     columns = TRANSLATED if translated else columns_for(shape)
     rows = PREVIEWS if whole else columns
-    what = f"{columns} seeds of each class" if whole else f"{columns} by {columns} seeds"
-    what = "pictures, their translations and what comes back," if translated else what
+    if translated:
+        subject = text("report.film_of_translations")
+    else:
+        subject = text("report.film_of_classes" if whole else "report.film_of_seeds", columns=columns)
     most, largest, _ = FILMS[0]
-    frames_of = [_frame(path, shape, (columns, rows), largest) for path in thinned(previews, most)]
-    for frames, side, quality in FILMS:
-        shots = [fitted(frame, side) for frame in thinned(frames_of, frames)]
-        few = thinned(shots, SAMPLES)
-        estimate = sum(_size(frame, quality) for frame in few) / len(few) * len(shots)
+    crops = [_crop(path, shape, (columns, rows), largest) for path in thinned(previews, most)]
+    for count, side, quality in FILMS:
+        frames = [fitted(crop, side) for crop in thinned(crops, count)]
+        samples = thinned(frames, SAMPLES)
+        estimate = sum(_size(frame, quality) for frame in samples) / len(samples) * len(frames)
         if estimate * 4 / 3 > 2 * room:  # a film may come out smaller than its frames one by one, but not by half
             continue
-        alt = f"The same {what} at {len(shots)} moments of the training, as an animation"
-        moving = _animated(shots, alt, quality)
-        still = inlined(shots[-1], alt.replace("as an animation", "the last of them"), width=side, quality=quality)
+        values = {"subject": subject, "moments": len(frames)}
+        moving = _animated(frames, text("report.alt_film", **values), quality)
+        still = inlined(frames[-1], text("report.alt_film_still", **values), width=side, quality=quality)
         if len(moving.uri) + len(still.uri) <= room:
-            return Film(moving, still, len(shots), len(previews), (frames, side, quality) != FILMS[0])
+            shrunk = (count, side, quality) != FILMS[0]
+            return PreviewFilm(moving, still, len(frames), len(previews), shrunk)
     return None
 
 
-def _frame(path: Path, shape: Shape, part_of: tuple[int, int], side: int) -> Image.Image:
+def _crop(path: Path, shape: Shape, grid: tuple[int, int], side: int) -> Image.Image:
     with Image.open(path) as preview:
-        part = cut(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *part_of)
+        part = cut(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *grid)
     return fitted(part, side)
 
 
@@ -163,9 +168,9 @@ def _size(frame: Image.Image, quality: int) -> int:
     return len(buffer.getvalue())
 
 
-def _animated(frames: Sequence[Image.Image], alt: str, quality: int) -> Picture:
+def _animated(frames: Sequence[Image.Image], alt: str, quality: int) -> InlinePicture:
     times = [round(1000 * FRAME_SECONDS)] * (len(frames) - 1) + [round(1000 * LAST_SECONDS)]
     options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
     buffer = io.BytesIO()
     frames[0].save(buffer, "WEBP", quality=quality, method=2, **options)
-    return Picture(_uri(buffer), frames[0].width, frames[0].height, alt)
+    return InlinePicture(_uri(buffer), frames[0].width, frames[0].height, alt)

@@ -1,4 +1,4 @@
-"""The page put together: every part made, as large as there is room for."""
+"""The page: all its parts, with pictures as large as the size limit allows."""
 
 from __future__ import annotations
 
@@ -10,28 +10,45 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from simulacra import messages
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
+from simulacra.files import JsonObject
+from simulacra.messages import text
 from simulacra.publish.report import formatting, plots, tables
-from simulacra.publish.report.contents import Evidence
+from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import number
 from simulacra.publish.report.gallery import Gallery
-from simulacra.publish.report.images import Film, columns_for, film
-from simulacra.publish.report.translations import Translations
-from simulacra.publish.report.verdict import verdict
+from simulacra.publish.report.images import PreviewFilm, columns_for, preview_film
+from simulacra.publish.report.translations import TranslationGallery
+from simulacra.publish.report.verdict import assess
 from simulacra.training.curves import stills
 
 MARK = '<meta name="generator" content="simulacra report">'
+HTML_LANGUAGES = {"en": "en", "zh": "zh-CN"}
 QUALITIES = (84, 50, 20)  # of the stills: the first at which the page is not too large
 FILM_ROOM = 300_000  # bytes that the stills leave to the film, if a lower quality of them can
 MOST_PLOTS = 12  # of scores
-DRAWN = ("pictures", "film", "journeys", "nearest", "scores", "curves", "health", "data", "settings", "certificate")
-TRANSLATED = ("translations", "film", "scores", "curves", "health", "data", "settings", "certificate")  # sections
 MOST_JSON = 400_000  # characters of the certificate that are written into the page
+PICTURE_SECTIONS = {
+    "pictures": "report.nav_pictures",
+    "film": "report.nav_film",
+    "journeys": "report.nav_journeys",
+    "nearest": "report.nav_nearest",
+}
+TRANSLATION_SECTIONS = {"translations": "report.nav_translations", "film": "report.nav_film"}
+SECTIONS = {
+    "scores": "report.nav_scores",
+    "curves": "report.nav_curves",
+    "health": "report.nav_health",
+    "data": "report.nav_data",
+    "settings": "report.nav_settings",
+    "certificate": "report.nav_certificate",
+}
 
 
-def render(told: Evidence, *, limit: int) -> str:
-    """The page in at most `limit` bytes. Raises `SimulacraError` where even the text alone is larger."""
+def render(run: RunContents, *, limit: int) -> str:
+    """The page in at most `limit` bytes. Raises `SimulacraError` if the text alone is larger."""
     environment = Environment(
         loader=PackageLoader("simulacra", "publish/report"),
         autoescape=True,
@@ -39,116 +56,121 @@ def render(told: Evidence, *, limit: int) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"t": text, "html": formatting.html}
     template = environment.get_template("page.html.j2")
-    parts = _text_parts(told)
-    gallery = Translations(told) if told.translates else Gallery(told)
-    previews = stills(told.run)
+    parts = _text_parts(run)
+    gallery = TranslationGallery(run) if run.translates else Gallery(run)
+    previews = stills(run.folder)
     for quality in QUALITIES:
-        shown = gallery.at(quality)
-        text = template.render(**parts, **shown, film=None, previews=len(previews))
-        room = limit - len(text.encode()) - 2000  # the film's own words
+        pictures = gallery.at(quality)
+        page = template.render(**parts, **pictures, film=None, previews=len(previews))
+        room = limit - len(page.encode()) - 2000  # the film's own words
         if room >= (FILM_ROOM if quality != QUALITIES[-1] else 0):
-            moving = _film(told, previews, room)
-            return template.render(**parts, **shown, film=moving, previews=len(previews))
-    raise SimulacraError(f"The report of {told.run} would be larger than {limit:,} bytes even without a film.")
+            film = _film(run, previews, room)
+            return template.render(**parts, **pictures, film=film, previews=len(previews))
+    raise SimulacraError("report.too_large", path=run.folder, limit=limit)
 
 
-def _film(told: Evidence, previews: Sequence[Path], room: int) -> Film | None:
+def _film(run: RunContents, previews: Sequence[Path], room: int) -> PreviewFilm | None:
     if not previews:
         return None
-    return film(previews, told.shape, room=room, whole=told.by_class, translated=told.translates)
+    return preview_film(previews, run.shape, room=room, whole=run.by_class, translated=run.translates)
 
 
-def _text_parts(told: Evidence) -> dict[str, Any]:
-    """All but the pictures."""
-    health = tables.alarms(told.lines)
-    found = verdict(told, health)
-    counted, shares, more = tables.shares(told.data) if isinstance(told.data, Dataset) else ("", [], 0)
-    json_text = json.dumps(told.certificate, indent=2, ensure_ascii=False) if told.certificate else ""
+def _text_parts(run: RunContents) -> dict[str, Any]:
+    """All but the pictures, under the names of the template."""
+    alarms = tables.alarms(run.lines)
+    verdict = assess(run, alarms)
+    kind, shares, more = tables.shares(run.data) if isinstance(run.data, Dataset) else ("", [], 0)
+    json_text = json.dumps(run.certificate, indent=2, ensure_ascii=False) if run.certificate else ""
+    sections = (TRANSLATION_SECTIONS if run.translates else PICTURE_SECTIONS) | SECTIONS
     return {
+        "lang": HTML_LANGUAGES[messages.language()],
         "mark": MARK,
-        "anchors": TRANSLATED if told.translates else DRAWN,
+        "sections": {anchor: text(code) for anchor, code in sections.items()},
         "style": resources.files("simulacra").joinpath("publish/report/style.css").read_text(encoding="utf-8"),
-        "told": told,
-        "missing": told.missing,
-        "subtitle": _subtitle(told),
+        "run": run,
+        "missing": run.missing,
+        "subtitle": _subtitle(run),
         "short": formatting.short,
-        "fakes_are": _fakes_are(told),
-        "terms_of_scores": _terms_of(told.scores),
-        "verdict": found,
-        "ladder": plots.ladder(found.rows, found.metric) if len(found.rows) > 1 else None,
-        "alarms": health,
-        "advice": tables.advice(health, told),
-        "rollbacks": tables.rollbacks(told.rollbacks),
-        "facts": tables.facts(told),
-        "counted": counted,
+        "fakes_caption": _fakes_caption(run),
+        "terms_of_scores": _terms_of_scores(run.scores),
+        "verdict": verdict,
+        "ladder": plots.ladder(verdict.rows, verdict.metric) if len(verdict.rows) > 1 else None,
+        "alarms": alarms,
+        "advice": tables.advice(alarms, run),
+        "rollbacks": tables.rollbacks(run.rollbacks),
+        "facts": tables.facts(run),
         "shares": shares,
-        "shares_more": more,
-        "settings": tables.settings(told.config, told.gan),
-        "certified": tables.certified(told.certificate) if told.certificate else [],
-        "within": tables.within(told.certificate) if told.certificate else None,
-        "terms": tables.terms(told.certificate) if told.certificate else {},
+        "shares_caption": tables.shares_caption(kind, more),
+        "settings": tables.settings(run.config, run.gan),
+        "score_groups": tables.score_groups(run.certificate) if run.certificate else [],
+        "per_class": tables.per_class(run.certificate) if run.certificate else None,
+        "terms": tables.terms(run.certificate) if run.certificate else {},
         "json": json_text if len(json_text) <= MOST_JSON else "",
-        **_curves(told, health, told.drawn / 1000 if told.chosen else None),
+        **_plots(run, alarms, run.checkpoint_nimg / 1000 if run.shows_best else None),
     }
 
 
-def _subtitle(told: Evidence) -> list[str]:
-    """Game, data, length and versions, in sentences."""
-    stored, versions = told.config["data"], told.config.get("versions", {})
-    game = told.config.get("spec", told.config["gan"])
-    titled = f" ({told.gan.title}, {told.gan.year})" if told.gan else ""
-    counts = [stored["pictures"]]
-    if isinstance(told.data, Pair):
-        counts = [domain.splits["train"] for domain in (told.data.a, told.data.b)]
-    pictures = " and ".join(f"{count:,}" for count in counts)
-    made = [f"{game}{titled} on {pictures} training pictures of {stored['name']}, {formatting.pixels(told.shape)}."]
-    total = told.config.get("length", {}).get("total")
-    shown = f"{told.nimg:,} of {total:,} images shown" if total and told.nimg < total else f"{told.nimg:,} images shown"
-    took = f", in {formatting.duration(told.lines[-1]['seconds'])}" if told.lines else ""
-    made.append(f"{shown}, {number(told.nimg / stored['pictures'])} times the data{took}.")
-    with_what = [f"{name} {version}" for name, version in versions.items()]
-    return [*made, " · ".join([formatting.day(told.ended), str(told.config.get("precision", "")), *with_what])]
+def _subtitle(run: RunContents) -> list[str]:
+    """GAN, data, length and versions, as sentences."""
+    stored, versions = run.config["data"], run.config.get("versions", {})
+    name = run.config.get("spec", run.config["gan"])
+    if run.gan:
+        name = text("report.gan_title", spec=name, title=run.gan.title, year=run.gan.year)
+    size = formatting.pixels(run.shape)
+    if isinstance(run.data, Pair):
+        a, b = run.data.a.splits["train"], run.data.b.splits["train"]
+        sentences = [text("report.trained_on_pair", gan=name, a=a, b=b, data=stored["name"], size=size)]
+    else:
+        sentences = [text("report.trained_on", gan=name, n=stored["pictures"], data=stored["name"], size=size)]
+    total = run.config.get("length", {}).get("total")
+    shown = {"nimg": run.nimg, "epochs": number(run.nimg / stored["pictures"])}
+    unfinished = total and run.nimg < total
+    progress = text("report.shown_of", total=total, **shown) if unfinished else text("report.shown", **shown)
+    if run.lines:
+        progress = text("report.shown_in", shown=progress, time=formatting.duration(run.lines[-1]["seconds"]))
+    sentences.append(text("report.shown_sentence", shown=progress))
+    names = [f"{name} {version}" for name, version in versions.items()]
+    return [*sentences, " · ".join([formatting.day(run.ended), str(run.config.get("precision", "")), *names])]
 
 
-def _fakes_are(told: Evidence) -> str:
-    if told.generator is None:
-        return "Fake: the last preview of the run."
-    seeds = columns_for(told.shape) ** 2
-    return (
-        f"Fake: seeds 0 to {seeds - 1}, as the checkpoint after {told.drawn:,} images draws them, not chosen by hand."
-    )
+def _fakes_caption(run: RunContents) -> str:
+    if run.generator is None:
+        return text("report.fakes_of_preview")
+    return text("report.fakes_of_checkpoint", last=columns_for(run.shape) ** 2 - 1, nimg=run.checkpoint_nimg)
 
 
-def _terms_of(scores: Sequence[dict[str, Any]]) -> str:
-    """What the scores over the run were measured with; all are on the terms of the last."""
+def _terms_of_scores(scores: Sequence[JsonObject]) -> str:
+    """What the scores over the run were measured on; all are on the terms of the last."""
     if not scores:
         return ""
-    told = scores[-1]
-    fakes = f"translations of {told['inputs']} pictures each way" if "inputs" in told else "fakes"
-    return (
-        f"{told['n']:,} {fakes} against {told['n_real']:,} reals ({told['on']}), extractor {told['extractor']['name']}."
-    )
+    line = scores[-1]
+    values = {"n": line["n"], "n_real": line["n_real"], "extractor": line["extractor"]["name"]}
+    values["part"] = formatting.part_name(line["on"])
+    if "inputs" in line:
+        return text("report.terms_translated", inputs=formatting.part_name(line["inputs"]), **values)
+    return text("report.terms", **values)
 
 
-def _curves(told: Evidence, health: Sequence[tables.Alarm], best: float | None) -> dict[str, Any]:
-    """The drawings of the journal and of the scores; `best` in thousands of images."""
-    spans = [(alarm.begin / 1000, alarm.end / 1000) for alarm in health]
-    names = list(dict.fromkeys(name for line in told.scores for name in line["scores"]))
-    leads = told.scores[-1]["leads"] if told.scores else ""
+def _plots(run: RunContents, alarms: Sequence[tables.Alarm], best: float | None) -> dict[str, Any]:
+    """The plots of the journal and of the scores; `best` in thousands of images."""
+    spans = [(alarm.begin / 1000, alarm.end / 1000) for alarm in alarms]
+    names = list(dict.fromkeys(name for line in run.scores for name in line["scores"]))
+    leads = run.scores[-1]["leads"] if run.scores else ""
     names.sort(key=lambda name: name != leads)
-    bases = list(dict.fromkeys(name.partition(":")[0] for name in names))  # both directions are in one drawing
+    bases = list(dict.fromkeys(name.partition(":")[0] for name in names))  # both directions are in one plot
     pair = next(((n, n.replace("precision", "recall", 1)) for n in bases if n.startswith("precision")), None)
     floors = {
         name: score.get("floor")
-        for name, score in (told.certificate or {}).get("scores", {}).items()
-        if told.certificate and told.scores and told.certificate["n"] == told.scores[-1]["n"]
+        for name, score in (run.certificate or {}).get("scores", {}).items()
+        if run.certificate and run.scores and run.certificate["n"] == run.scores[-1]["n"]
     }
     return {
-        "curves": plots.journal_plots(told.lines, spans, best),
+        "curves": plots.journal_plots(run.lines, spans, best),
         "leads": leads,
-        "score_plots": plots.score_plots(told.scores, bases[:MOST_PLOTS], best, floors),
+        "score_plots": plots.score_plots(run.scores, bases[:MOST_PLOTS], best, floors),
         "score_names_more": bases[MOST_PLOTS:],
-        "score_rows": tables.scored(told.scores, leads) if leads else [],
-        "plane": plots.plane(told.scores, *pair, best) if pair and pair[1] in names and len(told.scores) > 1 else None,
+        "score_rows": tables.checkpoint_scores(run.scores, leads) if leads else [],
+        "plane": plots.plane(run.scores, *pair, best) if pair and pair[1] in names and len(run.scores) > 1 else None,
     }

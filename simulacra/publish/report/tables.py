@@ -10,21 +10,30 @@ import numpy as np
 
 from simulacra.config import to_json, updated
 from simulacra.data.dataset import Dataset, Pair
+from simulacra.files import JsonObject
 from simulacra.gan import GAN, Settings
 from simulacra.measure.printing import by_direction, weakest
-from simulacra.publish.report.contents import Evidence
-from simulacra.publish.report.formatting import decimals, interval, number, pixels
+from simulacra.messages import text
+from simulacra.publish.report.contents import RunContents
+from simulacra.publish.report.formatting import NONE, decimals, interval, number, part_name, pixels
 from simulacra.training.health import VERDICTS
-
-Line = dict[str, Any]
 
 MOST_CLASSES = 16
 MOST_ROLLBACKS = 50
 HEX = 12  # digits of a hash that are shown
+ALARMS = {
+    "overfitting": "report.overfitting",
+    "stalled": "report.stalled",
+    "collapsed": "report.collapsed",
+    "diverged": "report.diverged",
+    "unbalanced": "report.unbalanced",
+    "leaking": "report.leaking",
+}
+BETTER = {"lower": "report.lower", "higher": "report.higher"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class SettingRow:
     """A row of the settings."""
 
     name: str
@@ -34,7 +43,7 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
+class ShareRow:
     """How many pictures are of a class, or have an attribute."""
 
     name: str
@@ -43,23 +52,26 @@ class Share:
     bar: float  # of the longest bar, in percent
 
 
-def settings(config: Mapping[str, Any], gan: type[GAN] | None) -> dict[str, list[Setting]]:
-    """All settings of a run by group; those that differ from the game's defaults are marked."""
+def settings(config: Mapping[str, Any], gan: type[GAN] | None) -> dict[str, list[SettingRow]]:
+    """All settings of a run by group; those that differ from the GAN's defaults are marked."""
     defaults = {} if gan is None else to_json(gan.Config())
     common = {item.name for item in dataclasses.fields(Settings)}
-    made: dict[str, list[Setting]] = {"Settings that every game has": [], f"Settings of {config['gan']}": []}
-    every, own = made.values()
+    shared, own = list[SettingRow](), list[SettingRow]()
     for name, value in config["config"].items():
         if name == "shape":
             continue
-        known = name in defaults
-        row = Setting(name, plain(value), plain(defaults[name]) if known else "", known and defaults[name] != value)
-        (every if name in common else own).append(row)
+        default = plain(defaults[name]) if name in defaults else ""
+        row = SettingRow(name, plain(value), default, name in defaults and defaults[name] != value)
+        (shared if name in common else own).append(row)
     run = {key: config.get(key) for key in ("spec", "seed", "precision", "compile", "micro")}
-    run |= {f"length: {key}": value for key, value in config.get("length", {}).items()}
-    run |= {f"version of {key}": value for key, value in config.get("versions", {}).items()}
-    made["The run"] = [Setting(name, plain(value)) for name, value in run.items()]
-    return {title: rows for title, rows in made.items() if rows}
+    run |= {text("report.length_of", key=key): value for key, value in config.get("length", {}).items()}
+    run |= {text("report.version_of", key=key): value for key, value in config.get("versions", {}).items()}
+    groups = {
+        text("report.settings_shared"): shared,
+        text("report.settings_of", name=config["gan"]): own,
+        text("report.settings_run"): [SettingRow(name, plain(value)) for name, value in run.items()],
+    }
+    return {title: rows for title, rows in groups.items() if rows}
 
 
 def plain(value: Any) -> str:
@@ -71,26 +83,26 @@ def plain(value: Any) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def facts(told: Evidence) -> dict[str, str]:
-    """What is known of the data, with or without the data set."""
-    stored = told.config["data"]
-    found = {"name": str(stored["name"]), "pictures": pixels(told.shape)}
-    if isinstance(told.data, Pair):
-        for name, domain in zip(told.data.domains, (told.data.a, told.data.b), strict=True):
-            counts = {_PARTS.get(part, part): count for part, count in domain.splits.items() if count}
-            found[f"domain {name}"] = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
-    elif told.data is None:
-        found["for training"] = f"{stored['pictures']:,}"
+def facts(run: RunContents) -> dict[str, str]:
+    """Facts about the data, by label, with or without the data set."""
+    stored = run.config["data"]
+    rows = {text("report.name"): str(stored["name"]), text("report.pictures"): pixels(run.shape)}
+    if isinstance(run.data, Pair):
+        for name, domain in zip(run.data.domains, (run.data.a, run.data.b), strict=True):
+            counts = [
+                text("report.count_for", count=count, part=part_name(part))
+                for part, count in domain.splits.items()
+                if count
+            ]
+            rows[text("report.domain", name=name)] = ", ".join(counts)
     else:
-        found |= {f"for {_PARTS.get(part, part)}": f"{count:,}" for part, count in told.data.splits.items() if count}
-    return found | {"sha256": stored["hash"][:HEX] + "…"}
+        splits = {"train": stored["pictures"]} if run.data is None else run.data.splits
+        rows |= {text("report.for_part", part=part_name(part)): f"{count:,}" for part, count in splits.items() if count}
+    return rows | {"sha256": stored["hash"][:HEX] + "…"}
 
 
-_PARTS = {"train": "training", "valid": "validation", "test": "test"}
-
-
-def shares(data: Dataset) -> tuple[str, list[Share], int]:
-    """What is counted (classes or attributes), the most frequent of it, and how many more there are."""
+def shares(data: Dataset) -> tuple[str, list[ShareRow], int]:
+    """What is counted (`classes` or `attributes`), the most frequent ones, and how many more there are."""
     if data.labels is None:
         return "", [], 0
     if data.classes:
@@ -100,10 +112,17 @@ def shares(data: Dataset) -> tuple[str, list[Share], int]:
     order = sorted(range(len(names)), key=lambda i: -counts[i])[:MOST_CLASSES]
     longest = max(float(counts.max()), 1.0)
     rows = [
-        Share(names[i], round(float(counts[i])), float(counts[i]) / len(data), 100 * float(counts[i]) / longest)
+        ShareRow(names[i], round(float(counts[i])), float(counts[i]) / len(data), 100 * float(counts[i]) / longest)
         for i in order
     ]
     return ("classes" if data.classes else "attributes"), rows, len(names) - len(rows)
+
+
+def shares_caption(kind: str, more: int) -> str:
+    """Caption of the table of `shares`."""
+    if kind == "classes":
+        return text("report.classes_and_more", more=more) if more else text("report.classes")
+    return text("report.attributes_and_more", more=more) if more else text("report.attributes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,40 +132,53 @@ class Alarm:
     name: str
     begin: int
     end: int
-    sentence: str  # the last one said
+    sentence: str  # the last one
+
+    @property
+    def title(self) -> str:
+        """Its name in the language in use."""
+        return text(ALARMS.get(self.name, self.name))
 
     @property
     def when(self) -> str:
-        """In images."""
-        return f"{self.begin:,}" if self.begin == self.end else f"{self.begin:,} to {self.end:,}"
+        """Its stretch, in images."""
+        if self.begin == self.end:
+            return f"{self.begin:,}"
+        return text("report.range", low=f"{self.begin:,}", high=f"{self.end:,}")
 
 
-def alarms(lines: Sequence[Line]) -> list[Alarm]:
-    """The health verdicts of a journal: equal ones in a row are one, which lasts from the first to the last line."""
-    done: list[Alarm] = []
-    held: dict[str, Alarm] = {}
+def alarms(lines: Sequence[JsonObject]) -> list[Alarm]:
+    """The health verdicts of a journal. Equal ones in a row are one alarm, from the first line to the last."""
+    ended: list[Alarm] = []
+    current: dict[str, Alarm] = {}
     for line in lines:
-        said = line.get("health") or {}
-        done += [alarm for name, alarm in held.items() if name not in said]
-        held = {
-            name: Alarm(name, held[name].begin if name in held else line["nimg"], line["nimg"], str(sentence))
-            for name, sentence in said.items()
+        health = line.get("health") or {}
+        ended += [alarm for name, alarm in current.items() if name not in health]
+        current = {
+            name: Alarm(name, current[name].begin if name in current else line["nimg"], line["nimg"], str(sentence))
+            for name, sentence in health.items()
         }
-    return sorted([*done, *held.values()], key=lambda alarm: alarm.begin)
+    return sorted([*ended, *current.values()], key=lambda alarm: alarm.begin)
 
 
-def advice(alarms: Sequence[Alarm], told: Evidence) -> dict[str, str]:
-    """What to try against each alarm, as settings of this run's game where it is known."""
-    if told.gan is None:
+def advice(alarms: Sequence[Alarm], run: RunContents) -> dict[str, str]:
+    """What to try against each alarm, as settings of this run's GAN; empty if the GAN is unknown."""
+    if run.gan is None:
         return {}
-    config = updated(told.gan.Config(), told.config["config"], of=told.gan.name)
-    return {alarm.name: VERDICTS[alarm.name].advise(told.gan, config) for alarm in alarms if alarm.name in VERDICTS}
+    config = updated(run.gan.Config(), run.config["config"], of=run.gan.name)
+    return {alarm.name: VERDICTS[alarm.name].advise(run.gan, config) for alarm in alarms if alarm.name in VERDICTS}
 
 
-def rollbacks(lines: Sequence[Line]) -> list[list[str]]:
-    """Of each time the run went back: why, from where to where, what was seen, and the seed it went on with."""
-    keys = ("verdict", "from", "to", "seen")
-    return [[*(number(line.get(key)) for key in keys), str(line.get("seed", "–"))] for line in lines[-MOST_ROLLBACKS:]]
+def rollbacks(lines: Sequence[JsonObject]) -> list[list[str]]:
+    """For each rollback: the alarm, from where, back to where, what was seen, and the next seed."""
+    return [
+        [
+            text(ALARMS.get(line.get("verdict", NONE), line.get("verdict", NONE))),
+            *(number(line.get(key)) for key in ("from", "to", "seen")),
+            str(line.get("seed", NONE)),
+        ]
+        for line in lines[-MOST_ROLLBACKS:]
+    ]
 
 
 def _cell(value: Any) -> str:
@@ -156,7 +188,7 @@ def _cell(value: Any) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scored:
+class ScoreRow:
     """A row of the certificate."""
 
     name: str
@@ -171,43 +203,45 @@ class Scored:
 
 
 @dataclasses.dataclass(frozen=True)
-class Group:
+class ScoreGroup:
     """Rows of the certificate: all, or those of a direction."""
 
     title: str
-    rows: list[Scored]
+    rows: list[ScoreRow]
     before: bool  # whether untranslated pictures have scores
 
 
-def certified(certificate: Line) -> list[Group]:
+def score_groups(certificate: JsonObject) -> list[ScoreGroup]:
     """The scores of a certificate, the leading one first; of a translator its means, then each direction's."""
     scores, leads = certificate["scores"], certificate["leads"]
     if "directions" not in certificate:
         order = sorted(scores, key=lambda name: name != leads)
-        return [Group("Scores; the first one leads", _rows({name: scores[name] for name in order}, {}, leads), False)]
-    titles = {"mean": "Means of both directions, of which one leads"}
-    titles |= {name: f"{told['from']} to {told['to']}" for name, told in certificate["directions"].items()}
+        rows = _score_rows({name: scores[name] for name in order}, {}, leads)
+        return [ScoreGroup(text("report.scores_leading_first"), rows, False)]
+    titles = {"mean": text("report.means_of_directions")}
+    for name, direction in certificate["directions"].items():
+        titles[name] = text("report.direction", a=direction["from"], b=direction["to"])
     groups = []
     for name, title in titles.items():
         mine, before = by_direction(scores, name)
-        rows = _rows(mine, before, leads.partition(":")[0] if name == "mean" else "")
-        groups += [Group(title, rows, bool(before))] if rows else []
+        rows = _score_rows(mine, before, leads.partition(":")[0] if name == "mean" else "")
+        groups += [ScoreGroup(title, rows, bool(before))] if rows else []
     return groups
 
 
-def _rows(scores: Mapping[str, Line], before: Mapping[str, Line], leads: str) -> list[Scored]:
+def _score_rows(scores: Mapping[str, Any], before: Mapping[str, Any], leads: str) -> list[ScoreRow]:
     rows = []
     for name, score in scores.items():
-        places = decimals(score)
+        places, better = decimals(score), score.get("better") or NONE
         rows.append(
-            Scored(
+            ScoreRow(
                 name=name,
                 value=number(score["value"], places),
                 interval=interval(score, places),
                 floor=number(score.get("floor"), places),
-                before=number(before[name]["value"], places) if name in before else "–",
+                before=number(before[name]["value"], places) if name in before else NONE,
                 n=number(score.get("n")),
-                better=score.get("better") or "–",
+                better=text(BETTER.get(better, better)),
                 what=score.get("what", ""),
                 leads=name == leads,
             )
@@ -216,7 +250,7 @@ def _rows(scores: Mapping[str, Line], before: Mapping[str, Line], leads: str) ->
 
 
 @dataclasses.dataclass(frozen=True)
-class Within:
+class PerClassTable:
     """The scores of single classes: names of columns, rows, and what is left out."""
 
     columns: list[str]
@@ -224,64 +258,67 @@ class Within:
     note: str
 
 
-def within(certificate: Line) -> Within | None:
-    """The scores within each class, those least often read as asked first where there are many; None without any."""
-    told = certificate.get("within")
-    if not told:
+def per_class(certificate: JsonObject) -> PerClassTable | None:
+    """The scores of each class, those least often recognised first where there are many; None without any."""
+    within = certificate.get("within")
+    if not within:
         return None
-    lines = told["classes"]
+    lines = within["classes"]
     shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
     names = list(dict.fromkeys(name for line in lines for name in line["scores"]))
-    scores = [line["scores"][name] for line in lines for name in names if name in line["scores"]]
-    places, rows = decimals(*scores), []
-    for line in shown:
-        cells = [line["class"], number(line["n"]), number(line["n_real"])]
-        for name in names:
-            score = line["scores"].get(name)
-            floor = number(score.get("floor"), places) if score else "–"
-            cells += [
-                number(score["value"], places) if score else "–",
-                interval(score, places) if score else "–",
-                floor,
-            ]
-        cells += [
-            "–" if part is None else f"{part['value']:.0%}" for part in (line["agreement"], line["agreement_real"])
-        ]
-        other = line["else_read_as"]
-        rows.append([*cells, "–" if other is None else f"{other} ({line['else_share']:.0%})"])
-    columns = ["fakes", "reals", *(each for name in names for each in (name, "95 % interval", "reals : reals"))]
-    left = (
-        f" Shown are the {len(shown)} of {len(lines)} classes least often read as asked." if shown is not lines else ""
-    )
-    note = (
-        "No further pictures were drawn: those of all scores, by the class each was asked for. A reader of the data's classes, "
-        f"tested on {told['held_out']:,} reals it had not seen, says which class a picture is of.{left}"
-    )
-    return Within([*columns, "read as it", "reals read right", "else read as"], rows, note)
+    places = decimals(*(line["scores"][name] for line in lines for name in names if name in line["scores"]))
+    columns = [text("report.fakes"), text("report.reals")]
+    for name in names:
+        columns += [name, text("report.interval_95"), text("report.reals_reals")]
+    columns += [text("report.read_as_class"), text("report.reals_read_right"), text("report.read_as_other")]
+    notes = [text("report.per_class", count=within["held_out"])]
+    if shown is not lines:
+        notes.append(text("report.weakest_classes", shown=len(shown), total=len(lines)))
+    return PerClassTable(columns, [_class_row(line, names, places) for line in shown], text("report.space").join(notes))
 
 
-def terms(certificate: Line) -> dict[str, str]:
-    """What the certificate was measured on and with."""
+def _class_row(line: JsonObject, names: Sequence[str], places: int) -> list[str]:
+    cells = [line["class"], number(line["n"]), number(line["n_real"])]
+    for name in names:
+        if score := line["scores"].get(name):
+            cells += [number(score["value"], places), interval(score, places), number(score.get("floor"), places)]
+        else:
+            cells += [NONE] * 3
+    cells += [NONE if part is None else f"{part['value']:.0%}" for part in (line["agreement"], line["agreement_real"])]
+    other = line["else_read_as"]
+    return [*cells, NONE if other is None else f"{other} ({line['else_share']:.0%})"]
+
+
+def terms(certificate: JsonObject) -> dict[str, str]:
+    """What the certificate was measured on and with, by label."""
     model, data, extractor = certificate["model"], certificate["data"], certificate["extractor"]
-    made = {
-        "model": f"{model['hash']}, after {model['nimg']:,} images" if model.get("nimg") else str(model["hash"]),
-        "data": f"{data['name']}, {data['on']} part, {number(data['pictures'])} pictures, sha256 {data['hash'][:HEX]}…",
-        "fakes": _fakes(certificate),
-        "extractor": f"{extractor['name']} ({extractor['backend']}), sha256 {extractor['sha256'][:HEX]}…",
+    name = str(model["hash"])
+    if model.get("nimg"):
+        name = text("report.model_after", hash=name, nimg=model["nimg"])
+    pictures = text("report.certified_on", name=data["name"], part=part_name(data["on"]),
+                    pictures=number(data["pictures"]), hash=data["hash"][:HEX])  # fmt: skip
+    return {
+        text("report.model"): name,
+        text("report.data"): pictures,
+        text("report.fakes"): _fakes(certificate),
+        text("report.extractor"): f"{extractor['name']} ({extractor['backend']}), sha256 {extractor['sha256'][:HEX]}…",
+        text("report.versions"): _cell(certificate.get("versions", {})),
     }
-    return made | {"versions": _cell(certificate.get("versions", {}))}
 
 
-def _fakes(certificate: Line) -> str:
-    """How many, and what they were made from."""
+def _fakes(certificate: JsonObject) -> str:
+    """How many fakes, and from which seeds or pictures."""
     if "directions" not in certificate:
-        return f"{certificate['n']:,}, seeds {certificate['seeds']}"
-    each = [f"{told['n']:,} {told['from']} to {told['to']}" for told in certificate["directions"].values()]
-    return f"translations of {certificate['data']['inputs']} pictures, {' and '.join(each)}"
+        return text("report.fakes_of_seeds", n=certificate["n"], seeds=certificate["seeds"])
+    directions = [
+        text("report.n_of_direction", n=direction["n"], a=direction["from"], b=direction["to"])
+        for direction in certificate["directions"].values()
+    ]
+    return text("report.fakes_of_inputs", part=part_name(certificate["data"]["inputs"]), directions=directions)
 
 
-def scored(scores: Sequence[Line], metric: str) -> list[tuple[int, str, str]]:
+def checkpoint_scores(scores: Sequence[JsonObject], metric: str) -> list[tuple[int, str, str]]:
     """(images, value, interval) of each scored checkpoint."""
-    there = [(line["nimg"], line["scores"][metric]) for line in scores if metric in line["scores"]]
-    places = decimals(*(score for _, score in there))
-    return [(nimg, number(float(score["value"]), places), interval(score, places)) for nimg, score in there]
+    rows = [(line["nimg"], line["scores"][metric]) for line in scores if metric in line["scores"]]
+    places = decimals(*(score for _, score in rows))
+    return [(nimg, number(float(score["value"]), places), interval(score, places)) for nimg, score in rows]

@@ -1,4 +1,4 @@
-"""What the scores of a run come to, in sentences that need no knowledge of the field, and drawn on one scale."""
+"""What the scores of a run mean, in sentences that need no knowledge of the field, and as one scale."""
 
 from __future__ import annotations
 
@@ -8,171 +8,162 @@ from typing import Any
 
 from markupsafe import Markup
 
-from simulacra.publish.report.contents import Evidence
-from simulacra.publish.report.formatting import decimals, interval, number
+from simulacra.messages import Message, text
+from simulacra.publish.report.contents import RunContents
+from simulacra.publish.report.formatting import decimals, html, interval, number
 from simulacra.publish.report.tables import Alarm
 
-Score = Mapping[str, Any]
+ScoreJson = Mapping[str, Any]  # a score in a certificate or in best.json
 
-KINDS = {"fd": "Fréchet distance", "kid": "kernel distance"}
+KINDS = {"fd": "report.kind_fd", "kid": "report.kind_kid"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The verdict on the checkpoint that is shown."""
+class Assessment:
+    """The verdict on the checkpoint that the report shows."""
 
     sentences: list[Markup]
-    metric: str  # the score it is told in; empty where there is none
-    rows: list[tuple[str, Score]]  # scores on the same terms, the one of the checkpoint first
+    metric: str  # the leading score; empty without one
+    rows: list[tuple[str, ScoreJson]]  # comparable scores by label, the checkpoint's own first
     notes: dict[str, str]  # memorisation, health
     warnings: list[str]
 
 
-def verdict(told: Evidence, alarms: Sequence[Alarm]) -> Verdict:
+def assess(run: RunContents, alarms: Sequence[Alarm]) -> Assessment:
     """The verdict, as far as the run was scored.
 
-    A certificate of another checkpoint says nothing here. Scores of different numbers of pictures are not drawn side
-    by side: the number is part of the score.
+    A certificate of another checkpoint is ignored. Scores of different numbers of pictures are not drawn side by side,
+    since that number is part of the score.
     """
-    best = told.best if told.chosen else None
-    mine = told.own_certificate
+    best = run.best if run.shows_best else None
+    mine = run.own_certificate
     leads = mine["leads"] if mine and mine["leads"] in mine["scores"] else ""
-    sentences, rows = [_which(told)], list[tuple[str, Score]]()
+    sentences, rows = [_which_checkpoint(run)], list[tuple[str, ScoreJson]]()
     if mine and leads:
         sentences += _certified(mine, leads) + _translated(mine["scores"], leads)
-        rows = _rungs(told, mine, best, leads)
+        rows = _rungs(run, mine, best, leads)
     elif best:
-        own, _ = judged(best)
+        own, last = fresh_scores(best)
         sentences += [_distance(own, str(best["by"]))]
-        rows = [(f"best, at {told.drawn:,}", own)]
+        rows = [(text("report.rung_best", nimg=run.checkpoint_nimg), own)]
         if best["last"]["nimg"] != best["nimg"]:
-            rows += [(f"last, at {best['last']['nimg']:,}", judged(best)[1])]
+            rows += [(text("report.rung_last", nimg=best["last"]["nimg"]), last)]
     if best and best["last"]["nimg"] != best["nimg"]:
-        sentences.append(_instead_of_the_last(best, told, repeat=bool(leads)))
-    notes = _honesty(mine) if told.translates else {"memorisation": _memorisation(mine)}
-    notes |= {"health": _health(alarms, told)}
-    return Verdict(
+        sentences.append(_last_checkpoint(best, run, named=bool(leads)))
+    notes = _honesty(mine) if run.translates else {text("report.memorisation"): _memorisation(mine)}
+    return Assessment(
         sentences=sentences,
         metric=leads or (str(best["by"]) if best else ""),
         rows=rows,
-        notes=notes,
-        warnings=[said for said in (mine or {}).get("warnings", []) if said not in notes.values()],
+        notes=notes | {text("report.health"): _health(alarms, run)},
+        warnings=[warning for warning in (mine or {}).get("warnings", []) if warning not in notes.values()],
     )
 
 
-def judged(best: Score) -> tuple[Score, Score]:
-    """The scores of the best and the last checkpoint: those of fresh seeds, where `choose` made them."""
-    anew: Score = best.get("anew") or {}
+def fresh_scores(best: ScoreJson) -> tuple[ScoreJson, ScoreJson]:
+    """The scores of the best and the last checkpoint: those of fresh seeds, where `choose` computed them."""
+    anew: ScoreJson = best.get("anew") or {}
     return anew.get("best", best), anew.get("last", best["last"])
 
 
-def _which(told: Evidence) -> Markup:
-    images = Markup("<strong>{:,} images</strong>").format(told.drawn)
-    if told.chosen and told.best:
-        of = f"Of {told.best['scored']} checkpoints" if told.best["scored"] > 1 else "Of one checkpoint"
-        last = ", the last one," if told.best["last"]["nimg"] == told.drawn else ""
-        return Markup("{}, the one after {}{} is the best.").format(of, images, last)
-    why = "The checkpoint chosen as the best is gone" if told.best else "Nobody has looked yet which checkpoint is best"
-    return Markup("{}; what is shown here is the last one, after {}.").format(why, images)
+def _which_checkpoint(run: RunContents) -> Markup:
+    nimg = run.checkpoint_nimg
+    if run.shows_best and run.best:
+        code = "report.best_is_last" if run.best["last"]["nimg"] == nimg else "report.best_checkpoint"
+        return html(code, count=run.best["scored"], nimg=nimg)
+    return html("report.best_is_gone" if run.best else "report.best_unknown", nimg=nimg)
 
 
-def _distance(score: Score, metric: str) -> Markup:
-    name = KINDS.get(metric.partition("-")[0], metric)
+def _kind(metric: str) -> str:
+    """A metric in words, if it is one of `KINDS`."""
+    return text(KINDS.get(metric.partition("-")[0], metric))
+
+
+def _distance(score: ScoreJson, metric: str) -> Markup:
     places = decimals(score)
-    spread = interval(score, places)
-    both = "translations and the real pictures of the target domain, in the mean of both directions,"
-    whose = both if metric.endswith(":mean") else "pictures and the real ones"
-    said = Markup(f"The {{}} between its {whose} is <strong>{{}}</strong>{{}}; lower is better.")
-    between = Markup(' <span class="soft">({})</span>').format(spread) if spread else ""
-    return said.format(name, number(float(score["value"]), places), between)
+    limits = interval(score, places)
+    soft = Markup(' <span class="soft">({})</span>').format(limits) if limits else ""
+    code = "report.distance_translated" if metric.endswith(":mean") else "report.distance"
+    return html(code, metric=_kind(metric), value=number(float(score["value"]), places), interval=soft)
 
 
-def _certified(certificate: Score, metric: str) -> list[Markup]:
+def _certified(certificate: ScoreJson, metric: str) -> list[Markup]:
     score = certificate["scores"][metric]
     floor, n = score.get("floor"), score.get("n_floor")
     if floor is None:
         return [_distance(score, metric)]
     data = certificate["data"]
-    if data.get("inputs", data["on"]) == data["on"]:
-        between = Markup("Between two halves of the real pictures{}").format(f", {n:,} each," if n else "")
+    if data.get("inputs", data["on"]) != data["on"]:
+        code = "report.floor_translated"
     else:
-        between = Markup("Between the real pictures and {:,} others that are real, too,").format(n)
-    real = Markup("{} it is <strong>{}</strong>.")
-    return [_distance(score, metric), real.format(between, number(float(floor), decimals(score)))]
+        code = "report.floor" if n else "report.floor_halves"
+    return [_distance(score, metric), html(code, n=n, value=number(float(floor), decimals(score)))]
 
 
-def _instead_of_the_last(best: Score, told: Evidence, *, repeat: bool) -> Markup:
-    """What the last checkpoint would have been, and whether the difference is more than chance."""
-    own, last = judged(best)
+def _last_checkpoint(best: ScoreJson, run: RunContents, *, named: bool) -> Markup:
+    """How the last checkpoint compares, and whether the difference is more than chance; named: with its metric."""
+    own, last = fresh_scores(best)
     places = decimals(own, last)
     gap = (best.get("anew") or {}).get("difference")
     apart = gap["high"] < 0 or gap["low"] > 0 if gap else own["high"] < last["low"] or last["high"] < own["low"]
-    if gap and gap["value"] > 0:
-        sure = "the last one is better" if apart else "the difference may be chance"
-    else:
-        sure = "the difference is more than chance" if apart else "the difference may be chance"
-    a, b = (Markup("<strong>{}</strong>").format(number(float(score["value"]), places)) for score in (own, last))
-    if repeat:
-        n = f"{told.scores[-1]['n']:,}" if told.scores else "the same number of"
-        name = KINDS.get(str(best["by"]).partition("-")[0], best["by"])
-        said = Markup(
-            "By the {} of {} pictures each, which decided the choice, it came to {} and the last checkpoint to {}: {}."
-        )
-        return said.format(name, n, a, b, sure)
-    return Markup("The last checkpoint would have been {}: {}.").format(b, sure)
+    code = "report.beyond_chance" if apart else "report.may_be_chance"
+    if apart and gap and gap["value"] > 0:
+        code = "report.last_is_better"
+    values = {"last": number(float(last["value"]), places), "comparison": Message(code)}
+    if not named:
+        return html("report.last_checkpoint", **values)
+    values |= {"metric": _kind(str(best["by"])), "own": number(float(own["value"]), places)}
+    if not run.scores:
+        return html("report.choice", **values)
+    return html("report.choice_of", n=run.scores[-1]["n"], **values)
 
 
-def _rungs(told: Evidence, mine: Score, best: Score | None, leads: str) -> list[tuple[str, Score]]:
+def _rungs(run: RunContents, mine: ScoreJson, best: ScoreJson | None, leads: str) -> list[tuple[str, ScoreJson]]:
     score = mine["scores"][leads]
-    rows: list[tuple[str, Score]] = [(f"after {told.drawn:,}", score)]
-    same = best and best["by"] == leads and told.scores and told.scores[-1]["n"] == mine["n"]
+    rows: list[tuple[str, ScoreJson]] = [(text("report.rung_own", nimg=run.checkpoint_nimg), score)]
+    same = best and best["by"] == leads and run.scores and run.scores[-1]["n"] == mine["n"]
     if best and same and best["last"]["nimg"] != best["nimg"]:
-        rows += [(f"last, after {best['last']['nimg']:,}", judged(best)[1])]
+        rows += [(text("report.rung_last", nimg=best["last"]["nimg"]), fresh_scores(best)[1])]
     if before := mine["scores"].get(leads.replace(":", "-untranslated:")):
-        rows.append(("untranslated", before))
-    return rows if score.get("floor") is None else [*rows, ("reals : reals", {"value": score["floor"]})]
+        rows.append((text("report.untranslated"), before))
+    return rows if score.get("floor") is None else [*rows, (text("report.reals_reals"), {"value": score["floor"]})]
 
 
-def _translated(scores: Mapping[str, Score], leads: str) -> list[Markup]:
-    """How much of the way between the domains a translator goes, and whether it finds true partners."""
-    said = []
+def _translated(scores: Mapping[str, ScoreJson], leads: str) -> list[Markup]:
+    """How much closer a translator brings pictures to the target domain, and to their ground-truth pairs."""
+    sentences = []
     if before := scores.get(leads.replace(":", "-untranslated:")):
-        words = Markup("Of the pictures as they are, untranslated, it is <strong>{}</strong>.")
-        said.append(words.format(number(float(before["value"]), decimals(before))))
+        value = number(float(before["value"]), decimals(before))
+        sentences.append(html("report.distance_untranslated", value=value))
     shares = [score["value"] for name, score in scores.items() if name.startswith("pair-l1-ratio:")]
     if shares:
-        words = Markup(
-            "From its true partner a translation differs by <strong>{:.0%}</strong> of what the picture itself does."
-        )
-        said.append(words.format(sum(shares) / len(shares)))
-    return said
+        sentences.append(html("report.pair_ratio", share=sum(shares) / len(shares)))
+    return sentences
 
 
-def _honesty(mine: Score | None) -> dict[str, str]:
-    """What the translations hide, a sentence a direction."""
-    found = (mine or {}).get("honesty")
-    if not found or mine is None:
-        return {"honesty": "nobody has looked whether the translations of this checkpoint hide pictures"}
-    return {f"honesty, {name}": str(line["sentence"]) for name, line in found.items()}
+def _honesty(mine: ScoreJson | None) -> dict[str, str]:
+    """What the translations hide, a sentence per direction."""
+    directions = (mine or {}).get("honesty")
+    if not directions:
+        return {text("report.honesty"): text("report.honesty_unchecked")}
+    return {text("report.honesty_of", direction=name): str(line["sentence"]) for name, line in directions.items()}
 
 
-def _memorisation(mine: Score | None) -> str:
-    """Whether the model copies its training pictures, as far as anyone looked."""
-    if mine and (found := mine.get("memorisation")):
-        return str(found["sentence"])
-    return "nobody has looked for copies of training pictures in this checkpoint"
+def _memorisation(mine: ScoreJson | None) -> str:
+    """Whether the model copies training pictures, if that was checked."""
+    search = (mine or {}).get("memorisation")
+    return str(search["sentence"]) if search else text("report.memorisation_unchecked")
 
 
-def _health(alarms: Sequence[Alarm], told: Evidence) -> str:
-    if not told.watched:
-        return "not measured in this run"
-    end = told.lines[-1]["nimg"]
-    said = [
-        f"{alarm.name} {'since' if alarm.end == end else 'from'} {alarm.begin:,}"
-        + ("" if alarm.end == end else f" to {alarm.end:,}")
-        + " images"
+def _health(alarms: Sequence[Alarm], run: RunContents) -> str:
+    if not run.has_health:
+        return text("report.health_unmeasured")
+    end = run.lines[-1]["nimg"]
+    clauses = [
+        text("report.alarm_since" if alarm.end == end else "report.alarm_span", name=alarm.title, begin=alarm.begin,
+             end=alarm.end)
         for alarm in alarms
-    ]
-    times = len(told.rollbacks)
-    said += [f"went back to an earlier checkpoint {'once' if times == 1 else f'{times} times'}"] if times else []
-    return "; ".join(said) or "no alarm"
+    ]  # fmt: skip
+    if run.rollbacks:
+        clauses.append(text("report.rolled_back", count=len(run.rollbacks)))
+    return text("report.semicolon").join(clauses) or text("report.no_alarm")
