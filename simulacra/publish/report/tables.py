@@ -137,7 +137,7 @@ class Alarm:
     @property
     def title(self) -> str:
         """Its name in the language in use."""
-        return text(ALARMS.get(self.name, self.name))
+        return alarm_title(self.name)
 
     @property
     def when(self) -> str:
@@ -145,6 +145,11 @@ class Alarm:
         if self.begin == self.end:
             return f"{self.begin:,}"
         return text("report.range", low=f"{self.begin:,}", high=f"{self.end:,}")
+
+
+def alarm_title(name: str) -> str:
+    """A verdict in words; the name of an unknown one stays."""
+    return text(ALARMS.get(name, name))
 
 
 def alarms(lines: Sequence[JsonObject]) -> list[Alarm]:
@@ -173,7 +178,7 @@ def rollbacks(lines: Sequence[JsonObject]) -> list[list[str]]:
     """For each rollback: the alarm, from where, back to where, what was seen, and the next seed."""
     return [
         [
-            text(ALARMS.get(line.get("verdict", NONE), line.get("verdict", NONE))),
+            alarm_title(str(line.get("verdict", NONE))),
             *(number(line.get(key)) for key in ("from", "to", "seen")),
             str(line.get("seed", NONE)),
         ]
