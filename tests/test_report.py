@@ -96,6 +96,7 @@ def test_a_full_run_has_all_of_it(page: Page, full: Path) -> None:
     ):
         assert words in page.text
     assert "missing" not in "".join(attributes.get("class", "") for attributes in page.all("p"))
+    assert "untranslated" not in page.source
     for title in ("loss", "mean output of D", "accuracy", "steps per 1,000 images", "images per second", KID):
         assert re.search(rf"<figcaption>{re.escape(title)}[\s<]", page.source), title
     assert '"format": "simulacra-certificate-1"' in page.text

@@ -86,7 +86,7 @@ def catalogue(name: str) -> Catalogue:
 def text(code: str, **values: Any) -> str:
     """The text of `code` in the language in use, with its fields filled in; lists are joined by commas."""
     spoken = language()
-    entry = catalogue(spoken).get(code) or catalogue("en").get(code)
+    entry = catalogue(spoken).get(code, catalogue("en").get(code))
     if entry is None:
         return code
     if not isinstance(entry, str):

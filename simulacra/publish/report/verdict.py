@@ -124,15 +124,20 @@ def _rungs(run: RunContents, mine: ScoreJson, best: ScoreJson | None, leads: str
     same = best and best["by"] == leads and run.scores and run.scores[-1]["n"] == mine["n"]
     if best and same and best["last"]["nimg"] != best["nimg"]:
         rows += [(text("report.rung_last", nimg=best["last"]["nimg"]), fresh_scores(best)[1])]
-    if before := mine["scores"].get(leads.replace(":", "-untranslated:")):
+    if before := _untranslated(mine["scores"], leads):
         rows.append((text("report.untranslated"), before))
     return rows if score.get("floor") is None else [*rows, (text("report.reals_reals"), {"value": score["floor"]})]
+
+
+def _untranslated(scores: Mapping[str, ScoreJson], metric: str) -> ScoreJson | None:
+    """The score of the pictures before translation; None for a model that draws."""
+    return scores.get(metric.replace(":", "-untranslated:")) if ":" in metric else None
 
 
 def _translated(scores: Mapping[str, ScoreJson], leads: str) -> list[Markup]:
     """How much closer a translator brings pictures to the target domain, and to their ground-truth pairs."""
     sentences = []
-    if before := scores.get(leads.replace(":", "-untranslated:")):
+    if before := _untranslated(scores, leads):
         value = number(float(before["value"]), decimals(before))
         sentences.append(html("report.distance_untranslated", value=value))
     shares = [score["value"] for name, score in scores.items() if name.startswith("pair-l1-ratio:")]
