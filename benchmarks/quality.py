@@ -36,8 +36,9 @@ from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.model_under_test import CHOSEN, fakes_of, reals_of
 from simulacra.storage import load_generator
 from simulacra.training import trainer
+from simulacra.training.options import train
 from simulacra.training.plan import plan
-from simulacra.training.run import Run, train
+from simulacra.training.run import Run
 
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
 MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
@@ -65,8 +66,8 @@ def ours(
         minutes=minutes,
         save_every=RARELY,
         seed=seed,
-        precision=entry.precision,
-        device=device.type,
+        precision=entry.precision,  # type: ignore[arg-type]
+        device=device.type,  # type: ignore[arg-type]
         settings={} if begun else entry.settings,
     )
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
@@ -92,7 +93,7 @@ def ours(
 
 def untrained(run: Path, data: Dataset, eyes: Extractor, device: torch.device, *, samples: int, reals: int) -> float:
     """The Fréchet distance of the run's generator as it was before its first play."""
-    generator = Run(plan(run, device=device.type), device, None).trainer.gan.G
+    generator = Run(plan(run), device).trainer.gan.G
     fakes = fakes_of(generator, eyes, range(CHOSEN, CHOSEN + samples), lambda n: None)
     real = reals_of(data.split("train"), eyes, reals, lambda n: None)
     (found,) = scores.scored(eyes, real, fakes, frozenset(["fd"])).values()

@@ -37,7 +37,7 @@ _HOMES = {
     "open_dataset": ("simulacra.data.opening", "open_dataset"),
     "prepare": ("simulacra.data.prepare", "prepare"),
     "report": ("simulacra.publish.report", "report"),
-    "train": ("simulacra.training.run", "train"),
+    "train": ("simulacra.training.options", "train"),
     "translate": ("simulacra.translation", "translate"),
     "translate_image": ("simulacra.translation", "translate_image"),
 }

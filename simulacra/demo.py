@@ -23,12 +23,13 @@ def demo(run: Path) -> bool:
     from simulacra.publish.report import report
     from simulacra.sampling import write_pictures
     from simulacra.storage import fingerprint, load_generator, model_folder
-    from simulacra.training.run import carry_out
+    from simulacra.training.options import TrainOptions
+    from simulacra.training.run import execute
 
     data = run.parent / f"{run.name}-people{SIZE}"
     if not is_prepared(data):
         prepare("peeps", data, Options(size=(SIZE, SIZE)))
-    folder, ended = carry_out(data, run=run, minutes=MINUTES, draw=True)
+    folder, ended = execute(data, TrainOptions(run=run, minutes=MINUTES), draw=True)
     if not ended:
         return True
     with tasks() as advance:

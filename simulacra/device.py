@@ -25,6 +25,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
 
 
+def set_threads(threads: int | None) -> None:
+    """Limit torch to so many processor threads; None leaves its default. Raises `SimulacraError` out of 1 to 1024."""
+    if threads is None:
+        return
+    if not 1 <= threads <= 1024:
+        raise SimulacraError("device.threads", threads=threads)
+    torch.set_num_threads(threads)
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether the hardware computes in bf16, so that bf16 is faster than fp32."""
     if device.type == "cuda":

@@ -17,7 +17,7 @@ from simulacra.explore import server
 from simulacra.explore.server import Explorer
 from simulacra.gan import GAN, Generator, configured
 from simulacra.storage import load, save_model
-from simulacra.training.previews import Previews, Translations
+from simulacra.training.previews import Previews, TranslationPreviews
 
 ATTRIBUTES = ("glasses", "hair: red", "hair: brown")
 DOMAINS = ("ones", "others")
@@ -59,7 +59,7 @@ def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
         generator = load(
             model(folder / "checkpoints" / f"{nimg:09d}", "cyclegan:tiny" if data else "stylegan2:tiny", seed=i)
         )
-        previews = Translations(open_pair(data)) if data else Previews(generator)
+        previews = TranslationPreviews(open_pair(data)) if data else Previews(generator)
         previews.save(folder / "previews" / f"{nimg:09d}.png", list(previews.draw(generator)))
         lines.append({"nimg": nimg, "d_loss": 1.0 - i / 10, "g_loss": 1.0 + i / 10})
         kid = {"value": 2.0 - i, "low": 1.9 - i, "high": 2.1 - i, "better": "lower", "what": "", "n": 10, "n_real": 10}

@@ -23,7 +23,7 @@ from simulacra.gan import Generator
 from simulacra.measure.attribute_accuracy import _areas
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.printing import print_certificate
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 NAMES = ("left", "top", "rare")
 

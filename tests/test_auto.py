@@ -11,11 +11,12 @@ import torch
 from support import CPU, labelled, noise, on_disk, packed, paired
 
 from simulacra.errors import SimulacraError
-from simulacra.files import read_json
+from simulacra.files import read_json, write_json
 from simulacra.gan import configured
+from simulacra.messages import Message, using
 from simulacra.training import auto
+from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import plan
-from simulacra.training.run import train
 
 CUDA = torch.device("cuda")  # only its name is looked at
 QUICK: dict[str, Any] = {"features": 8, "features_max": 8, "batch": 8, "z": 4}
@@ -26,7 +27,7 @@ QUICK: dict[str, Any] = {"features": 8, "features_max": 8, "batch": 8, "z": 4}
 def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
     choice = auto.choose(packed(noise(4, shape)), device)
     game, config = configured(choice.spec, shape, choice.settings)
-    assert len(choice.why({})) >= 3 and all(choice.why({}))
+    assert len(choice.reasons({})) >= 3 and all(choice.reasons({}))
     with torch.device("meta"):
         game(config)
 
@@ -36,7 +37,7 @@ def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch
 def test_what_is_chosen_for_a_pair_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
     choice = auto.choose(paired(noise(4, shape), noise(4, shape)), device)
     game, config = configured(choice.spec, shape, choice.settings)
-    assert choice.spec == "cyclegan" and config.batch >= 1 and len(choice.why({})) >= 2
+    assert choice.spec == "cyclegan" and config.batch >= 1 and len(choice.reasons({})) >= 2
     with torch.device("meta"):
         game(config)
 
@@ -62,7 +63,7 @@ def test_small_pictures_of_a_pair_are_translated_as_wholes(device: torch.device)
 
 
 def test_classes_are_told_where_each_has_pictures_enough() -> None:
-    enough, short = labelled(noise(3 * auto.EACH)), labelled(noise(3 * auto.EACH - 1))
+    enough, short = labelled(noise(3 * auto.SMALLEST_CLASS)), labelled(noise(3 * auto.SMALLEST_CLASS - 1))
     assert auto.choose(enough, CPU).settings["conditional"] is True
     assert "conditional" not in auto.choose(short, CPU).settings
     one = packed(noise(100), np.zeros(100, np.int64))
@@ -82,14 +83,22 @@ def test_the_choice_is_told_kept_and_gone_on_with(
     chosen = auto.choose(packed(noise(24)), CPU)
     run = train(data, total=16, settings=QUICK)
     assert run == Path("runs") / f"tiny-{chosen.spec}"
-    told, why = capsys.readouterr().out, chosen.why(QUICK)
-    assert all(reason in told for reason in why)
-    assert len(why) == len(chosen.groups) - 1 and "channels" not in told, "what the user set is not explained"
+    out, reasons = capsys.readouterr().out, chosen.reasons(QUICK)
+    assert all(str(reason) in out for reason in reasons)
+    assert len(reasons) == len(chosen.groups) - 1 and "channels" not in out, "what the user set is not explained"
     stored = read_json(run / "config.json")
-    assert stored["gan"] == chosen.spec and stored["why"] == list(why)
+    assert stored["gan"] == chosen.spec and stored["why"] == [str(reason) for reason in reasons]
     assert stored["config"]["augment"] == "diff" and stored["config"]["features"] == 8, "words stand over the choice"
     for gan in (None, "auto"):
-        again = plan(data, run=run, total=32, gan=gan)
-        assert again.resumed and again.why == why
-    with pytest.raises(SimulacraError, match="augment is 'diff' there"):
-        plan(data, run=run, total=32, augment="none")
+        again = plan(data, TrainOptions(run=run, total=32, gan=gan))
+        assert again.resumed and again.reasons == reasons
+    with using("zh"):
+        assert not {str(reason) for reason in again.reasons} & set(stored["why"])
+    del stored["reasons"], stored["task"]  # as in a run of 0.1
+    write_json(run / "config.json", stored)
+    assert list(plan(run).reasons) == stored["why"]
+    with pytest.raises(SimulacraError) as caught:
+        plan(data, TrainOptions(run=run, total=32, augment="none"))
+    assert caught.value.code == "plan.other_settings"
+    (change,) = caught.value.values["changes"]
+    assert change == Message("plan.change", name="augment", old="diff", new="none")

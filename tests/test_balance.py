@@ -74,7 +74,7 @@ def test_fixed_is_k_plays_of_d_to_one_of_g(ratio: int) -> None:
         rule.update(played[-1], {})
     assert played == (["D"] * ratio + ["G"]) * 3
     assert isinstance(rule, Fixed)
-    assert rule.shows("D") and not rule.shows("G")
+    assert rule.uses_images("D") and not rule.uses_images("G")
 
 
 D_IS_BEHIND = {"real": of(-1, -1), "fake": of(1, 1)}
@@ -133,8 +133,9 @@ def test_adaptive_goes_on_from_its_state() -> None:
     "spec", ["fixed", "fixed:", "fixed:0", "fixed:-1", "fixed:1.5", "fair", "adaptive:3", "fixed:9999"]
 )
 def test_another_rule_is_refused(spec: str) -> None:
-    with pytest.raises(SimulacraError, match="must be adaptive or fixed:K"):
+    with pytest.raises(SimulacraError) as caught:
         make(spec, critic=False)
+    assert caught.value.code == "train.unknown_balance" and caught.value.values == {"spec": spec}
 
 
 def test_the_trainer_follows_and_counts(tmp_path: Path) -> None:

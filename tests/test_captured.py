@@ -28,9 +28,9 @@ class Imitated(cuda_graphs.Recording):
     def __init__(self, gan: GAN, eager: Any, player: str, batch: Batch) -> None:
         self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
         images, labels, others = batch
-        self.dealt = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
+        self.inputs = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
         kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
-        self.outcome = eager(player, self.dealt)  # a capture plays nothing: what it moved is put back
+        self.outputs = eager(player, self.inputs)  # a capture plays nothing: what it moved is put back
         for buffer, before in kept:
             buffer.copy_(before)
         self.gradients = [parameter.grad for parameter in self.mine]
@@ -39,8 +39,8 @@ class Imitated(cuda_graphs.Recording):
     def again(self, eager: Any, player: str) -> None:
         for parameter in self.mine:
             parameter.grad = None
-        loss, stats = eager(player, self.dealt)
-        places = [self.outcome[0], *self.outcome[1].values(), *(g for g in self.gradients if g is not None)]
+        loss, stats = eager(player, self.inputs)
+        places = [self.outputs[0], *self.outputs[1].values(), *(g for g in self.gradients if g is not None)]
         grads = [parameter.grad for parameter in self.mine if parameter.grad is not None]
         for place, value in zip(places, [loss, *stats.values(), *grads], strict=True):
             place.copy_(value)
@@ -117,7 +117,7 @@ def test_recordings_give_way_where_memory_is_short(
 
     recorder.eager = short
     play(trainer, PLAYS)
-    assert not recorder.works and not recorder.recordings
+    assert not recorder.usable and not recorder.recordings
     assert "leave too little memory" in " ".join(capsys.readouterr().err.split())
     same = play(make_trainer("r3gan:tiny", tmp_path / "b", lazy=6), PLAYS)
     assert not differences(same.state_dict(), trainer.state_dict())

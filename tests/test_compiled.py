@@ -45,7 +45,7 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
     gan = game(spec, **settings)
     batch = turn(gan, player)
     before = {name: buffer.clone() for name, buffer in gan.named_buffers()}
-    graph = compiled.Play(gan, player, batch, bf16=False)
+    graph = compiled.CompiledStep(gan, player, batch, bf16=False)
     torch.testing.assert_close(dict(gan.named_buffers()), before, rtol=0, atol=0)  # tracing left no trace
     torch.manual_seed(7)
     loss, stats = graph(batch)
@@ -98,7 +98,9 @@ def compiling(trainer: Trainer) -> Trainer:
 @compiler_needed
 def test_a_compiled_run_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = functools.partial(make_trainer, "mlp:tiny", tmp_path, dropout=0.3, label_noise=0.1)
-    monkeypatch.setattr(compiled.Compiler, "timed", lambda self, way, *rest: 1.0 + (not isinstance(way, compiled.Play)))
+    monkeypatch.setattr(
+        compiled.Compiler, "timed", lambda self, way, *rest: 1.0 + (not isinstance(way, compiled.CompiledStep))
+    )
     whole = play(compiling(made()), 6)
     assert whole.state_dict()["compiled"] == {"D": True, "G": True}
     state = play(compiling(made()), 3).state_dict()
@@ -120,7 +122,7 @@ def test_choosing_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def slower(timed: Any) -> Any:
     """`timed`, to which every compiled play seems slow."""
-    return lambda self, way, *rest: timed(self, way, *rest) + 1e6 * isinstance(way, compiled.Play)
+    return lambda self, way, *rest: timed(self, way, *rest) + 1e6 * isinstance(way, compiled.CompiledStep)
 
 
 def test_an_error_while_compiling_is_said_and_survived(
@@ -133,10 +135,10 @@ def test_an_error_while_compiling_is_said_and_survived(
     tried = play(compiling(make_trainer("wgan-gp:tiny", tmp_path)), 4)
     same_state(tried, play(make_trainer("wgan-gp:tiny", tmp_path), 4))
     told = capsys.readouterr().err
-    assert "D's play cannot be compiled (no compiler): it runs eagerly." in told and "and more" not in told
+    assert "D's step cannot be compiled (no compiler): it runs eagerly." in told and "and more" not in told
 
 
 def test_where_compiling_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
     gan = game("mlp:tiny")
-    assert compiled.compiler(gan, lambda *_: pytest.fail(), micro=gan.config.batch // 2, bf16=False) is None
+    assert compiled.make_compiler(gan, lambda *_: pytest.fail(), micro=gan.config.batch // 2, bf16=False) is None
     assert "--micro" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from simulacra.config import parse_words, to_json, updated
 from simulacra.errors import SimulacraError
 from simulacra.gan import Settings, configured, find, gans
 from simulacra.gans.dcgan import base
-from simulacra.training.plan import parse_count
+from simulacra.training.clock import parse_count
 
 
 @dataclass(frozen=True, kw_only=True)

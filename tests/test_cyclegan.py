@@ -22,9 +22,9 @@ from simulacra.generator import Generator as LatentGenerator
 from simulacra.generator import as_generator
 from simulacra.layers import Pool
 from simulacra.losses import squares_d, squares_g
+from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import plan
-from simulacra.training.previews import Translations
-from simulacra.training.run import train
+from simulacra.training.previews import TranslationPreviews
 from simulacra.translator import Translator, as_translator
 
 
@@ -336,18 +336,18 @@ def test_the_rate_is_constant_and_then_falls_to_zero() -> None:
 
 def test_the_rate_runs_out_with_the_run(tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "pair", noise(12), noise(12, seed=1))
-    made = plan(data, gan="cyclegan:tiny", run=tmp_path / "run", epochs=5)
+    made = plan(data, TrainOptions(gan="cyclegan:tiny", run=tmp_path / "run", epochs=5))
     assert made.config.length == 60  # type: ignore[attr-defined]
-    assert plan(data, gan="cyclegan:tiny", run=tmp_path / "run", minutes=5).config.length == 0  # type: ignore[attr-defined]
+    assert plan(data, TrainOptions(gan="cyclegan:tiny", run=tmp_path / "run", minutes=5)).config.length == 0  # type: ignore[attr-defined]
 
 
 def test_a_run_cannot_go_on_where_the_rate_is_zero(tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "pair", noise(8), noise(8, seed=1))
     words: dict[str, Any] = {"gan": "cyclegan:tiny", "run": tmp_path / "run", "device": "cpu", "precision": "fp32"}
     train(data, total=16, quiet=True, **words)
-    assert plan(data, **words).config.length == 16  # type: ignore[attr-defined]
+    assert plan(data, TrainOptions(**words)).config.length == 16  # type: ignore[attr-defined]
     with pytest.raises(SimulacraError, match="falls to zero at 16 images"):
-        plan(data, total=32, **words)
+        plan(data, TrainOptions(total=32, **words))
 
 
 # --- a whole run ---------------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_a_run_on_domains_of_any_size(n: int, m: int, tmp_path: Path) -> None:
 
 def test_previews_are_pictures_translations_and_what_comes_back() -> None:
     data = paired(noise(20), noise(20, seed=1))
-    previews, gan = Translations(data), cyclegan()
+    previews, gan = TranslationPreviews(data), cyclegan()
     identity(gan)
     rows = previews.draw(gan.G)
     assert len(rows) == 6 * 16 and previews.columns == 12
@@ -376,7 +376,7 @@ def test_previews_are_pictures_translations_and_what_comes_back() -> None:
         a, there, back, b, over, again = rows[6 * i : 6 * i + 6]
         assert torch.equal(a, there) and torch.equal(a, back) and torch.equal(b, over) and torch.equal(b, again)
         assert not torch.equal(a, b)
-    assert len(previews.mixed(rows)) == previews.count == 32
+    assert len(previews.shuffled(rows)) == previews.count == 32
 
 
 def test_batches_are_unpaired(tmp_path: Path) -> None:
@@ -396,19 +396,17 @@ def test_batches_are_unpaired(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pair", [True, False])
 def test_games_and_data_must_fit(pair: bool, tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "p", noise(8), noise(8)) if pair else on_disk(tmp_path / "p", noise(8))
-    with pytest.raises(
-        SimulacraError,
-        match="is a pair of domains, and dcgan plays with one" if pair else "holds one: simulacra prepare",
-    ):
-        plan(data, gan="dcgan" if pair else "cyclegan", run=tmp_path / "run")
+    with pytest.raises(SimulacraError) as caught:
+        plan(data, TrainOptions(gan="dcgan" if pair else "cyclegan", run=tmp_path / "run"))
+    assert caught.value.code == ("plan.is_a_pair" if pair else "plan.needs_a_pair")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_pair_is_translated_where_no_game_is_named(tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "p", noise(8), noise(8))
-    made = plan(data, run=tmp_path / "run", device="cpu")
+    made = plan(data, TrainOptions(run=tmp_path / "run", device="cpu"))
     assert made.gan is CycleGAN and isinstance(made.config, Settings)
-    assert made.config.network == "unet" and len(made.why) == 6
+    assert made.config.network == "unet" and len(made.reasons) == 6
     assert open_pair(data).domains == ("ones", "others")
 
 

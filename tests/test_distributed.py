@@ -17,7 +17,7 @@ from simulacra.gan import gans
 from simulacra.storage import checkpoints
 from simulacra.training import distributed
 from simulacra.training import trainer as trainer_module
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 PLAYS = 8
 

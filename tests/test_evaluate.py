@@ -25,7 +25,7 @@ from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import METRICS, evaluate
 from simulacra.measure.printing import print_certificate
 from simulacra.storage import checkpoints
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 QUICK = ("fd", "kid", "prdc", "diversity")
 

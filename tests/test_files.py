@@ -16,6 +16,7 @@ from simulacra.files import folder_written_aside, read_json, sweep, write_json, 
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal, read
+from simulacra.training.records import JournalLine
 
 # --- files --------------------------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines(cut: int) -> None:
 
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.jsonl")
-        lines = [{"nimg": 10 * i, "d_loss": 0.5 * i} for i in range(1, 6)]
+        lines: list[JournalLine] = [{"nimg": 10 * i, "d_loss": 0.5 * i} for i in range(1, 6)]
         for line in lines:
             journal.write(line)
         whole = journal.path.read_bytes()

@@ -76,15 +76,15 @@ def test_builds_and_renders(name: str, shape: Shape) -> None:
 @every_game
 def test_both_players_move_with_all_their_parameters(name: str, tmp_path: Path) -> None:
     trainer = make_trainer(name, tmp_path)
-    before = {player: copied(side) for player, side in trainer.sides.items()}
+    before = {player: copied(side) for player, side in trainer.networks.items()}
     taught: dict[str, set[str]] = {"D": set(), "G": set()}
     while not all(trainer.steps.values()) or sum(trainer.steps.values()) < 8:  # layers may start at 0, or come later
         trainer.step()
-        for player, side in trainer.sides.items():
+        for player, side in trainer.networks.items():
             gradients = {key: value.grad for key, value in side.named_parameters() if value.grad is not None}
             taught[player] |= gradients.keys()
             assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
-    for player, side in trainer.sides.items():
+    for player, side in trainer.networks.items():
         assert taught[player] == {key for key, _ in side.named_parameters()}, "some have no gradient"
         still = [key for key, value in side.named_parameters() if torch.equal(value, before[player][key])]
         biases = [key for key, _ in side.named_parameters() if key.endswith("bias")]
@@ -103,7 +103,7 @@ def test_a_play_leaves_the_opponent_alone(name: str, tmp_path: Path) -> None:
     trainer = make_trainer(name, tmp_path)
     for _ in range(5):
         other = "G" if trainer.balance.next() == "D" else "D"
-        side = trainer.sides[other]
+        side = trainer.networks[other]
         before = copied(side)
         side.zero_grad(set_to_none=True)
         optimizer = {id(k): {n: v.clone() for n, v in s.items()} for k, s in trainer.optimizers[other].state.items()}
@@ -143,7 +143,7 @@ def test_eight_plays_are_three_then_saved_then_five(
     play(second, 5)
 
     assert not differences(whole.state_dict(), second.state_dict())
-    assert not differences(whole.line(1.0), second.line(1.0))
+    assert not differences(whole.journal_line(images_per_second=1.0), second.journal_line(images_per_second=1.0))
     assert whole.nimg > 0
 
 

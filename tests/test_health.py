@@ -24,13 +24,14 @@ from simulacra.data.feed import unpacked
 from simulacra.data.opening import open_domain
 from simulacra.gan import Batch, Generator, configured, find, gans
 from simulacra.gans.mlp import MLP
+from simulacra.messages import text, using
 from simulacra.settings import Settings
 from simulacra.training import health
 from simulacra.training.diversity import Leak, spread
-from simulacra.training.health import ENDS, HOLD, PLAYS, VERDICTS, Health, judge, well
+from simulacra.training.health import ENDS, HOLD, STEPS, VERDICTS, Health, assess, explain, last_healthy
 from simulacra.training.journal import read
-from simulacra.training.previews import Translations
-from simulacra.training.run import train
+from simulacra.training.options import train
+from simulacra.training.previews import TranslationPreviews
 
 Line = dict[str, Any]
 
@@ -38,8 +39,8 @@ Line = dict[str, Any]
 def measure(trainer: Any, valid: Dataset | Pair | None = None, *, tick: int = 240) -> dict[str, float]:
     data = suitable(trainer.gan.name, noise(40, trainer.config.shape))
     if isinstance(data, Pair):
-        previews = Translations(data)
-        pictures = previews.mixed(previews.draw(trainer.ema.average))
+        previews = TranslationPreviews(data)
+        pictures = previews.shuffled(previews.draw(trainer.ema.average))
     else:
         pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
     return Health(data, valid, CPU, tick=tick, shown=64).measures(trainer, pictures)
@@ -81,7 +82,7 @@ def judging(trainer: Any, known: float, unseen: float, made: float) -> None:
         around = torch.tensor([1.0, -1.0]).repeat(len(fake))[: len(fake)]
         return (known if batch.images.mean() < 0 else unseen) + around, made + around
 
-    trainer.gan.judge = judge
+    trainer.gan.discriminate_pair = judge
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def told(sick: list[Line], *, plays: int = 50, critic: bool = False, first: int 
     lines: list[Line] = []
     for i, change in enumerate([{}] * first + sick + [{}] * after):
         line = {"nimg": 1000 * (i + 1), "g_plays": plays * (i + 1)} | WELL | change
-        lines.append(line | judge(lines, line, critic=critic))
+        lines.append(line | assess(lines, line, critic=critic))
     return lines
 
 
@@ -213,25 +214,43 @@ def test_each_verdict_comes_stays_and_goes(name: str, change: Line) -> None:
     assert all(list(line["health"]) == [name] for line in lines[began:ends])
     assert not any("health" in line for line in lines[ends:])
     sentence = lines[began]["health"][name]
-    assert sentence.startswith(VERDICTS[name].means) and sentence.endswith(".") and any(c.isdigit() for c in sentence)
+    assert (
+        sentence.startswith(text(VERDICTS[name].meaning))
+        and sentence.endswith(".")
+        and any(c.isdigit() for c in sentence)
+    )
     assert not told([change] * (HOLD - 1), after=20)[-1].get("health"), "not by a sign that soon goes"
     assert not any("health" in line for line in told([change, {}] * 20)), "nor by one that comes and goes"
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_verdict_is_computed_again_from_the_journal_in_another_language(name: str) -> None:
+    lines = told(SICK[name][:1] * 11, after=ENDS - 1)
+    for n in (len(lines), len(lines) - ENDS + 1):
+        (verdict,) = explain(lines[:n], critic=False).values()
+        with using("en"):
+            assert str(verdict) == lines[n - 1]["health"][name]
+        with using("zh"):
+            assert str(verdict).endswith("。") and text(VERDICTS[name].meaning) in str(verdict)
+    assert explain(lines[:3], critic=False) == explain([], critic=False) == {}
+    old: Line = {"nimg": 1, "g_plays": 1, "health": {name: "A sentence of an old version."}}
+    assert str(explain([old], critic=False)[name]) == "A sentence of an old version."
 
 
 @pytest.mark.parametrize("name", VERDICTS)
 def test_many_short_ticks_are_no_more_than_few(name: str) -> None:
     lines = told(SICK[name][:1] * 60, plays=3, first=80)
     began = next(line["g_plays"] for line in lines if "health" in line)
-    assert PLAYS <= began - 240 <= PLAYS + 3 * HOLD
+    assert STEPS <= began - 240 <= STEPS + 3 * HOLD
 
 
 def test_a_verdict_outlives_a_single_better_tick() -> None:
     change = SICK["unbalanced"][0]
     lines = told([change] * 8 + [{}] * (ENDS - 1) + [change] * 4)
     assert all("health" in line for line in lines[14:])
-    assert well(lines) == lines[-1]["nimg"] and well([]) == 0, "going back would not help"
+    assert last_healthy(lines) == lines[-1]["nimg"] and last_healthy([]) == 0, "going back would not help"
     serious = told(SICK["collapsed"][:1] * 8 + [{}])
-    assert well(serious) == 10_000, "while a verdict stands, a better tick is no health"
+    assert last_healthy(serious) == 10_000, "while a verdict stands, a better tick is no health"
 
 
 def test_a_grey_beginning_is_no_collapse_but_staying_grey_is() -> None:
@@ -279,7 +298,7 @@ def test_whatever_a_journal_says(changes: list[Line]) -> None:
     for i, change in enumerate(changes):
         errors = {f"{name}_error": 0.1 for name in ("overfit", "leak") if name in change}
         line = {"nimg": i + 1, "g_plays": 40 * i} | errors | change
-        lines.append(line | judge(lines, line, critic=False))
+        lines.append(line | assess(lines, line, critic=False))
         assert i >= HOLD - 1 or "health" not in lines[-1]
         assert all(name in VERDICTS and said for name, said in lines[-1].get("health", {}).items())
 
@@ -308,7 +327,7 @@ def test_a_verdict_is_said_once_when_it_begins_and_once_when_it_ends(
     def planted(past: list[Line], line: Line, *, critic: bool) -> Line:
         return {"health": {"stalled": "It is stuck."}} if 30 < line["nimg"] < 70 else {}
 
-    monkeypatch.setattr(health, "judge", planted)
+    monkeypatch.setattr(health, "assess", planted)
     monkeypatch.setattr(console, "_force_terminal", terminal)
     options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "settings": {"batch": 8}, "every": 8}
     run = train(on_disk(tmp_path / "data", noise(24)), gan="mlp:tiny", run=tmp_path / "run", total=96, **options)
@@ -348,7 +367,7 @@ def sick_and_when(
 ) -> dict[str, int]:
     """Each verdict of a run, with the ticks for which it stood. `plays`, `every`: of D."""
     options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "quiet": True, "save_every": 10**6}
-    words = {"batch": batch, "balance": balance} | settings
+    words: dict[str, Any] = {"batch": batch, "balance": balance} | settings
     train(data, gan=gan, run=run, total=plays * batch, every=every * batch, settings=words, **options)
     lines = read(run / "journal.jsonl")
     found = [name for line in lines for name in line.get("health", {})]

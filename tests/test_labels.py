@@ -263,7 +263,7 @@ def test_previews_show_each_seed_with_its_place_s_class_and_the_data_s_shares(cl
     for place in (0, 40, 62):
         (alone,) = classed.pictures([place], label=CLASSES[int(shown.labels[place])])
         torch.testing.assert_close(pictures[place], alone[0], atol=1e-4, rtol=1e-4)
-    first = torch.bincount(shown.mixed(shown.labels)[:20]) / 20
+    first = torch.bincount(shown.shuffled(shown.labels)[:20]) / 20
     assert (first - torch.tensor([0.5, 0.4, 0.1])).abs().max() < 0.2, "whoever looks at the first few sees the mix"
 
 

@@ -16,11 +16,12 @@ from support import CPU, differences, make_trainer, noise, on_disk, play, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
+from simulacra.messages import Message
 from simulacra.storage import checkpoints, fingerprint, load
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal
-from simulacra.training.run import train
-from simulacra.training.session import only_one
+from simulacra.training.options import train
+from simulacra.training.session import run_lock
 
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 16, "quiet": True, "device": "cpu"}
 OPTIONS |= {"precision": "fp32", "settings": {"batch": 8}}
@@ -95,28 +96,32 @@ def test_a_full_disk_in_the_journal_or_a_preview(target: str, run: Path, monkeyp
 
 def test_two_trainers_on_one_folder(run: Path) -> None:
     before = listing(run)
-    with only_one(run), pytest.raises(SimulacraError, match="another process"):
+    with run_lock(run), pytest.raises(SimulacraError, match="another process"):
         train(run, total=64, quiet=True)
     assert listing(run) == before
     train(run, total=64, quiet=True)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "name", "old", "new"),
     [
-        ({"settings": {"batch": 8, "lr": 0.5}}, "lr is 0.0002 there and 0.5 here"),
-        ({"seed": 9}, "seed is 0 there and 9 here"),
-        ({"micro": 2}, "micro is None there and 2 here"),
-        ({"gan": "wgan:tiny"}, "gan is 'mlp' there and 'wgan' here"),
-        ({"balance": "adaptive"}, "balance is 'fixed:1' there and 'adaptive' here"),
-        ({"precision": "bf16"}, "precision is 'fp32' there and 'bf16' here"),
+        ({"settings": {"batch": 8, "lr": 0.5}}, "lr", 0.0002, 0.5),
+        ({"seed": 9}, "seed", 0, 9),
+        ({"micro": 2}, "micro", None, 2),
+        ({"gan": "wgan:tiny"}, "gan", "mlp", "wgan"),
+        ({"balance": "adaptive"}, "balance", "fixed:1", "adaptive"),
+        ({"precision": "bf16"}, "precision", "fp32", "bf16"),
     ],
 )
-def test_a_changed_setting_is_refused_and_named(options: dict[str, Any], told: str, run: Path, data: Path) -> None:
+def test_a_changed_setting_is_refused_and_named(
+    options: dict[str, Any], name: str, old: Any, new: Any, run: Path, data: Path
+) -> None:
     before = listing(run)
     with pytest.raises(SimulacraError) as refused:
         train(data, run=run, total=64, **(OPTIONS | options))
-    assert told in str(refused.value)
+    assert refused.value.code == "plan.other_settings"
+    assert Message("plan.change", name=name, old=old, new=new) in refused.value.values["changes"]
+    assert f"{name} is {old!r} there and {new!r} here" in str(refused.value)
     assert listing(run) == before
 
 

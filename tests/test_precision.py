@@ -46,7 +46,7 @@ def test_a_bf16_play_is_traced_as_it_runs(precision: str, monkeypatch: pytest.Mo
     gan.G.requires_grad_(False)
     batch = Batch(torch.rand(8, 3, 16, 16) * 2 - 1)
     state = {name: value.clone() for name, value in gan.state_dict().items()}
-    graph = compiled.Play(gan, "D", batch, bf16=True)
+    graph = compiled.CompiledStep(gan, "D", batch, bf16=True)
     torch.manual_seed(1)
     loss, _ = graph(batch)
     traced = [parameter.grad for parameter in graph.mine]

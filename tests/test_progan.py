@@ -220,7 +220,7 @@ def test_larger_sides_are_played_in_more_parts(name: str, tmp_path: Path) -> Non
     parts, levels = list[int](), list[int]()
     for _ in range(12):
         play(trainer, 1)
-        parts.append(trainer.part())
+        parts.append(trainer.microbatch())
         levels.append(stage(trainer)[0])
     assert dict(zip(levels, parts, strict=True)) == {0: 8, 1: 4, 2: 4}  # 4: D compares them
     for size, most in ((64, 256), (256, 16), (1024, 4)):

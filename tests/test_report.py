@@ -26,7 +26,7 @@ from simulacra.publish.report.page import MARK
 from simulacra.publish.report.tables import settings
 from simulacra.publish.report.verdict import assess
 from simulacra.storage import checkpoints
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from simulacra.measure.choose import choose
 from simulacra.measure.evaluate import evaluate
 from simulacra.publish.report import report
 from simulacra.publish.report.translations import _nearest
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 SECTIONS = ["verdict", "translations", "film", "scores", "curves", "health", "data", "settings", "certificate"]
 

@@ -24,7 +24,7 @@ from support import SERVER, differences, noise, on_disk, state
 
 from simulacra.storage import checkpoints, load
 from simulacra.training import checkpoint
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 # Small batches and a checkpoint at every third play of D: kills meet them often.
 RHYTHM: dict[str, Any] = {"total": 720, "every": 56, "save_every": 24, "precision": "fp32", "device": "cpu"}

@@ -21,8 +21,10 @@ from simulacra.files import write_json
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
 from simulacra.training.journal import read
-from simulacra.training.run import Run, train
-from simulacra.training.trainer import Trainer, Unwell
+from simulacra.training.options import train
+from simulacra.training.records import RollbackRecord
+from simulacra.training.run import Run
+from simulacra.training.trainer import Trainer, TrainingDiverged
 
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 32, "total": 192, "quiet": True}
 OPTIONS |= {"device": "cpu", "precision": "fp32", "settings": {"batch": 8}, "seed": 5}
@@ -38,24 +40,24 @@ def breaking(seeds: list[int], at: int = 80) -> Callable[[Trainer], None]:
     """`Trainer.step` that meets with a NaN after `at` images, with these seeds alone."""
     honest = Trainer.step
 
-    def play(self: Trainer) -> None:
+    def step(self: Trainer) -> None:
         if self.nimg >= at and self.seed in seeds:
             with torch.no_grad():
                 next(self.gan.D.parameters()).fill_(float("nan"))
         honest(self)
 
-    return play
+    return step
 
 
 def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:1]))
-    with pytest.raises(SimulacraError, match="NaN or infinite at play"):
+    with pytest.raises(SimulacraError, match="NaN or infinite at step"):
         train(data, run=tmp_path / "without", **OPTIONS)
     assert train(data, run=run, rollback=2, **OPTIONS) == run
     (line,) = read(run / "rollbacks.jsonl")
     assert (line["verdict"], line["from"], line["to"], line["seed"]) == ("diverged", 80, 64, SEEDS[1])
-    assert "NaN or infinite at play" in line["seen"]
+    assert "NaN or infinite at step" in line["seen"]
     assert [each["nimg"] for each in read(run / "journal.jsonl")] == list(range(16, 193, 16))
     assert int(checkpoints(run)[-1].name) == 192
     told = [json.loads((path / "config.json").read_text()) for path in checkpoints(run)]
@@ -74,7 +76,7 @@ def test_what_it_says(
     train(data, run=tmp_path / "run", rollback=1, **(OPTIONS | {"quiet": False}))
     out = capsys.readouterr().out
     assert re.search(
-        rf"NaN or infinite at play \d+ \(80 images\)\. The run goes back to 64 images, .* with seed {SEEDS[1]}\.\n80 im",
+        rf"NaN or infinite at step \d+ \(80 images\)\.\nThe run goes back to 64 images, .* with seed {SEEDS[1]}\.\n80 im",
         out,
     )
 
@@ -112,12 +114,12 @@ def test_a_serious_verdict_goes_back_before_its_first_sign(
 ) -> None:
     run = tmp_path / "run"
 
-    def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
+    def assess(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
         if line["nimg"] <= 100 or rollback.count(run):
             return {}
         return {"signs": [name]} | ({"health": {name: "It is sick."}} if line["nimg"] > 150 else {})
 
-    monkeypatch.setattr(health, "judge", judge)
+    monkeypatch.setattr(health, "assess", assess)
     train(data, run=run, rollback=1, **OPTIONS)
     lines = read(run / "rollbacks.jsonl")
     if name in ("unbalanced", "overfitting"):
@@ -131,9 +133,9 @@ def test_a_serious_verdict_goes_back_before_its_first_sign(
 
 def test_what_was_never_well_ends_as_it_is(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        health, "judge", lambda past, line, critic: {"health": {"stalled": "It is sick."}} if line["nimg"] > 90 else {}
+        health, "assess", lambda past, line, critic: {"health": {"stalled": "It is sick."}} if line["nimg"] > 90 else {}
     )
-    monkeypatch.setattr(rollback, "healthy", lambda run, lines: 0)
+    monkeypatch.setattr(rollback, "healthy_checkpoint", lambda run, lines: 0)
     with pytest.raises(SimulacraError, match=r"It is sick\. The run has gone back once already\. It ends as it is"):
         train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
     assert [int(path.name) for path in checkpoints(tmp_path / "run")] == [32, 64]
@@ -160,30 +162,30 @@ def test_the_last_healthy_checkpoint_keeps_its_state(
 ) -> None:
     """While signs are there that are no verdict yet, checkpoints go on being written and thinned."""
     monkeypatch.setattr(
-        health, "judge", lambda past, line, critic: {"signs": ["collapsed"]} if line["nimg"] > 70 else {}
+        health, "assess", lambda past, line, critic: {"signs": ["collapsed"]} if line["nimg"] > 70 else {}
     )
     run = train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
     assert [int(path.name) for path in checkpoint.resumable(run)] == [64, 160, 192]
-    assert rollback.healthy(run, read(run / "journal.jsonl")) == 64
+    assert rollback.healthy_checkpoint(run, read(run / "journal.jsonl")) == 64
 
 
 # --- killed -------------------------------------------------------------------------------------------------------
 
 
-def sitting(data: Path, run: Path, die_at: int | None) -> None:
+def session(data: Path, run: Path, die_at: int | None) -> None:
     """One process: a run that is sick twice, killed while it goes back, before its file operation number `die_at`."""
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
 
-    def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
+    def assess(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
         if line["nimg"] <= 24 or rollback.count(run) == 2:
             return {}
         return {"signs": ["stalled"]} | ({"health": {"stalled": "It is sick."}} if line["nimg"] >= 48 else {})
 
-    patch.setattr(health, "judge", judge)
-    honest = Run.go_back
+    patch.setattr(health, "assess", assess)
+    honest = Run.roll_back
 
-    def go_back(self: Run, trouble: Unwell) -> dict[str, Any]:
+    def roll_back(self: Run, trouble: TrainingDiverged) -> RollbackRecord:
         left = [die_at]
 
         def count(event: str, told: tuple[Any, ...]) -> None:
@@ -196,19 +198,19 @@ def sitting(data: Path, run: Path, die_at: int | None) -> None:
         sys.addaudithook(count)
         return honest(self, trouble)
 
-    patch.setattr(Run, "go_back", go_back)
+    patch.setattr(Run, "roll_back", roll_back)
     train(data, run=run, rollback=2, **(OPTIONS | {"total": 64, "every": 8, "save_every": 16}))
 
 
 def test_killed_while_it_goes_back(data: Path, tmp_path: Path) -> None:
     """Life k dies before its k-th file operation, until one reaches the end, which is that of an unkilled run."""
     run, whole, lives = tmp_path / "run", tmp_path / "whole", 0
-    process = SERVER.Process(target=sitting, args=(data, whole, None))
+    process = SERVER.Process(target=session, args=(data, whole, None))
     process.start()
     process.join()
     while process.exitcode != 0 or not lives:
         lives += 1
-        process = SERVER.Process(target=sitting, args=(data, run, lives))
+        process = SERVER.Process(target=session, args=(data, run, lives))
         process.start()
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -231,11 +233,11 @@ def join(rank: int, port: int, folder: Path) -> None:
     patch.setattr(Trainer, "step", breaking(SEEDS[:1], at=80))
     if rank == 0:  # which alone sees it
 
-        def judge(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
+        def assess(past: Any, line: dict[str, Any], *, critic: bool) -> dict[str, Any]:
             sick = line["nimg"] == 128 and rollback.count(folder / "run") == 1
             return {"signs": ["stalled"], "health": {"stalled": "It is sick."}} if sick else {}
 
-        patch.setattr(health, "judge", judge)
+        patch.setattr(health, "assess", assess)
     train(folder / "data", run=folder / "run", rollback=2, **OPTIONS)
 
 

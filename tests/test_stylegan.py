@@ -165,7 +165,7 @@ def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
 def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) -> None:
     """With an adaptive balance plays of G use up pictures, too."""
     trainer = make_trainer("stylegan:tiny", tmp_path, r1_every=2)
-    trainer.balance.shows = lambda player: True  # type: ignore[method-assign]
+    trainer.balance.uses_images = lambda player: True  # type: ignore[method-assign]
     counted = []
     for _ in range(12):
         play(trainer, 1)

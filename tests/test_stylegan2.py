@@ -112,8 +112,8 @@ def test_lazy_plays_and_the_mean_length(tmp_path: Path) -> None:
 
 def test_a_batch_in_parts_takes_them_too(tmp_path: Path) -> None:
     trainer = play(make_trainer("stylegan2:tiny", tmp_path, micro=3, r1_every=2, path_every=2), 8)
-    line = trainer.line(1.0)
-    assert trainer.meter.counts["r1"] == trainer.meter.counts["path"] == 2 and line["r1"] > 0
+    line = trainer.journal_line(images_per_second=1.0)
+    assert trainer.meter.counts["r1"] == trainer.meter.counts["path"] == 2 and dict(line)["r1"] > 0  # type: ignore[operator]
     assert trainer.meter.counts["adversarial"] == 8
 
 

@@ -15,10 +15,11 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.storage import checkpoints
 from simulacra.training import trainer as trainer_module
+from simulacra.training.clock import Clock
 from simulacra.training.ema import EMA, RAMP
 from simulacra.training.journal import Meter, read
-from simulacra.training.run import train
-from simulacra.training.trainer import Clock, Trainer
+from simulacra.training.options import train
+from simulacra.training.trainer import Trainer
 
 # --- the average ----------------------------------------------------------------------------------------------
 
@@ -75,7 +76,7 @@ def test_gradients_are_clipped_by_value(clip: float, tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, clip=clip)
     for player in ("D", "G"):
         trainer.step()
-        largest = max(p.grad.abs().max().item() for p in trainer.sides[player].parameters() if p.grad is not None)
+        largest = max(p.grad.abs().max().item() for p in trainer.networks[player].parameters() if p.grad is not None)
         assert largest == pytest.approx(clip) if clip else largest > 1e-3
 
 
@@ -131,7 +132,7 @@ def run_to(
     ticks: list[int] = []
     rare = {name: options.pop(name, None) for name in ("minutes", "tick_seconds", "measure")}
     clock = Clock(total=total, tick=tick, save=save, **rare)
-    ended = trainer.train(clock, tick=lambda line: ticks.append(line["nimg"]), **options)
+    ended = trainer.fit(clock, on_tick=lambda line: ticks.append(line["nimg"]), **options)
     return ended, ticks
 
 
@@ -143,7 +144,7 @@ def test_the_clock_is_images_shown(tmp_path: Path) -> None:
         saves.append(trainer.nimg)
         return False
 
-    ended, ticks = run_to(trainer, 100, saved=saved)
+    ended, ticks = run_to(trainer, 100, on_checkpoint=saved)
     assert ended
     assert trainer.nimg == 104, "the first multiple of the batch at or past the length"
     assert ticks == [24, 48, 72, 96, 104]
@@ -161,7 +162,7 @@ def test_measuring_comes_at_its_own_checkpoints_and_may_end_the_run(tmp_path: Pa
         seen.append((trainer.nimg, measure))
         return trainer.nimg >= 64
 
-    assert run_to(trainer, 100, measure=32, saved=saved)[0]
+    assert run_to(trainer, 100, measure=32, on_checkpoint=saved)[0]
     assert seen == [(32, True), (40, False), (64, True)]
 
 
@@ -190,7 +191,7 @@ def test_a_slow_run_ticks_by_seconds(tmp_path: Path) -> None:
 
 def test_a_stop_saves_what_was_played(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
-    ended, _ = run_to(trainer, 1000, save=10_000, stop=lambda: trainer.nimg >= 56)
+    ended, _ = run_to(trainer, 1000, save=10_000, should_stop=lambda: trainer.nimg >= 56)
     assert not ended
     assert [int(path.name) for path in checkpoints(tmp_path)] == [56]
 
@@ -204,9 +205,9 @@ def test_a_checkpoint_comes_by_time_too(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_journal_s_means(tmp_path: Path) -> None:
     meter = Meter()
     sure = {"real": torch.tensor([100.0, 100.0]), "fake": torch.tensor([-100.0, 100.0])}
-    meter.add_play("D", torch.tensor(1.0), sure, critic=False)
-    meter.add_play("D", torch.tensor(2.0), sure | {"penalty": torch.tensor(3.0)}, critic=False)
-    meter.add_play("G", torch.tensor(7.0), {"fake": sure["fake"]}, critic=False)
+    meter.add_step("D", torch.tensor(1.0), sure, critic=False)
+    meter.add_step("D", torch.tensor(2.0), sure | {"penalty": torch.tensor(3.0)}, critic=False)
+    meter.add_step("G", torch.tensor(7.0), {"fake": sure["fake"]}, critic=False)
     expected = {"d_loss": 1.5, "g_loss": 7.0, "D(x)": 1.0, "D(G(z)) before": 0.5, "D(G(z)) after": 0.5}
     assert meter.read() == expected | {"acc_d": 0.75, "acc_g": 0.5, "penalty": 3.0}
     assert Meter().read() == {}
@@ -229,7 +230,7 @@ def test_a_loss_that_is_not_finite_stops_at_once(player: str, bad: float, tmp_pa
     with pytest.raises(SimulacraError) as stopped:
         run_to(trainer, 1000, save=16)
     (last,) = checkpoints(tmp_path)[-1:]
-    assert f"at play {at} " in str(stopped.value)
+    assert f"at step {at} " in str(stopped.value)
     assert str(last) in str(stopped.value)
     assert sum(trainer.steps.values()) == at + 1
     assert int(last.name) == {"D": 32, "G": 48}[player]
@@ -250,7 +251,7 @@ def test_no_checkpoint_of_a_gradient_that_was_not_finite(tmp_path: Path) -> None
         return value, stats
 
     trainer.losses["D"] = loss
-    with pytest.raises(SimulacraError, match=r"NaN or infinite at play 8 .*000000032"):
+    with pytest.raises(SimulacraError, match=r"NaN or infinite at step 8 .*000000032"):
         run_to(trainer, 1000, tick=8, save=8)
     assert [int(path.name) for path in checkpoints(tmp_path)] == [8, 16, 24, 32]
 
@@ -259,8 +260,8 @@ def test_no_checkpoint_of_a_gradient_that_was_not_finite(tmp_path: Path) -> None
 def test_losses_not_looked_at_yet_are_looked_at_before_a_save(every: int, tmp_path: Path) -> None:
     """On an accelerator losses are read a few plays late, but never after a checkpoint was written."""
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
-    trainer.watch = lambda step, loss: trainer.unread.append((step, loss * float("nan") if step == 3 else loss))  # type: ignore[method-assign]
-    with pytest.raises(SimulacraError, match="at play 3 "):
+    trainer.watch = lambda step, loss: trainer.unchecked.append((step, loss * float("nan") if step == 3 else loss))  # type: ignore[method-assign]
+    with pytest.raises(SimulacraError, match="at step 3 "):
         run_to(trainer, 1000, tick=10_000, save=8 * every)
     assert all(int(path.name) <= 16 for path in checkpoints(tmp_path))
 

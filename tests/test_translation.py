@@ -28,7 +28,7 @@ from simulacra.measure.translation.cycle import NOISE, cycled, honesty, stayed, 
 from simulacra.measure.translation.evaluation import Translated
 from simulacra.measure.translation.ground_truth import ground_truth_pairs
 from simulacra.measure.translation.ssim import ssim
-from simulacra.training.run import train
+from simulacra.training.options import train
 
 SAME = Planted(lambda x: x, lambda x: x)
 NEGATIVE = Planted(lambda x: -x, lambda x: -x)

@@ -47,14 +47,11 @@ def command(group: str, example: str, name: str | None = None) -> Callable[[Comm
 
 
 def set_threads(threads: int | None) -> None:
-    """Limit torch to so many processor threads; None leaves its default. Raises `SimulacraError` out of 1 to 1024."""
-    if threads is None:
-        return
-    if not 1 <= threads <= 1024:
-        raise SimulacraError("cli.threads", threads=threads)
-    import torch
+    """`device.set_threads`, which imports torch only where there is something to set."""
+    if threads is not None:
+        from simulacra import device
 
-    torch.set_num_threads(threads)
+        device.set_threads(threads)
 
 
 def main() -> None:

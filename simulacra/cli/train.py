@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -37,18 +37,17 @@ def train(
         The same settings as options: --lr 1e-4 --gp 10.
     """
     from simulacra.config import parse_words
-    from simulacra.training.run import carry_out, describe
+    from simulacra.training.plan import plan
+    from simulacra.training.run import execute
+    from simulacra.training.terminal import describe
 
-    set_threads(options.threads)
     spelled = [f"{name.replace('-', '_')}={value}" for name, value in settings.items()]
-    values: dict[str, Any] = vars(options) | {"settings": parse_words([*words, *spelled])}
-    for name in ("threads", "observe"):
-        del values[name]
+    values = parse_words([*words, *spelled])
     if dry_run:
-        describe(data, **{name: value for name, value in values.items() if name not in ("disk", "quiet")})
+        set_threads(options.threads)
+        describe(plan(data, options, values), options.device)
         return
-    disk = None if options.disk is None else options.disk * 1e9
-    _, ended = carry_out(data, **values | {"disk": disk, "draw": True})
+    _, ended = execute(data, options, values, draw=True)
     sys.exit(0 if ended else 130)
 
 

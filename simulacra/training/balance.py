@@ -1,4 +1,4 @@
-"""Who plays next: K plays of D to one of G, or whoever is behind."""
+"""Whose step is next: K steps of D to one of G, or adaptive."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 
-D_TURN = 5  # plays that D gets when the adaptive rule calls it
+D_TURN = 5  # steps of D in a row when the adaptive rule calls it
 
 
 def accuracies(real: Tensor, fake: Tensor, *, critic: bool) -> tuple[Tensor, Tensor]:
-    """(acc_d, acc_g): D's share of right calls and G's share of fakes that fool D.
+    """(acc_d, acc_g): D's accuracy, and the share of fakes that fool D. real, fake: D's outputs [N].
 
-    With a probability: a call is right when the logit has the right sign. For a critic: acc_g is the share of
-    fakes above the mean score of the reals, acc_d the share of pairs with the real above the fake.
+    A logit is right when its sign is. For a critic, acc_d is the share of pairs with the real above the fake, and
+    acc_g the share of fakes above the mean score of the reals.
     """
     if critic:
         return (real[:, None] > fake[None, :]).float().mean(), (fake > real.mean()).float().mean()
@@ -23,7 +23,7 @@ def accuracies(real: Tensor, fake: Tensor, *, critic: bool) -> tuple[Tensor, Ten
 
 
 class Fixed:
-    """K plays of D, then one of G."""
+    """K steps of D, then one of G."""
 
     def __init__(self, ratio: int) -> None:
         self.ratio, self.turn = ratio, 0
@@ -32,12 +32,12 @@ class Fixed:
         """ "D" or "G"."""
         return "G" if self.turn % (self.ratio + 1) == self.ratio else "D"
 
-    def shows(self, player: str) -> bool:
-        """Whether this play uses up pictures of the data: D's plays do, G's answer to the same ones."""
+    def uses_images(self, player: str) -> bool:
+        """Whether a step advances the clock: steps of D do, those of G see the next batch without using it."""
         return player == "D"
 
     def update(self, player: str, stats: dict[str, Tensor]) -> None:
-        """Take note of a finished play."""
+        """Count a finished step."""
         self.turn += 1
 
     def state_dict(self) -> dict[str, object]:
@@ -45,31 +45,31 @@ class Fixed:
         return {"turn": self.turn}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from `state_dict()`."""
+        """Continue from `state_dict()`."""
         self.turn = int(state["turn"])  # type: ignore[call-overload]
 
 
 class Adaptive:
-    """When acc_g / 2 >= acc_d on the last minibatch, D plays the next five times; else G plays.
+    """When acc_g / 2 >= acc_d on the last batch, the next five steps are D's; else the next step is G's.
 
-    Reals are scored only when D plays, so a play of G is judged against D's last reals. Each play uses up a
-    minibatch of the data, whoever plays: an epoch is one pass over the minibatches.
+    Reals are scored only in steps of D, so fakes of a step of G are compared with D's last reals. Every step, of D or
+    of G, uses a batch of the data: an epoch is one pass over the batches.
     """
 
     def __init__(self, *, critic: bool) -> None:
-        self.critic, self.turn = critic, D_TURN  # D opens
+        self.critic, self.turn = critic, D_TURN  # D begins
         self.reals: Tensor | None = None
 
     def next(self) -> str:
         """ "D" or "G"."""
         return "D" if self.turn else "G"
 
-    def shows(self, player: str) -> bool:
-        """Every play uses up a minibatch."""
+    def uses_images(self, player: str) -> bool:
+        """Every step advances the clock."""
         return True
 
     def update(self, player: str, stats: dict[str, Tensor]) -> None:
-        """Take note of a finished play; this reads one number back from the device when a turn ends."""
+        """Count a finished step; this waits for one number from the device when D's turn ends."""
         if player == "D":
             self.reals = stats["real"]
             self.turn -= 1
@@ -83,7 +83,7 @@ class Adaptive:
         return {"turn": self.turn, "reals": self.reals}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from `state_dict()`."""
+        """Continue from `state_dict()`."""
         self.turn = int(state["turn"])  # type: ignore[call-overload]
         reals = state["reals"]
         self.reals = reals if isinstance(reals, torch.Tensor) else None
@@ -96,6 +96,4 @@ def make(spec: str, *, critic: bool) -> Fixed | Adaptive:
     kind, _, ratio = spec.partition(":")
     if kind == "fixed" and ratio.isdecimal() and 1 <= int(ratio) <= 1000:
         return Fixed(int(ratio))
-    raise SimulacraError(
-        f"The balance is {spec!r}; it must be adaptive or fixed:K, for example fixed:5 for five plays of D to one of G."
-    )
+    raise SimulacraError("train.unknown_balance", spec=spec)

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, thinned out, and read back without unpickling."""
+"""Checkpoints: written atomically, thinned out, and read back by an allow-listed reader."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from simulacra.files import discard, folder_written_aside, written_aside
 from simulacra.storage import checkpoints, save_model
 from simulacra.training.ema import EMA
 
-KEPT_EPOCHS = 100  # the first checkpoint of each hundredth epoch is kept for good, as a model
-MODELS = 20  # of the others, at most so many stay as models
-BEST = 3  # the best so many stay
+HUNDRED = 100  # epochs; the first checkpoint of each hundred is kept as a model
+MODELS = 20  # other checkpoints kept as models, at most
+BEST = 3  # best checkpoints kept
 
 
 def save(
@@ -24,7 +24,7 @@ def save(
 ) -> Path:
     """Write `checkpoints/NIMG/`: the averaged generator as a model folder, and `state.pt` for an exact resume."""
     final = run / "checkpoints" / f"{nimg:09d}"
-    if final.exists():  # the same plays end in the same state
+    if final.exists():  # the same steps lead to the same state
         if not (final / "state.pt").exists():
             with written_aside(final / "state.pt") as file:
                 torch.save(state, file)
@@ -36,17 +36,16 @@ def save(
 
 
 def load(checkpoint: Path, device: torch.device) -> dict[str, Any]:
-    """The state kept in a checkpoint. Raises `SimulacraError` when it is damaged."""
+    """The state in a checkpoint. Raises `SimulacraError` when it is damaged."""
     try:
         with zipfile.ZipFile(checkpoint / "state.pt") as archive:
-            if damaged := archive.testzip():  # torch reads on over a wrong checksum
+            if damaged := archive.testzip():  # torch ignores a wrong checksum
                 raise ValueError(f"{damaged} in it has changed")
         state: dict[str, Any] = torch.load(checkpoint / "state.pt", map_location=device, weights_only=True)
-    except Exception as error:  # damaged bytes can make the reader stumble over anything
-        why = str(error).partition("\n")[0] or type(error).__name__
+    except Exception as error:  # damaged bytes can raise anything in the reader
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise SimulacraError(
-            f"{checkpoint / 'state.pt'} cannot be read ({why}): delete the folder {checkpoint} "
-            "and the run goes on from the checkpoint before it."
+            "train.damaged_state", path=checkpoint / "state.pt", folder=checkpoint, reason=reason
         ) from error
     return state
 
@@ -64,45 +63,45 @@ def thin_out(
     best: Sequence[int] = (),
     whole: Collection[int] = (),
 ) -> None:
-    """Delete what need not be kept.
+    """Delete superfluous states and checkpoints.
 
     The last two checkpoints and those of `whole` (nimg) keep the state of an exact resume, which is most of their
-    size; the others stay as models: at most `MODELS` spread over the run, each hundredth epoch's first, and the
+    size. Others remain as models: at most `MODELS` spread over the run, the first of each hundred epochs, and the
     `best` (nimg, best first).
 
-    budget: bytes that the checkpoints may take in all. Over it the models in between go first, then the hundredth
-    epochs', then the best but one; the best, the last two and `whole` stay.
+    budget: bytes of all checkpoints together. Above it models are deleted in this order: those spread over the run,
+    the first of each hundred epochs, the second and third best. The best, the last two and `whole` always remain.
     """
-    kept = checkpoints(run)
-    stay = {path for path in kept if int(path.name) in whole} | set(kept[-2:])
-    for path in kept:
-        if path not in stay:
+    remaining = checkpoints(run)
+    protected = {path for path in remaining if int(path.name) in whole} | set(remaining[-2:])
+    for path in remaining:
+        if path not in protected:
             (path / "state.pt").unlink(missing_ok=True)
-    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in kept}
-    places = {int(path.name): path for path in kept}
-    ranked = [places[nimg] for nimg in best[:BEST] if nimg in places]
-    firsts = {int(path.name) // (KEPT_EPOCHS * images_per_epoch): path for path in reversed(kept)}
-    hundredths = [path for number, path in firsts.items() if number and path not in stay and path not in ranked]
-    between = [path for path in kept if path not in stay and path not in ranked and path not in hundredths]
+    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in remaining}
+    by_nimg = {int(path.name): path for path in remaining}
+    ranked = [by_nimg[nimg] for nimg in best[:BEST] if nimg in by_nimg]
+    firsts = {int(path.name) // (HUNDRED * images_per_epoch): path for path in reversed(remaining)}
+    hundreds = [path for number, path in firsts.items() if number and path not in protected and path not in ranked]
+    others = [path for path in remaining if path not in protected and path not in ranked and path not in hundreds]
 
-    def over() -> bool:
-        return budget is not None and sum(sizes[path] for path in kept) > budget
+    def over_budget() -> bool:
+        return budget is not None and sum(sizes[path] for path in remaining) > budget
 
-    def drop(path: Path) -> None:
+    def delete(path: Path) -> None:
         discard(path)
-        kept.remove(path)
+        remaining.remove(path)
 
-    while between and (len(between) > MODELS or over()):
-        drop(between.pop(_most_crowded(between, kept)))
-    while hundredths and over():
-        drop(hundredths.pop(_most_crowded(hundredths, kept)))
+    while others and (len(others) > MODELS or over_budget()):
+        delete(others.pop(_most_crowded(others, remaining)))
+    while hundreds and over_budget():
+        delete(hundreds.pop(_most_crowded(hundreds, remaining)))
     for path in reversed(ranked[1:]):
-        if path not in stay and over():
-            drop(path)
+        if path not in protected and over_budget():
+            delete(path)
 
 
-def _most_crowded(paths: list[Path], kept: list[Path]) -> int:
-    """Which of `paths` has its neighbours among `kept` nearest to each other: what it shows is shown by them."""
-    times = [0, *(int(path.name) for path in kept)]
-    gaps = {path: times[min(i + 2, len(times) - 1)] - times[i] for i, path in enumerate(kept)}
+def _most_crowded(paths: list[Path], remaining: list[Path]) -> int:
+    """Index in `paths` of the checkpoint whose neighbours in `remaining` are closest to each other in time."""
+    times = [0, *(int(path.name) for path in remaining)]
+    gaps = {path: times[min(i + 2, len(times) - 1)] - times[i] for i, path in enumerate(remaining)}
     return min(range(len(paths)), key=lambda i: gaps[paths[i]])

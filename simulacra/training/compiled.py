@@ -1,12 +1,12 @@
-"""`--compile`: a whole play - fakes, forward, penalty, gradients - as one compiled graph.
+"""`--compile`: a whole step - fakes, forward, penalty, gradients - as one compiled graph.
 
-`torch.compile` around D cannot be differentiated twice, which a gradient penalty must. So the eager play is traced
-below autograd first (`make_fx`), its gradients included, and only that flat graph is compiled: there is nothing
-left in it to differentiate. (Never set `torch._dynamo.config.trace_autograd_ops` instead: it drops the
-second-order terms of custom functions without a word.)
+A gradient penalty differentiates D twice, which `torch.compile` around D does not allow. So the eager step is first
+traced below autograd (`make_fx`), gradients included, and only that flat graph is compiled: nothing in it is left to
+differentiate. (Never set `torch._dynamo.config.trace_autograd_ops` instead: it silently drops the second-order terms of
+custom functions.)
 
-Compiling does not always pay, so each player's first play is timed both ways. The two differ in the last bits:
-what was chosen is part of a checkpoint, and a run that goes on goes on the same way.
+Compiling does not always pay, so each player's first step is timed both ways. The two differ in the last bits:
+the choice is part of a checkpoint, and a resumed run keeps it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from simulacra.console import errors
+from simulacra.console import warn
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch
+from simulacra.messages import Message
 from simulacra.training import distributed
+from simulacra.training.cuda_graphs import LossAndStats, first_line
 
-Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its stats
-TRIALS = 3  # plays timed each way
+TRIALS = 3  # steps timed each way
 
 
-class Play:
+class CompiledStep:
     """One player's loss, stats and gradients on a batch, as one graph."""
 
     def __init__(self, gan: GAN, player: str, batch: Batch, *, bf16: bool) -> None:
@@ -37,30 +38,30 @@ class Play:
         parameters = list(gan.parameters())
         self.mine = [parameter for parameter in parameters if parameter.requires_grad]
         self.state = [*parameters, *gan.buffers()]
-        # Traced on copies: tracing really plays, and would move the running statistics.
+        # Traced on copies: tracing computes a step, which would change the running statistics.
         graph = make_fx(_functional(gan, player, bf16))(batch, [tensor.detach().clone() for tensor in self.state])
-        # Random numbers come from torch's own generators, so that they are eager's for the play's seed (but for
-        # dropout, whose masks are cut from other draws).
+        # Random numbers come from torch's own generators: for one seed they equal those of the eager step, except for
+        # dropout, which uses other draws.
         self.graph: Any = torch.compile(graph, fullgraph=True, dynamic=False, options={"fallback_random": True})
 
     @torch.no_grad()
-    def __call__(self, batch: Batch) -> Outcome:
-        """Play: sets the gradients, moves the running statistics, returns the loss and the stats."""
+    def __call__(self, batch: Batch) -> LossAndStats:
+        """Set the gradients, update the running statistics, return the loss and the stats."""
         loss, stats, gradients = self.graph(batch, [tensor.detach() for tensor in self.state])
         for parameter, gradient in zip(self.mine, gradients, strict=True):
-            # A fused optimizer walks both in memory order.
+            # A fused optimizer reads both in memory order.
             same = gradient is None or gradient.stride() == parameter.stride()
             parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
         return loss, stats
 
 
 def _functional(gan: GAN, player: str, bf16: bool) -> Callable[[Batch, list[Tensor]], Any]:
-    """The play as a function of the batch and of the game's parameters and buffers."""
+    """The step as a function of the batch and of the GAN's parameters and buffers."""
     loss_of = _Loss(gan, player)
     names = [name for name, _ in loss_of.named_parameters()] + [name for name, _ in loss_of.named_buffers()]
     learning = [name for name, parameter in loss_of.named_parameters() if parameter.requires_grad]
 
-    def play(batch: Batch, tensors: list[Tensor]) -> Any:
+    def step(batch: Batch, tensors: list[Tensor]) -> Any:
         state = dict(zip(names, tensors, strict=True))
         state |= {name: state[name].detach().requires_grad_() for name in learning}
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):
@@ -68,113 +69,105 @@ def _functional(gan: GAN, player: str, bf16: bool) -> Callable[[Batch, list[Tens
         gradients = torch.autograd.grad(loss, [state[name] for name in learning], allow_unused=True)
         return loss.detach(), {name: value.detach() for name, value in stats.items()}, gradients
 
-    return play
+    return step
 
 
 class _Loss(nn.Module):
-    """A game's loss as a module's forward, which is what `functional_call` calls."""
+    """A GAN's loss as the forward of a module, which `functional_call` needs."""
 
     def __init__(self, gan: GAN, player: str) -> None:
         super().__init__()
         self.gan, self.player = gan, player
 
-    def forward(self, batch: Batch) -> Outcome:
+    def forward(self, batch: Batch) -> LossAndStats:
         """The player's loss and stats."""
         return self.gan.d_loss(batch) if self.player == "D" else self.gan.g_loss(batch)
 
 
-def compiler(gan: GAN, eager: Callable[[str, Batch], Outcome], *, micro: int, bf16: bool) -> Compiler | None:
-    """A run's compiler, or None, said aloud, where compiling does not apply."""
-    why = None
+def make_compiler(gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, micro: int, bf16: bool) -> Compiler | None:
+    """A run's compiler, or None, with a warning, where compiling does not apply."""
     if distributed.world() > 1:
-        why = "a run of several processes"
+        reason = Message("train.several_processes")
     elif micro < gan.config.batch:
-        why = "a batch played in parts (--micro)"
+        reason = Message("train.microbatches")
     elif type(gan).on_step_start is not GAN.on_step_start:
-        why = f"{gan.name}: its losses change with time"
-    if why is None:
+        reason = Message("train.losses_change", gan=gan.name)
+    else:
         return Compiler(gan, eager, bf16=bf16)
     if distributed.rank() == 0:
-        errors.print(f"--compile does not apply to {why}; training runs eagerly.", markup=False)
+        warn("train.compile_not_applicable", reason=reason)
     return None
 
 
 class Compiler:
-    """Both players' compiled plays, and for each player which way was chosen."""
+    """Both players' compiled steps, and for each player whether it is used."""
 
-    def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome], *, bf16: bool) -> None:
+    def __init__(self, gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, bf16: bool) -> None:
         self.gan, self.eager, self.bf16 = gan, eager, bf16
-        self.chosen: dict[str, bool] = {}  # by player; empty until its first play
-        self.plays: dict[str, Play] = {}
+        self.chosen: dict[str, bool] = {}  # by player; empty before its first step
+        self.compiled: dict[str, CompiledStep] = {}
 
-    def __call__(self, player: str, batch: Batch, seed: int) -> Outcome:
-        """The player's turn on a batch, with its randomness from `seed`. Gradients must be clear."""
+    def __call__(self, player: str, batch: Batch, seed: int) -> LossAndStats:
+        """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
         if player not in self.chosen:
             self.choose(player, batch, seed)
-        elif self.chosen[player] and player not in self.plays:
+        elif self.chosen[player] and player not in self.compiled:
             self.build_again(player, batch)
         torch.manual_seed(seed)
-        return self.plays[player](batch) if self.chosen[player] else self.eager(player, batch)
+        return self.compiled[player](batch) if self.chosen[player] else self.eager(player, batch)
 
     def choose(self, player: str, batch: Batch, seed: int) -> None:
         """Time both ways; weights, buffers and gradients stay as they were."""
         began = time.monotonic()
         with self.undone():
             try:
-                play = self.build(player, batch)
+                step = self.build(player, batch)
             except Exception as error:
                 self.chosen[player] = False
-                errors.print(f"{player}'s play cannot be compiled ({_first(error)}): it runs eagerly.", markup=False)
+                warn("train.not_compiled", player=player, reason=first_line(error))
                 return
             seconds = time.monotonic() - began
-            ways: list[Callable[[Batch], Outcome]] = [play, lambda dealt: self.eager(player, dealt)]
+            ways: list[Callable[[Batch], LossAndStats]] = [step, lambda batch: self.eager(player, batch)]
             trials = [[self.timed(way, batch, seed) for way in ways] for _ in range(TRIALS)]
-        mine, theirs = (min(times) for times in zip(*trials, strict=True))
-        self.chosen[player] = mine < theirs
+        compiled, eager = (min(times) for times in zip(*trials, strict=True))
+        self.chosen[player] = compiled < eager
         if self.chosen[player]:
-            self.plays[player] = play
-        verdict = f"{theirs / mine:.2f}x as fast as eager, {'used' if self.chosen[player] else 'not used'}"
-        errors.print(f"{player}'s play compiled in {seconds:.0f} s: {verdict}.", markup=False)
+            self.compiled[player] = step
+            warn("train.compiled_used", player=player, seconds=seconds, speed=eager / compiled)
+        else:
+            warn("train.compiled_not_used", player=player, seconds=seconds, speed=eager / compiled)
 
-    def build(self, player: str, batch: Batch) -> Play:
-        """Compile a player's play, and run it once: only then is it really compiled."""
-        play = Play(self.gan, player, batch, bf16=self.bf16)
-        play(batch)
-        return play
+    def build(self, player: str, batch: Batch) -> CompiledStep:
+        """Compile a player's step, and run it once: only then does torch compile it."""
+        step = CompiledStep(self.gan, player, batch, bf16=self.bf16)
+        step(batch)
+        return step
 
     def build_again(self, player: str, batch: Batch) -> None:
-        """Compile after a resume; eager plays would not end in the same weights."""
+        """Compile after a resume: eager steps would not lead to the same weights."""
         with self.undone():
             try:
-                self.plays[player] = self.build(player, batch)
+                self.compiled[player] = self.build(player, batch)
             except Exception as error:
-                raise SimulacraError(
-                    f"This run was compiled so far, and {player}'s play cannot be compiled here ({_first(error)}): see "
-                    "simulacra doctor for the compiler, or start a new run without --compile."
-                ) from error
+                raise SimulacraError("train.not_compiled_again", player=player, reason=first_line(error)) from error
 
     @contextlib.contextmanager
     def undone(self) -> Iterator[None]:
-        """Puts buffers and gradients back."""
-        kept = [(buffer, buffer.clone()) for buffer in self.gan.buffers()]
+        """Restore buffers and clear gradients afterwards."""
+        saved = [(buffer, buffer.clone()) for buffer in self.gan.buffers()]
         try:
             yield
         finally:
-            for buffer, before in kept:
+            for buffer, before in saved:
                 buffer.copy_(before)
             self.gan.zero_grad(set_to_none=True)
 
-    def timed(self, play: Callable[[Batch], Outcome], batch: Batch, seed: int) -> float:
-        """Seconds that one play takes."""
+    def timed(self, step: Callable[[Batch], LossAndStats], batch: Batch, seed: int) -> float:
+        """Seconds of one step."""
         self.gan.zero_grad(set_to_none=True)
         torch.manual_seed(seed)
         began = time.perf_counter()
-        loss, _ = play(batch)
+        loss, _ = step(batch)
         if loss.device.type != "cpu":
             torch.accelerator.synchronize()
         return time.perf_counter() - began
-
-
-def _first(error: Exception) -> str:
-    """An error's first line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

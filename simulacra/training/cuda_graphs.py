@@ -1,8 +1,8 @@
-"""On an NVIDIA GPU: a whole play - fakes, forward, penalty, gradients - recorded once as a CUDA graph and then replayed.
+"""On an NVIDIA GPU: a whole step - fakes, forward, penalty, gradients - recorded once as a CUDA graph and then replayed.
 
-A play is hundreds of small kernels, and small networks wait for the processor to send them. A replay sends them all at
-once. The kernels are those of the eager play, on its seeds' random numbers; what a game changes with time must be a
-tensor, or be told by `GAN.graph_key`, as each phase has a recording of its own. See the CUDA Graphs notes of PyTorch.
+A step is hundreds of small kernels, and small networks wait for the processor to launch them. A replay launches them
+all at once. The kernels are those of the eager step, with the same random numbers. What a GAN changes with time must be
+a tensor, or part of `GAN.graph_key`: each key has its own recording. See the CUDA Graphs notes of PyTorch.
 """
 
 from __future__ import annotations
@@ -13,56 +13,57 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor
 
-from simulacra.console import errors
+from simulacra.console import warn
 from simulacra.gan import GAN, Batch
+from simulacra.messages import Message
 
-Outcome = tuple[Tensor, dict[str, Tensor]]  # a loss and its stats
-Key = tuple[str, Hashable, int]  # player, phase, pictures
-EAGER = 3  # plays of a phase before it is recorded: libraries choose and load their kernels in them
-MOST = 16  # recordings, each of which holds the memory of a play
+LossAndStats = tuple[Tensor, dict[str, Tensor]]
+Key = tuple[str, Hashable, int]  # player, the GAN's graph key, pictures
+EAGER = 3  # steps of a key before it is recorded: libraries choose and load their kernels in them
+MOST = 16  # recordings, each of which holds the memory of a step
 
 
 class Recording:
-    """One player's play in one phase of the game."""
+    """One player's step for one graph key."""
 
-    def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome], player: str, batch: Batch) -> None:
-        """Record, without playing. Gradients must be clear, the opponent frozen; `batch` fixes all shapes."""
+    def __init__(self, gan: GAN, eager: Callable[[str, Batch], LossAndStats], player: str, batch: Batch) -> None:
+        """Record without computing. Gradients must be clear, the opponent frozen; `batch` fixes all shapes."""
         self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
         images, labels, others = batch
-        self.dealt = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
+        self.inputs = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            self.outcome = eager(player, self.dealt)
+            self.outputs = eager(player, self.inputs)
         self.gradients = [parameter.grad for parameter in self.mine]
 
-    def __call__(self, batch: Batch) -> Outcome:
-        """Play: sets the gradients, moves the running statistics, returns the loss and the stats."""
-        for place, side in zip(self.dealt, batch, strict=True):
+    def __call__(self, batch: Batch) -> LossAndStats:
+        """Set the gradients, update the running statistics, return the loss and the stats."""
+        for place, side in zip(self.inputs, batch, strict=True):
             if place is not None and side is not None:
                 place.copy_(side, non_blocking=True)
         self.graph.replay()
         for parameter, gradient in zip(self.mine, self.gradients, strict=True):
             parameter.grad = gradient
-        loss, stats = self.outcome  # the next replay writes into them
+        loss, stats = self.outputs  # the next replay writes into them
         return loss.clone(), {name: value.clone() for name, value in stats.items()}
 
 
 class Recorder:
-    """The recordings of a run, made when their phases come."""
+    """The recordings of a run, made when their keys first come."""
 
-    def __init__(self, gan: GAN, eager: Callable[[str, Batch], Outcome]) -> None:
+    def __init__(self, gan: GAN, eager: Callable[[str, Batch], LossAndStats]) -> None:
         self.gan, self.eager = gan, eager
         self.recordings: dict[Key, Recording] = {}
-        self.played: dict[Key, int] = {}
-        self.works = True
+        self.eager_steps: dict[Key, int] = {}
+        self.usable = True
 
-    def __call__(self, player: str, batch: Batch, seed: int) -> Outcome:
-        """The player's turn on a batch, with its randomness from `seed`. Gradients must be clear."""
-        phase = self.gan.graph_key(player)
-        key = (player, phase, len(batch.images))
-        if self.works and phase is not None and key not in self.recordings:
-            self.played[key] = self.played.get(key, 0) + 1
-            if self.played[key] > EAGER and len(self.recordings) < MOST:
+    def __call__(self, player: str, batch: Batch, seed: int) -> LossAndStats:
+        """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
+        graph_key = self.gan.graph_key(player)
+        key = (player, graph_key, len(batch.images))
+        if self.usable and graph_key is not None and key not in self.recordings:
+            self.eager_steps[key] = self.eager_steps.get(key, 0) + 1
+            if self.eager_steps[key] > EAGER and len(self.recordings) < MOST:
                 self.record(key, player, batch)
         torch.manual_seed(seed)
         if key in self.recordings:
@@ -72,25 +73,28 @@ class Recorder:
         except torch.OutOfMemoryError:
             if not self.recordings:
                 raise
-        self.give_up(player, "the recordings leave too little memory for it")
+        self.give_up(player, Message("train.recordings_fill_memory"))
         torch.manual_seed(seed)
         return self.eager(player, batch)
 
     def record(self, key: Key, player: str, batch: Batch) -> None:
-        """Make a recording, or say why there is none and will be none."""
+        """Make a recording; where that fails, warn and make none from here on."""
         try:
             self.recordings[key] = Recording(self.gan, self.eager, player, batch)
-        except RuntimeError as error:  # too little memory is one, too
+        except RuntimeError as error:  # out of memory is one, too
             torch.cuda.synchronize()
-            self.give_up(player, (str(error).strip() or type(error).__name__).splitlines()[0])
+            self.give_up(player, first_line(error))
 
-    def give_up(self, player: str, why: str) -> None:
-        """Play eagerly from here on; the numbers are the same. Frees the recordings, and clears gradients."""
-        self.works = False
+    def give_up(self, player: str, reason: Message | str) -> None:
+        """Run eagerly from here on, with the same results: free the recordings and clear gradients."""
+        self.usable = False
         self.recordings.clear()
         self.gan.zero_grad(set_to_none=True)
         gc.collect()
         torch.cuda.empty_cache()
-        errors.print(
-            f"{player}'s play cannot be recorded as a CUDA graph ({why}): training runs eagerly.", markup=False
-        )
+        warn("train.not_recorded", player=player, reason=reason)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

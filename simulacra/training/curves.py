@@ -1,8 +1,8 @@
-"""What a run looks like afterwards: loss and accuracy curves, and a film of its previews."""
+"""Loss and accuracy curves of a run, and a film of its previews."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,28 +21,28 @@ PANELS = {
     },
     "accuracy": {"acc_d": "D: right calls", "acc_g": "G: fakes that fool D"},
 }
-FEW = 5  # points of a curve: with fewer each is marked, one alone would not be seen
+FEW = 5  # points of a curve: with fewer, each is marked, as a single point has no line
 FRAME_SECONDS = 0.12
 LAST_SECONDS = 2.0
-FRAMES = 240  # at most: a long run is thinned
+FRAMES = 240  # at most; a long run is thinned
 
 T = TypeVar("T")
 
 
-def points(lines: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    """(thousands of images shown, value) of the journal lines that have `key`."""
-    told = [(line["nimg"] / 1000, line[key]) for line in lines if key in line]
-    return [x for x, _ in told], [y for _, y in told]
+def points(lines: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    """Thousands of images shown, and values, of the journal lines that have `key`."""
+    pairs = [(line["nimg"] / 1000, line[key]) for line in lines if key in line]
+    return [x for x, _ in pairs], [y for _, y in pairs]
 
 
 def stills(run: Path) -> list[Path]:
     """A run's previews, oldest first."""
-    found = [path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()]
-    return sorted(found, key=lambda path: int(path.stem))
+    numbered = [path for path in (run / "previews").glob("*.png") if path.stem.isdecimal()]
+    return sorted(numbered, key=lambda path: int(path.stem))
 
 
 def thinned(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of `items`, evenly spaced, the first and the last among them."""
+    """At most `most` of `items`, evenly spaced, including the first and the last."""
     if len(items) <= most:
         return list(items)
     return [items[round(i * (len(items) - 1) / max(1, most - 1))] for i in range(most)]
@@ -54,7 +54,7 @@ def draw_curves(run: Path) -> list[Path]:
 
     lines = read(run / "journal.jsonl")
     if not lines:
-        raise SimulacraError(f"{run} has no journal to draw curves from: train it first.")
+        raise SimulacraError("train.no_journal", run=run)
     figure = Figure(figsize=(10, 9), layout="constrained")
     axes = figure.subplots(len(PANELS), 1, sharex=True)
     for axis, (title, curves) in zip(axes, PANELS.items(), strict=True):
@@ -78,7 +78,7 @@ def make_film(run: Path) -> Path:
     """Write `film.webp`, an animation of the previews. Raises `SimulacraError` when there are none."""
     chosen = thinned(stills(run), FRAMES)
     if not chosen:
-        raise SimulacraError(f"{run} has no previews to make a film of: train it first.")
+        raise SimulacraError("train.no_previews", run=run)
     frames = []
     for still in chosen:
         with Image.open(still) as image:

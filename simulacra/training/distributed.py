@@ -1,13 +1,13 @@
 """Several processes under torchrun: gradients are averaged by hand, one flat all-reduce after backward.
 
-Nothing is wrapped, so double backward and several forwards a play just work. With one process, every
+Nothing is wrapped, so double backward and several forwards a step work as they are. With one process, every
 function here does nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 import torch.distributed as dist
@@ -27,7 +27,7 @@ def stop() -> None:
 
 
 def rank() -> int:
-    """This process's number; 0 writes files and speaks."""
+    """This process's number; 0 writes files and prints."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -39,19 +39,28 @@ def world() -> int:
 @torch.no_grad()
 def average(tensors: Iterable[Tensor]) -> None:
     """Replace each float tensor by its mean over the processes, in place, in one transfer."""
-    held = [tensor for tensor in tensors if tensor.is_floating_point()]
-    if world() == 1 or not held:
+    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+    if world() == 1 or not floats:
         return
-    flat = torch.cat([tensor.float().flatten() for tensor in held])
+    flat = torch.cat([tensor.float().flatten() for tensor in floats])
     dist.all_reduce(flat)
     flat /= world()
-    for tensor, mean in zip(held, torch.split(flat, [tensor.numel() for tensor in held]), strict=True):
+    for tensor, mean in zip(floats, torch.split(flat, [tensor.numel() for tensor in floats]), strict=True):
         tensor.copy_(mean.view_as(tensor))
 
 
-def average_play(player: nn.Module, game: nn.Module) -> None:
-    """After backward: the player's gradients, and the game's buffers, which drift apart otherwise."""
-    average([p.grad for p in player.parameters() if p.grad is not None] + list(game.buffers()))
+def average_step(network: nn.Module, gan: nn.Module) -> None:
+    """After backward: average the player's gradients, and all buffers, which would drift apart otherwise."""
+    average([p.grad for p in network.parameters() if p.grad is not None] + list(gan.buffers()))
+
+
+def join(parts: list[dict[str, Tensor]], whole: Collection[str]) -> dict[str, Tensor]:
+    """Stats of microbatches, of all processes, as one: those named in `whole` [N, ...] in a row, the others summed."""
+    if len(parts) == 1 and world() == 1:
+        return parts[0]
+    columns = {name: torch.cat([part[name].reshape(-1, *part[name].shape[1:]) for part in parts]) for name in parts[0]}
+    gathered = {name: gather(value) for name, value in columns.items()}
+    return {name: value if name in whole else value.sum() for name, value in gathered.items()}
 
 
 def gather(tensor: Tensor) -> Tensor:
@@ -64,7 +73,7 @@ def gather(tensor: Tensor) -> Tensor:
 
 
 def agree(*flags: bool) -> list[bool]:
-    """Each flag is true everywhere if it is true anywhere: a Ctrl-C stops all processes at the same play."""
+    """Each flag, true if it is true in any process: so Ctrl-C stops all processes at the same step."""
     if world() == 1:
         return list(flags)
     shared = torch.tensor(flags, dtype=torch.float32, device="cuda" if dist.get_backend() == "nccl" else "cpu")

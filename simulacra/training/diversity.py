@@ -1,4 +1,4 @@
-"""How pictures compare with others, seen from afar: how much they differ, and whether they are like augmented ones."""
+"""How much pictures differ from each other, and whether they resemble augmented ones, compared as thumbnails."""
 
 from __future__ import annotations
 
@@ -16,94 +16,96 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import unpacked
 from simulacra.gan import Batch
 
-SIDE = 8  # pictures are compared as means over SIDE x SIDE areas: what they are of, not their grain
-REALS, PART = 256, 64  # reals that previews are compared with, and how many are augmented at a time
-FEWEST = 32  # with fewer, what they have in common is chance
-NEAR = 0.5  # of the distance between reals and augmented reals: fakes further from both say nothing of either
+SIDE = 8  # of a thumbnail: it shows content, not texture
+REALS, PART = 256, 64  # reals that previews are compared with, and reals augmented at a time
+FEWEST = 32  # pictures; with fewer, the energy distance is noise
+NEAR = 0.5  # of the distance between reals and augmented reals: fakes farther from both resemble neither
 
 
-def afar(pictures: Tensor) -> Tensor:
-    """Pictures [N, C, H, W] as thumbnails [N, C·SIDE·SIDE]."""
+def thumbnails(pictures: Tensor) -> Tensor:
+    """Pictures [N, C, H, W] as float64 thumbnails [N, C·SIDE·SIDE]."""
     return adaptive_avg_pool2d(pictures.float().cpu(), SIDE).flatten(1).double()
 
 
-def apart(one: Tensor, other: Tensor) -> Tensor:
-    """The distances [N, M] between thumbnails."""
+def distances(one: Tensor, other: Tensor) -> Tensor:
+    """Euclidean distances [N, M] between thumbnails."""
     return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def spread(pictures: Tensor, scale: float | None = None) -> tuple[float, float]:
-    """(the mean distance between two of `pictures` [N, C, H, W], how many different ones they amount to).
+    """(mean distance between two of `pictures` [N, C, H, W], effective number of distinct pictures).
 
     The latter is 1 / Σ λ² over the eigenvalues of exp(-d² / 2h²) / N, the Vendi score of order 2 (Pasarkar & Dieng
-    2023): k when there are k kinds of one size, alike within and far apart between. h is a tenth of `scale`, the mean
-    distance between reals (between these pictures, if not given): what is nearer passes for the same.
+    2023): k for k kinds of equal size, alike within and far apart between. h is a tenth of `scale`, the mean distance
+    between reals (default: between these pictures); pictures closer than h count as the same.
     """
-    features = afar(pictures)
-    distances = apart(features, features)
+    features = thumbnails(pictures)
+    d = distances(features, features)
     n = len(features)
-    mean = float(distances.sum()) / (n * (n - 1))
+    mean = float(d.sum()) / (n * (n - 1))
     width = (scale or mean) / 10
-    alike = torch.exp(-((distances / width) ** 2) / 2) if width else torch.ones_like(distances)
-    return mean, n * n / float(alike.square().sum())
+    kernel = torch.exp(-((d / width) ** 2) / 2) if width else torch.ones_like(d)
+    return mean, n * n / float(kernel.square().sum())
 
 
 class Leak:
-    """Whether fakes are like reals or like augmented reals. What moves nothing but grain, as noise, it cannot see."""
+    """Whether fakes resemble reals or augmented reals. Augmentations of texture alone, such as noise, go unnoticed."""
 
     def __init__(self, data: Dataset, most: int) -> None:
-        """data: training pictures. most: how many may be augmented at each look."""
-        self.images = data.images[_chosen(data, min(REALS, most))]
-        self.reals = torch.cat([afar(part) for part in self.parts(torch.device("cpu"))]) if len(self.images) else None
+        """data: training pictures. most: pictures augmented at each measurement, at most."""
+        self.images = data.images[_fixed_subset(data, min(REALS, most))]
+        self.reals = (
+            torch.cat([thumbnails(part) for part in self.parts(torch.device("cpu"))]) if len(self.images) else None
+        )
 
     def parts(self, device: torch.device) -> list[Tensor]:
-        """The reals, some at a time."""
+        """The reals in batches of `PART`."""
         return [unpacked(self.images[i : i + PART], device) for i in range(0, len(self.images), PART)]
 
     @torch.no_grad()
     def measures(self, augment: Augment, pictures: Tensor) -> dict[str, float]:
-        """`leak`, 0 for fakes like reals and 1 for fakes like augmented reals, with its standard error; and `augment_p`.
+        """`leak`, 0 for fakes like reals and 1 for fakes like augmented reals, with its standard error, and `augment_p`.
 
-        With E the energy distance (Székely & Rizzo 2013), in which distributions lie as points in a Euclidean space, it
-        is where fakes F come to lie on the line from reals R to augmented reals A: (E(F,R) - E(F,A) + E(R,A)) / 2E(R,A).
-        Left out where F is further from both than half of E(R,A), as it is until G has learned something.
+        The energy distance E (Székely & Rizzo 2013) embeds distributions in a Euclidean space. `leak` is the position of
+        fakes F on the line from reals R to augmented reals A: (E(F,R) - E(F,A) + E(R,A)) / 2E(R,A).
+        Omitted where F is farther from both than half of E(R,A), as before G has learned.
         """
-        found = {"augment_p": float(augment.p)} if isinstance(augment, Adaptive) else {}
+        values = {"augment_p": float(augment.p)} if isinstance(augment, Adaptive) else {}
         if type(augment) is Augment or self.reals is None or min(len(self.reals), len(pictures)) < FEWEST:
-            return found
-        torch.manual_seed(0)  # the next play seeds anew
-        changed = torch.cat([afar(augment(part)) for part in self.parts(pictures.device)])
-        fakes, reals = afar(pictures), self.reals
-        to_reals, to_changed = apart(fakes, reals).mean(1), apart(fakes, changed).mean(1)  # [F]
-        within = {name: _within(side) for name, side in (("F", fakes), ("R", reals), ("A", changed))}
-        between = 2 * float(apart(reals, changed).mean()) - within["R"] - within["A"]
+            return values
+        torch.manual_seed(0)  # every step sets its own seed
+        augmented = torch.cat([thumbnails(augment(part)) for part in self.parts(pictures.device)])
+        fakes, reals = thumbnails(pictures), self.reals
+        to_reals, to_augmented = distances(fakes, reals).mean(1), distances(fakes, augmented).mean(1)  # [F]
+        within = {name: _within(group) for name, group in (("F", fakes), ("R", reals), ("A", augmented))}
+        between = 2 * float(distances(reals, augmented).mean()) - within["R"] - within["A"]
         from_reals = 2 * float(to_reals.mean()) - within["F"] - within["R"]
-        from_changed = 2 * float(to_changed.mean()) - within["F"] - within["A"]
-        if between <= 0 or min(from_reals, from_changed) > NEAR * between:
-            return found
-        error = float((to_reals - to_changed).std()) / len(fakes) ** 0.5 / between
-        return found | {"leak": (from_reals - from_changed + between) / (2 * between), "leak_error": error}
+        from_augmented = 2 * float(to_augmented.mean()) - within["F"] - within["A"]
+        if between <= 0 or min(from_reals, from_augmented) > NEAR * between:
+            return values
+        error = float((to_reals - to_augmented).std()) / len(fakes) ** 0.5 / between
+        return values | {"leak": (from_reals - from_augmented + between) / (2 * between), "leak_error": error}
 
 
 def _within(features: Tensor) -> float:
-    """The mean distance between two different ones."""
+    """The mean distance between two different thumbnails."""
     n = len(features)
-    return float(apart(features, features).sum()) / (n * (n - 1))
+    return float(distances(features, features).sum()) / (n * (n - 1))
 
 
-def some(data: Dataset | Pair, count: int, device: torch.device) -> Batch:
-    """At most `count` pictures of a data set with their labels, always the same ones; of a pair as many of both domains."""
+def fixed_batch(data: Dataset | Pair, count: int, device: torch.device) -> Batch:
+    """A fixed random batch of at most `count` pictures with their labels; of a pair, as many of each domain."""
     if isinstance(data, Pair):
         count = min(count, len(data.a), len(data.b))
-        a, b = (unpacked(domain.images[_chosen(domain, count)], device) for domain in (data.a, data.b))
+        a, b = (unpacked(domain.images[_fixed_subset(domain, count)], device) for domain in (data.a, data.b))
         return Batch(a, None, b)
-    chosen = _chosen(data, count)
-    labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[chosen])).to(device)
-    return Batch(unpacked(data.images[chosen], device), labels)
+    rows = _fixed_subset(data, count)
+    labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[rows])).to(device)
+    return Batch(unpacked(data.images[rows], device), labels)
 
 
-def interleaved(data: Dataset | Pair, most: int) -> Dataset:
-    """Of a pair, at most `most` pictures of each domain in turn; any other data set as it is."""
+def alternating(data: Dataset | Pair, most: int) -> Dataset:
+    """A pair as one data set: at most `most` pictures of each domain, alternately. A data set as it is."""
     if isinstance(data, Dataset):
         return data
     n = min(most, len(data.a), len(data.b))
@@ -111,6 +113,6 @@ def interleaved(data: Dataset | Pair, most: int) -> Dataset:
     return replace(data.a, images=images, labels=None, splits={"train": 2 * n, "valid": 0, "test": 0})
 
 
-def _chosen(data: Dataset, count: int) -> NDArray[np.int64]:
-    """The numbers of at most `count` pictures, always the same ones."""
+def _fixed_subset(data: Dataset, count: int) -> NDArray[np.int64]:
+    """Indices of a fixed random subset of at most `count` pictures, sorted."""
     return np.sort(np.random.default_rng(0).permutation(len(data))[:count])

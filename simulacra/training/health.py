@@ -1,12 +1,12 @@
-"""Is a run well? What is measured at each tick, what that is a sign of, and when a sign becomes a verdict.
+"""The health of a run: what is measured at each tick, its signs of trouble, and the verdicts that they lead to.
 
-A journal line carries the measures as numbers, the signs that it shows in view of the lines before it, and the
-verdicts: signs that stay. The journal is all the memory there is, so a resume, which rewinds it, goes on exactly.
+A journal line holds the measures as numbers, the signs that it shows in view of the lines before it, and the verdicts:
+signs that persist. All of this follows from the journal alone, so a resume, which rewinds the journal, is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -14,81 +14,83 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simulacra import messages
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import unpacked
 from simulacra.gan import GAN, Batch, Settings
-from simulacra.training.diversity import REALS, Leak, interleaved, some, spread
+from simulacra.messages import Message
+from simulacra.training.diversity import REALS, Leak, alternating, fixed_batch, spread
 from simulacra.training.trainer import Trainer
 
-Line = dict[str, Any]
-Lines = Sequence[Line]  # of a journal, the last one being looked at
+Lines = Sequence[Mapping[str, Any]]  # of a journal; the last one is examined
+Sign = Callable[[Lines, bool], Message | None]  # what the last line shows; the flag: D is a critic
 
-PICTURES = 64  # reals of each kind that D is asked about
+PICTURES = 64  # reals of each kind that D scores
 FEWEST = 4  # with fewer, their mean says nothing
-SHARE = 12  # a tick shows at least so many times the pictures that D is asked about, so that asking costs little
+SHARE = 12  # images of a tick for each picture that D scores, at least, so that measuring costs little
 
-HOLD = 5  # ticks in a row that a sign must stay to become a verdict
-PLAYS = 100  # plays of G that it must stay, where ticks are short
-ENDS = 5  # ticks in a row without it that end the verdict
-PAST = 1000  # lines that are looked back on
+HOLD = 5  # ticks in a row that a sign must last to become a verdict
+STEPS = 100  # steps of G that it must last, where ticks are short
+ENDS = 5  # ticks in a row without the sign that end the verdict
+PAST = 1000  # lines before the last one that are examined
 
 # Thresholds, each from journals of runs that learned and of runs that were broken on purpose.
-OVERFIT = 0.5  # of r less two errors: on 800 to 48,000 pictures below 0.1, on 20 it comes to 0.8 and more
+OVERFIT = 0.5  # of r less two errors: on 800 to 48,000 pictures below 0.1, on 20 it reaches 0.8 and more
 SURE, FADED = 0.98, 0.01  # minimax against a fast D: 1e-3 to 1e-13 of G's highest gradient; where G learns, above 0.18
-RISEN = 0.15  # what G draws before it learns lies below 0.1
+RISEN = 0.15  # before G learns, diversity is below 0.1
 FALLEN = 0.25  # a dcgan that collapsed: 0.05 of its best; where G learns, above 0.5 once it has risen
-GREY, YOUNG = 0.01, 300  # dead: below 0.005; an mlp that learned late lay at 0.035 after 200 plays of G
-PALE, OLD = 0.05, 1000  # an mlp that drew one mean person: 0.02; the one that learned late had passed 0.06 by 500 plays
+GREY, YOUNG = 0.01, 300  # dead: below 0.005; an mlp that learned late had 0.035 after 200 steps of G
+PALE, OLD = 0.05, 1000  # an mlp that drew one mean person: 0.02; the one that learned late had passed 0.06 by 500 steps
 VIVID, FEW = 0.4, 0.1  # four pictures repeated: 0.75 and 0.06; an mlp that learned passed 0.4 with 0.12
 LOSS = 5.0  # at 50 times the rate D's loss averages 7 to 130; where G learns, below 1.8
 EXPLODED, GROWN = 100.0, 10.0  # of the median of healthy ticks; where G learns, 10 and 1.6
-# a dcgan learned for 200 plays against a D that was always right, and drew twice as varied after 50
+# a dcgan learned for 200 steps against a D that was always right, and drew twice as varied after 50
 LEAK = 0.5  # halfway from reals to augmented reals
 WON, MORE = 0.999, 1.1
-LOST = 0.95  # at the start, D may take everything for real for 150 plays and still learn
+LOST = 0.95  # at the start, D may take everything for real for 150 steps and still learn
 
 
 class Health:
-    """Measures a run's health. Leaves weights, buffers and modes as they were, to the bit."""
+    """Measures a run's health. Weights, buffers and modes stay as they are, to the bit."""
 
     def __init__(
         self, data: Dataset | Pair, valid: Dataset | Pair | None, device: torch.device, *, tick: int, shown: int
     ) -> None:
-        """data, valid: training pictures and unseen ones. tick: images between looks. shown: pictures in a preview."""
+        """data, valid: training and unseen pictures. tick: images between measurements. shown: pictures of a preview."""
         count = min(PICTURES, tick // SHARE)
-        self.reals = [some(part, count, device) for part in (data, valid) if part is not None]  # batches
-        reals = interleaved(data, REALS)
+        self.reals = [fixed_batch(part, count, device) for part in (data, valid) if part is not None]
+        reals = alternating(data, REALS)
         self.spread, self.distinct = spread(unpacked(reals.images[:shown], device)) if len(reals) > 1 else (0.0, 1.0)
         self.shown = min(shown, len(reals))
-        self.leak = Leak(reals, tick // 2)  # augmenting costs far less than asking D
+        self.leak = Leak(reals, tick // 2)  # augmenting costs far less than scoring by D
 
     def measures(self, trainer: Trainer, pictures: Tensor) -> dict[str, float]:
-        """What a journal line says of a run's health, rounded to six digits. `pictures`: those of the preview.
+        """The numbers of a journal line about health, rounded to six digits. `pictures`: the preview's [N, C, H, W].
 
-        `overfit` and its standard error: see `overfitting`. `diversity`: the mean distance between two of the
-        pictures, and `distinct`: how many different ones they amount to, both as shares of the same of reals. `leak`
-        and its standard error, where there is augmentation: see `Leak`; `augment_p`: its probability, if it adapts.
+        `overfit` and its standard error: see `overfitting`. `diversity`: mean distance between two pictures, and
+        `distinct`: effective number of distinct ones, each relative to that of reals. `leak` and its standard error,
+        with augmentation: see `Leak`. `augment_p`: the probability of adaptive augmentation.
         """
-        found = self.overfitting(trainer) | self.leak.measures(trainer.gan.augment, pictures)
+        values = self.overfitting(trainer) | self.leak.measures(trainer.gan.augment, pictures)
         if self.spread > 0:
-            apart, distinct = spread(pictures[: self.shown], self.spread)
-            found |= {"diversity": apart / self.spread, "distinct": distinct / self.distinct}
-        return {name: float(f"{value:.6g}") for name, value in found.items()}
+            distance, distinct = spread(pictures[: self.shown], self.spread)
+            values |= {"diversity": distance / self.spread, "distinct": distinct / self.distinct}
+        return {name: float(f"{value:.6g}") for name, value in values.items()}
 
     @torch.no_grad()
     def overfitting(self, trainer: Trainer) -> dict[str, float]:
         """r = (E[D(train)] - E[D(valid)]) / (E[D(train)] - E[D(fake)]) (Karras et al. 2020, equation 1).
 
-        0: D knows nothing by heart; 1: unseen reals look like fakes to it. D judges as it does in training, batch
-        by batch. Empty when there are too few unseen pictures, or D does not tell reals from fakes.
+        0: D has memorised nothing; 1: D takes unseen reals for fakes. D scores as in training, batch by batch.
+        Empty with too few unseen pictures, or when D does not tell reals from fakes.
         """
-        if len(self.reals) < 2 or min(len(part.images) for part in self.reals) < FEWEST:
+        if len(self.reals) < 2 or min(len(batch.images) for batch in self.reals) < FEWEST:
             return {}
-        gan, kept = trainer.gan, [(buffer, buffer.clone()) for buffer in trainer.gan.buffers()]
-        torch.manual_seed(0)  # the next play seeds anew
+        gan, saved = trainer.gan, [(buffer, buffer.clone()) for buffer in trainer.gan.buffers()]
+        torch.manual_seed(0)  # every step sets its own seed
         with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.bf16):
-            (train, fake), (valid, _) = (_judged(gan, part, trainer.part()) for part in self.reals)
-        for buffer, before in kept:
+            (train, fake), (valid, _) = (_scores(gan, batch, trainer.microbatch()) for batch in self.reals)
+        for buffer, before in saved:
             buffer.copy_(before)
         gap = train.mean() - fake.mean()
         if not gap > 0:
@@ -97,98 +99,95 @@ class Health:
         return {"overfit": float((train.mean() - valid.mean()) / gap), "overfit_error": float(error / gap)}
 
 
-def _judged(gan: GAN, reals: Batch, micro: int) -> tuple[Tensor, Tensor]:
+def _scores(gan: GAN, reals: Batch, micro: int) -> tuple[Tensor, Tensor]:
     """D's outputs [N], [N] for reals and as many fakes, in equal batches of at most `micro`."""
     count = -(-len(reals.images) // micro)
-    sides = ([None] * count if side is None else side.chunk(count) for side in reals)
-    dealt = [Batch(*part) for part in zip(*sides, strict=True)]
-    parts = [gan.discriminate_pair(part, gan.generate(part, grad=False)) for part in dealt]
-    judged, fakes = (torch.cat(side).cpu().double() for side in zip(*parts, strict=True))
-    return judged, fakes
+    columns = ([None] * count if column is None else column.chunk(count) for column in reals)
+    batches = [Batch(*parts) for parts in zip(*columns, strict=True)]
+    outputs = [gan.discriminate_pair(batch, gan.generate(batch, grad=False)) for batch in batches]
+    real, fake = (torch.cat(side).cpu().double() for side in zip(*outputs, strict=True))
+    return real, fake
 
 
-# --- signs: what the last of `lines` shows, as a sentence with its numbers, or "" ----------------------------------
+# --- signs of the last of `lines`: a message with its numbers, or None ---------------------------------------------
 
 
-def overfitting(lines: Lines, critic: bool) -> str:
-    """D knows the training pictures by heart."""
+def overfitting(lines: Lines, critic: bool) -> Message | None:
+    """D has memorised the training pictures."""
     now = lines[-1]
     if "overfit" not in now or now["overfit"] - 2 * now["overfit_error"] < OVERFIT:
-        return ""
-    return f"D scores unseen reals {min(1.0, now['overfit']):.0%} of the way from training reals to fakes"
+        return None
+    return Message("health.overfitting_sign", share=min(1.0, now["overfit"]))
 
 
-def stalled(lines: Lines, critic: bool) -> str:
-    """D is sure, and what G has to go by is gone."""
+def stalled(lines: Lines, critic: bool) -> Message | None:
+    """D is sure, and G's gradient has vanished."""
     now, height = lines[-1], max(line.get("g_norm", 0.0) for line in lines)
     if now.get("acc_d", 0.0) < SURE or now.get("g_norm", height) >= FADED * height:
-        return ""
-    right = f"D is right in {now['acc_d']:.1%} of its calls"
-    return f"{right} and G's gradient has faded to {now['g_norm']:.3g}, from {height:.3g} at its height"
+        return None
+    return Message("health.stalled_sign", accuracy=now["acc_d"], gradient=now["g_norm"], highest=height)
 
 
-def collapsed(lines: Lines, critic: bool) -> str:
+def collapsed(lines: Lines, critic: bool) -> Message | None:
     """The pictures are alike."""
     now = lines[-1]
-    for name, what in (("diversity", "differ by"), ("distinct", "amount to")):
-        best = _kept([line[name] for line in lines if name in line])
+    for name, code in (("diversity", "health.less_diverse"), ("distinct", "health.less_distinct")):
+        best = _sustained([line[name] for line in lines if name in line])
         if name in now and best >= RISEN and now[name] < FALLEN * best:
-            return f"the fixed pictures {what} {now[name]:.1%} of what reals do, and did {best:.0%}"
-    for alike, plays in ((GREY, YOUNG), (PALE, OLD)):
-        if now.get("diversity", 1.0) < alike and now["g_plays"] >= plays:
-            return f"the fixed pictures differ by {now['diversity']:.1%} of what reals do"
+            return Message(code, share=now[name], best=best)
+    for limit, steps in ((GREY, YOUNG), (PALE, OLD)):
+        if now.get("diversity", 1.0) < limit and now["g_plays"] >= steps:
+            return Message("health.not_diverse", share=now["diversity"])
     if now.get("diversity", 0.0) > VIVID and now.get("distinct", 1.0) < FEW:
-        return (
-            f"the fixed pictures repeat each other: they amount to {now['distinct']:.0%} of the different ones in reals"
-        )
-    return ""
+        return Message("health.repeating", share=now["distinct"])
+    return None
 
 
-def diverged(lines: Lines, critic: bool) -> str:
+def diverged(lines: Lines, critic: bool) -> Message | None:
     """Losses, gradients or weights explode."""
     recent = [line["adversarial" if "adversarial" in line else "d_loss"] for line in lines[-HOLD:] if "d_loss" in line]
     if not critic and len(recent) == HOLD and fmean(recent) > LOSS:
-        return f"D's loss was {fmean(recent):.3g} over the last {HOLD} ticks, where a D that guesses has 1.39"
+        return Message("health.large_loss", loss=fmean(recent), ticks=HOLD)
     for player in ("d", "g"):
-        for name, what, limit in (("norm", "gradient", EXPLODED), ("weight", "weights", GROWN)):
+        for name, code, limit in (("norm", "health.gradient", EXPLODED), ("weight", "health.weights", GROWN)):
             key = f"{player}_{name}"
             past = [line[key] for line in lines[:-1] if key in line and not line.get("signs")]
             now = lines[-1].get(key, 0.0)
             if len(past) >= HOLD and now > limit * median(past):
-                return f"the norm of {player.upper()}'s {what} is {now:.3g}, and was {median(past):.3g}"
-    return ""
+                return Message(code, player=player.upper(), norm=now, before=median(past))
+    return None
 
 
-def unbalanced(lines: Lines, critic: bool) -> str:
-    """One side has won outright."""
+def unbalanced(lines: Lines, critic: bool) -> Message | None:
+    """One player has won."""
     now = lines[-1]
     right, fooled = now.get("acc_d", 0.5), now.get("acc_g", 0.5)
     if not critic and right >= WON and fooled <= 1 - WON and not _improves(lines):
-        return f"D is right in {right:.2%} of its calls, and the pictures become no better"
+        return Message("health.d_won", accuracy=right)
     if fooled >= LOST and now["g_plays"] >= YOUNG:
-        return f"{fooled:.0%} of the fakes fool D"
-    return ""
+        return Message("health.g_won", share=fooled)
+    return None
 
 
-def leaking(lines: Lines, critic: bool) -> str:
-    """G draws what only the augmentation makes."""
+def leaking(lines: Lines, critic: bool) -> Message | None:
+    """G draws augmented pictures."""
     now = lines[-1]
     if "leak" not in now or now["leak"] - 2 * now["leak_error"] < LEAK:
-        return ""
-    return f"the fixed pictures lie {min(1.0, now['leak']):.0%} of the way from reals to augmented reals"
+        return None
+    return Message("health.leaking_sign", share=min(1.0, now["leak"]))
 
 
 def _improves(lines: Lines) -> bool:
-    """Whether the pictures differ about as reals do, or more than PLAYS plays of G ago, or it is too soon to say."""
+    """Whether pictures differ about as reals do, or more than STEPS steps of G ago; True before that many steps."""
     now = lines[-1]
-    before = [line for line in lines if line["g_plays"] <= now["g_plays"] - PLAYS]
+    before = [line for line in lines if line["g_plays"] <= now["g_plays"] - STEPS]
     if not before or now.get("diversity", 0.0) >= VIVID:
         return True
     return bool(now.get("diversity", 0.0) > MORE * before[-1].get("diversity", 0.0))
 
 
-def _kept(values: list[float]) -> float:
-    """The highest level that was kept for three values in a row: one tick is an accident."""
+def _sustained(values: list[float]) -> float:
+    """The highest level held for three values in a row: a single tick may be chance."""
     return max((min(values[i : i + 3]) for i in range(len(values) - 2)), default=0.0)
 
 
@@ -197,84 +196,80 @@ def _kept(values: list[float]) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a sign that stays comes to."""
+    """A sign that persists."""
 
-    seen: Callable[[Lines, bool], str]
-    means: str
-    serious: bool  # going on makes it no better: a run may go back
-    advice: str  # {lr}, {lr_d}: half of what they are; {targets}: settings that a critic has not
+    sign: Sign
+    meaning: str  # code of a message
+    advice: str  # code of a message about settings to try
+    serious: bool  # continuing does not help: the run may return to a checkpoint
 
     @property
     def name(self) -> str:
-        """What it is called in the journal."""
-        return self.seen.__name__
+        """Its name in the journal."""
+        return self.sign.__name__
+
+    def message(self, sign: Message) -> Message:
+        """The verdict as one sentence."""
+        return Message("health.verdict", meaning=Message(self.meaning), sign=sign)
 
     def advise(self, gan: type[GAN], config: Settings) -> str:
-        """What to try next, as settings of this run's game."""
-        targets = "" if not gan.targeted else "label_noise=0.1, smoothing=0.1, "
-        return self.advice.format(
-            lr=f"{config.lr / 2:.2g}", lr_d=f"{(config.lr_d or config.lr) / 2:.2g}", targets=targets
-        )
+        """What to try next, as settings of this run's GAN, in the language in use."""
+        targets = "label_noise=0.1, smoothing=0.1, " if gan.targeted else ""
+        lr, lr_d = config.lr / 2, (config.lr_d or config.lr) / 2
+        return messages.text(self.advice, lr=lr, lr_d=lr_d, targets=targets)
 
 
 VERDICTS = {
     verdict.name: verdict
     for verdict in (
-        Verdict(
-            overfitting, "D knows the training pictures by heart", False,
-            "more pictures, mirror=true, dropout=0.3 (in D), or an end sooner: --measure-every keeps the best moment",
-        ),
-        Verdict(
-            stalled, "G no longer learns", True,
-            "--gan wgan-gp, or loss=nonsaturating where that is a choice, {targets}lr_d={lr_d}, dropout=0.3 (in D)",
-        ),
-        Verdict(
-            collapsed, "G draws much the same whatever it is dealt", True,
-            "--gan wgan-gp, lr={lr}, lr_d={lr_d}, {targets}dropout=0.3 (in D), or a larger batch",
-        ),
-        Verdict(
-            diverged, "training explodes", True, "lr={lr}, lr_d={lr_d}, clip=1, or --precision fp32",
-        ),
-        Verdict(
-            unbalanced, "one side has won", False,
-            "if it is D: lr_d={lr_d}, dropout=0.3 (in D), {targets}--balance adaptive, --gan wgan-gp, or more pictures; "
-            "if it is G: --balance fixed:2, lr={lr}",
-        ),
-        Verdict(
-            leaking, "G draws what the augmentation makes", False,
-            "--augment ada where it is diff, augment_target=0.4, or fewer augment_kinds, only those that pictures can bear",
-        ),
+        Verdict(overfitting, "health.overfitting", "health.overfitting_advice", serious=False),
+        Verdict(stalled, "health.stalled", "health.stalled_advice", serious=True),
+        Verdict(collapsed, "health.collapsed", "health.collapsed_advice", serious=True),
+        Verdict(diverged, "health.diverged", "health.diverged_advice", serious=True),
+        Verdict(unbalanced, "health.unbalanced", "health.unbalanced_advice", serious=False),
+        Verdict(leaking, "health.leaking", "health.leaking_advice", serious=False),
     )
-}  # fmt: skip
+}
 
 
-def judge(past: Lines, line: Line, *, critic: bool) -> Line:
-    """What follows for a new line from those before it: `signs`, its own, and `health`, the verdicts that stand.
+def assess(past: Lines, line: Mapping[str, Any], *, critic: bool) -> dict[str, Any]:
+    """`signs` and `health` (standing verdicts, in English) of a new line, in view of those before it.
 
-    A verdict begins when its sign has stayed for HOLD ticks and PLAYS plays of G, and ends ENDS ticks after it.
+    A verdict begins when its sign has lasted HOLD ticks and STEPS steps of G, and ends after ENDS ticks without it.
     """
     lines = [*past[-PAST:], line]
-    seen = {name: said for name, verdict in VERDICTS.items() if (said := verdict.seen(lines, critic))}
+    signs = {name: sign for name, verdict in VERDICTS.items() if (sign := verdict.sign(lines, critic))}
     before = past[-1].get("health", {}) if past else {}
     health = {}
     for name, verdict in VERDICTS.items():
-        if name in seen and (name in before or _stayed(past, line, name)):
-            health[name] = f"{verdict.means}: {seen[name]}."
-        elif name in before and any(name in each.get("signs", ()) for each in past[1 - ENDS :]):
+        if name in signs and (name in before or _lasted(past, line, name)):
+            with messages.using("en"):
+                health[name] = str(verdict.message(signs[name]))
+        elif name in before and any(name in earlier.get("signs", ()) for earlier in past[1 - ENDS :]):
             health[name] = before[name]
-    return ({"signs": list(seen)} if seen else {}) | ({"health": health} if health else {})
+    return ({"signs": list(signs)} if signs else {}) | ({"health": health} if health else {})
 
 
-def _stayed(past: Lines, line: Line, name: str) -> bool:
-    """Whether a sign that `line` shows has stayed long enough."""
+def _lasted(past: Lines, line: Mapping[str, Any], name: str) -> bool:
+    """Whether a sign that `line` shows has lasted long enough."""
     since = len(past)
     while since and name in past[since - 1].get("signs", ()):
         since -= 1
-    plays = line["g_plays"] - (past[since - 1]["g_plays"] if since else 0)
-    return len(past) + 1 - since >= HOLD and plays >= PLAYS
+    steps = line["g_plays"] - (past[since - 1]["g_plays"] if since else 0)
+    return len(past) + 1 - since >= HOLD and steps >= STEPS
 
 
-def well(lines: Lines) -> int:
+def explain(lines: Lines, *, critic: bool) -> dict[str, Message]:
+    """The verdicts that stand at the last of `lines`, as messages: computed again from the numbers of the journal."""
+    explained = {}
+    for name in lines[-1].get("health", {}) if lines else ():
+        end = next((i for i in range(len(lines), 0, -1) if name in lines[i - 1].get("signs", ())), 0)
+        sign = VERDICTS[name].sign(lines[max(0, end - 1 - PAST) : end], critic) if end and name in VERDICTS else None
+        explained[name] = VERDICTS[name].message(sign) if sign else Message(lines[-1]["health"][name])
+    return explained
+
+
+def last_healthy(lines: Lines) -> int:
     """The images shown at the last line without a serious sign or verdict; 0 if there is none."""
     serious = {name for name, verdict in VERDICTS.items() if verdict.serious}
     fine = [line["nimg"] for line in lines if not serious & {*line.get("signs", ()), *line.get("health", ())}]

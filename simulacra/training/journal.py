@@ -1,34 +1,35 @@
-"""A line a tick in `journal.jsonl`, and the running means behind it."""
+"""`journal.jsonl`, a line a tick, and the running means in it."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from simulacra.files import disk_errors, written_aside
 from simulacra.training.balance import accuracies
+from simulacra.training.records import JournalLine
 
 
 class Meter:
-    """Means of what the plays report, summed where they are: nothing is read back before `read`."""
+    """Running means of stats, summed on the device: nothing is transferred before `read`."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
 
     def add(self, name: str, value: Tensor) -> None:
-        """One more value of `name`."""
+        """Add one value of `name`."""
         value = value.detach().float()
         self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.counts[name] = self.counts.get(name, 0) + 1
 
-    def add_play(self, player: str, loss: Tensor, stats: dict[str, Tensor], *, critic: bool) -> None:
-        """A play's loss, mean D(x) and D(G(z)) (probabilities, or scores of a critic), accuracies and the rest."""
+    def add_step(self, player: str, loss: Tensor, stats: dict[str, Tensor], *, critic: bool) -> None:
+        """Add the loss of a step, mean D(x) and D(G(z)) (probabilities, or a critic's scores), accuracies and other stats."""
         self.add("d_loss" if player == "D" else "g_loss", loss)
         squash = (lambda x: x) if critic else torch.sigmoid
         if "real" in stats:
@@ -44,7 +45,7 @@ class Meter:
             self.add(name, stats[name])
 
     def read(self) -> dict[str, float]:
-        """The means so far, rounded to six digits; one transfer from the device."""
+        """The means so far, rounded to six digits, in one transfer from the device."""
         if not self.sums:
             return {}
         values = torch.stack([self.sums[name] / self.counts[name] for name in self.sums]).tolist()
@@ -57,21 +58,26 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rewind(self, nimg: int) -> list[dict[str, Any]]:
-        """Drop the lines after `nimg` images: the plays they tell of are about to be played again. Returns the rest."""
-        lines = [line for line in read(self.path) if line["nimg"] <= nimg]
+    def rewind(self, nimg: int) -> list[JournalLine]:
+        """Drop the lines after `nimg` images, whose steps are about to be repeated; returns the remaining ones."""
+        lines = [line for line in read_journal(self.path) if line["nimg"] <= nimg]
         with written_aside(self.path) as file:
             file.writelines((json.dumps(line) + "\n").encode() for line in lines)
         return lines
 
-    def write(self, line: dict[str, Any]) -> None:
+    def write(self, line: JournalLine) -> None:
         """Append one line, whole."""
         with disk_errors(self.path), self.path.open("ab") as file:
             file.write((json.dumps(line, allow_nan=False) + "\n").encode())
 
 
+def read_journal(path: Path) -> list[JournalLine]:
+    """The lines of a journal; see `read`."""
+    return cast(list[JournalLine], read(path))
+
+
 def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal; a last line cut short by a kill is left out."""
+    """The objects of a JSONL file; a last line cut short by a kill is left out, a missing file has none."""
     lines: list[dict[str, Any]] = []
     if path.exists():
         for text in path.read_text(encoding="utf-8").splitlines():
@@ -83,7 +89,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def memory(device: torch.device) -> float:
-    """The most memory used so far, in MiB: of the accelerator, or of this process on a CPU."""
+    """Peak memory in MiB: of the accelerator, or of this process on a CPU."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
     import resource  # not on Windows

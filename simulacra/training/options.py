@@ -1,10 +1,17 @@
-"""The options of a training run: one dataclass for the command line and for Python. Imports nothing heavy."""
+"""The options of a training run: one dataclass for the command line, and `simulacra.train` with the same keywords.
+
+A new option is a field of `TrainOptions` and a keyword of `train`. Nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from simulacra.training.observers import Observer
 
 Setting = str | int | float | bool | tuple[Any, ...] | list[Any] | None  # the value of a GAN's setting
 
@@ -54,3 +61,50 @@ class TrainOptions:
     threads: int | None = option("Processor threads; fewer can be faster on a busy machine.")
     observe: str | None = option("Also report to tensorboard, wandb or both, separated by commas.")
     quiet: bool = option("Print nothing.", False)
+
+
+def train(
+    data: str | Path,
+    *,
+    gan: str | None = None,
+    run: str | Path | None = None,
+    total: str | int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    balance: str | None = None,
+    augment: Literal["none", "ada", "diff"] | None = None,
+    precision: Literal["auto", "bf16", "fp32"] | None = None,
+    seed: int | None = None,
+    compile: bool | None = None,
+    micro: int | None = None,
+    every: str | int | None = None,
+    save_every: str | int | None = None,
+    measure_every: str | int | None = None,
+    patience: int | None = None,
+    rollback: int | None = None,
+    disk: float | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+    observe: str | None = None,
+    quiet: bool = False,
+    observers: Sequence[Observer] = (),
+    settings: Mapping[str, Setting] | None = None,
+    **more_settings: Setting,
+) -> Path:
+    """Train a GAN on a prepared dataset, or resume a run; returns the run's folder.
+
+        simulacra.train("faces", gan="dcgan", epochs=50, lr=1e-4)
+
+    data: a prepared dataset, `peeps` (built in), or the folder of a run to resume. The options are those of
+    `TrainOptions`, where each has its sentence. observers: objects told of every step, journal line and checkpoint.
+    Settings of the GAN, such as `lr` or `batch`, are further keywords, or the mapping `settings`.
+
+    Ctrl-C finishes the step, saves and returns. Raises `SimulacraError` for bad input, a changed setting or dataset, a
+    full disk, or a loss that is no longer finite; checkpoints written before remain.
+    """
+    keywords = locals()
+    from simulacra.training.run import execute
+
+    options = {option.name: keywords[option.name] for option in fields(TrainOptions)}
+    options["run"] = None if run is None else Path(run)
+    return execute(data, TrainOptions(**options), {**(settings or {}), **more_settings}, observers)[0]

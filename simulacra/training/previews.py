@@ -1,6 +1,6 @@
-"""The pictures that a run shows at each tick: the same seeds every time, class by class where there are few classes.
+"""The previews of a run, drawn at each tick: fixed seeds, ordered by class where there are few classes.
 
-A game that translates shows the same pictures each time, what becomes of them, and what comes back.
+For a translator: fixed pictures, their translations, and those translated back.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from simulacra.translator import OTHER, as_translator
 
 PREVIEWS = 64  # pictures, at most
 ROWS = 8
-MOST_CLASSES = 10  # that are shown in order
-EVEN = 1.5  # classes whose sizes differ by less are shown equally often
-TRIPLES = 16  # of a picture, its translation and what comes back, for each direction, at most
+MOST_CLASSES = 10  # with more, previews are not ordered by class
+EVEN = 1.5  # classes whose sizes differ by less have equal shares of the previews
+TRIPLES = 16  # of a picture, its translation and its reconstruction, in each direction, at most
 
 
 def by_class(generator: Generator) -> bool:
-    """Whether the previews of this generator are in the order of their classes."""
+    """Whether the previews of this generator are ordered by class."""
     return 0 < generator.labels <= MOST_CLASSES and not generator.attributes
 
 
 class Previews:
-    """Which pictures a run shows. `columns`: in a row; `labels`: [count] int64, each one's class, where in their order.
+    """Fixed seeds of a generator. `columns`: in a row; `labels`: classes [count] int64 where they are ordered by class.
 
-    Classes have the shares of the data, so that the pictures differ as those of the data do; where they are of about
-    one size, a row or several each.
+    Classes have the same shares as in the data, so that diversity can be compared with that of the data; classes of
+    about one size have one or several rows each.
     """
 
     def __init__(self, model: Model) -> None:
@@ -55,18 +55,18 @@ class Previews:
         generator = as_generator(model)
         if self.labels is None:
             return torch.cat(list(generator.pictures(range(self.count))))
-        drawn: list[Tensor] = []
+        pictures: list[Tensor] = []
         for number in sorted(set(self.labels.tolist())):
             seeds = torch.nonzero(self.labels == number).flatten().tolist()
-            drawn += generator.pictures(seeds, label=generator.name_of(number))
-        return torch.cat(drawn)
+            pictures += generator.pictures(seeds, label=generator.name_of(number))
+        return torch.cat(pictures)
 
-    def mixed(self, pictures: Tensor) -> Tensor:
-        """`pictures` in an order that is always the same and has nothing to do with their classes."""
+    def shuffled(self, pictures: Tensor) -> Tensor:
+        """`pictures` [N, C, H, W] in a fixed random order, independent of their classes."""
         return pictures[torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))]
 
     def reals(self, feed: Feed) -> list[Tensor]:
-        """As many real pictures [C, H, W], for beside them."""
+        """As many real pictures [C, H, W], to compare with."""
         return [feed.batch(i, 1).images[0] for i in range(min(self.count, feed.n))]
 
     def save(self, path: Path, pictures: Sequence[Tensor]) -> None:
@@ -74,10 +74,10 @@ class Previews:
         save_rows(path, pictures, self.columns)
 
 
-class Translations:
-    """The same for a translator: a picture, its translation and what comes back, in rows; a to b and b to a in turn.
+class TranslationPreviews:
+    """Fixed pictures of a pair: rows of picture, translation and reconstruction, alternately from a and from b.
 
-    The pictures are unseen ones, where the data has a part for validation.
+    The pictures are from the validation part where there is one.
     """
 
     def __init__(self, data: Pair) -> None:
@@ -87,7 +87,6 @@ class Translations:
         cpu = torch.device("cpu")
         self.pictures = {"a": unpacked(part.a.images[:n], cpu), "b": unpacked(part.b.images[:n], cpu)}
         self.columns, self.count = 12 if n % 2 == 0 else 6, 2 * n
-        self.drawn: Tensor | None = None
 
     @torch.no_grad()
     def draw(self, model: Model) -> Tensor:
@@ -95,19 +94,19 @@ class Translations:
         generator = as_translator(model)
         generator.eval()
         rows: dict[str, Tensor] = {}
-        for side, other in OTHER.items():
-            given = self.pictures[side].to(generator.device)
-            there = torch.cat([generator.translate(each, other) for each in torch.split(given, 1)])
-            back = torch.cat([generator.translate(each, side) for each in torch.split(there, 1)])
-            rows[side] = torch.stack([given, there, back], 1)
+        for domain, other in OTHER.items():
+            images = self.pictures[domain].to(generator.device)
+            translated = torch.cat([generator.translate(image, other) for image in torch.split(images, 1)])
+            cycled = torch.cat([generator.translate(image, domain) for image in torch.split(translated, 1)])
+            rows[domain] = torch.stack([images, translated, cycled], 1)
         return torch.stack([rows["a"], rows["b"]], 1).flatten(0, 2)
 
-    def mixed(self, pictures: Tensor) -> Tensor:
-        """The translations among them [2n, C, H, W]."""
+    def shuffled(self, pictures: Tensor) -> Tensor:
+        """The translations among `pictures`: [6n, C, H, W] -> [2n, C, H, W]."""
         return pictures[1::3]
 
     def reals(self, feed: Feed) -> list[Tensor]:
-        """As many real pictures of both domains in turn."""
+        """As many real pictures [C, H, W], alternately of both domains."""
         return [picture for pair in zip(self.pictures["a"], self.pictures["b"], strict=True) for picture in pair]
 
     def save(self, path: Path, pictures: Sequence[Tensor]) -> None:
@@ -122,4 +121,4 @@ def save_rows(path: Path, pictures: Sequence[Tensor], columns: int) -> None:
     for picture in pictures:
         grid.add(picture)
     with written_aside(path) as file:
-        grid.image().save(file, "PNG", compress_level=1)  # previews are many, and zlib slow on noise
+        grid.image().save(file, "PNG", compress_level=1)  # previews are many, and zlib is slow on noise

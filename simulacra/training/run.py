@@ -1,133 +1,101 @@
-"""A plan carried out: the run's folder, previews, a clean stop, and what is drawn at the end."""
+"""Carry out a plan: the run's folder, ticks, checkpoints, rollbacks, and a clean stop."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 import simulacra
-from simulacra.config import to_json
-from simulacra.console import console
+from simulacra import messages
 from simulacra.data.dataset import Pair, verify
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
-from simulacra.device import choose_device, device_name
+from simulacra.device import choose_device, device_name, set_threads
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
 from simulacra.measure.choose import CheckpointScorer, add_score, mark_best, ranking, read_scores, since_best
 from simulacra.measure.extractors.features import open_extractor
+from simulacra.messages import Message
 from simulacra.storage import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
-from simulacra.training.plan import FORMAT, Plan, plan
-from simulacra.training.previews import Previews, Translations
-from simulacra.training.session import only_one, stop_on_signal
-from simulacra.training.terminal import Show
-from simulacra.training.trainer import Trainer, Unwell
+from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
+from simulacra.training.options import TrainOptions
+from simulacra.training.plan import FORMAT, Plan, Values, plan, to_reasons
+from simulacra.training.previews import Previews, TranslationPreviews
+from simulacra.training.records import JournalLine, RollbackRecord, RunConfig
+from simulacra.training.session import run_lock, stop_on_signal
+from simulacra.training.terminal import TerminalObserver
+from simulacra.training.trainer import Trainer, TrainingDiverged
 
 
-def train(
+def execute(
     data: str | Path,
+    options: TrainOptions | None = None,
+    settings: Values | None = None,
+    observers: Iterable[Observer] = (),
     *,
-    device: str = "auto",
-    disk: float | None = None,
-    quiet: bool = False,
-    **options: Any,
-) -> Path:
-    """Train a GAN on a prepared data set, or go on with a run; returns the run's folder.
-
-    data: a prepared data set, `peeps`, or the folder of a run to go on with.
-    device: `auto`, `cpu`, `cuda` or `mps`. disk: bytes that the checkpoints may take. quiet: say nothing.
-    options: those of `plan` - gan, run, total, epochs, minutes, balance, augment, precision, seed, settings, and so on.
-
-    Ctrl-C finishes the step, saves and returns. Raises `SimulacraError` for bad input, a changed setting or
-    data set, a full disk, or a loss that is no longer finite; what was kept before stays.
-    """
-    return carry_out(data, device=device, disk=disk, quiet=quiet, **options)[0]
-
-
-def carry_out(
-    data: str | Path,
-    *,
-    device: str = "auto",
-    disk: float | None = None,
-    quiet: bool = False,
     draw: bool = False,
-    **options: Any,
 ) -> tuple[Path, bool]:
-    """`train`, saying also whether the run reached its end; with `draw`, curves and film follow."""
-    where = choose_device(device)
-    distributed.start(where)
+    """Train as `simulacra.train` does; returns the run's folder, and whether the run reached its end.
+
+    draw: also draw curves and film at the end.
+    """
+    options = options or TrainOptions()
+    set_threads(options.threads)
+    guests = [*observers, *named_observers(options.observe)]
+    device = choose_device(options.device)
+    distributed.start(device)
     try:
-        made = plan(data, device=device, **options)
-        verify(open_dataset(made.source))
+        resolved = plan(data, options, settings)
+        verify(open_dataset(resolved.source))
         first = distributed.rank() == 0
-        run = Run(made, where, disk)
-        with only_one(made.folder) if first else contextlib.nullcontext():
+        terminal = TerminalObserver(quiet=options.quiet or not first)
+        run = Run(resolved, device, disk=options.disk, observers=[terminal, *guests] if first else [])
+        with run_lock(resolved.folder) if first else contextlib.nullcontext():
             run.prepare_folder()
-            with (
-                Show(made, lambda: run.trainer, quiet=quiet or not first) as show,
-                stop_on_signal(show.stopping) as stop,
-            ):
-                ended = run.train(show.tick, show.play, stop, show.went_back)
-                show.finished(ended, enough=run.enough())
+            with stop_on_signal(terminal.stopping) as should_stop:
+                ended = run.execute(should_stop)
             if draw and first and run.trainer.nimg:
-                for path in [*draw_curves(made.folder), make_film(made.folder)]:
-                    show.drew(path)
+                for path in [*draw_curves(resolved.folder), make_film(resolved.folder)]:
+                    terminal.wrote(path)
     finally:
         distributed.stop()
-    return made.folder, ended
-
-
-def describe(data: str | Path, *, device: str = "auto", **options: Any) -> None:
-    """Say what a training command would do, and do nothing."""
-    made = plan(data, device=device, **options)
-    length = f"{made.clock.total} images" if made.clock.total else f"{made.clock.minutes} minutes"
-    seconds = f" or {made.clock.tick_seconds:g} s" if made.clock.tick_seconds else ""
-    gan = made.gan(made.config)
-    g, d = (sum(p.numel() for p in side.parameters()) for side in (gan.G, gan.D))
-    channels, height, width = made.data.shape
-    console.print(f"{'goes on with' if made.resumed else 'new run'}: {made.folder}", markup=False)
-    pictures = f"{made.count()} training pictures of {width}x{height}x{channels}"
-    console.print(f"data: {made.data.name}, {pictures}", markup=False)
-    console.print(
-        f"game: {made.spec}, G {g:,} and D {d:,} parameters, {made.precision} on {choose_device(device)}", markup=False
-    )
-    for reason in made.why:
-        console.print(f"  {reason}", markup=False)
-    console.print(
-        f"length: {length}; journal every {made.clock.tick} images{seconds}, checkpoint every {made.clock.save}",
-        markup=False,
-    )
-    for key, value in to_json(made.config).items():
-        console.print(f"  {key}={','.join(map(str, value)) if isinstance(value, list) else value}", markup=False)
+    return resolved.folder, ended
 
 
 class Run:
     """A plan being carried out."""
 
-    def __init__(self, plan: Plan, device: torch.device, disk: float | None) -> None:
+    def __init__(
+        self, plan: Plan, device: torch.device, *, disk: float | None = None, observers: Iterable[Observer] = ()
+    ) -> None:
+        """disk: GB that checkpoints may take."""
         self.plan, self.device, self.disk = plan, device, disk
-        self.scorer: CheckpointScorer | None = None  # made when first needed
-        whole = open_dataset(plan.source)
-        valid = whole.split("valid") if whole.has("valid") else None
-        self.lines: list[dict[str, Any]] = []  # of the journal
+        self.observers = Observers([PreviewWriter(), JournalWriter(), *observers])
+        self.scorer: CheckpointScorer | None = None  # made at the first score
+        self.lines: list[JournalLine] = []
         self.rollbacks = rollback.count(plan.folder)
-        self.trainer = self.begin()
-        self.previews = Translations(whole) if isinstance(whole, Pair) else Previews(self.trainer.gan.G)
+        self.trouble: TrainingDiverged | None = None  # of the last rollback
+        self.trainer = self.make_trainer()
+        dataset = open_dataset(plan.source)
+        valid = dataset.split("valid") if dataset.has("valid") else None
+        self.previews = TranslationPreviews(dataset) if isinstance(dataset, Pair) else Previews(self.trainer.gan.G)
+        self.pictures: Tensor  # the previews of the last tick [N, C, H, W]
         self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=self.previews.count)
 
-    def begin(self) -> Trainer:
-        """The game before its first play, with the seed that is due after so many rollbacks."""
-        plan, device, seed = self.plan, self.device, rollback.seed_after(self.plan.seed, self.rollbacks)
+    def make_trainer(self) -> Trainer:
+        """A trainer before its first step, with the seed that is due after the rollbacks so far."""
+        plan, seed = self.plan, rollback.seed_after(self.plan.seed, self.rollbacks)
         torch.manual_seed(seed)
-        feed = Feed(plan.data, device, seed=seed, mirror=plan.config.mirror)
-        gan = plan.gan(plan.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        feed = Feed(plan.data, self.device, seed=seed, mirror=plan.config.mirror)
+        gan = plan.gan(plan.config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         feed.tell(gan.G)
         about = {
             "data": plan.data.name,
@@ -147,76 +115,142 @@ class Run:
             compiled=plan.compile,
         )
 
+    # --- the folder -------------------------------------------------------------------------------------
+
     def prepare_folder(self) -> None:
         """Make the folder, or bring it back to its last checkpoint."""
-        plan, trainer = self.plan, self.trainer
-        if checkpoints(plan.folder) and not checkpoint.resumable(plan.folder):
-            raise SimulacraError(
-                f"The checkpoints in {plan.folder} are models without the state of a resume: start a new run with another --run."
-            )
+        folder = self.plan.folder
+        if checkpoints(folder) and not checkpoint.resumable(folder):
+            raise SimulacraError("train.no_states", folder=folder)
         self.resume()
         if distributed.rank() == 0:
-            for folder in (plan.folder, plan.folder / "checkpoints", plan.folder / "previews"):
-                sweep(folder)
-            write_json(plan.folder / "config.json", self.record())
-            self.lines = trainer.journal.rewind(trainer.nimg)
-            self.previews.save(plan.folder / "previews" / "real.png", self.previews.reals(trainer.feed))
+            for path in (folder, folder / "checkpoints", folder / "previews"):
+                sweep(path)
+            write_json(folder / "config.json", self.config_json())
+            self.lines = self.trainer.journal.rewind(self.trainer.nimg)
+            self.previews.save(folder / "previews" / "real.png", self.previews.reals(self.trainer.feed))
         distributed.barrier()
 
     def resume(self) -> None:
-        """Go on from the last checkpoint that allows it, if there is one."""
-        if kept := checkpoint.resumable(self.plan.folder):
-            self.trainer.load_state_dict(checkpoint.load(kept[-1], self.device))
+        """Load the last checkpoint with a state, if there is one."""
+        if existing := checkpoint.resumable(self.plan.folder):
+            self.trainer.load_state_dict(checkpoint.load(existing[-1], self.device))
 
-    def record(self) -> dict[str, Any]:
-        """What `config.json` holds."""
-        plan, clock = self.plan, self.plan.clock
-        length = {"total": clock.total, "minutes": clock.minutes, "tick": clock.tick, "save": clock.save}
-        length |= {
+    def config_json(self) -> RunConfig:
+        """The content of `config.json`."""
+        plan, clock, identity = self.plan, self.plan.clock, self.plan.identity()
+        with messages.using("en"):
+            why = [str(reason) for reason in plan.reasons]
+        data = {"name": plan.data.name, "source": plan.source, "shape": list(plan.data.shape)}
+        config: dict[str, Any] = {"format": FORMAT, "task": plan.gan.task, "spec": plan.spec, "why": why}
+        config |= {"reasons": to_reasons(plan.reasons)} | identity | {"data": identity["data"] | data}
+        config["length"] = {
+            "total": clock.total,
+            "minutes": clock.minutes,
+            "tick": clock.tick,
+            "save": clock.save,
             "tick_seconds": clock.tick_seconds,
             "measure": clock.measure,
             "patience": plan.patience,
             "rollback": plan.rollback,
         }
-        versions = {
+        config["versions"] = {
             "simulacra": simulacra.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
             "device": device_name(self.device),
         }
-        record = (
-            {"format": FORMAT, "spec": plan.spec, "why": list(plan.why)}
-            | plan.identity()
-            | {"length": length, "versions": versions}
-        )
-        record["data"] = record["data"] | {
-            "name": plan.data.name,
-            "source": plan.source,
-            "shape": list(plan.data.shape),
-        }
-        return record
+        return cast(RunConfig, config)
 
-    def preview(self) -> torch.Tensor:
-        """Draw the fixed seeds with the averaged generator; returns the pictures [N, C, H, W]."""
-        pictures = self.previews.draw(self.trainer.ema.average)
-        self.previews.save(self.plan.folder / "previews" / f"{self.trainer.nimg:09d}.png", list(pictures))
-        return self.previews.mixed(pictures)
+    # --- training ---------------------------------------------------------------------------------------
 
-    def examined(self, line: dict[str, Any]) -> dict[str, Any]:
-        """A journal line with what it says of the run's health."""
-        line = line | self.health.measures(self.trainer, self.preview())
-        return line | health.judge(self.lines, line, critic=self.trainer.gan.critic)
+    def execute(self, should_stop: Callable[[], bool]) -> bool:
+        """Train to the plan's end, or until scores no longer improve; True when it ended by itself."""
+        self.observers(lambda observer: observer.started(self))
+        try:
+            ended = self.train_with_rollbacks(should_stop)
+        except BaseException as error:
+            failure = error
+            self.observers(lambda observer: observer.finished(False, failure))
+            raise
+        self.observers(lambda observer: observer.finished(ended))
+        return ended
+
+    def train_with_rollbacks(self, should_stop: Callable[[], bool]) -> bool:
+        """Train; on trouble return to a healthy checkpoint as often as the plan allows."""
+        (over,) = distributed.agree(distributed.rank() == 0 and self.enough())
+        if over:
+            return True
+        while True:
+            try:
+                return self.trainer.fit(
+                    self.plan.clock,
+                    on_tick=self.on_tick,
+                    on_checkpoint=self.on_checkpoint,
+                    on_step=self.on_step,
+                    should_stop=should_stop,
+                )
+            except TrainingDiverged as error:
+                if not self.plan.rollback:
+                    raise
+                self.trouble = error.with_traceback(None)  # its frames would keep the old trainer
+            record = self.roll_back(self.trouble)
+            if distributed.rank() == 0:
+                self.observers(lambda observer, record=record: observer.rollback(record))  # type: ignore[misc]
+
+    def on_step(self) -> None:
+        """Pass a step to the observers."""
+        self.observers(lambda observer: observer.step(self.trainer))
+
+    def on_tick(self, line: JournalLine) -> None:
+        """Draw the previews, add the health to the line and pass it to the observers."""
+        if distributed.rank() == 0:
+            self.pictures = self.previews.draw(self.trainer.ema.average)
+            measures = self.health.measures(self.trainer, self.previews.shuffled(self.pictures))
+            line = cast(JournalLine, line | measures)
+            line = cast(JournalLine, line | health.assess(self.lines, line, critic=self.plan.gan.critic))
+            self.lines.append(line)
+            self.observers(lambda observer: observer.tick(line))
+        self.check_verdicts(line)
+
+    def check_verdicts(self, line: JournalLine) -> None:
+        """Raise `TrainingDiverged`, in all processes, when a serious verdict stands and the run may roll back."""
+        if not self.plan.rollback:
+            return
+        serious = [name for name in line.get("health", {}) if health.VERDICTS[name].serious]
+        if distributed.agree(bool(serious))[0]:
+            name, sign = "unwell", Message("train.unhealthy_elsewhere")
+            if serious:
+                name = serious[0]
+                sign = health.explain(self.lines, critic=self.plan.gan.critic)[name]
+            raise TrainingDiverged("train.unhealthy", verdict=name, sign=sign)
+
+    def on_checkpoint(self, measure: bool) -> bool:
+        """Score the checkpoint if that is due, thin out older ones; True when scores no longer improve."""
+        enough = False
+        if distributed.rank() == 0:
+            enough = measure and self.measure()
+            folder, nimg = self.plan.folder, self.trainer.nimg
+            checkpoint.thin_out(
+                folder,
+                images_per_epoch=self.trainer.feed.n,
+                budget=None if self.disk is None else self.disk * 1e9,
+                best=ranking(folder),
+                whole=[rollback.healthy_checkpoint(folder, self.lines)],  # a later session may have --rollback
+            )
+            path = folder / "checkpoints" / f"{nimg:09d}"
+            self.observers(lambda observer: observer.checkpoint(path, nimg))
+        return enough
 
     def measure(self) -> bool:
-        """Score the checkpoint just written and mark the best; True when the scores have stopped improving."""
+        """Score the checkpoint just written and mark the best; True when the scores no longer improve."""
         if self.scorer is None:
-            pictures = open_dataset(self.plan.source)
-            self.scorer = CheckpointScorer(pictures, extractor=open_extractor(device=self.device))
-        run, nimg = self.plan.folder, self.trainer.nimg
-        if nimg not in {line["nimg"] for line in read_scores(run)}:
-            model = fingerprint(run / "checkpoints" / f"{nimg:09d}")
-            add_score(run, self.scorer.line(self.trainer.ema.average, nimg, model))
-        mark_best(run)
+            self.scorer = CheckpointScorer(open_dataset(self.plan.source), extractor=open_extractor(device=self.device))
+        folder, nimg = self.plan.folder, self.trainer.nimg
+        if nimg not in {line["nimg"] for line in read_scores(folder)}:
+            model = fingerprint(folder / "checkpoints" / f"{nimg:09d}")
+            add_score(folder, self.scorer.line(self.trainer.ema.average, nimg, model))
+        mark_best(folder)
         return self.enough()
 
     def enough(self) -> bool:
@@ -224,80 +258,31 @@ class Run:
         patience = self.plan.patience if self.plan.clock.measure else 0
         return bool(patience) and since_best(self.plan.folder) >= patience
 
-    def train(
-        self,
-        on_tick: Callable[[dict[str, Any]], None],
-        on_play: Callable[[Trainer], None],
-        stop: Callable[[], bool],
-        on_return: Callable[[dict[str, Any]], None],
-    ) -> bool:
-        """Train to the plan's end, or until its scores no longer improve; True when it ended by itself."""
-        (over,) = distributed.agree(distributed.rank() == 0 and self.enough())
-        if over:
-            return True
+    def roll_back(self, trouble: TrainingDiverged) -> RollbackRecord:
+        """Return to the last healthy checkpoint, or to the beginning, with another seed.
 
-        def tick(line: dict[str, Any]) -> None:
-            if distributed.rank() == 0:
-                line = self.examined(line)
-                self.trainer.journal.write(line)
-                self.lines.append(line)
-                on_tick(line)
-            self.look_back(line)
-
-        def saved(measure: bool) -> bool:
-            enough = False
-            if distributed.rank() == 0:
-                enough = measure and self.measure()
-                folder, shown = self.plan.folder, self.trainer.feed.n
-                whole = [rollback.healthy(folder, self.lines)]  # a later sitting may have --rollback
-                checkpoint.thin_out(folder, images_per_epoch=shown, budget=self.disk, best=ranking(folder), whole=whole)
-            return enough
-
-        while True:
-            try:
-                return self.trainer.train(
-                    self.plan.clock, tick=tick, stop=stop, played=lambda: on_play(self.trainer), saved=saved
-                )
-            except Unwell as error:
-                if not self.plan.rollback:
-                    raise
-                trouble = error.with_traceback(None)  # its frames would keep the old trainer
-            told = self.go_back(trouble)
-            if distributed.rank() == 0:
-                on_return(told)
-
-    def look_back(self, line: dict[str, Any]) -> None:
-        """Raise `Unwell`, in all processes, when a serious verdict stands and the run may go back."""
-        if not self.plan.rollback:
-            return
-        standing = [name for name in line.get("health", {}) if health.VERDICTS[name].serious]
-        if distributed.agree(bool(standing))[0]:
-            name = standing[0] if standing else "unwell"
-            raise Unwell(name, line.get("health", {}).get(name, "The first process found the run no longer well"))
-
-    def go_back(self, trouble: Unwell) -> dict[str, Any]:
-        """Return to the last healthy checkpoint, or to the beginning, and go on from there with another seed.
-
-        Returns the line of `rollbacks.jsonl`. Raises `SimulacraError` when the run has gone back as often as it may:
-        it ends at that checkpoint then.
+        Returns the line of `rollbacks.jsonl`. Raises `SimulacraError` when no rollback is left: the run ends at that
+        checkpoint then.
         """
         folder, seconds, final = self.plan.folder, self.trainer.seconds, self.rollbacks >= self.plan.rollback
-        told: dict[str, Any] = {"verdict": trouble.verdict, "seen": trouble.seen, "from": self.trainer.nimg}
-        told["seed"] = rollback.seed_after(self.plan.seed, self.rollbacks + 1)
+        seed = rollback.seed_after(self.plan.seed, self.rollbacks + 1)
+        with messages.using("en"):
+            record: RollbackRecord = {"verdict": trouble.verdict, "seen": str(trouble.sign), "from": self.trainer.nimg}
+        record |= {"seed": seed}
         if distributed.rank() == 0:
-            told["to"] = rollback.healthy(folder, self.lines)
-            if told["to"] or not final:  # a sick model is more than none
-                rollback.forget(folder, told["to"])
+            to = record["to"] = rollback.healthy_checkpoint(folder, self.lines)
+            if to or not final:  # a sick model is better than none
+                rollback.forget(folder, to)
                 mark_best(folder)
-                self.lines = self.trainer.journal.rewind(told["to"])
+                self.lines = self.trainer.journal.rewind(to)
             if not final:
-                rollback.record(folder, told)
+                rollback.append(folder, record)
         distributed.barrier()
         if final:
-            raise rollback.enough(folder, told, self.rollbacks)
+            raise rollback.none_left(folder, record.get("to", 0), trouble.sign, self.rollbacks)
         self.rollbacks += 1
-        del self.trainer  # its memory, before another one is made
-        self.trainer = self.begin()
+        del self.trainer  # frees its memory before the next one is made
+        self.trainer = self.make_trainer()
         self.resume()
         self.trainer.seconds = seconds  # the time was spent
-        return told
+        return record

@@ -1,4 +1,4 @@
-"""One sitting of a run: its lock, and a stop that is clean."""
+"""One session of a run: its lock, and a clean stop."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from simulacra.files import disk_errors
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the run's lock: two processes training one run would spoil it. A kill lets go of it."""
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold the run's lock: two processes training one run would spoil it. A killed process loses the lock."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise SimulacraError(
-                f"{folder} is being trained by another process: wait for it or stop it first."
-            ) from error
+            raise SimulacraError("train.locked", folder=folder) from error
     try:
         yield
     finally:
@@ -33,24 +31,24 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_signal(say: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Yields `asked()`: True once Ctrl-C or a terminate signal came. A second one acts at once."""
-    asked = threading.Event()
+def stop_on_signal(on_stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Yields `should_stop()`: True after Ctrl-C or a terminate signal. A second one acts at once."""
+    stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield stopped.is_set
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: object) -> None:
-        asked.set()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        say()
+        stopped.set()
+        for other, handler in before.items():
+            signal.signal(other, handler)
+        on_stop()
 
     for number in before:
         signal.signal(number, handle)
     try:
-        yield asked.is_set
+        yield stopped.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

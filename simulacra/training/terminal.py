@@ -1,167 +1,177 @@
-"""What a training run says: a live line in a terminal, a plain line a tick elsewhere."""
+"""What a training run prints: a live line in a terminal, elsewhere a plain line for each tick."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from simulacra.console import clock, console
-from simulacra.training.health import VERDICTS
+from simulacra import messages
+from simulacra.config import to_json
+from simulacra.console import clock, console, say
+from simulacra.device import choose_device
+from simulacra.messages import Message
+from simulacra.training import health
+from simulacra.training.observers import Observer
 from simulacra.training.plan import Plan
+from simulacra.training.records import JournalLine, RollbackRecord
 from simulacra.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from simulacra.training.run import Run
+
 REFRESH = 0.5  # seconds between updates of the live line
-SPEED_MEMORY = 0.9  # of the smoothed speed that the time left is reckoned with
+SPEED_MEMORY = 0.9  # weight of the past in the smoothed speed, from which the time left is computed
+LABELS = {"d_loss": "D", "g_loss": "G", "acc_d": "acc D", "acc_g": "acc G"}
 
 
-class Show:
-    """The voice of one sitting. Silent when `quiet`."""
+class TerminalObserver(Observer):
+    """Prints the course of one session; nothing when `quiet`."""
 
-    def __init__(self, plan: Plan, current: Callable[[], Trainer], *, quiet: bool) -> None:
-        """current: gives the run's trainer, which a rollback replaces."""
-        self.plan, self.current, self.quiet = plan, current, quiet
-        self.began, self.first = time.monotonic(), self.trainer.nimg
-        self.seen, self.speed = (self.began, self.first), 0.0
+    required = True
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.bar: Progress | None = None
-        self.losses = ""
-        self.standing: set[str] = set()  # verdicts that were said
+        self.speed, self.losses = 0.0, ""
+        self.verdicts: set[str] = set()  # standing ones that were printed
 
-    @property
-    def trainer(self) -> Trainer:
-        """The run's trainer at the moment."""
-        return self.current()
+    def say(self, code: str, **values: Any) -> None:
+        """Print a message, unless quiet."""
+        if not self.quiet:
+            say(code, **values)
 
-    def __enter__(self) -> Show:
-        if self.quiet:
-            return self
-        plan, trainer = self.plan, self.trainer
-        parameters = [sum(p.numel() for p in side.parameters()) / 1e6 for side in (trainer.gan.G, trainer.gan.D)]
-        verb = f"goes on from {trainer.nimg} images" if trainer.nimg else "begins"
-        channels, height, width = plan.data.shape
-        console.print(
-            f"{plan.folder} {verb}: {plan.spec} on {plan.count()} pictures of {width}x{height}x{channels} ({plan.data.name}), "
-            f"G {parameters[0]:.2f} M and D {parameters[1]:.2f} M parameters, {plan.precision} on {trainer.device}.",
-            markup=False,
-        )
-        for reason in () if trainer.nimg else plan.why:
-            console.print(f"  {reason}", markup=False)
-        if console.is_terminal:
+    def started(self, run: Run) -> None:
+        """Print what is trained on what, and start the live line."""
+        self.run, plan, trainer = run, run.plan, run.trainer
+        self.began, self.first = time.monotonic(), trainer.nimg
+        self.last = self.began, self.first  # time and images at the last update of the speed
+        verb = Message("train.resumes", nimg=trainer.nimg) if trainer.nimg else Message("train.starts")
+        self.say("train.started", folder=plan.folder, verb=verb, **facts(plan, trainer.gan), device=trainer.device)
+        for reason in () if trainer.nimg else plan.reasons:
+            self.say("train.reason", reason=reason)
+        if console.is_terminal and not self.quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
             self.bar = Progress(*columns, console=console, refresh_per_second=4)
-            self.task = self.bar.add_task("training", total=1.0, note="")
+            self.task = self.bar.add_task(messages.text("train.training"), total=1.0, note="")
             self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar:
-            self.bar.stop()
 
     def share(self) -> float:
-        """How much of the run is done, 0 to 1."""
-        length = self.plan.clock
+        """The share of the run that is done, 0 to 1."""
+        length, trainer = self.run.plan.clock, self.run.trainer
         if length.total is not None:
-            return min(1.0, self.trainer.nimg / length.total)
+            return min(1.0, trainer.nimg / length.total)
         assert length.minutes is not None
-        return min(1.0, self.trainer.seconds / (60 * length.minutes))
+        return min(1.0, trainer.seconds / (60 * length.minutes))
 
     def left(self) -> str:
-        """The time left, as far as one can tell."""
-        length = self.plan.clock
+        """The estimated time left."""
+        length, trainer = self.run.plan.clock, self.run.trainer
         if length.minutes is not None:
-            return clock(max(0.0, 60 * length.minutes - self.trainer.seconds))
+            return clock(max(0.0, 60 * length.minutes - trainer.seconds))
         assert length.total is not None
-        return clock((length.total - self.trainer.nimg) / self.speed) if self.speed else "?"
+        return clock((length.total - trainer.nimg) / self.speed) if self.speed else "?"
 
-    def play(self, trainer: Trainer) -> None:
-        """After each play: refresh the live line now and then."""
+    def step(self, trainer: Trainer) -> None:
+        """Refresh the live line, at most every `REFRESH` seconds."""
         now = time.monotonic()
-        seconds = now - self.seen[0]
+        seconds = now - self.last[0]
         if self.quiet or seconds < REFRESH:
             return
-        fresh = (trainer.nimg - self.seen[1]) / seconds
-        self.speed = SPEED_MEMORY * self.speed + (1 - SPEED_MEMORY) * fresh if self.speed else fresh
-        self.seen = (now, trainer.nimg)
+        speed = (trainer.nimg - self.last[1]) / seconds
+        self.speed = SPEED_MEMORY * self.speed + (1 - SPEED_MEMORY) * speed if self.speed else speed
+        self.last = now, trainer.nimg
         if self.bar:
-            note = f"{_count(trainer.nimg)} images  {self.speed:.0f}/s  {self.left()} left  {self.losses}"
+            values = {"images": thousands(trainer.nimg), "speed": self.speed, "left": self.left()}
+            note = messages.text("train.live", **values, losses=self.losses)
             self.bar.update(self.task, completed=self.share(), note=note)
 
-    def tick(self, line: dict[str, Any]) -> None:
-        """After each journal line."""
-        short = {"d_loss": "D", "g_loss": "G", "acc_d": "acc D", "acc_g": "acc G"}
-        self.losses = "  ".join(f"{name} {line[key]:.3g}" for key, name in short.items() if key in line)
-        if not self.quiet and not self.bar:
-            console.print(
-                f"{_count(line['nimg'])} images  epoch {line['epoch']:.1f}  {clock(line['seconds'])}  "
-                f"{line['images_per_second']:.0f}/s  {self.losses}  {self.left()} left",
-                markup=False,
-            )
-        self.verdicts(line.get("health", {}))
+    def tick(self, line: JournalLine) -> None:
+        """Print the line where there is no live one, and verdicts that begin or end."""
+        numbers: Mapping[str, Any] = line
+        self.losses = "  ".join(f"{label} {numbers[key]:.3g}" for key, label in LABELS.items() if key in line)
+        images = thousands(line["nimg"])
+        if not self.bar:
+            values = {"epoch": line["epoch"], "time": clock(line["seconds"]), "speed": line["images_per_second"]}
+            self.say("train.tick", images=images, **values, losses=self.losses, left=self.left())
+        plan, standing = self.run.plan, health.explain(self.run.lines, critic=self.run.plan.gan.critic)
+        for name, verdict in standing.items():
+            if name not in self.verdicts:
+                advice = health.VERDICTS[name].advise(plan.gan, plan.config)
+                self.say("train.verdict", images=images, name=name, verdict=verdict, advice=advice)
+        for name in sorted(self.verdicts - standing.keys()):
+            self.say("train.verdict_over", images=images, name=name)
+        self.verdicts = set(standing)
 
-    def verdicts(self, standing: Mapping[str, str]) -> None:
-        """Say of each verdict once that it began, and once that it ended."""
-        plan, at = self.plan, f"{_count(self.trainer.nimg)} images"
-        news = [
-            f"{at}: {name}! {said} To try: {VERDICTS[name].advise(plan.gan, plan.config)}."
-            for name, said in standing.items()
-            if name not in self.standing
-        ]
-        news += [f"{at}: no longer {name}." for name in sorted(self.standing - standing.keys())]
-        self.standing = set(standing)
-        for said in news if not self.quiet else ():
-            console.print(said, markup=False)
-
-    def went_back(self, told: dict[str, Any]) -> None:
-        """The run has returned to an earlier checkpoint."""
-        said = "" if told["verdict"] in self.standing else f"{told['seen']} "
-        self.standing, self.seen = set(), (time.monotonic(), self.trainer.nimg)
-        if not self.quiet:
-            where = f"to {_count(told['to'])} images, its last healthy checkpoint" if told["to"] else "to its beginning"
-            console.print(f"{said}The run goes back {where}, and on with seed {told['seed']}.", markup=False)
+    def rollback(self, record: RollbackRecord) -> None:
+        """Print why and where the run returned to."""
+        trouble = self.run.trouble
+        if trouble and record["verdict"] not in self.verdicts:
+            self.say("train.trouble", sign=trouble.sign)
+        if record["to"]:
+            self.say("train.rolled_back", images=thousands(record["to"]), seed=record["seed"])
+        else:
+            self.say("train.started_again", seed=record["seed"])
+        self.verdicts, self.last = set(), (time.monotonic(), self.run.trainer.nimg)
 
     def stopping(self) -> None:
         """Ctrl-C was pressed."""
-        if not self.quiet:
-            console.print("Stopping after this step; once more to stop at once.")
+        self.say("train.stopping")
 
-    def finished(self, ended: bool, *, enough: bool = False) -> None:
-        """The sitting is over; `enough`: because the scores no longer improve."""
-        if self.quiet:
-            return
+    def finished(self, ended: bool, error: BaseException | None = None) -> None:
+        """Stop the live line; print how the session ended and what to do next."""
         if self.bar:
             self.bar.stop()
-        folder, nimg = self.plan.folder, self.trainer.nimg
-        if enough and ended:
-            console.print(
-                f"{self.plan.patience} scores in a row brought no new best: {folder} ends at {nimg} images and stands for its "
-                f"best checkpoint. --patience 0 trains on; simulacra choose {folder} says more.",
-                markup=False,
-            )
+        if error is not None:
+            return
+        plan, nimg = self.run.plan, self.run.trainer.nimg
+        folder = plan.folder
+        if ended and self.run.enough():
+            self.say("train.enough", patience=plan.patience, folder=folder, nimg=nimg)
         if not ended:
-            console.print(f"Saved at {nimg} images. Go on with: simulacra train {folder}", markup=False)
+            self.say("train.saved", folder=folder, nimg=nimg)
         elif nimg == self.first:
-            console.print(
-                f"{folder} has already reached its length ({nimg} images): give a longer one to go on.",
-                markup=False,
-            )
+            self.say("train.nothing_to_do", folder=folder, nimg=nimg)
         else:
-            took = clock(time.monotonic() - self.began)
-            draw = f"Draw with: simulacra sample {folder} pictures/"
-            if self.plan.gan.task == "translate":
-                draw = f"Translate with: simulacra translate {folder} pictures/ translated/ --to b"
-            console.print(f"Done: {nimg} images, {took} this time. {draw}", markup=False)
+            translates = plan.gan.task == "translate"
+            hint = Message("train.next_translate" if translates else "train.next_sample", folder=folder)
+            self.say("train.done", nimg=nimg, time=clock(time.monotonic() - self.began), hint=hint)
 
-    def drew(self, path: Path) -> None:
-        """A file was drawn."""
-        if not self.quiet:
-            console.print(f"  {path}", markup=False)
+    def wrote(self, path: Path) -> None:
+        """A file was written after the training."""
+        self.say("train.wrote", path=path)
 
 
-def _count(n: int) -> str:
+def facts(plan: Plan, gan: Any) -> dict[str, Any]:
+    """Values of messages about a plan: GAN, data, sizes, precision."""
+    channels, height, width = plan.data.shape
+    parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in (("g", gan.G), ("d", gan.D))}
+    size = {"width": width, "height": height, "channels": channels}
+    return (
+        {"spec": plan.spec, "count": plan.count(), "data": plan.data.name, "precision": plan.precision}
+        | size
+        | parameters
+    )
+
+
+def describe(plan: Plan, device: str) -> None:
+    """Print what a plan would do: `train --dry-run`."""
+    clock_, values = plan.clock, facts(plan, plan.gan(plan.config))
+    verb = Message("train.would_resume" if plan.resumed else "train.would_start", folder=plan.folder)
+    length = Message("train.images", count=clock_.total) if clock_.total else Message("train.minutes", n=clock_.minutes)
+    seconds = Message("train.or_seconds", seconds=clock_.tick_seconds) if clock_.tick_seconds else ""
+    say("train.described", verb=verb, **values, device=choose_device(device))
+    for reason in plan.reasons:
+        say("train.reason", reason=reason)
+    say("train.described_length", length=length, tick=clock_.tick, seconds=seconds, save=clock_.save)
+    for name, value in to_json(plan.config).items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else value
+        console.print(f"  {name}={text}", markup=False)
+
+
+def thousands(n: int) -> str:
+    """12345 -> `12.3k`."""
     return f"{n / 1000:.1f}k" if n >= 1000 else str(n)

@@ -1,6 +1,6 @@
-"""The loop: play, tick, checkpoint, done?
+"""One run's networks, optimizers and clock: a step of one player, and the loop around it.
 
-The clock is images shown. All randomness and the order of the data are functions of (seed, play, micro-batch),
+The clock is images shown. All randomness and the order of the data are functions of (seed, step, microbatch),
 so an exact resume needs no random state, and the number of processes is not part of a run's identity.
 """
 
@@ -10,9 +10,8 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,41 +20,32 @@ from torch.nn.utils import get_total_norm
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch
+from simulacra.messages import Message
 from simulacra.storage import checkpoints
 from simulacra.training import balance, checkpoint, distributed
-from simulacra.training.compiled import Outcome, compiler
-from simulacra.training.cuda_graphs import Recorder
+from simulacra.training.clock import Clock
+from simulacra.training.compiled import make_compiler
+from simulacra.training.cuda_graphs import LossAndStats, Recorder
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
+from simulacra.training.records import JournalLine
 
-SAVE_SECONDS = 300  # at least this often a checkpoint is written, so that a kill costs little
+SAVE_SECONDS = 300  # a checkpoint is written at least this often, so that a kill costs little
 seconds_now = time.monotonic  # the clock of runs by minutes; a benchmark may count CPU time instead
-CHECK_EVERY = 32  # plays between looks at the losses on an accelerator, where each look makes it wait
+CHECK_EVERY = 32  # steps between checks of the losses on an accelerator, where each check waits for it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clock:
-    """When things happen, in images shown."""
+class TrainingDiverged(SimulacraError):
+    """The run cannot continue from here, only from an earlier checkpoint."""
 
-    total: int | None  # the end, or None: train for `minutes`
-    minutes: float | None
-    tick: int  # a journal line and a preview
-    tick_seconds: float | None = None  # the same, after so many seconds without
-    save: int  # a checkpoint
-    measure: int | None = None  # a checkpoint that is scored
-
-
-class Unwell(SimulacraError):
-    """The run cannot go on as it is: there is nothing to go on with but an earlier checkpoint."""
-
-    def __init__(self, verdict: str, seen: str, then: str = "") -> None:
-        """verdict: its name. seen, then: what was seen and what follows for a user, as sentences."""
-        super().__init__(f"{seen} {then}".strip())
-        self.verdict, self.seen = verdict, seen
+    def __init__(self, code: str, *, verdict: str, sign: Message | str, **values: Any) -> None:
+        """verdict: its name in the journal. sign: the sentence that says what was observed."""
+        super().__init__(code, sign=sign, **values)
+        self.verdict, self.sign = verdict, sign
 
 
 class Trainer:
-    """One run: the game, its players' optimizers, the average, the balance and the clock."""
+    """A GAN in training, with its optimizers, average, balance and clock."""
 
     def __init__(
         self,
@@ -75,207 +65,205 @@ class Trainer:
         self.micro = micro or math.ceil(self.config.batch / distributed.world())
         if distributed.world() > 1 and self.config.batch % (self.micro * distributed.world()):
             raise SimulacraError(
-                f"A batch of {self.config.batch} in parts of {self.micro} cannot be dealt evenly to {distributed.world()} "
-                "processes: choose another batch, micro or number of processes."
+                "train.uneven_batch", batch=self.config.batch, micro=self.micro, processes=distributed.world()
             )
-        self.sides: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
-        self.losses: dict[str, Callable[..., tuple[Tensor, dict[str, Tensor]]]] = {
-            "D": gan.d_loss,
-            "G": gan.g_loss,
-        }
+        self.networks: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
+        self.losses: dict[str, Callable[[Batch], LossAndStats]] = {"D": gan.d_loss, "G": gan.g_loss}
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
-        self.compiler = compiler(gan, self.backward, micro=self.micro, bf16=self.bf16) if compiled else None
+        self.compiler = make_compiler(gan, self.backward, micro=self.micro, bf16=self.bf16) if compiled else None
         whole = self.micro >= self.config.batch and distributed.world() == 1 and self.compiler is None
         self.recorder = Recorder(gan, self.backward) if whole and self.device.type == "cuda" else None
         self.ema = EMA(gan.G, self.config.ema)
         self.balance = balance.make(self.config.balance, critic=gan.critic)
         self.steps = {"D": 0, "G": 0}
         self.nimg, self.seconds = 0, 0.0
-        self.meter, self.unread = Meter(), list[tuple[int, Tensor]]()
+        self.meter, self.unchecked = Meter(), list[tuple[int, Tensor]]()  # step and loss
         self.journal = Journal(folder / "journal.jsonl")
 
-    # --- one play ---------------------------------------------------------------------------------------
+    # --- one step ---------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """One player's turn: its loss on one batch, its gradients, its step."""
+        """One step of one player: its loss on a batch, gradients, optimizer."""
         player = self.balance.next()
-        side, step = self.sides[player], sum(self.steps.values())
-        for name, network in self.sides.items():
-            network.requires_grad_(name == player)
-        side.zero_grad(set_to_none=True)
+        network, optimizer, number = self.networks[player], self.optimizers[player], sum(self.steps.values())
+
+        # freeze the opponent and set what depends on time
+        for name, other in self.networks.items():
+            other.requires_grad_(name == player)
+        network.zero_grad(set_to_none=True)
         self.gan.on_step_start(self.nimg, self.steps)
-        loss, stats = self.gradients(player, step)
-        distributed.average_play(side, self.gan)
-        self.meter.add(
-            f"{player.lower()}_norm", get_total_norm([p.grad for p in side.parameters() if p.grad is not None])
-        )
+
+        # forward and backward, averaged over the processes
+        loss, stats = self.gradients(player, number)
+        distributed.average_step(network, self.gan)
+        norm = get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+        self.meter.add(f"{player.lower()}_norm", norm)
+
+        # update the weights
         if self.config.clip:
-            nn.utils.clip_grad_value_(side.parameters(), self.config.clip)
-        optimizer = self.optimizers[player]
+            nn.utils.clip_grad_value_(network.parameters(), self.config.clip)
         for group, rate in zip(optimizer.param_groups, self.rates[player], strict=True):
             group["lr"] = rate * self.gan.rate(self.steps[player])
             if betas := self.gan.momenta():
                 group["betas"] = betas
         optimizer.step()
+
+        # advance the clock; clamp D, or move the average of G
         self.steps[player] += 1
-        shown = self.config.batch if self.balance.shows(player) else 0
-        self.nimg += shown
+        self.nimg += self.config.batch if self.balance.uses_images(player) else 0
         if player == "D":
             self.gan.constrain()
         else:
             self.ema.update(self.nimg, self.gan.half_life())
+
+        # report the stats
         self.balance.update(player, stats)
         self.gan.on_step_end(player, stats)
-        told = {name: value for name, value in stats.items() if name not in self.gan.unreduced_stats}
-        self.meter.add_play(player, loss, told, critic=self.gan.critic)
-        self.watch(step, loss)
+        reduced = {name: value for name, value in stats.items() if name not in self.gan.unreduced_stats}
+        self.meter.add_step(player, loss, reduced, critic=self.gan.critic)
+        self.watch(number, loss)
 
-    def gradients(self, player: str, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Backward over this process's micro-batches; the mean loss and the stats of all of them."""
-        batch, part, parts = self.config.batch, self.part(), list[dict[str, Tensor]]()
-        whole = {"real", "fake", *self.gan.unreduced_stats}
+    def gradients(self, player: str, step: int) -> LossAndStats:
+        """Backward over this process's microbatches; returns the mean loss and the stats of all processes."""
+        batch, micro = self.config.batch, self.microbatch()
+        whole = {"real", "fake", *self.gan.unreduced_stats}  # stats with a row a picture
         if self.compiler is not None:
             return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
-        if self.recorder is not None and part >= batch:
+        if self.recorder is not None and micro >= batch:
             return self.recorder(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
-        starts = range(0, batch, part)
+        parts: list[dict[str, Tensor]] = []
+        starts = range(0, batch, micro)
         for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
-            count = min(part, batch - start)
-            torch.manual_seed(_key(self.seed, step, i))
+            count = min(micro, batch - start)
             share = count / batch
-            dealt = self.feed.batch(self.nimg + start, count)
-            loss, seen = self.backward(player, dealt, share * distributed.world())
-            parts.append(
-                {"loss": loss * share}
-                | {name: value if name in whole else value * share for name, value in seen.items()}
-            )
-        if len(parts) == 1 and distributed.world() == 1:
-            joined = parts[0]
-        else:
-            columns = {
-                name: torch.cat([part[name].reshape(-1, *part[name].shape[1:]) for part in parts]) for name in parts[0]
-            }
-            gathered = {name: distributed.gather(value) for name, value in columns.items()}
-            joined = {name: value if name in whole else value.sum() for name, value in gathered.items()}
-        return joined.pop("loss"), joined
+            torch.manual_seed(_key(self.seed, step, i))
+            reals = self.feed.batch(self.nimg + start, count)
+            loss, stats = self.backward(player, reals, share * distributed.world())
+            scaled = {name: value if name in whole else value * share for name, value in stats.items()}
+            parts.append({"loss": loss * share} | scaled)
+        stats = distributed.join(parts, whole)
+        return stats.pop("loss"), stats
 
-    def part(self) -> int:
-        """Pictures of a micro-batch at this moment: as `micro` says, or a divisor of it that the game says fits."""
-        fits = self.gan.max_microbatch()
-        if fits is None or fits >= self.micro:
+    def microbatch(self) -> int:
+        """Pictures of a microbatch now: `micro`, or a divisor of it that fits in memory by the GAN's word."""
+        most = self.gan.max_microbatch()
+        if most is None or most >= self.micro:
             return self.micro
-        return next(count for count in range(max(1, fits), 0, -1) if self.micro % count == 0)
+        return next(count for count in range(max(1, most), 0, -1) if self.micro % count == 0)
 
-    def backward(self, player: str, batch: Batch, share: float = 1.0) -> Outcome:
-        """The loss and the stats of a batch; adds its `share` of the gradients."""
+    def backward(self, player: str, batch: Batch, share: float = 1.0) -> LossAndStats:
+        """Loss and stats of a batch; adds `share` of its gradients to those of the parameters."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss, stats = self.losses[player](batch)
         (loss * share).backward()  # type: ignore[no-untyped-call]
         return loss.detach(), {name: value.detach() for name, value in stats.items()}
 
+    # --- what is not finite -----------------------------------------------------------------------------
+
     def watch(self, step: int, loss: Tensor) -> None:
-        """Stop at once when a loss is not finite, and say at which play it happened."""
-        self.unread.append((step, loss))
-        if self.device.type == "cpu" or len(self.unread) >= CHECK_EVERY:
-            self.look()
+        """Note a loss to be checked: at once on a CPU, every `CHECK_EVERY` steps on an accelerator."""
+        self.unchecked.append((step, loss))
+        if self.device.type == "cpu" or len(self.unchecked) >= CHECK_EVERY:
+            self.check_losses()
 
-    def look(self) -> None:
-        """Read the losses not looked at yet."""
-        if not self.unread:
+    def check_losses(self) -> None:
+        """Raise `TrainingDiverged` when a loss since the last check is not finite."""
+        if not self.unchecked:
             return
-        finite = torch.isfinite(torch.stack([loss for _, loss in self.unread])).tolist()
-        steps, self.unread = [step for step, _ in self.unread], []
+        finite = torch.isfinite(torch.stack([loss for _, loss in self.unchecked])).tolist()
+        steps, self.unchecked = [step for step, _ in self.unchecked], []
         if not all(finite):
-            raise self.broken("The loss", steps[finite.index(False)])
+            raise self.diverged(Message("train.the_loss"), steps[finite.index(False)])
 
-    def look_at_weights(self) -> None:
-        """Before a checkpoint: a finite loss may have had a gradient that was not, and a step may have overflowed."""
-        held = [*self.gan.state_dict().values(), *self.ema.average.state_dict().values()]
-        finite = torch.stack([torch.isfinite(value).all() for value in held if value.is_floating_point()])
+    def check_weights(self) -> None:
+        """Raise `TrainingDiverged` when a weight is not finite: a finite loss can have gradients that are not."""
+        values = [*self.gan.state_dict().values(), *self.ema.average.state_dict().values()]
+        finite = torch.stack([torch.isfinite(value).all() for value in values if value.is_floating_point()])
         if not finite.all():
-            raise self.broken("A weight", sum(self.steps.values()) - 1)
+            raise self.diverged(Message("train.a_weight"), sum(self.steps.values()) - 1)
 
-    def broken(self, what: str, step: int) -> Unwell:
-        """What to say when `what` is not finite after play number `step`."""
-        kept = checkpoints(self.folder)
-        back = f"The last good checkpoint is {kept[-1]}" if kept else "No checkpoint was written yet"
-        return Unwell(
-            "diverged",
-            f"{what} became NaN or infinite at play {step} ({self.nimg} images).",
-            f"Training has stopped. {back}; try a smaller lr, or precision fp32, in a new run, or --rollback 3, which lets "
-            "this one try other seeds.",
-        )
+    def diverged(self, what: Message, step: int) -> TrainingDiverged:
+        """The error for `what` being NaN or infinite after step number `step`."""
+        sign = Message("train.not_finite", what=what, step=step, nimg=self.nimg)
+        if existing := checkpoints(self.folder):
+            return TrainingDiverged("train.diverged", verdict="diverged", sign=sign, checkpoint=existing[-1])
+        return TrainingDiverged("train.diverged_early", verdict="diverged", sign=sign)
 
-    # --- the run ----------------------------------------------------------------------------------------
+    # --- the loop ---------------------------------------------------------------------------------------
 
-    def train(
+    def fit(
         self,
         clock: Clock,
         *,
-        tick: Callable[[dict[str, Any]], None],
-        saved: Callable[[bool], bool] = lambda measure: False,
-        played: Callable[[], None] = lambda: None,
-        stop: Callable[[], bool] = lambda: False,
+        on_tick: Callable[[JournalLine], None],
+        on_checkpoint: Callable[[bool], bool] = lambda measure: False,
+        on_step: Callable[[], None] = lambda: None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Play until the clock's end. True when it was reached, False when `stop()` asked for a halt before.
+        """Step until the clock's end. True when it was reached, False when `should_stop()` came before.
 
-        `tick(line)` is called with each journal line, `played()` after each play, and `saved(measure)` after each
-        checkpoint, with whether it is due to be scored: True from it ends the run.
+        `on_tick(line)` is called with each journal line, `on_step()` after each step, and `on_checkpoint(measure)` after
+        each checkpoint, with whether it is due to be scored; True from it ends the run.
         """
         began, before = seconds_now(), self.seconds
-        last, mark, kept = (began, self.nimg), self.nimg, began
+        tick_at, tick_nimg, saved_at, previous = began, self.nimg, began, self.nimg
         while True:
-            over = clock.minutes is not None and self.seconds >= clock.minutes * 60
+            # 1. what is due? All processes must agree.
             now = seconds_now()
-            late = clock.tick_seconds is not None and now - last[0] > clock.tick_seconds and self.nimg != last[1]
-            halted, over, timely, late = distributed.agree(stop(), over, now - kept > SAVE_SECONDS, late)
+            over = clock.minutes is not None and self.seconds >= clock.minutes * 60
+            late = clock.tick_seconds is not None and now - tick_at > clock.tick_seconds and self.nimg != tick_nimg
+            stopped, over, stale, late = distributed.agree(should_stop(), over, now - saved_at > SAVE_SECONDS, late)
             ended = over or (clock.total is not None and self.nimg >= clock.total)
-            due = late or self.nimg // clock.tick != mark // clock.tick or (ended and self.nimg != last[1])
-            if due:
-                self.look()
+
+            # 2. a journal line
+            if late or self.nimg // clock.tick != previous // clock.tick or (ended and self.nimg != tick_nimg):
+                self.check_losses()
                 now = seconds_now()
-                line = self.line((self.nimg - last[1]) / max(now - last[0], 1e-9))
-                last, self.meter = (now, self.nimg), Meter()
-                tick(line)
-            measure = clock.measure is not None and (self.nimg // clock.measure != mark // clock.measure or ended)
-            timely = timely or measure or self.nimg // clock.save != mark // clock.save
-            if self.nimg and (ended or halted or (self.nimg != mark and timely)):
-                self.look()
-                self.look_at_weights()
+                line = self.journal_line(images_per_second=(self.nimg - tick_nimg) / max(now - tick_at, 1e-9))
+                tick_at, tick_nimg, self.meter = now, self.nimg, Meter()
+                on_tick(line)
+
+            # 3. a checkpoint
+            measure = clock.measure is not None and (self.nimg // clock.measure != previous // clock.measure or ended)
+            due = stale or measure or self.nimg // clock.save != previous // clock.save
+            if self.nimg and (ended or stopped or (self.nimg != previous and due)):
+                self.check_losses()
+                self.check_weights()
                 self.save()
-                (enough,) = distributed.agree(saved(measure))
-                ended, kept = ended or enough, seconds_now()
-            if ended or halted:
+                (enough,) = distributed.agree(on_checkpoint(measure))
+                ended, saved_at = ended or enough, seconds_now()
+            if ended or stopped:
                 return ended
-            mark = self.nimg
+
+            # 4. a step
+            previous = self.nimg
             self.step()
-            played()
+            on_step()
             self.seconds = before + seconds_now() - began
 
-    def line(self, speed: float) -> dict[str, Any]:
-        """A journal line: the clock, the means since the last one, the size of the weights, speed and memory."""
+    def journal_line(self, *, images_per_second: float) -> JournalLine:
+        """The clock, the means since the last line, the norms of the weights, speed and memory."""
         line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.passes(self.nimg), 4)}
         line |= {"seconds": round(self.seconds, 3), "d_plays": self.steps["D"], "g_plays": self.steps["G"]}
-        for player, side in self.sides.items():
-            self.meter.add(f"{player.lower()}_weight", get_total_norm(side.parameters()))
+        for player, network in self.networks.items():
+            self.meter.add(f"{player.lower()}_weight", get_total_norm(network.parameters()))
         line |= self.meter.read()
         for name, value in line.items():
             if not math.isfinite(value):
-                raise self.broken(f"The mean of {name}", sum(self.steps.values()) - 1)
-        return line | {"images_per_second": round(speed, 2), "memory_mib": memory(self.device)}
+                raise self.diverged(Message("train.the_mean", name=name), sum(self.steps.values()) - 1)
+        return cast(
+            JournalLine, line | {"images_per_second": round(images_per_second, 2), "memory_mib": memory(self.device)}
+        )
+
+    # --- state ------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write a checkpoint of this moment, on the first process."""
+        """Write a checkpoint, on the first process."""
         if distributed.rank() == 0:
+            about = self.about | {"nimg": self.nimg}
             checkpoint.save(
-                self.folder,
-                self.nimg,
-                self.ema,
-                self.state_dict(),
-                gan=self.gan.name,
-                config=self.config,
-                about=self.about | {"nimg": self.nimg},
+                self.folder, self.nimg, self.ema, self.state_dict(), gan=self.gan.name, config=self.config, about=about
             )
         distributed.barrier()
 
@@ -295,7 +283,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`; the journal is cut back to that moment."""
+        """Continue from `state_dict()`."""
         self.gan.load_state_dict(state["gan"])
         self.ema.average.load_state_dict(state["ema"])
         self.ema.nimg = state["ema_nimg"]
@@ -305,10 +293,10 @@ class Trainer:
         if self.compiler:
             self.compiler.chosen = dict(state["compiled"])
         self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
-        self.unread = []
+        self.unchecked = []
         self.steps, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
 
 
 def _key(seed: int, step: int, micro: int) -> int:
-    """A 63-bit seed for a play's randomness."""
+    """A 63-bit seed for the randomness of one microbatch."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{micro}".encode(), digest_size=8).digest()) >> 1

@@ -1,0 +1,96 @@
+"""The JSON objects in a run's folder, as types."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+JournalLine = TypedDict(
+    "JournalLine",
+    {
+        "nimg": int,  # images shown so far
+        "epoch": float,
+        "seconds": float,  # of training, over all sessions
+        "d_plays": int,  # steps of D
+        "g_plays": int,  # steps of G
+        "d_loss": float,
+        "g_loss": float,
+        "adversarial": float,  # D's loss without penalties
+        "D(x)": float,  # mean output of D for reals: a probability, or a critic's score
+        "D(G(z)) before": float,  # for fakes, in steps of D
+        "D(G(z)) after": float,  # for fakes, in steps of G
+        "acc_d": float,
+        "acc_g": float,
+        "d_norm": float,  # of D's gradient
+        "g_norm": float,
+        "d_weight": float,  # norm of D's weights
+        "g_weight": float,
+        "images_per_second": float,
+        "memory_mib": float,
+        "overfit": float,  # see `health.Health`
+        "overfit_error": float,
+        "diversity": float,
+        "distinct": float,
+        "leak": float,
+        "leak_error": float,
+        "augment_p": float,
+        "signs": list[str],  # names of verdicts whose sign this line shows
+        "health": dict[str, str],  # standing verdicts, each with its English sentence
+    },
+    total=False,
+)
+"""A line of `journal.jsonl`. GANs add means of their own under other names."""
+
+
+class RunLength(TypedDict, total=False):
+    """`length` in a run's `config.json`."""
+
+    total: int | None
+    minutes: float | None
+    tick: int
+    tick_seconds: float | None
+    save: int
+    measure: int | None
+    patience: int
+    rollback: int
+
+
+class RunData(TypedDict, total=False):
+    """`data` in a run's `config.json`."""
+
+    hash: str
+    pictures: int
+    name: str
+    source: str
+    shape: list[int]
+
+
+class Reason(TypedDict):
+    """Why a GAN or settings were chosen, as a message."""
+
+    code: str
+    values: dict[str, Any]
+
+
+class RunConfig(TypedDict, total=False):
+    """A run's `config.json`."""
+
+    format: str
+    task: str
+    spec: str
+    why: list[str]  # English sentences
+    reasons: list[Reason]  # the same as messages; absent in runs of 0.1
+    gan: str
+    config: dict[str, Any]
+    data: RunData
+    seed: int
+    precision: str
+    compile: bool
+    micro: int | None
+    length: RunLength
+    versions: dict[str, str]
+
+
+RollbackRecord = TypedDict(
+    "RollbackRecord", {"verdict": str, "seen": str, "from": int, "to": int, "seed": int}, total=False
+)
+"""A line of `rollbacks.jsonl`: from and to are images shown, seed is that of the run from then on."""
