@@ -1,4 +1,4 @@
-"""Several edits as one direction, so that what somebody found by moving sliders gets a name and a slider of its own."""
+"""Several edits combined into one direction, so that a set of moved sliders gets a name and a slider of its own."""
 
 from __future__ import annotations
 
@@ -8,39 +8,36 @@ import torch
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, Layers
-from simulacra.latent.recipe import Direction, Edit, known, strength
+from simulacra.latent.recipe import Direction, Edit, check_strength, find_direction
 
 KIND = "combination"
-NOTHING = 1e-6  # of the length of what was put together, below which nothing is left of it
+CANCELLED = 1e-6  # share of the edits' total length below which their sum counts as zero
 
 
-def combined(
+def combine(
     generator: Generator, name: str, edits: Mapping[str, Edit], directions: Mapping[str, Direction]
 ) -> Direction:
-    """The edits as one direction, whose strength 1 is all of them as they are.
+    """A direction whose strength 1 is the sum of the edits, so both give the same picture.
 
-    So a picture with these edits is the same picture with the new direction at 1. Raises `SimulacraError` where there is
-    nothing to put together, and where the edits act in different layers, which one direction cannot.
+    Raises `SimulacraError` where no slider is moved, where edits act in different layers, and where they cancel out.
     """
-    moved = {each: edit for each, edit in edits.items() if edit.strength}
-    if not moved:
-        raise SimulacraError("No slider is moved: move some first, then keep what they do together.")
-    parts, where = [], set()
-    for each, edit in moved.items():
-        direction = known(each, directions)
-        parts.append(direction.vector.float() * strength(edit.strength, each))
-        where.add(_everywhere(generator, edit.layers or direction.layers))
-    if len(where) > 1:
-        raise SimulacraError(
-            "These sliders act in different layers, and one direction acts in one range of them: give all the same layers."
-        )
-    vector = torch.stack(parts).sum(0)
-    if float(vector.norm()) < NOTHING * sum(float(part.norm()) for part in parts):
-        raise SimulacraError("These sliders undo each other: together they change nothing.")
-    about = ", ".join(f"{each} {edit.strength:+.3g}" for each, edit in moved.items())
-    return Direction(name=name, vector=vector, kind=KIND, layers=where.pop(), about=about, own=True)
+    nonzero = {slider: edit for slider, edit in edits.items() if edit.strength}
+    if not nonzero:
+        raise SimulacraError("latent.no_slider_moved")
+    steps, ranges = [], set()
+    for slider, edit in nonzero.items():
+        direction = find_direction(slider, directions)
+        steps.append(direction.vector.float() * check_strength(edit.strength, slider))
+        ranges.add(_normalise(generator, edit.layers or direction.layers))
+    if len(ranges) > 1:
+        raise SimulacraError("latent.sliders_in_different_layers")
+    vector = torch.stack(steps).sum(0)
+    if float(vector.norm()) < CANCELLED * sum(float(step.norm()) for step in steps):
+        raise SimulacraError("latent.sliders_cancel_out")
+    about = ", ".join(f"{slider} {edit.strength:+.3g}" for slider, edit in nonzero.items())
+    return Direction(name=name, vector=vector, kind=KIND, layers=ranges.pop(), about=about, own=True)
 
 
-def _everywhere(generator: Generator, layers: Layers) -> Layers:
-    """None where a range holds all layers, which is the same."""
+def _normalise(generator: Generator, layers: Layers) -> Layers:
+    """None for a range of all layers, which means the same."""
     return None if layers == (0, generator.num_ws) else layers

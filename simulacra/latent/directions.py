@@ -1,117 +1,165 @@
-"""Directions of a generator that are worth a slider: found without labels, ordered by what they do, told in words."""
+"""Directions of a model: found, saved, and shown as a table or a sheet of pictures."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from PIL import Image
+from rich.table import Table
+from rich.text import Text
 from torch.nn import functional as F
 
+from simulacra.console import Begin, console, say, silent
+from simulacra.data.dataset import Dataset
+from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
+from simulacra.files import written_aside
 from simulacra.generator import Generator
-from simulacra.latent.attribute_classifier import Reader
-from simulacra.latent.effects import Effect, alike, effects
-from simulacra.latent.recipe import Direction
-from simulacra.latent.unsupervised import Candidate, components, embedded, sefa
+from simulacra.grid import Grid
+from simulacra.latent.discovery import COUNT, discover
+from simulacra.latent.effects import draw
+from simulacra.latent.recipe import Direction, move
+from simulacra.latent.saved import directions_file, open_directions, rename_direction, save_directions
+from simulacra.latent.supervised import KINDS, SAMPLES, learn_directions
+from simulacra.latent.unsupervised import seeds_to_w
+from simulacra.measure.model_under_test import model_under_test
+from simulacra.messages import Message, text
+from simulacra.storage import load
 
-COUNT = 12
-NEAR = 0.9  # cosine from which on two axes, or what they change, count as the same
-SPREAD = 1024  # w whose deviation along an axis is strength 1
+STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # of a sheet's columns
+MIN_SIDE = 64  # pixels of a picture on a sheet
 
-Advance = Callable[[int], object]
+
+@dataclass(frozen=True, kw_only=True)
+class SavedDirections:
+    """All saved directions, their file, and the reasons for traits that have none."""
+
+    directions: list[Direction]
+    path: Path
+    left_out: Mapping[str, Message] = field(default_factory=dict)
+
+
+def directions(
+    model: str | Path | None = None,
+    *,
+    labels: bool = False,
+    data: str | Path | None = None,
+    count: int = COUNT,
+    orthogonal: bool = False,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    begin: Begin = silent,
+) -> list[Direction]:
+    """Find directions of a model, save them beside it and return all that are saved; see `find_directions`."""
+    return find_directions(
+        model, labels=labels, data=data, count=count, orthogonal=orthogonal, samples=samples, seed=seed, out=out,
+        device=device, begin=begin,
+    ).directions  # fmt: skip
+
+
+def find_directions(
+    model: str | Path | None = None,
+    *,
+    labels: bool = False,
+    data: str | Path | None = None,
+    count: int = COUNT,
+    orthogonal: bool = False,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    begin: Begin = silent,
+) -> SavedDirections:
+    """Find directions of a model and save them; directions that the user named stay.
+
+    model: a run (its best checkpoint), a checkpoint, a model's folder or "peeps"; default: the bundled model.
+    labels: also learn one for each attribute or class of the model's dataset, or of `data`. Earlier ones stay without.
+    count: at most so many that are found without labels. orthogonal, samples: see `learn_directions`. seed: of the
+    pictures that effects are measured on. out: the file; default: see `directions_file`.
+    """
+    labels, path = labels or data is not None, None if out is None else Path(out)
+    if orthogonal and not labels:
+        raise SimulacraError("latent.orthogonal_without_labels")
+    existing = open_directions(model, path)  # fails for a file of another model before any work
+    generator = load(model, choose_device(device))
+    learned = None
+    if labels:
+        dataset = model_under_test(model).dataset(data)
+        assert isinstance(dataset, Dataset)
+        learned = learn_directions(generator, dataset, samples=samples, seed=seed, orthogonal=orthogonal, begin=begin)
+    labelled = learned.directions if learned else [d for d in existing if not d.own and d.kind in KINDS]
+    unlabelled = discover(
+        generator,
+        count=count,
+        seed=seed,
+        classifier=learned.classifier if learned else None,
+        existing=[*(direction for direction in existing if direction.own), *labelled],
+        begin=begin,
+    )
+    return SavedDirections(
+        directions=save_directions([*labelled, *unlabelled], model, path),
+        path=path or directions_file(model),
+        left_out=learned.left_out if learned else {},
+    )
+
+
+def rename_directions(model: str | Path | None, renames: Sequence[str], out: Path | None = None) -> SavedDirections:
+    """Carry out each `old=new`. Raises `SimulacraError` for anything else."""
+    result: list[Direction] = []
+    for word in renames:
+        old, equals, new = word.partition("=")
+        if not equals:
+            raise SimulacraError("latent.not_a_rename", word=word)
+        result = rename_direction(old, new, model, out)
+    return SavedDirections(directions=result, path=out or directions_file(model))
 
 
 @torch.no_grad()
-def discover(
-    generator: Generator,
-    *,
-    count: int = COUNT,
-    seed: int = 0,
-    reader: Reader | None = None,
-    known: Sequence[Direction] = (),
-    begin: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
-) -> list[Direction]:
-    """At most `count` directions that the model's weights tell, those that change pictures most first.
-
-    In closed form (SeFa) and as principal components (GANSpace), see `latent.unsupervised`; of two that are nearly the
-    same, in w or on pictures, the one that changes more stays. seed: decides the pictures that effects are measured
-    on. reader: tells which attributes change. known: directions that are not to be found again.
-    """
-    if not 1 <= count <= 1000:
-        raise SimulacraError(f"{count} directions cannot be found: ask for 1 to 1000.")
+def direction_sheet(
+    generator: Generator, directions: Sequence[Direction], *, seed: int = 0, strengths: Sequence[float] = STRENGTHS
+) -> Image.Image:
+    """A row per direction and a column per strength, with the picture of `seed` at strength 0."""
     generator.eval()
-    axes = [*components(generator, count, first=seed), *sefa(generator, count)]
-    spread = embedded(generator, range(seed, seed + SPREAD))[:, : generator.w_dim]
-    candidates = [scaled(axis, spread) for axis in distinct(axes, known)]
-    measured, advance = [], begin("Measuring", len(candidates))
-    for candidate in candidates:
-        measured += effects(generator, [candidate], first=seed, reader=reader)
-        advance(1)
-    chosen = _in_turn(candidates, measured, count, effects(generator, known, first=seed))
-    before: list[str] = [direction.name for direction in known]
-    found = []
-    for direction, effect in chosen:
-        name = free(_short(effect), before)
-        before.append(name)
-        found.append(replace(_turned(direction, effect), name=name, about=_told(effect)))
-    return found
+    w = seeds_to_w(generator, range(seed, seed + 1))
+    channels, height, width = generator.shape
+    factor = -(-MIN_SIDE // min(height, width))
+    shape = (channels, height * factor, width * factor)
+    names = [direction.name for direction in directions]
+    grid = Grid(len(directions) * len(strengths), shape, columns=len(strengths), names=names)
+    for direction in directions:
+        row = move(generator, w.expand(len(strengths), -1), direction, torch.tensor(strengths, device=w.device))
+        for picture in F.interpolate(draw(generator, row), scale_factor=factor):
+            grid.add(picture)
+    return grid.image()
 
 
-def scaled(candidate: Candidate, w: Tensor, name: str = "") -> Direction:
-    """A direction whose strength 1 is one deviation of w [N, w_dim] along the axis."""
-    length = (w.float() @ candidate.axis).std()
-    return Direction(name=name, vector=candidate.axis * length, kind=candidate.kind, layers=candidate.layers)
+def write_sheet(path: Path, image: Image.Image) -> None:
+    """Write a sheet as PNG. Raises `SimulacraError` if the file exists."""
+    if path.exists():
+        raise SimulacraError("latent.sheet_exists", path=path)
+    with written_aside(path) as file:
+        image.save(file, "PNG")
 
 
-def distinct(axes: Iterable[Candidate], known: Sequence[Direction] = ()) -> list[Candidate]:
-    """Without those that are nearly, or nearly opposite to, an earlier one that acts in the same layers."""
-    taken = [(F.normalize(direction.vector, dim=0), direction.layers) for direction in known]
-    kept = []
-    for candidate in axes:
-        if all(layers != candidate.layers or abs(float(axis @ candidate.axis)) < NEAR for axis, layers in taken):
-            kept.append(candidate)
-            taken.append((candidate.axis, candidate.layers))
-    return kept
-
-
-def free(name: str, taken: Iterable[str]) -> str:
-    """`name`, or with a number where it is taken."""
-    used = set(taken)
-    numbered = (f"{name} {i}" for i in itertools.count(2))
-    return next(each for each in itertools.chain([name], numbered) if each not in used)
-
-
-def _in_turn(
-    directions: Sequence[Direction], measured: Sequence[Effect], count: int, known: Sequence[Effect]
-) -> list[tuple[Direction, Effect]]:
-    """`count` of them, taken from each kind in turn by effect, without those that do what one of them or `known` does;
-    then all by effect.
-    """
-    order = sorted(range(len(directions)), key=lambda i: -measured[i].amount)
-    kinds = [[i for i in order if directions[i].kind == kind] for kind in dict.fromkeys(d.kind for d in directions)]
-    chosen: list[int] = []
-    for i in (i for each in itertools.zip_longest(*kinds) for i in each if i is not None):
-        there = (*known, *(measured[j] for j in chosen))
-        if len(chosen) < count and all(alike(measured[i], other) < NEAR for other in there):
-            chosen.append(i)
-    return [(directions[i], measured[i]) for i in sorted(chosen, key=lambda i: -measured[i].amount)]
-
-
-def _turned(direction: Direction, effect: Effect) -> Direction:
-    """The way round in which what it changes most grows."""
-    return replace(direction, vector=direction.vector * effect.sign)
-
-
-def _told(effect: Effect) -> str:
-    way = effect.sign
-    flips, shifts = ({name: way * value for name, value in each.items()} for each in (effect.flips, effect.shifts))
-    return replace(effect, flips=flips, shifts=shifts).words()
-
-
-def _short(effect: Effect) -> str:
-    """The first of its words: a name until somebody gives it a better one."""
-    first = _told(effect).split(";")[0].split(",")[0]
-    return first.rsplit(" ", 1)[0] if first.endswith("%") else first
+def print_directions(saved: SavedDirections) -> None:
+    """Print a table of the directions, what was left out and why, and the file."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(text("latent.column_name"))
+    table.add_column(text("latent.column_kind"))
+    table.add_column(text("latent.column_about"))
+    table.add_column(text("latent.column_accuracy"), justify="right")
+    for direction in saved.directions:
+        accuracy = "" if direction.accuracy is None else f"{direction.accuracy:.0%}"
+        table.add_row(Text(direction.name), Text(direction.kind), Text(direction.about), accuracy)
+    console.print(table)
+    reasons: dict[str, list[str]] = {}
+    for name, reason in saved.left_out.items():
+        reasons.setdefault(str(reason), []).append(name)
+    for text_of_reason, names in reasons.items():
+        say("latent.left_out", reason=text_of_reason, names=names)
+    say("latent.directions_saved", path=saved.path)

@@ -1,4 +1,4 @@
-"""What a direction does to pictures, measured: how much, how, where, and in words."""
+"""Effect of a direction on pictures: how much changes, what, and where, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.generator import Generator
-from simulacra.latent.attribute_classifier import Reader
-from simulacra.latent.recipe import Direction, moved
+from simulacra.latent.attribute_classifier import AttributeClassifier
+from simulacra.latent.recipe import Direction, move
 
-REACH = 2.0  # strengths either way that an effect is measured between
+REACH = 2.0  # an effect is measured between this strength and its negative
 STARTS = 24  # pictures that it is measured on
-AT_ONCE = 48  # pictures drawn at a time
-SEEN = 32  # pixels a side at which two changes are compared, at most
-WORTH, FLIPPED = 0.5, 0.2  # deviations of a reading, and share of pictures, from which on they are worth a word
+BATCH = 48
+SIDE = 32  # pixels at which two changes are compared
+MIN_SHIFT, MIN_FLIP = 0.5, 0.2  # standard deviations of a statistic, and share of pictures, that are worth a word
+# (for growth, for decline) of each statistic. Saved with directions, so these words are a file format.
 WORDS = {
     "brightness": ("brighter", "darker"),
     "contrast": ("more contrast", "less contrast"),
@@ -36,11 +37,11 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Effect:
-    """What strength +2 shows that -2 does not.
+    """Change of pictures from strength -2 to +2.
 
     amount: root mean square of the change, where black to white is 2. change: [N, c·h·w], small, each of length 1.
-    shifts: of each reading, in deviations between pictures. places: [3, 3], the share of the change in each ninth.
-    flips: of each attribute, by how much the share of pictures that have it grows.
+    shifts: of each statistic, in standard deviations between pictures. places: [3, 3], share of the change in each
+    ninth. flips: growth of the share of pictures with each attribute.
     """
 
     amount: float
@@ -51,25 +52,25 @@ class Effect:
 
     @property
     def sign(self) -> int:
-        """-1 where the larger of the shifts is downwards, else 1."""
-        told = self.flips if max(map(abs, self.flips.values()), default=0.0) >= FLIPPED else self.shifts
-        return -1 if max(told.values(), key=abs) < 0 else 1
+        """-1 where the largest shift is a decline, else 1."""
+        values = self.flips if max(map(abs, self.flips.values()), default=0.0) >= MIN_FLIP else self.shifts
+        return -1 if max(values.values(), key=abs) < 0 else 1
 
     def words(self) -> str:
-        """`glasses +60 %; darker in the middle`: at most two attributes and two stats, and where it happens."""
+        """`glasses +60 %; darker in the middle`: at most two attributes and two statistics, and where it happens."""
         attributes = sorted(self.flips, key=lambda name: -abs(self.flips[name]))[:2]
-        told = [f"{name} {self.flips[name]:+.0%}" for name in attributes if abs(self.flips[name]) >= FLIPPED]
-        stats = sorted(self.shifts, key=lambda name: -abs(self.shifts[name]))[:2]
-        seen = [WORDS[name][self.shifts[name] < 0] for name in stats if abs(self.shifts[name]) >= WORTH]
+        flips = [f"{name} {self.flips[name]:+.0%}" for name in attributes if abs(self.flips[name]) >= MIN_FLIP]
+        names = sorted(self.shifts, key=lambda name: -abs(self.shifts[name]))[:2]
+        shifts = [WORDS[name][self.shifts[name] < 0] for name in names if abs(self.shifts[name]) >= MIN_SHIFT]
         where = self.where()
-        if not seen:
-            seen = [f"another shape {where}" if where else "another shape"]
-        elif where and not any(where.split()[-1] in word for word in seen):
-            seen.append(f"mostly {where}")
-        return "; ".join(part for part in (", ".join(told), ", ".join(seen)) if part)
+        if not shifts:
+            shifts = [f"another shape {where}" if where else "another shape"]
+        elif where and not any(where.split()[-1] in word for word in shifts):
+            shifts.append(f"mostly {where}")
+        return "; ".join(part for part in (", ".join(flips), ", ".join(shifts)) if part)
 
     def where(self) -> str:
-        """`at the top`, or nothing where the change is all over."""
+        """`at the top`; empty where the change is spread."""
         rows, columns = self.places.sum(1).tolist(), self.places.sum(0).tolist()
         for shares, names in ((rows, ("at the top", "in the middle", "at the bottom")),
                               (columns, ("at the left", "in the middle", "at the right"))):  # fmt: skip
@@ -79,70 +80,74 @@ class Effect:
 
 
 @torch.no_grad()
-def effects(
-    generator: Generator, directions: Sequence[Direction], *, first: int = 0, starts: int = STARTS, reader: Reader | None = None
-) -> list[Effect]:  # fmt: skip
-    """What each direction does, measured on the pictures of `starts` seeds from `first` on.
+def measure_effects(
+    generator: Generator,
+    directions: Sequence[Direction],
+    *,
+    first: int = 0,
+    starts: int = STARTS,
+    classifier: AttributeClassifier | None = None,
+) -> list[Effect]:
+    """The effect of each direction on the pictures of `starts` seeds from `first` on.
 
-    reader: reads attributes, which are then told, too.
+    classifier: of the attributes in `Effect.flips`.
     """
     seeds = range(first, first + starts)
     w = generator.mapping(generator.seeded(seeds), generator.labelled(seeds))
-    before = stats(render(generator, w))
-    spread = {name: float(values.std()) + 1e-6 for name, values in before.items()}
-    found = []
+    deviations = {name: float(values.std()) + 1e-6 for name, values in statistics(draw(generator, w)).items()}
+    effects = []
     for direction in directions:
-        plus, minus = (render(generator, moved(generator, w, direction, side * REACH)) for side in (1, -1))
+        plus, minus = (draw(generator, move(generator, w, direction, side * REACH)) for side in (1, -1))
         change = plus - minus
-        after = zip(stats(plus).items(), stats(minus).values(), strict=True)
-        small = _small(change).flatten(1)
-        thirds = F.adaptive_avg_pool2d(change.square().mean((0, 1))[None], 3)[0]
-        found.append(
+        pairs = zip(statistics(plus).items(), statistics(minus).values(), strict=True)
+        small = _shrink(change).flatten(1)
+        ninths = F.adaptive_avg_pool2d(change.square().mean((0, 1))[None], 3)[0]
+        effects.append(
             Effect(
                 amount=float(change.square().mean().sqrt()),
                 change=small / (small.norm(dim=1, keepdim=True) + 1e-12),
-                shifts={name: float((a - b).mean()) / spread[name] for (name, a), b in after},
-                places=thirds / (thirds.sum() + 1e-12),
-                flips=_flips(reader, plus, minus),
+                shifts={name: float((a - b).mean()) / deviations[name] for (name, a), b in pairs},
+                places=ninths / (ninths.sum() + 1e-12),
+                flips=_flips(classifier, plus, minus),
             )
         )
-    return found
+    return effects
 
 
-def alike(one: Effect, other: Effect) -> float:
-    """The mean cosine between what two directions change in the same pictures, from 0 to 1."""
-    return abs(float((one.change * other.change).sum(1).mean()))
+def similarity(a: Effect, b: Effect) -> float:
+    """Absolute mean cosine, in [0, 1], between what two directions change in the same pictures."""
+    return abs(float((a.change * b.change).sum(1).mean()))
 
 
 @torch.no_grad()
-def render(generator: Generator, w: Tensor) -> Tensor:
-    """Pictures [N, C, H, W] of any number of w."""
-    return torch.cat([generator.synthesis(part).float().clamp(-1, 1) for part in torch.split(w, AT_ONCE)])
+def draw(generator: Generator, w: Tensor) -> Tensor:
+    """Pictures [N, C, H, W] in [-1, 1] of any number of w, in batches."""
+    return torch.cat([generator.synthesis(part).float().clamp(-1, 1) for part in torch.split(w, BATCH)])
 
 
-def stats(pictures: Tensor) -> dict[str, Tensor]:
-    """What can be read off any pictures [N, C, H, W]: a number [N] by each of the names of `WORDS`."""
-    seen = _on_white(pictures)
-    grey = seen.mean(1)  # [N, H, W]
-    found = {"brightness": grey.mean((1, 2)), "contrast": grey.std((1, 2))}
-    if seen.shape[1] == 3:
-        red, green, blue = seen.mean((2, 3)).unbind(1)
-        found |= {"warmth": red - blue, "green": green - (red + blue) / 2}
-        found["colour"] = (seen.amax(1) - seen.amin(1)).mean((1, 2))
-    top, middle, bottom = (part.mean((1, 2)) - found["brightness"] for part in grey.tensor_split(3, 1))
+def statistics(pictures: Tensor) -> dict[str, Tensor]:
+    """Statistics [N] of pictures [N, C, H, W], under the names of `WORDS`; those of colour for RGB alone."""
+    x = _on_white(pictures)
+    grey = x.mean(1)  # [N, H, W]
+    values = {"brightness": grey.mean((1, 2)), "contrast": grey.std((1, 2))}
+    if x.shape[1] == 3:
+        red, green, blue = x.mean((2, 3)).unbind(1)
+        values |= {"warmth": red - blue, "green": green - (red + blue) / 2}
+        values["colour"] = (x.amax(1) - x.amin(1)).mean((1, 2))
+    top, middle, bottom = (part.mean((1, 2)) - values["brightness"] for part in grey.tensor_split(3, 1))
     left, right = (part.mean((1, 2)) for part in grey.tensor_split(2, 2))
-    found |= {"top": top, "middle": middle, "bottom": bottom, "left": left - right}
-    return found | _figure(seen)
+    values |= {"top": top, "middle": middle, "bottom": bottom, "left": left - right}
+    return values | _figure(x)
 
 
-def _figure(seen: Tensor) -> dict[str, Tensor]:
-    """How large what differs from the border is, and where its middle lies."""
-    border = torch.cat([seen[:, :, 0], seen[:, :, :, 0], seen[:, :, :, -1]], 2).median(2).values
-    weight = (seen - border[:, :, None, None]).abs().mean(1) + 1e-6  # [N, H, W]
+def _figure(x: Tensor) -> dict[str, Tensor]:
+    """Size and centre of what differs from the border."""
+    border = torch.cat([x[:, :, 0], x[:, :, :, 0], x[:, :, :, -1]], 2).median(2).values
+    weight = (x - border[:, :, None, None]).abs().mean(1) + 1e-6  # [N, H, W]
     weight = weight / weight.amax((1, 2), keepdim=True)
-    y, x = (torch.linspace(0, 1, side, device=seen.device) for side in weight.shape[1:])
-    whole = weight.sum((1, 2))
-    across, down = (weight.sum(1) @ x) / whole, (weight.sum(2) @ y) / whole
+    rows, columns = (torch.linspace(0, 1, side, device=x.device) for side in weight.shape[1:])
+    total = weight.sum((1, 2))
+    across, down = (weight.sum(1) @ columns) / total, (weight.sum(2) @ rows) / total
     return {"size": weight.mean((1, 2)), "across": across, "down": down}
 
 
@@ -153,13 +158,13 @@ def _on_white(pictures: Tensor) -> Tensor:
     return pictures[:, :3] * alpha + (1 - alpha)
 
 
-def _small(pictures: Tensor) -> Tensor:
+def _shrink(pictures: Tensor) -> Tensor:
     side = max(pictures.shape[2:])
-    return F.avg_pool2d(pictures, side // SEEN) if side >= 2 * SEEN else pictures
+    return F.avg_pool2d(pictures, side // SIDE) if side >= 2 * SIDE else pictures
 
 
-def _flips(reader: Reader | None, plus: Tensor, minus: Tensor) -> dict[str, float]:
-    if reader is None:
+def _flips(classifier: AttributeClassifier | None, plus: Tensor, minus: Tensor) -> dict[str, float]:
+    if classifier is None:
         return {}
-    shares = [(reader.read(torch.split(pictures, AT_ONCE)) > 0).float().mean(0) for pictures in (plus, minus)]
-    return dict(zip(reader.names, (shares[0] - shares[1]).tolist(), strict=True))
+    shares = [(classifier.classify(pictures.split(BATCH)) > 0).float().mean(0) for pictures in (plus, minus)]
+    return dict(zip(classifier.names, (shares[0] - shares[1]).tolist(), strict=True))

@@ -1,82 +1,119 @@
-"""Pictures one after another as a film, never all of them in memory: WebP, GIF, MP4 or a folder of PNG."""
+"""Walks and other sequences of pictures as films: WebP, GIF, MP4 or a folder of PNGs, in constant memory."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
 
-from simulacra.console import Advance
+from simulacra.console import Advance, Begin, silent
+from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, written_aside
-from simulacra.gan import to_image
-from simulacra.latent.walk import Easing, Walk
+from simulacra.generator import to_image
+from simulacra.latent.walk import Easing, Space, Walk, seed_stops
+from simulacra.messages import text
 from simulacra.provenance import KEY, write_png
+from simulacra.seeds import parse_seeds
+from simulacra.storage import fingerprint, load
 
-KINDS = (".webp", ".gif", ".mp4", "a folder, for PNG")
-MOST_GIF = 1 << 29  # bytes: Pillow keeps every frame of a GIF, a byte a pixel
-MOST_SECONDS = 3600
-RATES = (1, 100)  # frames a second; browsers show no GIF faster than 50
-CODECS = ("libx264", "mpeg4")  # the first that is there
+KINDS = (".webp", ".gif", ".mp4", "")  # the last: a folder of PNGs
+MAX_GIF = 1 << 29  # bytes: Pillow keeps every frame of a GIF, one byte per pixel
+MAX_SECONDS = 3600
+MIN_FPS, MAX_FPS = 1, 100  # browsers play no GIF faster than 50
+MIN_SIZE, MAX_SIZE = 8, 4096  # pixels of a film's height
+CODECS = ("libx264", "mpeg4")  # in order of preference
+
+
+def walk(
+    model: str | Path | None,
+    out: str | Path,
+    *,
+    seeds: str | Sequence[int] = "1,5,9",
+    seconds: float = 6.0,
+    fps: float = 25.0,
+    loop: bool = True,
+    space: Space = "auto",
+    easing: Easing = "smooth",
+    even: bool = False,
+    label: str = "",
+    truncation: float = 1.0,
+    size: int | None = None,
+    device: str = "auto",
+    begin: Begin = silent,
+) -> Path:
+    """Film an interpolation through the pictures of `seeds`; returns the film's path.
+
+    model: a run, a checkpoint, a model's folder or "peeps". out: a new .webp, .gif or .mp4, or a folder for numbered
+    PNGs. seeds: numbers or a text such as "1,5,9". loop: return to the first picture and repeat. space, easing, even:
+    see `Walk`. label: for conditional models. size: height in pixels; default: the model's.
+    Raises `SimulacraError` for a film that cannot be made or an `out` that exists.
+    """
+    stops = seed_stops(parse_seeds(seeds), label=label, truncation=truncation)
+    path = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)
+    advance = begin(text("latent.progress_drawing"), frame_count(seconds, fps))
+    options: dict[str, Any] = {"easing": easing, "even": even, "size": size, "advance": advance}
+    write_walk(path, Path(out), seconds=seconds, fps=fps, model=fingerprint(model), **options)
+    return Path(out)
 
 
 def write_walk(
     walk: Walk, out: Path, *, seconds: float, fps: float, easing: Easing, even: bool, size: int | None, model: str,
     advance: Advance = lambda n: None,
 ) -> int:  # fmt: skip
-    """Write a walk as a film, and return how many pictures it has.
+    """Write a walk as a film; returns the number of frames.
 
-    size: the height in pixels, if not the model's own. model: the fingerprint that PNG record, each with its recipe.
+    size: height in pixels; None: the model's. model: the fingerprint that PNGs record, each with its recipe.
     """
-    count = frames_in(seconds, fps)
+    count = frame_count(seconds, fps)
     check_film(out, fps)
-    if size is not None and not 8 <= size <= 4096:
-        raise SimulacraError(f"--size {size} is not possible: 8 to 4096 pixels are.")
+    if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
+        raise SimulacraError("latent.film_size", size=size, least=MIN_SIZE, most=MAX_SIZE)
     _, height, width = walk.generator.shape
     sides = None if size is None else (max(1, round(width * size / height)), size)
 
-    def drawn() -> Iterator[Image.Image]:
-        for moment in walk.pictures(count, easing=easing, even=even):
-            image = to_image(moment.picture)
+    def images() -> Iterator[Image.Image]:
+        for frame in walk.frames(count, easing=easing, even=even):
+            image = to_image(frame.picture)
             image = image if sides is None else image.resize(sides, Image.Resampling.BICUBIC)
             if not out.suffix:
-                image.info[KEY] = {"model": model, **walk.told(moment)}
+                image.info[KEY] = {"model": model, **walk.provenance(frame)}
             advance(1)
             yield image
 
-    write_film(out, drawn(), count, fps=fps, loop=walk.loop)
+    write_film(out, images(), count, fps=fps, loop=walk.loop)
     return count
 
 
-def frames_in(seconds: float, fps: float) -> int:
-    """How many pictures a film of that length has. Raises `SimulacraError` for one that is not possible."""
-    if not RATES[0] <= fps <= RATES[1]:
-        raise SimulacraError(f"{fps:g} pictures a second are not possible: {RATES[0]} to {RATES[1]} are.")
-    if not 0 < seconds <= MOST_SECONDS:
-        raise SimulacraError(f"A film of {seconds:g} seconds is not possible: up to {MOST_SECONDS} are.")
+def frame_count(seconds: float, fps: float) -> int:
+    """The number of frames of a film. Raises `SimulacraError` for a length or rate out of range."""
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise SimulacraError("latent.film_fps", fps=fps, least=MIN_FPS, most=MAX_FPS)
+    if not 0 < seconds <= MAX_SECONDS:
+        raise SimulacraError("latent.film_seconds", seconds=seconds, most=MAX_SECONDS)
     return max(2, round(seconds * fps))
 
 
 def check_film(path: Path, fps: float) -> None:
-    """Raise `SimulacraError` for what cannot be written, before anything is drawn."""
-    if path.suffix.lower() not in (".webp", ".gif", ".mp4", ""):
-        raise SimulacraError(f"{path} is no film that can be written: there are {', '.join(KINDS)}.")
+    """Raise `SimulacraError` for a film that cannot be written, before anything is drawn."""
+    if path.suffix.lower() not in KINDS:
+        raise SimulacraError("latent.film_kind", path=path, kinds=[kind for kind in KINDS if kind])
     if path.exists():
-        raise SimulacraError(f"{path} exists already: choose another name, or move it away.")
-    frames_in(1, fps)
+        raise SimulacraError("latent.film_exists", path=path)
+    frame_count(1, fps)
     if path.suffix.lower() == ".mp4":
         _av()
 
 
 def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: float = 25.0, loop: bool = True) -> None:
-    """Write `count` frames, all of one size, as the film that the name of `path` asks for.
+    """Write `count` frames of one size as a film of the kind that the suffix of `path` names.
 
-    .webp and .gif play for ever if `loop`; .mp4 needs the extra film; a name without an ending is a folder of
-    numbered PNG, each with what its `info` says of it. A side of an MP4 is even: an odd one is enlarged by a pixel.
-    Raises `SimulacraError` for another name, one that is taken, and a GIF too large for the memory.
+    .webp and .gif repeat if `loop`. .mp4 needs the film extra; odd sides grow by one pixel. Without a suffix `path`
+    becomes a folder of numbered PNGs, each with the provenance in its `info`.
+    Raises `SimulacraError` for another suffix, a path that exists, and a GIF too large for memory.
     """
     check_film(path, fps)
     kind = path.suffix.lower()
@@ -93,36 +130,36 @@ def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: fl
 
 
 class _Reel(Image.Image):
-    """Frames as Pillow sees a picture of several: each is made when Pillow turns to it, and then let go."""
+    """Frames as Pillow sees an image of several: each is made when Pillow seeks it, and then dropped."""
 
     def __init__(self, frames: Iterator[Image.Image], count: int) -> None:
         super().__init__()
-        self.frames, self.n_frames, self.now = frames, count, -1
+        self.frames, self.n_frames, self.current = frames, count, -1
         self.seek(0)
 
     def seek(self, frame: int) -> None:
-        """Turn to a frame: the next, or the one that is there."""
-        while frame > self.now:
+        """Go to a frame; backwards is not possible."""
+        while frame > self.current:
             image = next(self.frames)
             self.im, self._mode, self._size = image.im, image.mode, image.size
-            self.now += 1
+            self.current += 1
 
     def tell(self) -> int:
-        """The number of the frame that is there."""
-        return self.now
+        """The number of the current frame."""
+        return self.current
 
 
 def _write_pillow(
     file: IO[bytes], kind: str, frames: Iterable[Image.Image], count: int, fps: float, loop: bool
 ) -> None:
-    tick = 10 if kind == ".gif" else 1  # milliseconds that a frame's time is counted in
+    tick = 10 if kind == ".gif" else 1  # unit of a frame's duration, in milliseconds
     ends = [tick * round(i * 1000 / fps / tick) for i in range(count + 1)]
-    times = [end - begin for begin, end in itertools.pairwise(ends)]
+    durations = [end - begin for begin, end in itertools.pairwise(ends)]
     reel = _Reel(iter(frames), count)
-    if kind == ".gif" and reel.width * reel.height * count > MOST_GIF:
-        raise SimulacraError("A GIF of so many and so large pictures would not fit the memory: make it a .webp.")
-    options: dict[str, Any] = {"save_all": True, "duration": times}
-    if loop or kind == ".webp":  # WebP counts times, and 0 is for ever; a GIF without a count plays once
+    if kind == ".gif" and reel.width * reel.height * count > MAX_GIF:
+        raise SimulacraError("latent.gif_too_large")
+    options: dict[str, Any] = {"save_all": True, "duration": durations}
+    if loop or kind == ".webp":  # 0 is for ever in WebP; a GIF without a count plays once
         options["loop"] = 0 if loop else 1
     if kind == ".webp":
         options |= {"quality": 85, "method": 3, "minimize_size": False}
@@ -133,7 +170,7 @@ def _av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise SimulacraError(f"MP4 needs PyAV ({error}): pip install 'simulacra[film]', or write a .webp.") from error
+        raise SimulacraError("latent.film_needs_av", reason=error) from error
     return av
 
 
@@ -144,16 +181,16 @@ def _write_mp4(file: IO[bytes], frames: Iterable[Image.Image], fps: float) -> No
     rate = Fraction(fps).limit_denominator(1000)
     with av.open(file, "w", format="mp4") as container:
         stream = None
-        for image in frames:
-            even = (image.width + image.width % 2, image.height + image.height % 2)
-            plain = _on_white(image)
-            plain = plain if plain.size == even else plain.resize(even, Image.Resampling.BICUBIC)
+        for frame in frames:
+            even = (frame.width + frame.width % 2, frame.height + frame.height % 2)
+            image = _on_white(frame)
+            image = image if image.size == even else image.resize(even, Image.Resampling.BICUBIC)
             if stream is None:
                 codec = next(name for name in CODECS if name in av.codecs_available)
                 stream = container.add_stream(codec, rate=rate)
                 stream.width, stream.height, stream.pix_fmt = *even, "yuv420p"
                 stream.options = {"crf": "17"} if codec == "libx264" else {}
-            for packet in stream.encode(av.VideoFrame.from_image(plain)):
+            for packet in stream.encode(av.VideoFrame.from_image(image)):
                 container.mux(packet)
         if stream is not None:
             for packet in stream.encode():
@@ -161,7 +198,7 @@ def _write_mp4(file: IO[bytes], frames: Iterable[Image.Image], fps: float) -> No
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent is white."""
+    """RGB, with transparency laid on white."""
     if image.mode == "RGBA":
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")

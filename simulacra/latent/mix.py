@@ -1,4 +1,4 @@
-"""Children of two pictures: by layers where the model has them, or by their numbers, so that every model can breed."""
+"""Crosses of two pictures: by layers where the model has them, or by the numbers of z, for every model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,41 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
-from simulacra.gan import Generator
-from simulacra.generator import LABEL
+from simulacra.generator import LABEL, Generator
 from simulacra.grid import MAX_SIDE, Grid
-from simulacra.latent.walk import between, lerp
+from simulacra.latent.walk import interpolate_z, lerp
 from simulacra.provenance import read_provenance, write_png
+from simulacra.seeds import parse_seeds
+from simulacra.storage import fingerprint, load
+
+Way = Literal["auto", "layers", "cross", "blend"]
+
+
+def mix(
+    model: str | Path | None,
+    out: str | Path,
+    *,
+    rows: str | Sequence[int] = "1-4",
+    columns: str | Sequence[int] = "5-9",
+    way: Way = "auto",
+    layers: str | tuple[int, int] | None = None,
+    label: str = "",
+    truncation: float = 1.0,
+    device: str = "auto",
+) -> Path:
+    """Draw a matrix of pictures and their crosses into a PNG; returns its path.
+
+    model: a run, a checkpoint, a model's folder or "peeps". rows, columns: seeds of the parents at the left and top,
+    as numbers or a text such as "1-4". layers: a text such as "0-3", or (first, end). Other options: see `write_mix`.
+    """
+    if isinstance(layers, str):
+        layers = parse_layers(layers)
+    return write_mix(
+        load(model, choose_device(device)), Path(out), parse_seeds(rows), parse_seeds(columns), way, layers=layers,
+        label=label, truncation=truncation, model=fingerprint(model),
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -29,31 +58,29 @@ def mixing_matrix(
     label: str = "",
     truncation: float = 1.0,
 ) -> Image.Image:
-    """A picture of pictures: each row's, with the styles of each column's in a range of layers.
+    """Style mixing (Karras et al. 2019, figure 3): each row's picture with each column's styles in some layers.
 
-    (Karras et al. 2019, figure 3.) rows, columns: seeds; their own pictures stand at the left and at the top.
-    layers: from the first up to, not including, the second; the coarse ones come first. label, truncation: see
-    `Generator.pictures`. Raises `SimulacraError` for a generator without layers, and for layers that it has not.
+    rows, columns: seeds, whose own pictures stand at the left and the top. layers: (first, end), end excluded; coarse
+    layers come first. label, truncation: see `Generator.pictures`.
+    Raises `SimulacraError` for a generator without layers, and for layers that it lacks.
     """
     first, end = layers
     if not generator.num_ws:
-        raise SimulacraError(
-            "This model has no layers with styles of their own, so that nothing can be mixed: StyleGAN and StyleGAN2 have."
-        )
+        raise SimulacraError("latent.no_layers_to_mix")
     if not 0 <= first < end <= generator.num_ws:
-        raise SimulacraError(f"Layers {first} to {end} cannot be mixed: this model has {generator.num_ws}, from 0.")
-    one, other = (_styles(generator, seeds, label, truncation) for seeds in (rows, columns))
+        raise SimulacraError("latent.no_such_layers", first=first, end=end, num_ws=generator.num_ws)
+    left, top = (_styles(generator, seeds, label, truncation) for seeds in (rows, columns))
 
-    def mixed(row: int) -> Tensor:
-        made = one[row].repeat(len(columns), 1, 1)
-        made[:, first:end] = other[:, first:end]
-        return made
+    def row_of(row: int) -> Tensor:
+        w = left[row].repeat(len(columns), 1, 1)
+        w[:, first:end] = top[:, first:end]
+        return w
 
-    return _matrix(generator, one, other, mixed)
+    return _matrix(generator, left, top, row_of)
 
 
 @torch.no_grad()
-def children(
+def cross_matrix(
     generator: Generator,
     rows: Sequence[int],
     columns: Sequence[int],
@@ -62,34 +89,33 @@ def children(
     label: str = "",
     truncation: float = 1.0,
 ) -> Image.Image:
-    """A picture of pictures: at the left and at the top the parents (seeds), and between them a child of each two.
+    """A matrix of parents (seeds, at the left and the top) and a child of each two, for every model.
 
-    For any model, with layers or without. cross: a child takes each number of z, and each of its label, from either
-    parent by a coin that the two seeds decide; such a z is as likely as its parents. blend: halfway between the two,
-    as a walk goes. label, truncation: see `Generator.pictures`.
+    cross: each number of z and of the label comes from one parent, by a coin that the two seeds decide; such a z is as
+    likely as its parents. blend: halfway, as a walk goes. label, truncation: see `Generator.pictures`.
     """
     generator.eval()
     z, y = zip(*((generator.seeded(seeds), generator.labelled(seeds, label)) for seeds in (rows, columns)), strict=True)
 
-    def placed(z: Tensor, y: Tensor | None) -> Tensor:
+    def to_w(z: Tensor, y: Tensor | None) -> Tensor:
         return generator.truncate(generator.mapping(z, y), truncation, y)
 
-    def born(row: int) -> Tensor:
+    def row_of(row: int) -> Tensor:
         n = len(columns)
-        mother, told = z[0][row].expand(n, -1), None if y[0] is None else y[0][row].expand(n, -1)
+        parent, label = z[0][row].expand(n, -1), None if y[0] is None else y[0][row].expand(n, -1)
         if way == "blend":
             half = torch.full((n,), 0.5, device=generator.device)
-            child = between(mother, z[1], half, prior=generator.prior)
-            return placed(child, told if told is None or y[1] is None else lerp(told, y[1], half))
+            child = interpolate_z(parent, z[1], half, prior=generator.prior)
+            return to_w(child, label if label is None or y[1] is None else lerp(label, y[1], half))
         coins = torch.stack([_coins(rows[row], column, generator.z_dim) for column in columns]).to(generator.device)
-        if told is not None and y[1] is not None:
-            # a class is one of the two; attributes are each from either
+        if label is not None and y[1] is not None:
+            # a class comes from one parent as a whole, attributes one by one
             size = generator.labels if generator.attributes else 1
-            either = [_coins(rows[row], column, size, of=LABEL) for column in columns]
-            told = torch.where(torch.stack(either).to(generator.device), told, y[1])
-        return placed(torch.where(coins, mother, z[1]), told)
+            label_coins = [_coins(rows[row], column, size, stream=LABEL) for column in columns]
+            label = torch.where(torch.stack(label_coins).to(generator.device), label, y[1])
+        return to_w(torch.where(coins, parent, z[1]), label)
 
-    return _matrix(generator, placed(z[0], y[0]), placed(z[1], y[1]), born)
+    return _matrix(generator, to_w(z[0], y[0]), to_w(z[1], y[1]), row_of)
 
 
 def write_mix(
@@ -97,87 +123,83 @@ def write_mix(
     out: Path,
     rows: Sequence[int],
     columns: Sequence[int],
-    way: Literal["auto", "layers", "cross", "blend"] = "auto",
+    way: Way = "auto",
     *,
     layers: tuple[int, int] | None = None,
     label: str = "",
     truncation: float = 1.0,
     model: str,
 ) -> Path:
-    """Write a matrix of parents and children as PNG, with its origin inside; the same is not drawn again.
+    """Write a matrix of parents and children as a PNG with provenance; the same one is not drawn again.
 
-    way: auto is layers where the model has them, else cross. layers: from the first up to, not including, the second;
-    the coarser half if not given. Raises `SimulacraError` for what the model cannot do, too many pictures, and a file
-    that is another picture.
+    way: auto is layers where the model has them, else cross. layers: (first, end), end excluded; default: the coarser
+    half. model: the fingerprint to record. Raises `SimulacraError` for what the model cannot do, too many pictures,
+    and a file that is another picture.
     """
     if out.suffix.lower() != ".png":
-        raise SimulacraError(f"{out} is no PNG: give a name such as mix.png.")
+        raise SimulacraError("latent.mix_not_a_png", path=out)
     if way == "auto":
         way = "layers" if generator.num_ws or layers else "cross"
     if layers and way != "layers":
-        raise SimulacraError(f"--layers says nothing to --way {way}: leave one of the two out.")
+        raise SimulacraError("latent.mix_layers_unused", way=way)
     _, height, width = generator.shape
     if max((len(rows) + 1) * height, (len(columns) + 1) * width) > MAX_SIDE:
-        raise SimulacraError(
-            f"A mix of {len(rows)} x {len(columns)} would be over {MAX_SIDE} pixels a side: take fewer."
-        )
+        raise SimulacraError("latent.mix_too_large", rows=len(rows), columns=len(columns), most=MAX_SIDE)
     chosen = layers or (0, max(1, generator.num_ws // 2))
-    mix: dict[str, Any] = {"rows": list(rows), "columns": list(columns), "way": way, "truncation": truncation}
-    mix |= {"layers": list(chosen)} if way == "layers" else {}
-    told = {"model": model, "mix": mix | ({"label": label} if label else {})}
+    settings: dict[str, Any] = {"rows": list(rows), "columns": list(columns), "way": way, "truncation": truncation}
+    settings |= {"layers": list(chosen)} if way == "layers" else {}
+    record = {"model": model, "mix": settings | ({"label": label} if label else {})}
     if out.exists():
-        if read_provenance(out) == told:
+        if read_provenance(out) == record:
             return out
-        raise SimulacraError(f"{out} exists and is another picture: choose another name, or move it away.")
+        raise SimulacraError("latent.mix_exists", path=out)
     options: dict[str, Any] = {"label": label, "truncation": truncation}
     if way == "layers":
         image = mixing_matrix(generator, rows, columns, chosen, **options)
     else:
-        image = children(generator, rows, columns, way, **options)
-    write_png(image, out, told)
+        image = cross_matrix(generator, rows, columns, way, **options)
+    write_png(image, out, record)
     return out
 
 
-def crossed(one: Tensor, other: Tensor, count: int, seed: int) -> list[Tensor]:
-    """`count` children of two w [1, w] or [1, styles, w]: each number, or each layer, from one of them by a coin."""
+def cross_w(a: Tensor, b: Tensor, count: int, seed: int) -> list[Tensor]:
+    """`count` children of two w [1, w] or [1, num_ws, w]: each number, or each layer, from one of them by a coin."""
     source = torch.Generator().manual_seed(seed)
-    shape = (count, *one.shape[1:-1], 1) if one.dim() == 3 else (count, one.shape[-1])
-    return list(torch.where(torch.rand(shape, generator=source) < 0.5, one, other)[:, None])
+    shape = (count, *a.shape[1:-1], 1) if a.dim() == 3 else (count, a.shape[-1])
+    return list(torch.where(torch.rand(shape, generator=source) < 0.5, a, b)[:, None])
 
 
 def parse_layers(text: str) -> tuple[int, int] | None:
-    """`0-3`, or `2` -> from the first up to, not including, the second: (0, 4), (2, 3); nothing -> None."""
+    """`0-3` -> (0, 4) and `2` -> (2, 3), (first, end) with the end excluded; None for an empty text."""
     if not text:
         return None
     first, dash, last = text.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-        raise SimulacraError(
-            f"{text!r} does not name layers: write the first and the last, such as 0-3, or one, such as 2."
-        )
+        raise SimulacraError("latent.not_layers", text=text)
     return int(first), int(last or first) + 1
 
 
-def _matrix(generator: Generator, one: Tensor, other: Tensor, row: Callable[[int], Tensor]) -> Image.Image:
-    """Parents `one` at the left, `other` at the top, and the pictures of row(i) between; the corner stays white."""
+def _matrix(generator: Generator, left: Tensor, top: Tensor, row_of: Callable[[int], Tensor]) -> Image.Image:
+    """Pictures of `left` and `top` at the edges, those of row_of(i) between; the corner stays white."""
     generator.eval()
-    grid = Grid((len(one) + 1) * (len(other) + 1), generator.shape, columns=len(other) + 1)
+    grid = Grid((len(left) + 1) * (len(top) + 1), generator.shape, columns=len(top) + 1)
     grid.add(torch.ones(generator.shape))
-    for picture in generator.synthesis(other):
+    for picture in generator.synthesis(top):
         grid.add(picture)
-    for number, w in enumerate(one):
-        for picture in generator.synthesis(torch.cat([w[None], row(number)])):
+    for number, w in enumerate(left):
+        for picture in generator.synthesis(torch.cat([w[None], row_of(number)])):
             grid.add(picture)
     return grid.image()
 
 
-def _coins(one: int, other: int, count: int, *, of: int = 0) -> Tensor:
-    """[count] bool: whether it comes from the one; the same two decide the same, whatever else is drawn."""
-    found = np.random.default_rng([one, other, of]).integers(0, 2, count).astype(bool)
-    return torch.from_numpy(found)
+def _coins(a: int, b: int, count: int, *, stream: int = 0) -> Tensor:
+    """[count] bool, True for the first parent; a function of the two seeds and the stream alone."""
+    coins = np.random.default_rng([a, b, stream]).integers(0, 2, count).astype(bool)
+    return torch.from_numpy(coins)
 
 
 def _styles(generator: Generator, seeds: Sequence[int], label: str, truncation: float) -> Tensor:
-    """The w of each seed, repeated for each layer [N, L, w]."""
+    """The w of each seed, repeated for each layer [N, num_ws, w]."""
     y = generator.labelled(seeds, label)
     w = generator.truncate(generator.mapping(generator.seeded(seeds), y), truncation, y)
     return w[:, None].repeat(1, generator.num_ws, 1)

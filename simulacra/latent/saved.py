@@ -1,4 +1,4 @@
-"""Directions kept beside their model, in one file of safetensors with readable JSON inside."""
+"""Directions saved beside their model, in one file of safetensors with readable JSON inside."""
 
 from __future__ import annotations
 
@@ -11,157 +11,156 @@ from typing import Any
 import torch
 from platformdirs import user_data_path
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as packed
+from safetensors.torch import save as to_bytes
 from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import written_aside
-from simulacra.latent.directions import NEAR, free
+from simulacra.latent.discovery import MAX_COSINE, free_name
 from simulacra.latent.recipe import Direction
+from simulacra.messages import Message
 from simulacra.storage import fingerprint, model_folder
 
 FORMAT = "simulacra-directions-1"
 FILE = "directions.safetensors"
-LONGEST = 60  # letters of a name
+KEYS = ("name", "kind", "layers", "about", "accuracy", "label", "own")  # of a direction in the file's JSON
+MAX_LETTERS = 60  # of a name
 
 
-def place(where: str | Path | None = None) -> Path:
+def directions_file(model: str | Path | None = None) -> Path:
     """The file that a model's directions are written to.
 
-    Beside the model; of a run, `directions/CHECKPOINT.safetensors` in it, which outlives the checkpoint; of a model that
-    comes along, in the user's own folder for data.
+    Beside the model; for a run, `directions/CHECKPOINT.safetensors` in it, which outlives the checkpoint; for a bundled
+    model, in the user's data folder.
     """
-    folder = model_folder(where)
-    if comes_along(folder):
+    folder = model_folder(model)
+    if is_bundled(folder):
         return user_data_path("simulacra") / "directions" / f"{fingerprint(folder)}.safetensors"
     if folder.parent.name == "checkpoints":
         return folder.parent.parent / "directions" / f"{folder.name}.safetensors"
     return folder / FILE
 
 
-def comes_along(folder: Path) -> bool:
-    """Whether a model's folder is part of the package, by whatever path: nothing is written there."""
+def is_bundled(folder: Path) -> bool:
+    """Whether a model's folder is part of the package, where nothing is written."""
     return folder.resolve().is_relative_to(model_folder().resolve().parent)
 
 
-def open_directions(where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
-    """The directions kept for a model, in order; none where none were found yet.
+def open_directions(model: str | Path | None = None, path: Path | None = None) -> list[Direction]:
+    """The saved directions of a model in order; empty where there are none.
 
-    path: another file than `place` says. For the model that comes along: the user's own, else those that come along.
-    Raises `SimulacraError` for a file that is damaged, or that belongs to another model.
+    path: default is `directions_file`; for the bundled model the user's own, else the bundled ones.
+    Raises `SimulacraError` for a file that is damaged or belongs to another model.
     """
     if path is None:
-        path = place(where)
-        path = path if path.exists() else model_folder(where) / FILE
-        if not path.exists():
-            return []
-    return _read(path, where)
+        path = directions_file(model)
+        path = path if path.exists() else model_folder(model) / FILE
+    return _read(path, model)
 
 
-def by_name(where: str | Path | None = None) -> dict[str, Direction]:
-    """`open_directions` as recipes ask for them."""
-    return {direction.name: direction for direction in open_directions(where)}
+def directions_by_name(model: str | Path | None = None) -> dict[str, Direction]:
+    """`open_directions` by name, as recipes need them."""
+    return {direction.name: direction for direction in open_directions(model)}
 
 
-def save(found: Sequence[Direction], where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
-    """Keep newly found directions instead of those found before; returns all that are kept then, the user's own first.
+def save_directions(
+    directions: Sequence[Direction], model: str | Path | None = None, path: Path | None = None
+) -> list[Direction]:
+    """Save new directions in place of earlier ones; returns all that are saved, the user's own first.
 
-    What a user named or made stays as it is: a new one that is nearly the same is dropped, one of the same name takes a
+    The user's own stay as they are: a new direction that nearly equals one is dropped, and one with a used name gets a
     number.
     """
-    own = [direction for direction in open_directions(where, path) if direction.own]
-    kept = list(own)
-    for direction in found:
+    own = [direction for direction in open_directions(model, path) if direction.own]
+    result = list(own)
+    for direction in directions:
         if not any(_same(direction, other) for other in own):
-            kept.append(replace(direction, name=free(direction.name, [other.name for other in kept])))
-    _write(kept, where, path)
-    return kept
+            result.append(replace(direction, name=free_name(direction.name, [other.name for other in result])))
+    _write(result, model, path)
+    return result
 
 
-def keep(direction: Direction, where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
-    """Add a direction that a user made, after those made before. Raises `SimulacraError` where its name is taken, or none."""
-    there = open_directions(where, path)
-    made = replace(direction, name=_named(direction.name, there), own=True)
-    kept = [*(each for each in there if each.own), made, *(each for each in there if not each.own)]
-    _write(kept, where, path)
-    return kept
+def add_direction(
+    direction: Direction, model: str | Path | None = None, path: Path | None = None
+) -> list[Direction]:
+    """Add a user's direction after the earlier ones; returns all. Raises `SimulacraError` for a bad or used name."""
+    existing = open_directions(model, path)
+    added = replace(direction, name=_check_name(direction.name, existing), own=True)
+    result = [*(other for other in existing if other.own), added, *(other for other in existing if not other.own)]
+    _write(result, model, path)
+    return result
 
 
-def rename(old: str, new: str, where: str | Path | None = None, path: Path | None = None) -> list[Direction]:
-    """Give a direction another name, which makes it the user's own. Raises `SimulacraError` for an unknown or taken one."""
-    there = open_directions(where, path)
-    names = [direction.name for direction in there]
+def rename_direction(
+    old: str, new: str, model: str | Path | None = None, path: Path | None = None
+) -> list[Direction]:
+    """Rename a direction, which makes it the user's own; returns all. Raises `SimulacraError` for a wrong name."""
+    existing = open_directions(model, path)
+    names = [direction.name for direction in existing]
     if old not in names:
-        hint = did_you_mean(old, names) or (f" There are: {', '.join(names)}." if names else " None were found yet.")
-        raise SimulacraError(f"There is no direction called {old!r}.{hint}")
-    name = _named(new, [direction for direction in there if direction.name != old])
-    kept = [replace(each, name=name, own=True) if each.name == old else each for each in there]
-    _write(kept, where, path)
-    return kept
+        listing = Message("latent.hint_names", names=names) if names else Message("latent.hint_no_directions")
+        raise SimulacraError("latent.no_such_direction", name=old, hint=did_you_mean(old, names) or listing)
+    name = _check_name(new, [direction for direction in existing if direction.name != old])
+    result = [replace(other, name=name, own=True) if other.name == old else other for other in existing]
+    _write(result, model, path)
+    return result
 
 
-def _named(name: str, there: Sequence[Direction]) -> str:
-    """A name that can be given, without spaces around it."""
-    told = name.strip()
-    if not told or len(told) > LONGEST or not told.isprintable() or "=" in told:
-        raise SimulacraError(f"{name!r} is no name for a direction: 1 to {LONGEST} letters on a line, without =.")
-    if any(direction.name == told for direction in there):
-        raise SimulacraError(f"There already is a direction called {told!r}: choose another name.")
-    return told
+def _check_name(name: str, existing: Sequence[Direction]) -> str:
+    """A valid new name, without spaces around it."""
+    stripped = name.strip()
+    if not stripped or len(stripped) > MAX_LETTERS or not stripped.isprintable() or "=" in stripped:
+        raise SimulacraError("latent.bad_direction_name", name=name, most=MAX_LETTERS)
+    if any(direction.name == stripped for direction in existing):
+        raise SimulacraError("latent.direction_name_used", name=stripped)
+    return stripped
 
 
-def _same(one: Direction, other: Direction) -> bool:
-    return one.layers == other.layers and abs(float(F.cosine_similarity(one.vector, other.vector, dim=0))) >= NEAR
+def _same(a: Direction, b: Direction) -> bool:
+    return a.layers == b.layers and abs(float(F.cosine_similarity(a.vector, b.vector, dim=0))) >= MAX_COSINE
 
 
-def _write(kept: Sequence[Direction], where: str | Path | None, path: Path | None) -> None:
-    told = [
-        {key: getattr(direction, key) for key in ("name", "kind", "layers", "about", "accuracy", "label", "own")}
-        for direction in kept
-    ]
-    vectors = torch.stack([d.vector.detach().float().cpu() for d in kept]) if kept else torch.zeros(0, 0)
-    about = {"format": FORMAT, "model": fingerprint(where), "directions": json.dumps(told, ensure_ascii=False)}
-    with written_aside(path or place(where)) as file:
-        file.write(packed({"vectors": vectors.contiguous()}, about))
+def _write(directions: Sequence[Direction], model: str | Path | None, path: Path | None) -> None:
+    entries = [{key: getattr(direction, key) for key in KEYS} for direction in directions]
+    vectors = torch.stack([d.vector.detach().float().cpu() for d in directions]) if directions else torch.zeros(0, 0)
+    metadata = {"format": FORMAT, "model": fingerprint(model), "directions": json.dumps(entries, ensure_ascii=False)}
+    with written_aside(path or directions_file(model)) as file:
+        file.write(to_bytes({"vectors": vectors.contiguous()}, metadata))
 
 
-def _read(path: Path, where: str | Path | None) -> list[Direction]:
+def _read(path: Path, model: str | Path | None) -> list[Direction]:
     if not path.exists():
         return []
     try:
         with safe_open(path, "pt") as file:
-            about: dict[str, str] = file.metadata() or {}
+            metadata: dict[str, str] = file.metadata() or {}
             vectors = file.get_tensor("vectors") if "vectors" in file.keys() else None  # noqa: SIM118
     except (SafetensorError, OSError) as error:
+        raise SimulacraError("latent.not_a_directions_file", path=path, reason=error) from error
+    if vectors is None or metadata.get("format") != FORMAT:
+        raise SimulacraError("latent.directions_format", path=path, format=FORMAT)
+    if metadata.get("model") != fingerprint(model):
         raise SimulacraError(
-            f"{path} is not a file of directions ({error}): move it away and find them anew."
-        ) from error
-    if vectors is None or about.get("format") != FORMAT:
-        raise SimulacraError(f"{path} is not of the format {FORMAT}: move it away and find them anew.")
-    if about.get("model") != fingerprint(where):
-        raise SimulacraError(
-            f"{path} holds directions of another model ({about.get('model')}, and this is {fingerprint(where)}): "
-            "move it away and find them anew."
+            "latent.directions_of_another_model", path=path, other=metadata.get("model"), model=fingerprint(model)
         )
     try:
-        told: list[dict[str, Any]] = json.loads(about["directions"])
+        entries: list[dict[str, Any]] = json.loads(metadata["directions"])
         if vectors.dim() != 2 or not bool(vectors.isfinite().all()):
-            raise ValueError("its numbers are none")
-        found = [_direction(each, vector) for each, vector in zip(told, vectors.unbind(0), strict=True)]
+            raise ValueError("vectors")
+        return [_direction(entry, vector) for entry, vector in zip(entries, vectors.unbind(0), strict=True)]
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise SimulacraError(f"{path} is damaged ({error}): move it away and find them anew.") from error
-    return found
+        raise SimulacraError("latent.directions_damaged", path=path, reason=error) from error
 
 
-def _direction(told: dict[str, Any], vector: torch.Tensor) -> Direction:
-    layers = told["layers"]
+def _direction(entry: dict[str, Any], vector: torch.Tensor) -> Direction:
+    layers = entry["layers"]
     return Direction(
-        name=str(told["name"]),
+        name=str(entry["name"]),
         vector=vector,
-        kind=str(told["kind"]),
+        kind=str(entry["kind"]),
         layers=None if layers is None else (int(layers[0]), int(layers[1])),
-        about=str(told["about"]),
-        accuracy=None if told["accuracy"] is None else float(told["accuracy"]),
-        label=str(told["label"]),
-        own=bool(told["own"]),
+        about=str(entry["about"]),
+        accuracy=None if entry["accuracy"] is None else float(entry["accuracy"]),
+        label=str(entry["label"]),
+        own=bool(entry["own"]),
     )

@@ -1,242 +1,252 @@
-"""Directions learned from labels: a reader labels generated pictures, and a linear model in w says which way is more.
+"""Directions learned from labels: a classifier labels generated pictures, and a linear model in w separates them.
 
 (Denton et al. 2019, arXiv:1906.06439; InterFaceGAN: Shen et al. 2020, arXiv:1907.10786, conditional manipulation.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.attribute_classifier import STEPS, Reader, fit_reader
-from simulacra.latent.directions import NEAR
-from simulacra.latent.effects import Effect, effects, render
+from simulacra.latent.attribute_classifier import STEPS, AttributeClassifier, train_classifier
+from simulacra.latent.discovery import MAX_COSINE
+from simulacra.latent.effects import Effect, draw, measure_effects
 from simulacra.latent.recipe import Direction
 from simulacra.latent.traits import Trait, traits
-from simulacra.latent.unsupervised import embedded
+from simulacra.latent.unsupervised import seeds_to_w
+from simulacra.messages import Message, text
 
-SAMPLES = 4000  # generated pictures
-FIRST = 10_000_000  # their seeds, far from those that people look at
-READ, FOUND = 0.8, 0.6  # balanced accuracy that reader and linear model must reach, to be kept
-RARE = 0.02  # share of generated pictures that must have it, and must not
-GROWS = 0.25  # of the pictures at least, how many more must have it at strength 2 than at -2
+SAMPLES, MIN_SAMPLES = 4000, 100  # generated pictures
+FIRST_SEED = 10_000_000  # of them, far from the seeds that users look at
+MIN_ACCURACY, MIN_LINEAR = 0.8, 0.6  # balanced accuracy required of the classifier and of the linear model
+MIN_SHARE = 0.02  # of generated pictures, with and without a trait
+MIN_FLIP = 0.25  # share of pictures that must gain the trait from strength -2 to +2
 DECAY = 1e-3
-SAME = 0.5  # cosine from which on two directions are about the same thing, and not made orthogonal
-AT_ONCE = 64
-LEARNED = ("learned attribute", "learned axis", "learned choice")  # kinds of direction
-
-Advance = Callable[[int], object]
+SAME = 0.5  # cosine from which on two directions share a subject and are not made orthogonal
+BATCH = 64
+KINDS = ("learned attribute", "learned axis", "learned choice")  # of a direction, as files have them
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
-    """The directions, and what was left out with the reason."""
+class LearnedDirections:
+    """Directions, the reasons for traits without one, and the classifier."""
 
     directions: list[Direction]
-    left_out: dict[str, str]
-    reader: Reader
+    left_out: dict[str, Message]
+    classifier: AttributeClassifier
 
 
-def learn(
+def learn_directions(
     generator: Generator,
     data: Dataset,
     *,
-    reader: Reader | None = None,
+    classifier: AttributeClassifier | None = None,
     samples: int = SAMPLES,
     seed: int = 0,
     orthogonal: bool = False,
-    begin: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
-) -> Learned:
-    """A direction for each attribute of the data that a reader can see and that w decides.
+    begin: Begin = silent,
+) -> LearnedDirections:
+    """A direction for each trait of the data that a classifier recognises and w decides.
 
-    Attributes that stand alone come first, then groups whose choices lie on an axis, then choices; each with the balanced
-    accuracy of its linear model on generated pictures that it was not fitted to. reader: trained on `data` if not
-    given. orthogonal: each is made to leave alone what the single attributes and axes about other things go by.
-    Raises `SimulacraError` for data without labels or of another shape, and too few samples.
+    Single attributes come first, then axes of groups, then choices, each with the balanced accuracy of its linear model
+    on held-out generated pictures. classifier: trained on `data` by default. orthogonal: each direction loses its part
+    along the attributes and axes of other subjects.
+    Raises `SimulacraError` for data without labels or of another shape, and for too few samples.
     """
     if data.shape != generator.shape:
-        raise SimulacraError(
-            f"The data's pictures are {data.shape} and the model's {generator.shape}: give its own data."
-        )
-    if samples < 100:
-        raise SimulacraError(f"{samples} generated pictures are too few to learn from: take at least 100.")
-    if reader is None:
-        reader = fit_reader(
-            data, seed=seed, steps=STEPS, device=generator.device, advance=begin("Learning to read", STEPS)
-        )
-    wanted = traits(data, reader)
-    w, logits = labelled(generator, reader, samples, advance=begin("Labelling", samples))
-    spread = w.std(0).clamp(min=1e-8)
-    kept: list[tuple[Trait, Direction]] = []
-    left_out = {}
-    for trait in wanted:
-        reason = _unfit(trait, reader, logits) or ""
-        if not reason:
-            direction = _fitted(trait, w, trait.score(logits) > 0, spread)
-            reason = _doubtful(direction)
-            if not reason:
-                kept.append((trait, direction))
-        if reason:
+        raise SimulacraError("latent.data_of_another_shape", shape=data.shape, wanted=generator.shape)
+    if samples < MIN_SAMPLES:
+        raise SimulacraError("latent.too_few_samples", samples=samples, least=MIN_SAMPLES)
+    if classifier is None:
+        advance = begin(text("latent.progress_classifier"), STEPS)
+        classifier = train_classifier(data, seed=seed, steps=STEPS, device=generator.device, advance=advance)
+    candidates = traits(data, classifier)
+    w, logits = label_samples(generator, classifier, samples, advance=begin(text("latent.progress_labels"), samples))
+    deviations = w.std(0).clamp(min=1e-8)
+    fits: list[tuple[Trait, Direction]] = []
+    left_out: dict[str, Message] = {}
+    for trait in candidates:
+        reason = _unrecognised(trait, classifier, logits)
+        if reason is None:
+            direction = _fit(trait, w, trait.score(logits) > 0, deviations)
+            reason = _inaccurate(direction)
+            if reason is None:
+                fits.append((trait, direction))
+        if reason is not None:
             left_out[trait.name] = reason
     if orthogonal:
-        kept = _orthogonal(kept, w)
-    found, misled = _proven(generator, kept, wanted, reader)
-    return Learned(directions=found, left_out=left_out | misled, reader=reader)
+        fits = _orthogonalise(fits, w)
+    directions, without_effect = _verify(generator, fits, candidates, classifier)
+    return LearnedDirections(directions=directions, left_out=left_out | without_effect, classifier=classifier)
 
 
 @torch.no_grad()
-def labelled(
-    generator: Generator, reader: Reader, samples: int, *, first: int = FIRST, advance: Advance = lambda n: None
+def label_samples(
+    generator: Generator,
+    classifier: AttributeClassifier,
+    samples: int,
+    *,
+    first: int = FIRST_SEED,
+    advance: Advance = lambda n: None,
 ) -> tuple[Tensor, Tensor]:
-    """w [N, w_dim] of generated pictures and what the reader sees in them [N, A]."""
+    """w [N, w_dim] of generated pictures and the classifier's logits of them [N, A]."""
     generator.eval()
     ws, logits = [], []
-    for start in range(first, first + samples, AT_ONCE):
-        w = embedded(generator, range(start, min(start + AT_ONCE, first + samples)))
+    for start in range(first, first + samples, BATCH):
+        w = seeds_to_w(generator, range(start, min(start + BATCH, first + samples)))
         ws.append(w[:, : generator.w_dim])
-        logits.append(reader.logits(render(generator, w)))
+        logits.append(classifier.logits(draw(generator, w)))
         advance(len(w))
     return torch.cat(ws), torch.cat(logits)
 
 
-def _unfit(trait: Trait, reader: Reader, logits: Tensor) -> str:
-    """Why nothing can be learned of a trait, or nothing."""
-    accuracy = min(reader.accuracy[column] for column in trait.columns)
+def _unrecognised(trait: Trait, classifier: AttributeClassifier, logits: Tensor) -> Message | None:
+    """Why nothing can be learned of a trait; None if it can."""
+    accuracy = min(classifier.accuracy[column] for column in trait.columns)
     if accuracy != accuracy:
-        return "too few held-out pictures have it, or have it not"
-    if accuracy < READ:
-        return f"the reader is right on only {accuracy:.0%} of held-out pictures"
+        return Message("latent.left_out_too_few")
+    if accuracy < MIN_ACCURACY:
+        return Message("latent.left_out_unrecognised", accuracy=accuracy)
     share = float((trait.score(logits) > 0).float().mean())
-    if not RARE <= share <= 1 - RARE:
-        return f"{share:.1%} of generated pictures have it"
-    return ""
+    if not MIN_SHARE <= share <= 1 - MIN_SHARE:
+        return Message("latent.left_out_share", share=share)
+    return None
 
 
-def _doubtful(direction: Direction) -> str:
-    """Why a linear model is not worth keeping, or nothing."""
+def _inaccurate(direction: Direction) -> Message | None:
+    """Why a linear model is discarded; None if it is not."""
     assert direction.accuracy is not None
-    if direction.accuracy < FOUND:
-        return f"w says little of it: the linear model is right on only {direction.accuracy:.0%}"
-    return ""
+    if direction.accuracy < MIN_LINEAR:
+        return Message("latent.left_out_inaccurate", accuracy=direction.accuracy)
+    return None
 
 
-def _twice(direction: Direction, others: Sequence[Direction]) -> str:
-    """Which one is there already, or nothing."""
+def _duplicate(direction: Direction, others: Sequence[Direction]) -> Message | None:
+    """Which other direction is the same; None for none."""
     for other in others:
-        if abs(_cosine(direction.vector, other.vector)) >= NEAR:
-            return f"the same direction as {other.name}"
-    return ""
+        if abs(_cosine(direction.vector, other.vector)) >= MAX_COSINE:
+            return Message("latent.left_out_duplicate", name=other.name)
+    return None
 
 
-def _proven(
-    generator: Generator, kept: Sequence[tuple[Trait, Direction]], wanted: Sequence[Trait], reader: Reader
-) -> tuple[list[Direction], dict[str, str]]:
-    """Those that lead where their name says, with words for what else they do; and why the others do not."""
-    found: list[Direction] = []
+def _verify(
+    generator: Generator,
+    fits: Sequence[tuple[Trait, Direction]],
+    candidates: Sequence[Trait],
+    classifier: AttributeClassifier,
+) -> tuple[list[Direction], dict[str, Message]]:
+    """Directions that change what their name says, with words for all that they change; reasons for the others."""
+    directions: list[Direction] = []
     left_out = {}
-    shown = effects(generator, [direction for _, direction in kept], first=FIRST, reader=reader)
-    for (trait, direction), effect in zip(kept, shown, strict=True):
-        reason = _elsewhere(trait, wanted, effect) or _twice(direction, found)
-        if reason:
+    effects = measure_effects(generator, [fit for _, fit in fits], first=FIRST_SEED, classifier=classifier)
+    for (trait, direction), effect in zip(fits, effects, strict=True):
+        reason = _without_effect(trait, candidates, effect) or _duplicate(direction, directions)
+        if reason is not None:
             left_out[trait.name] = reason
         else:
             words = [direction.about, effect.words()]
-            found.append(replace(direction, about="; ".join(part for part in words if part)))
-    return found, left_out
+            directions.append(replace(direction, about="; ".join(part for part in words if part)))
+    return directions, left_out
 
 
-def _elsewhere(trait: Trait, others: Sequence[Trait], effect: Effect) -> str:
-    """Why a direction does not lead where its name says, or nothing: rare things have models that look good and do little."""
+def _without_effect(trait: Trait, candidates: Sequence[Trait], effect: Effect) -> Message | None:
+    """Why a direction does not change what its name says; None if it does.
+
+    Rare traits have linear models that are accurate and change little.
+    """
     if trait.kind == "axis":
-        return ""
-    grows = effect.flips[trait.name]
-    if grows < GROWS:
-        return f"moving that way brings it to few pictures ({grows:+.0%})"
-    rivals = [other.name for other in others if other.kind == "choice" and other.group == trait.group and trait.group]
+        return None
+    growth = effect.flips[trait.name]
+    if growth < MIN_FLIP:
+        return Message("latent.left_out_weak", growth=growth)
+    rivals = [other.name for other in candidates if other.kind == "choice" and other.group == trait.group and trait.group]
     best = max(rivals, key=lambda name: effect.flips[name], default=trait.name)
-    return "" if best == trait.name else f"moving that way brings {best} rather"
+    return None if best == trait.name else Message("latent.left_out_rival", name=best)
 
 
-def _fitted(trait: Trait, w: Tensor, has: Tensor, spread: Tensor) -> Direction:
-    """Logistic regression of `has` [N] on w [N, w_dim]; four fifths of them, and accuracy on the rest."""
+def _fit(trait: Trait, w: Tensor, has: Tensor, deviations: Tensor) -> Direction:
+    """Logistic regression of `has` [N] on w [N, w_dim], with its accuracy on the fifth that is held out."""
     fit = len(w) * 4 // 5
     mean = w[:fit].mean(0)
-    x = torch.cat([(w - mean) / spread, torch.ones(len(w), 1, device=w.device)], 1)
-    weight = logistic(x[:fit], has[:fit].float())
-    told, right = x[fit:] @ weight > 0, has[fit:]
-    shares = [float((told[right == side] == side).float().mean()) for side in (True, False) if (right == side).any()]
+    x = torch.cat([(w - mean) / deviations, torch.ones(len(w), 1, device=w.device)], 1)
+    weight = logistic_regression(x[:fit], has[:fit].float())
+    predicted, right = x[fit:] @ weight > 0, has[fit:]
+    shares = [
+        float((predicted[right == side] == side).float().mean()) for side in (True, False) if (right == side).any()
+    ]
     return Direction(
         name=trait.name,
         label=trait.name,
-        vector=stepped(weight[:-1] / spread, w),
+        vector=unit_step(weight[:-1] / deviations, w),
         kind=f"learned {trait.kind}",
         about=trait.about,
         accuracy=sum(shares) / len(shares),
     )
 
 
-def logistic(x: Tensor, y: Tensor, *, decay: float = DECAY) -> Tensor:
-    """The weights [D] of a ridge logistic regression of y [N] on x [N, D], whose last column is 1.
+def logistic_regression(x: Tensor, y: Tensor, *, decay: float = DECAY) -> Tensor:
+    """Weights [D] of a ridge logistic regression of y [N] on x [N, D], whose last column is 1.
 
-    By L-BFGS in float64. Those with y = 1 and those without weigh the same in all: rare ones would be given up.
+    By L-BFGS in float64. Both classes have the same total weight, or a rare one would be ignored.
     """
-    inputs, wanted = x.double(), y.double()
-    balance = torch.where(wanted > 0, 0.5 / wanted.mean(), 0.5 / (1 - wanted.mean()))
+    inputs, targets = x.double(), y.double()
+    balance = torch.where(targets > 0, 0.5 / targets.mean(), 0.5 / (1 - targets.mean()))
     weight = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
-    descent = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
-        descent.zero_grad()
+        optimizer.zero_grad()
         value = (
-            F.binary_cross_entropy_with_logits(inputs @ weight, wanted, balance)
+            F.binary_cross_entropy_with_logits(inputs @ weight, targets, balance)
             + decay / 2 * weight[:-1].square().sum()
         )
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    descent.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     return weight.detach().to(x.dtype)
 
 
-def stepped(axis: Tensor, w: Tensor) -> Tensor:
-    """The step of one deviation of w [N, w_dim] along an axis of any length."""
+def unit_step(axis: Tensor, w: Tensor) -> Tensor:
+    """The step along an axis of any length that is one standard deviation of w [N, w_dim]."""
     axis = F.normalize(axis, dim=0)
     return axis * (w @ axis).std()
 
 
-def _orthogonal(kept: Sequence[tuple[Trait, Direction]], w: Tensor) -> list[tuple[Trait, Direction]]:
-    """Each without its part in the span of the single attributes and axes that are about other things."""
-    main = [(trait, direction) for trait, direction in kept if trait.kind != "choice"]
-    found = []
-    for trait, direction in kept:
+def _orthogonalise(fits: Sequence[tuple[Trait, Direction]], w: Tensor) -> list[tuple[Trait, Direction]]:
+    """Directions without their parts in the span of the single attributes and axes of other subjects."""
+    main = [(trait, direction) for trait, direction in fits if trait.kind != "choice"]
+    result = []
+    for trait, direction in fits:
         others = [
             other.vector
-            for its, other in main
+            for other_trait, other in main
             if other is not direction
-            and (trait.group or trait.name) != (its.group or its.name)
+            and (trait.group or trait.name) != (other_trait.group or other_trait.name)
             and abs(_cosine(direction.vector, other.vector)) < SAME
         ]
-        vector = orthogonal(direction.vector, others)
-        found.append((trait, replace(direction, vector=stepped(vector, w))))
-    return found
+        vector = without_span(direction.vector, others)
+        result.append((trait, replace(direction, vector=unit_step(vector, w))))
+    return result
 
 
-def orthogonal(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
+def without_span(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
     """`vector` [D] without its part in the span of the others [D]."""
     if not others:
         return vector
     basis, size, _ = torch.linalg.svd(torch.stack(list(others)).T, full_matrices=False)
     basis = basis[:, size > 1e-6 * size[0]]
-    left: Tensor = vector - basis @ (basis.T @ vector)
-    return left
+    remainder: Tensor = vector - basis @ (basis.T @ vector)
+    return remainder
 
 
-def _cosine(one: Tensor, other: Tensor) -> float:
-    return float(F.cosine_similarity(one, other, dim=0))
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return float(F.cosine_similarity(a, b, dim=0))

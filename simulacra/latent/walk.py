@@ -1,9 +1,9 @@
-"""A way through latents, from picture to picture.
+"""Interpolation between pictures in latent space.
 
-z of a normal prior goes along a great circle, its length in proportion (White, "Sampling Generative Networks", 2016,
-arXiv:1609.04468): on the straight line between two of them the length would sink to 1/√2, where the model has hardly
-been. z of a uniform prior does so after Φ⁻¹ has made it normal, and comes back by Φ, so that each step is still
-uniform. w of a mapping network goes straight.
+z of a normal prior moves along a great circle, with its length interpolated (White, "Sampling Generative Networks",
+2016, arXiv:1609.04468). On the straight line between two of them the length would fall to 1/√2, where the model was
+hardly trained. z of a uniform prior is made normal by Φ⁻¹ first and mapped back by Φ, so every step stays uniform.
+w of a mapping network moves on a straight line.
 """
 
 from __future__ import annotations
@@ -19,74 +19,74 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.recipe import Direction, Recipe, each, latent, latents, to_json
+from simulacra.latent.recipe import Direction, Recipe, per_layer, to_json, to_w, to_z
 
 Space = Literal["auto", "z", "w"]
 Easing = Literal["linear", "smooth"]
-TINY = 1e-7  # a length, and the sine of an angle, that are taken for 0
-EDGE = 1e-6  # from the walls of a uniform prior, where Φ⁻¹ would be infinite
+TINY = 1e-7  # lengths and sines below count as 0
+EDGE = 1e-6  # distance kept from the bounds of a uniform prior, where Φ⁻¹ is infinite
 BATCH = 16
-LOOKS = 8  # at the picture, from stop to stop, for an even speed
-MOST_FRAMES = 100_000
+PROBES = 8  # pictures compared per leg, for an even speed
+MAX_FRAMES = 100_000
 
 
-def lerp(one: Tensor, other: Tensor, t: Tensor) -> Tensor:
-    """one, other [..., d], t [...] from 0 to 1 -> the straight line between them [..., d]."""
-    t = t[..., None].to(one.dtype)
-    return one * (1 - t) + other * t
+def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """a, b [..., d], t [...] in [0, 1] -> points on the straight line [..., d]."""
+    t = t[..., None].to(a.dtype)
+    return a * (1 - t) + b * t
 
 
-def slerp(one: Tensor, other: Tensor, t: Tensor) -> Tensor:
-    """one, other [N, d], t [N] from 0 to 1 -> the great circle between them [N, d], lengths in proportion.
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """a, b [N, d], t [N] in [0, 1] -> points on the great circle [N, d], with lengths interpolated.
 
-    Opposite ones go round by an axis that both least lie along; from or to zero the way is straight.
+    Opposite vectors turn about an axis that both are least aligned with. From or to zero the line is straight.
     """
-    # on the processor: not every device has so many digits, and latents are small
-    x, y, share = one.cpu().double(), other.cpu().double(), t.cpu().double()[:, None]
+    # on the CPU: not every device has float64, and latents are small
+    x, y, share = a.cpu().double(), b.cpu().double(), t.cpu().double()[:, None]
     lengths = x.norm(dim=1, keepdim=True), y.norm(dim=1, keepdim=True)
-    a, b = x / lengths[0].clamp(min=TINY), y / lengths[1].clamp(min=TINY)
-    cosine = (a * b).sum(1, keepdim=True)
-    across = b - cosine * a
+    start, end = x / lengths[0].clamp(min=TINY), y / lengths[1].clamp(min=TINY)
+    cosine = (start * end).sum(1, keepdim=True)
+    across = end - cosine * start
     sine = across.norm(dim=1, keepdim=True)
-    aside = torch.zeros_like(a).scatter_(1, a.abs().argmin(1, keepdim=True), 1.0)
-    aside = aside - (a * aside).sum(1, keepdim=True) * a
+    aside = torch.zeros_like(start).scatter_(1, start.abs().argmin(1, keepdim=True), 1.0)
+    aside = aside - (start * aside).sum(1, keepdim=True) * start
     across = torch.where(sine < TINY, aside, across)
     across = across / across.norm(dim=1, keepdim=True).clamp(min=TINY)
-    angle = share * torch.atan2(sine, cosine)  # better near 0 and π than from the cosine alone
-    direction = torch.cos(angle) * a + torch.sin(angle) * across
-    arc = direction * (lengths[0] * (1 - share) + lengths[1] * share)
+    angle = share * torch.atan2(sine, cosine)  # more accurate near 0 and π than from the cosine alone
+    unit = torch.cos(angle) * start + torch.sin(angle) * across
+    arc = unit * (lengths[0] * (1 - share) + lengths[1] * share)
     straight = x * (1 - share) + y * share
-    return torch.where((lengths[0] < TINY) | (lengths[1] < TINY), straight, arc).to(one)
+    return torch.where((lengths[0] < TINY) | (lengths[1] < TINY), straight, arc).to(a)
 
 
-def between(one: Tensor, other: Tensor, t: Tensor, *, prior: str) -> Tensor:
-    """Latents z [N, z] of a normal or uniform prior, t [N] from 0 to 1 -> [N, z], each as likely as its ends."""
+def interpolate_z(a: Tensor, b: Tensor, t: Tensor, *, prior: str) -> Tensor:
+    """z [N, z] of a normal or uniform prior, t [N] in [0, 1] -> [N, z], each as likely as its ends."""
     if prior != "uniform":
-        return slerp(one, other, t)
-    normal = [torch.special.ndtri((x.cpu().double() / 2 + 0.5).clamp(EDGE, 1 - EDGE)) for x in (one, other)]
+        return slerp(a, b, t)
+    normal = [torch.special.ndtri((x.cpu().double() / 2 + 0.5).clamp(EDGE, 1 - EDGE)) for x in (a, b)]
     arc: Tensor = torch.special.ndtr(slerp(normal[0], normal[1], t)) * 2 - 1
-    return arc.to(one)
+    return arc.to(a)
 
 
-def eased(t: NDArray[np.float64], easing: Easing) -> NDArray[np.float64]:
-    """Shares of the way [N] from 0 to 1, at an even speed, or slow at both ends (3t² - 2t³)."""
+def ease(t: NDArray[np.float64], easing: Easing) -> NDArray[np.float64]:
+    """Shares of a leg [N] in [0, 1]: unchanged for linear, 3t² - 2t³ (slow at both ends) for smooth."""
     return t if easing == "linear" else t * t * (3 - 2 * t)
 
 
-class Moment(NamedTuple):
+class Frame(NamedTuple):
     """One picture of a walk."""
 
-    place: float  # from 0; whole numbers are the stops
-    w: Tensor  # [w] or [styles, w]
+    position: float  # from 0; whole numbers are the stops
+    w: Tensor  # [w] or [num_ws, w]
     picture: Tensor  # [C, H, W]
 
 
 class Walk:
-    """A way through several pictures: where it is at any moment.
+    """A path in latent space through the pictures of several recipes.
 
-    directions: the model's own, by name, where stops are edited. space: w goes straight; z goes on arcs, and then is embedded; auto is w where there is a mapping network. Without
-    one w is z, so that both are the same. Raises `SimulacraError` for fewer than two stops, and where z is asked for
-    and a stop has none (it starts from w, or was edited).
+    directions: the model's, by name, for edited stops. space: in w legs are straight; in z they are arcs, mapped to w
+    afterwards; auto is w where the model has a mapping network. Without one, w is z and both are the same.
+    Raises `SimulacraError` for fewer than two stops, and in z for a stop that starts from w or is edited.
     """
 
     def __init__(
@@ -99,85 +99,83 @@ class Walk:
         space: Space = "auto",
     ) -> None:
         if len(stops) < 2:
-            raise SimulacraError("A walk needs at least two pictures to go between, such as --seeds 1,5,9.")
+            raise SimulacraError("latent.too_few_stops")
         self.generator, self.recipes, self.loop, self.space = generator, tuple(stops), loop, space
         self.legs = len(stops) - (not loop)
-        self.by_z = space == "z" and bool(generator.num_ws)
-        if self.by_z:
-            for stop in stops:
-                if stop.w or stop.edits or stop.other is not None:
-                    raise SimulacraError(
-                        "A walk in z goes between seeds or z alone: walk in w between edited pictures."
-                    )
-            self.stops = torch.cat([latent(generator, stop) for stop in stops])
-            told = [generator.labelled([stop.seed or 0], stop.label) for stop in stops]
-            self.y = torch.cat([y for y in told if y is not None]) if generator.labels else None
-            self.pulls = torch.tensor([stop.truncation for stop in stops], device=generator.device)
+        self.in_z = space == "z" and bool(generator.num_ws)
+        if self.in_z:
+            if any(stop.w or stop.edits or stop.other is not None for stop in stops):
+                raise SimulacraError("latent.walk_in_z_of_edited")
+            self.stops = torch.cat([to_z(generator, stop) for stop in stops])
+            conditions = [generator.labelled([stop.seed or 0], stop.label) for stop in stops]
+            self.y = torch.cat([y for y in conditions if y is not None]) if generator.labels else None
+            self.psi = torch.tensor([stop.truncation for stop in stops], device=generator.device)
         else:
-            found = [latents(generator, stop, directions or {}) for stop in stops]
-            wide = any(w.dim() == 3 for w in found)
-            self.stops = torch.cat([each(generator, w) if wide else w for w in found])
+            ws = [to_w(generator, stop, directions or {}) for stop in stops]
+            wide = any(w.dim() == 3 for w in ws)
+            self.stops = torch.cat([per_layer(generator, w) if wide else w for w in ws])
 
     @torch.no_grad()
-    def at(self, places: NDArray[np.float64]) -> Tensor:
-        """w [N, w] or [N, styles, w] at places [N] from 0 to `legs`: whole numbers are the stops."""
-        leg = np.minimum(places.astype(int), self.legs - 1)
-        t = torch.from_numpy(places - leg).to(self.stops.device, self.stops.dtype)
+    def latents_at(self, positions: NDArray[np.float64]) -> Tensor:
+        """w [N, w] or [N, num_ws, w] at positions [N] from 0 to `legs`; whole numbers are the stops."""
+        leg = np.minimum(positions.astype(int), self.legs - 1)
+        t = torch.from_numpy(positions - leg).to(self.stops.device, self.stops.dtype)
         before, after = torch.from_numpy(leg), torch.from_numpy((leg + 1) % len(self.stops))
-        one, other = self.stops[before], self.stops[after]
-        if self.by_z:
+        a, b = self.stops[before], self.stops[after]
+        if self.in_z:
             y = None if self.y is None else lerp(self.y[before], self.y[after], t)
-            w = self.generator.mapping(between(one, other, t, prior=self.generator.prior), y)
-            pulls = torch.lerp(self.pulls[before], self.pulls[after], t).tolist()
-            return torch.cat([self.generator.truncate(w[i : i + 1], pull) for i, pull in enumerate(pulls)])
+            w = self.generator.mapping(interpolate_z(a, b, t, prior=self.generator.prior), y)
+            psi = torch.lerp(self.psi[before], self.psi[after], t).tolist()
+            return torch.cat([self.generator.truncate(w[i : i + 1], value) for i, value in enumerate(psi)])
         if self.generator.num_ws:
-            return lerp(one, other, t if one.dim() == 2 else t[:, None].expand(one.shape[:2]))
-        z = self.generator.z_dim  # what tells of a label stands beside it, and goes straight
-        arcs = between(one[:, :z], other[:, :z], t, prior=self.generator.prior)
-        return torch.cat([arcs, lerp(one[:, z:], other[:, z:], t)], 1)
+            return lerp(a, b, t if a.dim() == 2 else t[:, None].expand(a.shape[:2]))
+        z = self.generator.z_dim  # the label beside z moves on a straight line
+        arcs = interpolate_z(a[:, :z], b[:, :z], t, prior=self.generator.prior)
+        return torch.cat([arcs, lerp(a[:, z:], b[:, z:], t)], 1)
 
     @torch.no_grad()
-    def pictures(
+    def frames(
         self, count: int, *, easing: Easing = "smooth", even: bool = False, batch: int = BATCH
-    ) -> Iterator[Moment]:
-        """`count` moments of the walk, in constant memory.
+    ) -> Iterator[Frame]:
+        """Yield `count` frames of the walk, in constant memory.
 
-        A loop's last moment is not its first again, so that it plays on without a halt. easing: the speed between
-        two stops. even: moments are as far apart as their pictures differ, at `LOOKS` looks a leg.
+        The last frame of a loop is not its first again, so it repeats without a pause. easing: speed between two
+        stops. even: pictures change at a constant rate, measured at `PROBES` positions per leg.
         """
-        if not 2 <= count <= MOST_FRAMES:
-            raise SimulacraError(f"A walk of {count} pictures is not possible: 2 to {MOST_FRAMES} are.")
+        if not 2 <= count <= MAX_FRAMES:
+            raise SimulacraError("latent.walk_frames", frames=count, most=MAX_FRAMES)
         self.generator.eval()
         t = np.arange(count) / (count if self.loop else count - 1) * self.legs
         leg = np.minimum(t.astype(int), self.legs - 1)
-        places = leg + eased(t - leg, easing)
+        positions = leg + ease(t - leg, easing)
         if even:
-            places = np.interp(places / self.legs, *self._pace())
+            positions = np.interp(positions / self.legs, *self._change())
         for start in range(0, count, batch):
-            w = self.at(places[start : start + batch])
-            yield from map(Moment, places[start : start + batch].tolist(), w, self.generator.synthesis(w).float())
+            part = positions[start : start + batch]
+            w = self.latents_at(part)
+            yield from map(Frame, part.tolist(), w, self.generator.synthesis(w).float())
 
-    def told(self, moment: Moment) -> dict[str, Any]:
-        """What a picture of the walk can say of itself: its recipe, or its place on the walk between two labels."""
+    def provenance(self, frame: Frame) -> dict[str, Any]:
+        """The record of a frame: its recipe, or its position on the walk, where no recipe can hold its label."""
         if self.generator.num_ws or not self.generator.labels:
-            rows = moment.w.reshape(-1, moment.w.shape[-1])[:, : self.generator.w_dim]
+            rows = frame.w.reshape(-1, frame.w.shape[-1])[:, : self.generator.w_dim]
             return {"recipe": to_json(Recipe(w=tuple(tuple(row) for row in rows.tolist())))}
         stops = [to_json(stop) for stop in self.recipes]
-        return {"walk": {"stops": stops, "loop": self.loop, "space": self.space, "place": moment.place}}
+        return {"walk": {"stops": stops, "loop": self.loop, "space": self.space, "place": frame.position}}
 
-    def _pace(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Shares of all that changes in the pictures, and the places where so much of it is done."""
-        places, before, done = np.linspace(0, self.legs, self.legs * LOOKS + 1), None, [0.0]
-        for start in range(0, len(places), BATCH):
-            for picture in self.generator.synthesis(self.at(places[start : start + BATCH])).float():
-                if before is not None:
-                    # never nothing, so that no stretch is jumped over
-                    done.append(done[-1] + float((picture - before).square().mean().sqrt()) + 1e-6)
-                before = picture
-        return np.asarray(done) / done[-1], places
+    def _change(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shares of the total change in the pictures, and the positions at which they are reached."""
+        positions, previous, total = np.linspace(0, self.legs, self.legs * PROBES + 1), None, [0.0]
+        for start in range(0, len(positions), BATCH):
+            for picture in self.generator.synthesis(self.latents_at(positions[start : start + BATCH])).float():
+                if previous is not None:
+                    # strictly increasing, so that no stretch is skipped
+                    total.append(total[-1] + float((picture - previous).square().mean().sqrt()) + 1e-6)
+                previous = picture
+        return np.asarray(total) / total[-1], positions
 
 
-def stops_of(seeds: Sequence[int], *, label: str = "", truncation: float = 1.0) -> list[Recipe]:
-    """A recipe a seed."""
+def seed_stops(seeds: Sequence[int], *, label: str = "", truncation: float = 1.0) -> list[Recipe]:
+    """One recipe per seed."""
     plain = Recipe(label=label, truncation=truncation)
     return [replace(plain, seed=seed) for seed in seeds]
