@@ -18,23 +18,23 @@ from torch import Tensor
 
 from simulacra.data.opening import open_domain
 from simulacra.files import read_json
-from simulacra.latent.perceptual_loss import rounded
-from simulacra.latent.project import Projection, project
+from simulacra.latent.inversion import Projection, invert
+from simulacra.latent.perceptual_loss import quantise
 from simulacra.storage import load_generator, model_folder
 
 FIRST, WANTED, SHARE = 7_000_000, 28.0, 0.9  # seed; dB; of the own pictures
 
 
-def told(what: str, found: list[Projection], processor: float, steps: int) -> list[float]:
-    """A line for each picture and one for all of them; returns their PSNR."""
-    decibels = [projection.psnr for projection in found]
-    each = statistics.median(projection.seconds for projection in found)
-    processor /= len(found)
-    print(f"{what}: median PSNR {statistics.median(decibels):.1f} dB, least {min(decibels):.1f} dB", end=", ")
-    print(f"length {statistics.median(p.length for p in found):.2f}, ", end="")
-    print(f"{each:.1f} s a picture; of the processor {processor:.1f} s, {1000 * processor / steps:.0f} ms a step")
-    print("  " + " ".join(f"{value:.1f}" for value in decibels))
-    return decibels
+def report(title: str, projections: list[Projection], processor: float, steps: int) -> list[float]:
+    """Print a line for each picture and one for all of them; returns their PSNR in dB."""
+    psnr = [projection.psnr for projection in projections]
+    seconds = statistics.median(projection.seconds for projection in projections)
+    processor /= len(projections)
+    print(f"{title}: median PSNR {statistics.median(psnr):.1f} dB, least {min(psnr):.1f} dB", end=", ")
+    print(f"length {statistics.median(p.radius for p in projections):.2f}, ", end="")
+    print(f"{seconds:.1f} s a picture; of the processor {processor:.1f} s, {1000 * processor / steps:.0f} ms a step")
+    print("  " + " ".join(f"{value:.1f}" for value in psnr))
+    return psnr
 
 
 def main() -> None:
@@ -47,24 +47,26 @@ def main() -> None:
     parser.add_argument("--own", type=int, default=10)
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--wide", action="store_true", help="a latent for each layer")
-    asked = parser.parse_args()
-    generator = load_generator(asked.model)
+    options = parser.parse_args()
+    generator = load_generator(options.model)
 
-    def found(targets: list[Tensor]) -> tuple[list[Projection], float]:
-        options = {"steps": asked.steps, "starts": asked.starts, "wide": asked.wide}
+    def project(targets: list[Tensor]) -> tuple[list[Projection], float]:
+        settings = {"steps": options.steps, "starts": options.starts, "wide": options.wide}
         begun = time.process_time()
-        return [project(generator, target, **options) for target in targets], time.process_time() - begun
+        return [invert(generator, target, **settings) for target in targets], time.process_time() - begun
 
-    print(f"{asked.steps} steps, {asked.starts} starts, {torch.get_num_threads()} threads")
-    if asked.own:
-        own = [picture for batch in generator.pictures(range(FIRST, FIRST + asked.own)) for picture in rounded(batch)]
-        decibels = told("own pictures", *found(own), asked.steps)
-        reached = sum(value >= WANTED for value in decibels)
-        print(f"  {reached} of {len(decibels)} reach {WANTED:g} dB (wanted: {SHARE:.0%})")
-    if asked.real:
-        data = open_domain(asked.data or read_json(model_folder(asked.model) / "config.json")["data"]).split("test")
-        images = torch.from_numpy(data.images[: asked.real].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-        told("held-out reals", *found(list(images)), asked.steps)
+    print(f"{options.steps} steps, {options.starts} starts, {torch.get_num_threads()} threads")
+    if options.own:
+        own = [
+            picture for batch in generator.pictures(range(FIRST, FIRST + options.own)) for picture in quantise(batch)
+        ]
+        psnr = report("own pictures", *project(own), options.steps)
+        reached = sum(value >= WANTED for value in psnr)
+        print(f"  {reached} of {len(psnr)} reach {WANTED:g} dB (wanted: {SHARE:.0%})")
+    if options.real:
+        data = open_domain(options.data or read_json(model_folder(options.model) / "config.json")["data"]).split("test")
+        images = torch.from_numpy(data.images[: options.real].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
+        report("held-out reals", *project(list(images)), options.steps)
 
 
 if __name__ == "__main__":

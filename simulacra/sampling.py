@@ -15,7 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.gan import Generator, to_image
 from simulacra.grid import MAX_SIDE, Grid
-from simulacra.latent.recipe import Direction, Recipe, from_json, latents, to_json
+from simulacra.latent.recipe import Direction, Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance, write_png
 from simulacra.seeds import format_seeds
 
@@ -131,7 +131,7 @@ def write_recipe(
     """
     generator.eval()
     path, record = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
-    w = latents(generator, recipe, directions)
+    w = to_w(generator, recipe, directions)
     if not _exists(path, record):
         write_png(to_image(generator.synthesis(w).float()[0]), path, record)
     return path

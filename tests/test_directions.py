@@ -18,14 +18,22 @@ from torch.nn import functional as F
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator
-from simulacra.latent.attribute_classifier import Reader, auc, fit_reader
-from simulacra.latent.directions import NEAR, discover, distinct, free, scaled
-from simulacra.latent.effects import alike, effects, stats
-from simulacra.latent.recipe import Direction, moved
-from simulacra.latent.saved import FILE, keep, open_directions, place, rename, save
-from simulacra.latent.supervised import learn, logistic, orthogonal
+from simulacra.latent.attribute_classifier import AttributeClassifier, auc, train_classifier
+from simulacra.latent.discovery import MAX_COSINE, discover, distinct, free_name, to_direction
+from simulacra.latent.effects import measure_effects, similarity, statistics
+from simulacra.latent.recipe import Direction, move
+from simulacra.latent.saved import (
+    FILE,
+    add_direction,
+    directions_file,
+    open_directions,
+    rename_direction,
+    save_directions,
+)
+from simulacra.latent.supervised import learn_directions, logistic_regression, without_span
 from simulacra.latent.traits import Trait, traits
-from simulacra.latent.unsupervised import Candidate, components, entries, sefa
+from simulacra.latent.unsupervised import Candidate, components, entry_matrices, sefa
+from simulacra.messages import Message
 from simulacra.layers import EqualisedLinear
 from simulacra.settings import Settings
 from simulacra.storage import save_model
@@ -62,9 +70,11 @@ class Bright(nn.Module):
         return torch.stack([light, torch.sin(1e4 * light)], 1) * 10
 
 
-def reader(names: tuple[str, ...] = ("bright", "luck"), accuracy: float = 0.95) -> Reader:
+def reader(names: tuple[str, ...] = ("bright", "luck"), accuracy: float = 0.95) -> AttributeClassifier:
     many = (accuracy,) * len(names)
-    return Reader(names=names, network=Bright(), bar=torch.zeros(len(names)), auc=many, accuracy=many, share=many)
+    return AttributeClassifier(
+        names=names, network=Bright(), threshold=torch.zeros(len(names)), auc=many, accuracy=many, share=many
+    )
 
 
 def attributed(names: tuple[str, ...], labels: np.ndarray, images: np.ndarray | None = None) -> Dataset:
@@ -107,7 +117,7 @@ def test_components_of_a_mapping_are_those_of_w() -> None:
 
 def test_a_style_enters_every_layer_and_ranges_see_their_own() -> None:
     G = game("stylegan2:tiny").G.eval()
-    matrices = entries(G)
+    matrices = entry_matrices(G)
     assert {layer for layer, _ in matrices} == set(range(G.num_ws))
     styles = [each for name, each in G.named_modules() if name.startswith("layers.") and name.endswith(".style")]
     first = styles[0]
@@ -132,13 +142,13 @@ def test_near_duplicates_are_dropped_in_w_and_by_effect() -> None:
     G = Planted()
     with torch.no_grad():
         G.first.weight[:, 0] = -2 * G.first.weight[:, 1]
-    same, other = effects(G, [direction("a", axis(0)), direction("b", axis(1))])
-    assert alike(same, other) > NEAR
+    same, other = measure_effects(G, [direction("a", axis(0)), direction("b", axis(1))])
+    assert similarity(same, other) > MAX_COSINE
 
 
 def test_strength_one_is_a_deviation_of_w() -> None:
     w = torch.randn(4000, Z) * torch.arange(1, Z + 1)
-    assert float(scaled(Candidate(axis=axis(4), kind="x"), w).vector[4]) == pytest.approx(5, rel=0.05)
+    assert float(to_direction(Candidate(axis=axis(4), kind="x"), w).vector[4]) == pytest.approx(5, rel=0.05)
 
 
 @pytest.mark.parametrize("spec", forms())
@@ -152,7 +162,7 @@ def test_every_game_has_directions_that_change_its_pictures(spec: str) -> None:
         assert each.vector.shape == (G.w_dim,)
         assert each.about
         with torch.no_grad():
-            assert (G.synthesis(moved(G, w, each, 2.0)) - G.synthesis(w)).abs().max() > 1e-5
+            assert (G.synthesis(move(G, w, each, 2.0)) - G.synthesis(w)).abs().max() > 1e-5
 
 
 def test_a_search_is_the_same_every_time() -> None:
@@ -170,29 +180,29 @@ def test_counts_that_cannot_be_are_refused() -> None:
 
 
 def test_words_say_what_grows() -> None:
-    found = discover(Planted(), count=6, reader=reader())
+    found = discover(Planted(), count=6, classifier=reader())
     bright = next(each for each in found if cosine(each.vector, axis(3)) > 0.98)
     assert bright.about.startswith("bright +")
     assert "brighter" in bright.about
     assert float(bright.vector[3]) > 0  # strength upwards is brighter
-    amounts = [effect.amount for effect in effects(Planted(), found)]
+    amounts = [effect.amount for effect in measure_effects(Planted(), found)]
     assert amounts == sorted(amounts, reverse=True)
 
 
 def test_readings_of_known_pictures() -> None:
     picture = torch.full((1, 3, 20, 20), -1.0)
-    base = stats(picture)
+    base = statistics(picture)
     red, right = picture.clone(), picture.clone()
     red[:, 0] = 1.0
     right[:, :, 15:, 15:] = 1.0
-    assert stats(red)["warmth"] > base["warmth"]
-    moved_there = stats(right)
+    assert statistics(red)["warmth"] > base["warmth"]
+    moved_there = statistics(right)
     assert moved_there["across"] > 0.8
     assert moved_there["down"] > 0.8
     assert moved_there["bottom"] > 0 > moved_there["top"]
     assert moved_there["left"] < 0
     for shape in ((1, 16, 24), (4, 16, 16)):
-        assert all(len(values) == 2 for values in stats(torch.rand(2, *shape)).values())
+        assert all(len(values) == 2 for values in statistics(torch.rand(2, *shape)).values())
 
 
 # --- readers and traits ------------------------------------------------------------------------------------
@@ -204,16 +214,16 @@ def test_a_reader_learns_what_is_there_and_admits_what_is_not() -> None:
     images = noise(300) // 2
     images[labels[:, 0] == 1, 4:12, 4:12] += 100
     data = attributed(("square", "coin"), labels, images)
-    found = fit_reader(data, steps=40)
+    found = train_classifier(data, steps=40)
     assert found.accuracy[0] > 0.95
     assert found.auc[0] > 0.97
     assert found.accuracy[1] < 0.8
-    again, other = (fit_reader(data, seed=seed, steps=2).network for seed in (0, 0))
+    again, other = (train_classifier(data, seed=seed, steps=2).network for seed in (0, 0))
     assert all(map(torch.equal, again.state_dict().values(), other.state_dict().values()))
     with pytest.raises(SimulacraError, match="no labels"):
-        fit_reader(replace(data, labels=None))
+        train_classifier(replace(data, labels=None))
     with pytest.raises(SimulacraError, match="too few"):
-        fit_reader(attributed(("square",), labels[:6, :1]))
+        train_classifier(attributed(("square",), labels[:6, :1]))
 
 
 def test_auc_counts_pairs() -> None:
@@ -247,17 +257,17 @@ def test_classes_are_choices() -> None:
 
 def test_a_planted_attribute_is_learned_and_luck_is_left_out() -> None:
     data = attributed(("bright", "luck"), np.zeros((40, 2)))
-    told = learn(Planted(), data, reader=reader(), samples=800)
+    told = learn_directions(Planted(), data, classifier=reader(), samples=800)
     assert [each.name for each in told.directions] == ["bright"]
     bright = told.directions[0]
     assert cosine(bright.vector, axis(3)) > 0.99
     assert float(bright.vector[3]) > 0
     assert bright.accuracy is not None
     assert bright.accuracy > 0.95
-    assert "w says little" in told.left_out["luck"]
-    blind = learn(Planted(), data, reader=reader(accuracy=0.6), samples=200)
+    assert told.left_out["luck"].code == "latent.left_out_inaccurate"
+    blind = learn_directions(Planted(), data, classifier=reader(accuracy=0.6), samples=200)
     assert not blind.directions
-    assert "60%" in blind.left_out["bright"]
+    assert blind.left_out["bright"] == Message("latent.left_out_unrecognised", accuracy=0.6)
 
 
 def test_what_brings_something_else_is_left_out() -> None:
@@ -268,35 +278,35 @@ def test_what_brings_something_else_is_left_out() -> None:
 
     names = ("hat: high", "hat: low")
     eyes = replace(reader(names), network=Steps())
-    told = learn(Planted(), attributed(names, np.zeros((40, 2))), reader=eyes, samples=800)
+    told = learn_directions(Planted(), attributed(names, np.zeros((40, 2))), classifier=eyes, samples=800)
     assert [each.name for each in told.directions] == ["hat: low"]
-    assert told.left_out["hat: high"] == "moving that way brings hat: low rather"
+    assert told.left_out["hat: high"] == Message("latent.left_out_rival", name="hat: low")
     rare = replace(eyes, names=("hat: high", "cap"))
-    told = learn(Planted(), attributed(rare.names, np.zeros((40, 2))), reader=rare, samples=800)
-    assert "the same direction as" in " ".join(told.left_out.values())
+    told = learn_directions(Planted(), attributed(rare.names, np.zeros((40, 2))), classifier=rare, samples=800)
+    assert "latent.left_out_duplicate" in {reason.code for reason in told.left_out.values()}
 
 
 def test_learning_refuses_what_it_cannot_use() -> None:
     with pytest.raises(SimulacraError, match="its own data"):
-        learn(Planted(), labelled(noise(shape=(1, 16, 16))), reader=reader())
+        learn_directions(Planted(), labelled(noise(shape=(1, 16, 16))), classifier=reader())
     with pytest.raises(SimulacraError, match="at least 100"):
-        learn(Planted(), labelled(noise()), reader=reader(), samples=5)
+        learn_directions(Planted(), labelled(noise()), classifier=reader(), samples=5)
 
 
 def test_rare_ones_weigh_as_much_as_the_others() -> None:
     x = torch.cat([torch.randn(3000, 2, generator=torch.Generator().manual_seed(0)), torch.ones(3000, 1)], 1)
     y = (x[:, 0] > 1.8).float()
-    weight = logistic(x, y)
+    weight = logistic_regression(x, y)
     assert cosine(weight[:2], torch.tensor([1.0, 0.0])) > 0.98
     assert ((x[y > 0] @ weight) > 0).float().mean() > 0.95
 
 
 def test_orthogonal_leaves_the_others_alone() -> None:
     vectors = torch.randn(3, 10, generator=torch.Generator().manual_seed(0))
-    made = orthogonal(vectors[0], [vectors[1], vectors[2], vectors[2]])
+    made = without_span(vectors[0], [vectors[1], vectors[2], vectors[2]])
     assert (vectors[1:] @ made).abs().max() < 1e-5
     assert float(made @ vectors[0]) > 0
-    assert torch.equal(orthogonal(vectors[0], []), vectors[0])
+    assert torch.equal(without_span(vectors[0], []), vectors[0])
 
 
 def test_orthogonal_directions_are_learned() -> None:
@@ -308,8 +318,8 @@ def test_orthogonal_directions_are_learned() -> None:
     G = Planted()
     eyes = replace(reader(("both", "one")), network=Two())
     data = attributed(("both", "one"), np.zeros((40, 2)))
-    plain = learn(G, data, reader=eyes, samples=800)
-    apart = learn(G, data, reader=eyes, samples=800, orthogonal=True)
+    plain = learn_directions(G, data, classifier=eyes, samples=800)
+    apart = learn_directions(G, data, classifier=eyes, samples=800, orthogonal=True)
     assert len(plain.directions) == len(apart.directions) == 2
     one = plain.directions[1].vector
     assert cosine(plain.directions[0].vector, one) > 10 * cosine(apart.directions[0].vector, one)
@@ -328,33 +338,35 @@ def model(tmp_path: Path) -> Path:
 def test_round_trip(model: Path) -> None:
     assert open_directions(model) == []
     told = direction("ä b", layers=(0, 2), about="größer", accuracy=0.75, label="size")
-    save([told, direction("other", -torch.ones(8))], model)
+    save_directions([told, direction("other", -torch.ones(8))], model)
     first, second = open_directions(model)
     assert torch.equal(first.vector, told.vector)
     assert replace(first, vector=told.vector).__dict__ == told.__dict__
     assert second.name == "other"
-    assert place(model) == model / FILE
+    assert directions_file(model) == model / FILE
     assert (model / FILE).read_bytes().count("größer".encode()) == 1  # readable
 
 
 def test_what_a_user_named_stays(model: Path) -> None:
     a, b = direction("a", axis(0)), direction("b", axis(1))
-    save([a, b], model)
-    rename("a", "hat", model)
-    keep(direction("mine", axis(2)), model)
-    found = save([replace(a, vector=-a.vector), direction("mine", axis(4)), direction("new", axis(5))], model)
+    save_directions([a, b], model)
+    rename_direction("a", "hat", model)
+    add_direction(direction("mine", axis(2)), model)
+    found = save_directions(
+        [replace(a, vector=-a.vector), direction("mine", axis(4)), direction("new", axis(5))], model
+    )
     assert [each.name for each in found] == ["hat", "mine", "mine 2", "new"]
     assert [each.own for each in open_directions(model)] == [True, True, False, False]
     for old, new, told in (("none", "x", "no direction"), ("hat", "new", "already"), ("hat", " ", "no name"),
                            ("hat", "a=b", "no name"), ("hta", "x", "Did you mean 'hat'")):  # fmt: skip
         with pytest.raises(SimulacraError, match=told):
-            rename(old, new, model)
+            rename_direction(old, new, model)
     with pytest.raises(SimulacraError, match="already"):
-        keep(direction("mine"), model)
+        add_direction(direction("mine"), model)
 
 
 def test_files_of_others_and_damaged_ones_are_refused(model: Path, tmp_path: Path) -> None:
-    save([direction("a")], model)
+    save_directions([direction("a")], model)
     tensors = load_file(model / FILE)
     gan = game("dcgan:tiny", smoothing=0.0)
     torch.nn.init.normal_(gan.G.first.weight)
@@ -362,7 +374,7 @@ def test_files_of_others_and_damaged_ones_are_refused(model: Path, tmp_path: Pat
     with pytest.raises(SimulacraError, match="another model"):
         open_directions(tmp_path / "other", model / FILE)
     with pytest.raises(SimulacraError, match="another model"):
-        save([direction("b")], tmp_path / "other", model / FILE)
+        save_directions([direction("b")], tmp_path / "other", model / FILE)
     save_file(tensors, tmp_path / "x.safetensors")
     with pytest.raises(SimulacraError, match="format"):
         open_directions(model, tmp_path / "x.safetensors")
@@ -377,22 +389,22 @@ def test_directions_of_a_run_outlive_its_checkpoint(model: Path, tmp_path: Path)
     checkpoint = tmp_path / "run" / "checkpoints" / "000000040"
     checkpoint.parent.mkdir(parents=True)
     model.rename(checkpoint)
-    save([direction("a")], tmp_path / "run")
-    assert place(tmp_path / "run") == tmp_path / "run" / "directions" / "000000040.safetensors"
+    save_directions([direction("a")], tmp_path / "run")
+    assert directions_file(tmp_path / "run") == tmp_path / "run" / "directions" / "000000040.safetensors"
     assert [each.name for each in open_directions(checkpoint)] == ["a"]
 
 
 def test_names_are_free() -> None:
-    assert free("a", ["a", "a 2"]) == "a 3"
-    assert free("a", []) == "a"
+    assert free_name("a", ["a", "a 2"]) == "a 3"
+    assert free_name("a", []) == "a"
 
 
 def test_the_model_that_comes_along_has_some(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("simulacra.latent.saved.user_data_path", lambda name: tmp_path / name)
     shipped = open_directions()
     assert {"glasses", "beard", "smile", "hair length", "hair colour", "skin tone"} <= {each.name for each in shipped}
-    rename("glasses", "spectacles")
-    assert place().is_relative_to(tmp_path)
+    rename_direction("glasses", "spectacles")
+    assert directions_file().is_relative_to(tmp_path)
     assert [each.own for each in open_directions() if each.name == "spectacles"] == [True]
     assert len(open_directions()) == len(shipped)
 

@@ -35,7 +35,7 @@ from simulacra.explore.server import Explorer
 from simulacra.explore.worker import Busy, Worker
 from simulacra.gan import to_image
 from simulacra.latent.recipe import Direction
-from simulacra.latent.saved import save
+from simulacra.latent.saved import save_directions
 from simulacra.provenance import read_provenance
 from simulacra.sampling import write_pictures
 from simulacra.storage import load_generator
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exploring.model(root / "styled", "stylegan2:tiny")
     exploring.model(root / "labelled", "dcgan:tiny+labels")
     exploring.run(root / "run")
-    save(
+    save_directions(
         [Direction(name=name, vector=torch.ones(8) * (i + 1), kind="pca") for i, name in enumerate("ab")],
         root / "plain",
     )

@@ -18,9 +18,9 @@ from test_explore_api import HERE, news, opened, same, sentence
 
 from simulacra.errors import SimulacraError
 from simulacra.explore.server import Explorer
-from simulacra.latent.combine import combined
-from simulacra.latent.recipe import Direction, Edit, Recipe, latents
-from simulacra.latent.saved import FILE, by_name, comes_along, keep, place, save
+from simulacra.latent.combine import combine
+from simulacra.latent.recipe import Direction, Edit, Recipe, to_w
+from simulacra.latent.saved import FILE, add_direction, directions_by_name, directions_file, is_bundled, save_directions
 from simulacra.storage import load_generator, model_folder
 
 EDITS = {"a": {"strength": 1.5}, "b": {"strength": -0.5}}
@@ -37,7 +37,7 @@ def axis(model: Path, name: str, number: int, layers: tuple[int, int] | None = N
 def model(tmp_path: Path) -> Path:
     """A model with layers and two directions."""
     folder = exploring.model(tmp_path / "styled", "stylegan2:tiny")
-    save([axis(folder, "a", 0), axis(folder, "b", 1)], folder)
+    save_directions([axis(folder, "a", 0), axis(folder, "b", 1)], folder)
     return folder
 
 
@@ -61,7 +61,7 @@ def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model
     after = client.post("/api/picture", json={"recipe": {"seed": 3, "edits": {"hero": 1}}}).content
     assert same(before, opened(after))
     assert not same(before, opened(client.post("/api/picture", json={"recipe": {"seed": 3}}).content))
-    assert by_name(model)["hero"].own  # on disk, too
+    assert directions_by_name(model)["hero"].own  # on disk, too
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model
         ({"a": 99}, "x", "from -10 to 10"),
         (EDITS, "a", "already is a direction"),
         (EDITS, "", "not empty"),
-        (EDITS, "a=b", "no name"),
+        (EDITS, "a=b", "not a name"),
         ({"a": 1, "b": {"strength": 1, "layers": [0, 2]}}, "x", "different layers"),
         ([1], "x", "recipe"),
     ],
@@ -102,14 +102,14 @@ def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch,
     before = {path: path.read_bytes() for path in model_folder().iterdir()}
     link = tmp_path / "link"
     link.symlink_to(model_folder())
-    assert comes_along(link) and not comes_along(tmp_path)
+    assert is_bundled(link) and not is_bundled(tmp_path)
     explorer = Explorer(link)  # by another path
     client = TestClient(explorer.application(), base_url=HERE)
     told = client.post("/api/directions/save", json={"name": "hero", "edits": {"smile": 1, "glasses": 2}}).json()
     explorer.stop()
     assert told["shipped"] and Path(told["path"]).is_relative_to(tmp_path / "data")
-    assert Path(told["path"]).is_file() and place(None) == Path(told["path"])
-    assert told["directions"][0]["name"] == "hero" and len(told["directions"]) == len(by_name(None))
+    assert Path(told["path"]).is_file() and directions_file(None) == Path(told["path"])
+    assert told["directions"][0]["name"] == "hero" and len(told["directions"]) == len(directions_by_name(None))
     assert {path: path.read_bytes() for path in model_folder().iterdir()} == before
 
 
@@ -117,25 +117,25 @@ def test_a_combination_is_the_same_picture_in_the_same_layers(model: Path) -> No
     generator = load_generator(model)
     there = {"a": axis(model, "a", 0, (1, 3)), "b": axis(model, "b", 1)}
     edits = {"a": Edit(strength=2.0), "b": Edit(strength=-1.0, layers=(1, 3))}
-    made = combined(generator, "both", edits, there)
+    made = combine(generator, "both", edits, there)
     assert made.layers == (1, 3) and made.own
-    both = latents(generator, Recipe(seed=1, edits=edits), there)
-    one = latents(generator, Recipe(seed=1, edits={"both": Edit(strength=1.0)}), {"both": made})
+    both = to_w(generator, Recipe(seed=1, edits=edits), there)
+    one = to_w(generator, Recipe(seed=1, edits={"both": Edit(strength=1.0)}), {"both": made})
     torch.testing.assert_close(one, both)
     # all layers are the same as none in particular
     edits = {"b": Edit(strength=1.0, layers=(0, generator.num_ws))}
-    assert combined(generator, "all", edits, there).layers is None
+    assert combine(generator, "all", edits, there).layers is None
 
 
 def test_sliders_that_undo_each_other_are_no_direction(model: Path) -> None:
     there = {"a": axis(model, "a", 0), "b": axis(model, "b", 0)}
     with pytest.raises(SimulacraError, match="undo each other"):
-        combined(load_generator(model), "none", {"a": Edit(strength=1.0), "b": Edit(strength=-1.0)}, there)
+        combine(load_generator(model), "none", {"a": Edit(strength=1.0), "b": Edit(strength=-1.0)}, there)
 
 
 def test_those_made_by_a_person_come_first(model: Path) -> None:
     for name in ("one", "two"):
-        kept = keep(axis(model, name, 3), model)
+        kept = add_direction(axis(model, name, 3), model)
     assert [each.name for each in kept] == ["one", "two", "a", "b"]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.gan import to_image
 from simulacra.generator import Generator
-from simulacra.latent.mix import children, mixing_matrix, parse_layers, write_mix
+from simulacra.latent.mix import cross_matrix, mixing_matrix, parse_layers, write_mix
 from simulacra.provenance import read_provenance
 
 SIDE = 16
@@ -88,7 +88,7 @@ def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object
         return render(w)
 
     monkeypatch.setattr(generator, "synthesis", watched)
-    children(generator, *args, **options)  # type: ignore[arg-type]
+    cross_matrix(generator, *args, **options)  # type: ignore[arg-type]
     return seen
 
 
@@ -96,7 +96,7 @@ def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object
 @pytest.mark.parametrize("way", ["cross", "blend"])
 def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None:
     generator: Generator = game(spec, (3, SIDE, SIDE)).G.eval()
-    image = np.asarray(children(generator, [1, 2], [3, 4], way))
+    image = np.asarray(cross_matrix(generator, [1, 2], [3, 4], way))
     assert image.shape == (3 * SIDE, 3 * SIDE, 3)
     with torch.no_grad():
         w = generator.mapping(generator.seeded([2]), generator.labelled([2]))[0]

@@ -17,12 +17,12 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import configured
 from simulacra.generator import Generator
 from simulacra.latent import encoder as encoding
-from simulacra.latent import project as projecting
-from simulacra.latent.latent_prior import near
-from simulacra.latent.perceptual_loss import Closeness, psnr, rounded, visible
-from simulacra.latent.photo import as_seen, project_photo, side_by_side
-from simulacra.latent.project import Progress, project
-from simulacra.latent.recipe import Recipe, from_json, latents, to_json
+from simulacra.latent import inversion, search
+from simulacra.latent.inversion import Progress, invert
+from simulacra.latent.latent_prior import latent_prior
+from simulacra.latent.perceptual_loss import PerceptualLoss, premultiply, psnr, quantise
+from simulacra.latent.project import preprocess_photo, project_photo, side_by_side
+from simulacra.latent.recipe import Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance
 from simulacra.sampling import read_recipe, write_recipe
 
@@ -52,20 +52,20 @@ def attributed() -> Generator:
 @torch.no_grad()
 def own(generator: Generator, label: str = "", seed: int = SEED) -> Tensor:
     w = generator.mapping(generator.seeded([seed]), generator.labelled([seed], label))
-    return rounded(generator.synthesis(w).float())[0]
+    return quantise(generator.synthesis(w).float())[0]
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that is quick and need not be good."""
-    monkeypatch.setattr(projecting, "GUESSES", 8)
+    monkeypatch.setattr(inversion, "GUESSES", 8)
     monkeypatch.setattr("simulacra.latent.latent_prior.DRAWS", 256)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """By pixels alone: the feature maps cost many times these generators."""
-    monkeypatch.setattr(projecting, "PERCEIVED", 0.0)
+    monkeypatch.setattr(search, "FEATURES", 0.0)
 
 
 # --- the search ---------------------------------------------------------------------------------------------------
@@ -75,13 +75,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
 def test_own_pictures_are_found_again(shape: tuple[int, int, int], prior: str, quick: None) -> None:
     generator = planted(shape, prior=prior)
-    found = project(generator, own(generator), steps=100, seed=1)
+    found = invert(generator, own(generator), steps=100, seed=1)
     assert found.psnr >= 28
     assert found.psnr == pytest.approx(float(psnr(found.picture[None], found.target)))
     if prior == "uniform":
         assert all(-1 <= value <= 1 for value in found.recipe.w[0])
     else:
-        assert 0.4 < found.length < 1.6
+        assert 0.4 < found.radius < 1.6
 
 
 def test_every_game_s_loss_falls(few: None) -> None:
@@ -89,14 +89,16 @@ def test_every_game_s_loss_falls(few: None) -> None:
     falls = []
     for spec in forms():
         generator: Generator = game(spec, (3, 16, 16)).G.requires_grad_(False)
-        found = project(generator, own(generator.eval()), steps=2, starts=2)
+        found = invert(generator, own(generator.eval()), steps=2, starts=2)
         (first, _), (second, _) = found.course
         falls.append(first - second)
         assert tuple(found.picture.shape) == generator.shape, spec
-        assert found.picture.isfinite().all() and np.isfinite([found.psnr, found.perceived, found.length]).all(), spec
+        assert (
+            found.picture.isfinite().all() and np.isfinite([found.psnr, found.feature_distance, found.radius]).all()
+        ), spec
         recipe = from_json(json.loads(json.dumps(to_json(found.recipe))))
         with torch.no_grad():
-            again = generator.synthesis(latents(generator, recipe, {}))[0]
+            again = generator.synthesis(to_w(generator, recipe, {}))[0]
         assert torch.equal(again, found.picture), spec
     assert np.mean(falls) > 0
 
@@ -104,7 +106,7 @@ def test_every_game_s_loss_falls(few: None) -> None:
 def test_the_loss_falls_to_the_end(quick: None) -> None:
     generator = planted()
     told: list[Progress] = []
-    found = project(generator, own(generator), steps=60, on_step=told.append)
+    found = invert(generator, own(generator), steps=60, on_step=told.append)
     assert [progress.step for progress in told] == [0] * 3 + list(range(1, 61)) and told[0].steps == 60
     bred, descended = told[:3], told[3:]
     assert bred[0].loss >= bred[1].loss >= bred[2].loss > descended[-1].loss, "of each generation the best stay"
@@ -117,7 +119,7 @@ def test_the_loss_falls_to_the_end(quick: None) -> None:
 def test_more_of_a_latent_is_recovered_than_of_its_picture_alone(quick: None) -> None:
     """A planted latent itself comes back, where the picture decides it."""
     generator = planted()
-    found = project(generator, own(generator), steps=150)
+    found = invert(generator, own(generator), steps=150)
     wanted = generator.seeded([SEED])[0]
     assert float((torch.tensor(found.recipe.w[0]) - wanted).norm() / wanted.norm()) < 0.2
 
@@ -127,7 +129,7 @@ def test_the_same_again_is_the_same_and_chance_is_left_alone(few: None) -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    one, other, different = (project(generator, own(generator), steps=4, seed=seed) for seed in (1, 1, 2))
+    one, other, different = (invert(generator, own(generator), steps=4, seed=seed) for seed in (1, 1, 2))
     assert one.recipe == other.recipe and one.course == other.course
     assert one.course != different.course
     assert torch.equal(torch.rand(2), expected)
@@ -136,19 +138,19 @@ def test_the_same_again_is_the_same_and_chance_is_left_alone(few: None) -> None:
 def test_a_search_can_be_stopped_between_steps(few: None) -> None:
     generator = planted()
     told: list[Progress] = []
-    stopped = project(generator, own(generator), on_step=told.append, stop=lambda: sum(p.step > 0 for p in told) == 3)
+    stopped = invert(generator, own(generator), on_step=told.append, stop=lambda: sum(p.step > 0 for p in told) == 3)
     assert stopped.stopped and len(stopped.course) == 3
     told.clear()
-    bred = project(generator, own(generator), on_step=told.append, stop=lambda: len(told) == 2)
+    bred = invert(generator, own(generator), on_step=told.append, stop=lambda: len(told) == 2)
     assert bred.stopped and not bred.course and len(told) == 2, "while starts are bred"
-    at_once = project(generator, own(generator), stop=lambda: True)
+    at_once = invert(generator, own(generator), stop=lambda: True)
     assert at_once.stopped and not at_once.course and at_once.psnr > 0
-    assert not project(generator, own(generator), steps=1).stopped
+    assert not invert(generator, own(generator), steps=1).stopped
 
 
 def test_weights_keep_no_gradients(few: None) -> None:
     generator: Generator = game("mlp:tiny").G  # as in training: they ask for some
-    project(generator, own(generator.eval()), steps=2)
+    invert(generator, own(generator.eval()), steps=2)
     assert all(weight.grad is None for weight in generator.parameters())
 
 
@@ -158,24 +160,24 @@ def test_weights_keep_no_gradients(few: None) -> None:
 def test_a_class_is_found_or_kept(quick: None) -> None:
     generator = planted(spec="mlp:tiny+labels")
     generator.remember(torch.arange(30) % 3)
-    found = project(generator, own(generator, "2"), steps=100, starts=9)
+    found = invert(generator, own(generator, "2"), steps=100, starts=9)
     assert found.recipe.label == "2" and found.psnr > 26
-    assert project(generator, own(generator, "2"), steps=2, label="1").recipe.label == "1"
+    assert invert(generator, own(generator, "2"), steps=2, label="1").recipe.label == "1"
 
 
 def test_attributes_are_found_or_kept(quick: None) -> None:
     generator = attributed()
-    found = project(generator, own(generator, "glasses=0.9, hair: red=0.2, hair: grey=0.1"), steps=150)
+    found = invert(generator, own(generator, "glasses=0.9, hair: red=0.2, hair: grey=0.1"), steps=150)
     assert found.psnr > 28
     amounts = generator.asked(found.recipe.label)
     assert set(amounts) == {0, 1, 2} and all(0 <= amount <= 1 for amount in amounts.values())
-    kept = project(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
+    kept = invert(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
     assert generator.asked(kept.recipe.label) == {0: 0.25, 1: 1, 2: 0}
 
 
 def test_a_wrong_label_is_one_sentence() -> None:
     with pytest.raises(SimulacraError, match="without labels"):
-        project(planted(), own(planted()), label="cat")
+        invert(planted(), own(planted()), label="cat")
 
 
 # --- layers -------------------------------------------------------------------------------------------------------
@@ -191,24 +193,24 @@ def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
         one, other = generator.mapping(generator.seeded([1, 2]))
         w = torch.stack([one] * 3 + [other] * (generator.num_ws - 3))[None]
         target = generator.synthesis(w)[0]
-    narrow = project(generator, target, steps=40, starts=2)
-    wide = project(generator, target, steps=40, starts=2, wide=True)
+    narrow = invert(generator, target, steps=40, starts=2)
+    wide = invert(generator, target, steps=40, starts=2, wide=True)
     assert len(narrow.recipe.w) == 1 and len(wide.recipe.w) == generator.num_ws
     assert wide.course[-1][0] <= narrow.course[-1][0] * 1.02
 
 
 def test_what_is_known_of_a_model_s_own(few: None) -> None:
     for generator in (planted(), planted(prior="uniform"), game("stylegan2:tiny").G.eval()):
-        space = near(generator)
+        space = latent_prior(generator)
         with torch.no_grad():
             w = generator.mapping(generator.seeded(range(200)))
-        u = space.numbers(w)
-        assert torch.allclose(space.latent(u), w, atol=1e-3)
-        assert float(space.length(u).mean()) == pytest.approx(1, abs=0.1)
-        assert float((space.strayed(u) == 0).float().mean()) > 0.85, "most of the model's own lie inside"
-        assert (space.strayed(u * 3) > 0).float().mean() > 0.8
-        assert torch.allclose(space.strayed(torch.stack([u * 3] * 4, 1)), space.strayed(u * 3), atol=1e-4)
-    assert near(planted(prior="uniform")).latent(torch.full((1, 8), 9.0)).max() == 1
+        u = space.whiten(w)
+        assert torch.allclose(space.from_whitened(u), w, atol=1e-3)
+        assert float(space.radius(u).mean()) == pytest.approx(1, abs=0.1)
+        assert float((space.penalty(u) == 0).float().mean()) > 0.85, "most of the model's own lie inside"
+        assert (space.penalty(u * 3) > 0).float().mean() > 0.8
+        assert torch.allclose(space.penalty(torch.stack([u * 3] * 4, 1)), space.penalty(u * 3), atol=1e-4)
+    assert latent_prior(planted(prior="uniform")).from_whitened(torch.full((1, 8), 9.0)).max() == 1
 
 
 # --- how close ----------------------------------------------------------------------------------------------------
@@ -217,9 +219,9 @@ def test_what_is_known_of_a_model_s_own(few: None) -> None:
 def test_closeness() -> None:
     generator = planted()
     target, other = own(generator), own(generator, seed=7)
-    closeness = Closeness(target)
+    closeness = PerceptualLoss(target)
     both = torch.stack([target, other]).requires_grad_()
-    pixels, perceived = closeness.pixels(both), closeness.perceived(both)
+    pixels, perceived = closeness.pixels(both), closeness.features(both)
     assert float(pixels[0].detach()) == 0 and float(pixels[1].detach()) > 0
     assert float(perceived[0].detach()) == pytest.approx(0, abs=1e-6) and float(perceived[1].detach()) > 0.01
     (gradient,) = torch.autograd.grad((pixels + perceived).sum(), both)
@@ -237,7 +239,7 @@ def test_what_is_invisible_has_no_colour() -> None:
     one = torch.full((1, 4, 4, 4), -1.0)
     other = one.clone()
     other[:, 0] = 1
-    assert torch.equal(visible(one), visible(other))
+    assert torch.equal(premultiply(one), premultiply(other))
     assert float(psnr(one, other[0])) == pytest.approx(100)
 
 
@@ -259,14 +261,14 @@ def photo(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 16, 16), (4, 16, 24), (3, 32, 16)])
 def test_a_photo_is_seen_as_data_preparation_makes_it(photo: Path, shape: tuple[int, int, int]) -> None:
     channels, height, width = shape
-    seen = as_seen(photo, shape)
+    seen = preprocess_photo(photo, shape)
     assert tuple(seen.shape) == shape
     kinds = {1: "grey", 3: "rgb", 4: "rgba"}
     recipe = decoding.Recipe(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
     expected, facts = decoding.render(photo.read_bytes(), recipe)
     assert facts.rotated
     assert np.array_equal(np.rint((seen.permute(1, 2, 0).numpy() + 1) * 127.5), expected)
-    assert torch.equal(seen, as_seen(photo.read_bytes(), shape))
+    assert torch.equal(seen, preprocess_photo(photo.read_bytes(), shape))
     if channels > 1:
         assert seen[0, :, 0].mean() > 0.3 > seen[0, :, -1].mean(), "red is at the left, so it stands upright"
 
@@ -274,8 +276,8 @@ def test_a_photo_is_seen_as_data_preparation_makes_it(photo: Path, shape: tuple[
 def test_transparency_is_white_unless_the_model_has_it(tmp_path: Path) -> None:
     path = tmp_path / "glass.png"
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(path)
-    assert (as_seen(path, (3, 16, 16)) == 1).all()
-    assert (as_seen(path, (4, 16, 16))[3] == -1).all()
+    assert (preprocess_photo(path, (3, 16, 16)) == 1).all()
+    assert (preprocess_photo(path, (4, 16, 16))[3] == -1).all()
 
 
 @pytest.mark.parametrize("what", ["missing", "folder", "text", "empty", "cut"])
@@ -287,7 +289,7 @@ def test_a_wrong_photo_is_one_sentence(what: str, photo: Path, tmp_path: Path) -
         path.write_bytes({"text": b"no picture", "empty": b"", "cut": photo.read_bytes()[:300]}[what])
     told = {"missing": "does not exist", "folder": "is a folder", "text": "not a picture", "empty": "empty", "cut": ""}
     with pytest.raises(SimulacraError, match=rf"odd\.jpg.*{told[what]}"):
-        as_seen(path, (3, 16, 16))
+        preprocess_photo(path, (3, 16, 16))
 
 
 def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: None) -> None:
@@ -318,7 +320,7 @@ def test_nothing_is_left_of_a_projection_that_fails(photo: Path, tmp_path: Path)
 @pytest.mark.parametrize("shape", [(1, 16, 16), (4, 16, 16)])
 def test_difference_is_black_where_there_is_none(shape: tuple[int, int, int], few: None) -> None:
     generator = planted(shape)
-    found = project(generator, own(generator), steps=1)
+    found = invert(generator, own(generator), steps=1)
     object.__setattr__(found, "picture", found.target)
     pixels = np.asarray(side_by_side(found).convert("RGB"))
     assert pixels[:, 512:].max() == 0
@@ -336,7 +338,7 @@ def test_an_encoder_learns_to_guess(few: None, tmp_path: Path) -> None:
     target = own(generator)
     guess = taught(target[None])
     assert guess.shape == (1, 8)
-    found = project(generator, target, steps=1, starts=1, encoder=taught)
+    found = invert(generator, target, steps=1, starts=1, encoder=taught)
     with torch.no_grad():
         start = psnr(generator.synthesis(guess), target)
     assert found.course[0][1] == pytest.approx(float(start), abs=1.5), "it starts there, with noise"
@@ -383,7 +385,7 @@ def test_an_encoder_is_taught_once(few: None, tmp_path: Path, monkeypatch: pytes
 def test_what_cannot_be_projected_is_one_sentence(odd: dict[str, object], told: str) -> None:
     asked: dict[str, object] = {"target": torch.zeros(3, 16, 16)} | odd
     with pytest.raises(SimulacraError, match=told):
-        project(planted(), **asked)  # type: ignore[arg-type]
+        invert(planted(), **asked)  # type: ignore[arg-type]
 
 
 def test_a_file_without_a_recipe_is_one_sentence(tmp_path: Path) -> None:

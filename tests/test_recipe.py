@@ -14,7 +14,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
-from simulacra.latent.recipe import Direction, Edit, Recipe, from_json, latents, moved, to_json
+from simulacra.latent.recipe import Direction, Edit, Recipe, from_json, move, to_json, to_w
 
 every_form = pytest.mark.parametrize("form", forms())
 finite = st.floats(-50, 50, width=32)
@@ -33,7 +33,7 @@ def way(model: Generator, name: str = "up") -> Direction:
 
 @torch.no_grad()
 def rendered(model: Generator, recipe: Recipe, *directions: Direction) -> Tensor:
-    return model.synthesis(latents(model, recipe, {each.name: each for each in directions}))
+    return model.synthesis(to_w(model, recipe, {each.name: each for each in directions}))
 
 
 @every_form
@@ -58,10 +58,10 @@ def test_z_and_w_written_down_are_the_same_picture(form: str) -> None:
         label = ", ".join(f"{i}={float(v):g}" for i, v in enumerate(y[0])) if model.attributes else str(int(y.argmax()))
         expected = rendered(model, Recipe(seed=7, label=label))
     torch.testing.assert_close(rendered(model, Recipe(z=z, label=label)), expected)
-    w = latents(model, Recipe(seed=7, label=label), {})[:, : model.w_dim]
+    w = to_w(model, Recipe(seed=7, label=label), {})[:, : model.w_dim]
     torch.testing.assert_close(rendered(model, Recipe(w=(tuple(w[0].tolist()),), label=label)), expected)
     changed = Recipe(seed=7, label=label, numbers={0: 3.0})
-    torch.testing.assert_close(latents(model, changed, {}), latents(model, Recipe(z=(3.0, *z[1:]), label=label), {}))
+    torch.testing.assert_close(to_w(model, changed, {}), to_w(model, Recipe(z=(3.0, *z[1:]), label=label), {}))
 
 
 @every_form
@@ -69,13 +69,13 @@ def test_z_and_w_written_down_are_the_same_picture(form: str) -> None:
 def test_edits_add_up_and_leave_what_tells_of_the_label(form: str) -> None:
     model = generator(form)
     up, down = way(model), Direction(name="down", vector=-2 * way(model).vector, kind="planted")
-    plain = latents(model, Recipe(seed=3), {})
+    plain = to_w(model, Recipe(seed=3), {})
     both = Recipe(seed=3, edits={"up": Edit(strength=2.0), "down": Edit(strength=1.0)})
-    torch.testing.assert_close(latents(model, both, {"up": up, "down": down}), plain)
-    once = latents(model, Recipe(seed=3, edits={"up": Edit(strength=1.5)}), {"up": up})
+    torch.testing.assert_close(to_w(model, both, {"up": up, "down": down}), plain)
+    once = to_w(model, Recipe(seed=3, edits={"up": Edit(strength=1.5)}), {"up": up})
     torch.testing.assert_close((once - plain)[:, : model.w_dim], 1.5 * up.vector[None])
     assert torch.equal(once[:, model.w_dim :], plain[:, model.w_dim :])
-    many = moved(model, plain.repeat(3, 1), up, torch.tensor([0.0, 1.0, 1.5]))
+    many = move(model, plain.repeat(3, 1), up, torch.tensor([0.0, 1.0, 1.5]))
     torch.testing.assert_close(many[::2], torch.cat([plain, once]))
 
 
@@ -84,16 +84,16 @@ def test_edits_add_up_and_leave_what_tells_of_the_label(form: str) -> None:
 def test_layers_are_edited_and_mixed_alone(name: str) -> None:
     model = generator(f"{name}:tiny")
     assert model.num_ws > 2
-    plain = latents(model, Recipe(seed=3), {})[:, None].expand(-1, model.num_ws, -1)
-    edited = latents(model, Recipe(seed=3, edits={"up": Edit(strength=1.0, layers=(1, 2))}), {"up": way(model)})
+    plain = to_w(model, Recipe(seed=3), {})[:, None].expand(-1, model.num_ws, -1)
+    edited = to_w(model, Recipe(seed=3, edits={"up": Edit(strength=1.0, layers=(1, 2))}), {"up": way(model)})
     torch.testing.assert_close(edited[:, 1], plain[:, 1] + way(model).vector)
     assert torch.equal(edited[:, :1], plain[:, :1]) and torch.equal(edited[:, 2:], plain[:, 2:])
     other = Recipe(seed=4)
-    mixed = latents(model, Recipe(seed=3, other=other, layers=(0, 2)), {})
-    torch.testing.assert_close(mixed[:, :2], latents(model, other, {})[:, None].expand(-1, 2, -1))
+    mixed = to_w(model, Recipe(seed=3, other=other, layers=(0, 2)), {})
+    torch.testing.assert_close(mixed[:, :2], to_w(model, other, {})[:, None].expand(-1, 2, -1))
     assert torch.equal(mixed[:, 2:], plain[:, 2:])
     rows = tuple(tuple(row.tolist()) for row in mixed[0])
-    torch.testing.assert_close(latents(model, Recipe(w=rows), {}), mixed)
+    torch.testing.assert_close(to_w(model, Recipe(w=rows), {}), mixed)
 
 
 BAD = [
@@ -130,14 +130,14 @@ BAD = [
 def test_what_is_wrong_is_said_in_a_sentence(told: Any, says: str) -> None:
     model = generator("dcgan:tiny")
     with pytest.raises(SimulacraError, match=says):
-        latents(model, from_json(told), {"up": way(model)})
+        to_w(model, from_json(told), {"up": way(model)})
 
 
 def test_a_direction_of_another_model_is_refused() -> None:
     model = generator("dcgan:tiny")
     foreign = Direction(name="up", vector=torch.zeros(model.w_dim + 1), kind="planted")
     with pytest.raises(SimulacraError, match="found on another model"):
-        latents(model, Recipe(seed=1, edits={"up": Edit(strength=1.0)}), {"up": foreign})
+        to_w(model, Recipe(seed=1, edits={"up": Edit(strength=1.0)}), {"up": foreign})
 
 
 starts = st.one_of(

@@ -19,8 +19,8 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
 from simulacra.latent.film import write_film, write_walk
-from simulacra.latent.recipe import Recipe, latents
-from simulacra.latent.walk import Easing, Space, Walk, between, eased, lerp, slerp, stops_of
+from simulacra.latent.recipe import Recipe, to_w
+from simulacra.latent.walk import Easing, Space, Walk, ease, interpolate_z, lerp, seed_stops, slerp
 from simulacra.provenance import read_provenance
 from simulacra.sampling import read_recipe
 
@@ -91,7 +91,7 @@ def test_a_step_between_two_latents_is_as_likely_as_they_are(prior: str) -> None
     """Halfway between many: the same mean, spread and reach as the prior's; a straight line would have 1/√2 of it."""
     generator = game("mlp:tiny", z=64, prior=prior).G
     one, other = generator.seeded(range(400)), generator.seeded(range(400, 800))
-    half = between(one, other, torch.full((400,), 0.5), prior=prior)
+    half = interpolate_z(one, other, torch.full((400,), 0.5), prior=prior)
     assert float(half.std()) == pytest.approx(float(one.std()), rel=0.02)
     assert float(half.mean()) == pytest.approx(0, abs=0.02)
     if prior == "uniform":
@@ -99,16 +99,16 @@ def test_a_step_between_two_latents_is_as_likely_as_they_are(prior: str) -> None
         quarters = half.flatten().quantile(torch.tensor([0.25, 0.5, 0.75]))
         assert torch.allclose(quarters, torch.tensor([-0.5, 0.0, 0.5]), atol=0.03), "uniform, not only as wide"
     for t, end in ((0.0, one), (1.0, other)):
-        assert torch.allclose(between(one, other, torch.full((400,), t), prior=prior), end, atol=1e-4)
+        assert torch.allclose(interpolate_z(one, other, torch.full((400,), t), prior=prior), end, atol=1e-4)
 
 
 @given(st.lists(shares, min_size=2, max_size=20), st.sampled_from(["linear", "smooth"]))
 def test_easing_is_monotone_and_symmetric(t: list[float], easing: Easing) -> None:
     places = np.sort(np.array(t))
-    found = eased(places, easing)
+    found = ease(places, easing)
     assert (np.diff(found) >= 0).all()
-    assert np.allclose(found + eased(1 - places, easing), 1)
-    assert eased(np.array([0.0, 0.5, 1.0]), easing).tolist() == [0, 0.5, 1]
+    assert np.allclose(found + ease(1 - places, easing), 1)
+    assert ease(np.array([0.0, 0.5, 1.0]), easing).tolist() == [0, 0.5, 1]
 
 
 # --- walks --------------------------------------------------------------------------------------------------------
@@ -118,44 +118,44 @@ def test_easing_is_monotone_and_symmetric(t: list[float], easing: Easing) -> Non
 def test_every_game_can_be_walked(spec: str) -> None:
     """Through the stops themselves, in a loop that closes, by steps that are small."""
     generator = game(spec).G.eval()
-    stops = stops_of([1, 2, 3])
+    stops = seed_stops([1, 2, 3])
     for space in SPACES:
         walk = Walk(generator, stops, space=space)
         with torch.no_grad():
-            expected = torch.cat([generator.synthesis(latents(generator, stop, {})) for stop in stops])
-            there = generator.synthesis(walk.at(np.array([0.0, 1.0, 2.0])))
-            ends = generator.synthesis(walk.at(np.array([0.0, 3.0])))
+            expected = torch.cat([generator.synthesis(to_w(generator, stop, {})) for stop in stops])
+            there = generator.synthesis(walk.latents_at(np.array([0.0, 1.0, 2.0])))
+            ends = generator.synthesis(walk.latents_at(np.array([0.0, 3.0])))
         assert torch.allclose(there, expected, atol=1e-4), space
         assert torch.allclose(ends[0], ends[1], atol=1e-4), "a loop closes"
-        moments = list(walk.pictures(9))
+        moments = list(walk.frames(9))
         assert len(moments) == 9 and moments[0].picture.shape == generator.shape
         assert torch.allclose(moments[3].picture, expected[1], atol=1e-4)
 
 
 def test_a_way_there_ends_at_the_last_stop() -> None:
     generator = game("mlp:tiny").G
-    moments = list(Walk(generator, stops_of([1, 2, 3]), loop=False).pictures(7))
-    assert [moments[i].place for i in (0, 3, 6)] == [0, 1, 2]
+    moments = list(Walk(generator, seed_stops([1, 2, 3]), loop=False).frames(7))
+    assert [moments[i].position for i in (0, 3, 6)] == [0, 1, 2]
     with torch.no_grad():
         assert torch.allclose(moments[6].w, generator.seeded([3])[0], atol=1e-5)
 
 
 def test_a_loop_has_its_first_picture_once() -> None:
-    places = [moment.place for moment in Walk(game("mlp:tiny").G, stops_of([1, 2])).pictures(8, easing="linear")]
+    places = [moment.position for moment in Walk(game("mlp:tiny").G, seed_stops([1, 2])).frames(8, easing="linear")]
     assert places == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
 
 
 def test_a_walk_is_the_same_in_any_batch() -> None:
-    walk = Walk(game("dcgan:tiny").G, stops_of([1, 2, 3]))
-    for one, other in zip(walk.pictures(10, batch=3), walk.pictures(10), strict=True):
-        assert torch.allclose(one.picture, other.picture, atol=1e-5) and one.place == other.place
+    walk = Walk(game("dcgan:tiny").G, seed_stops([1, 2, 3]))
+    for one, other in zip(walk.frames(10, batch=3), walk.frames(10), strict=True):
+        assert torch.allclose(one.picture, other.picture, atol=1e-5) and one.position == other.position
 
 
 def test_an_even_walk_changes_pictures_evenly() -> None:
-    walk = Walk(game("mlp:tiny").G, stops_of([1, 2, 3, 4]))
+    walk = Walk(game("mlp:tiny").G, seed_stops([1, 2, 3, 4]))
 
     def unevenness(**options: bool) -> float:
-        pictures = torch.stack([moment.picture for moment in walk.pictures(60, easing="linear", **options)])
+        pictures = torch.stack([moment.picture for moment in walk.frames(60, easing="linear", **options)])
         steps = (pictures[1:] - pictures[:-1]).square().mean((1, 2, 3)).sqrt()
         return float(steps.std() / steps.mean())
 
@@ -168,9 +168,9 @@ def test_edited_and_found_pictures_can_be_walked_between() -> None:
         w = generator.mapping(generator.seeded([1]))[0]
     found = Recipe(w=tuple(tuple(row) for row in w.repeat(generator.num_ws, 1).tolist()))
     walk = Walk(generator, [found, Recipe(seed=2)])
-    assert walk.at(np.array([0.3])).shape == (1, generator.num_ws, generator.w_dim)
+    assert walk.latents_at(np.array([0.3])).shape == (1, generator.num_ws, generator.w_dim)
     mixed = Recipe(seed=3, other=Recipe(seed=4), layers=(0, 2))
-    assert len(list(Walk(generator, [mixed, found]).pictures(3))) == 3
+    assert len(list(Walk(generator, [mixed, found]).frames(3))) == 3
     with pytest.raises(SimulacraError, match="walk in w"):
         Walk(generator, [found, Recipe(seed=2)], space="z")
 
@@ -178,18 +178,18 @@ def test_edited_and_found_pictures_can_be_walked_between() -> None:
 def test_truncated_stops_stay_where_they_are() -> None:
     for spec in ("mlp:tiny", "stylegan:tiny"):
         generator = game(spec).G.eval()
-        stops = stops_of([1, 2], truncation=0.5)
+        stops = seed_stops([1, 2], truncation=0.5)
         for space in SPACES[1:]:
             walk = Walk(generator, stops, space=space)
             with torch.no_grad():
-                assert torch.allclose(walk.at(np.array([1.0])), latents(generator, stops[1], {}), atol=1e-5)
+                assert torch.allclose(walk.latents_at(np.array([1.0])), to_w(generator, stops[1], {}), atol=1e-5)
 
 
 def test_what_cannot_be_walked_is_one_sentence() -> None:
     with pytest.raises(SimulacraError, match="at least two"):
-        Walk(game("mlp:tiny").G, stops_of([1]))
+        Walk(game("mlp:tiny").G, seed_stops([1]))
     with pytest.raises(SimulacraError, match="1 pictures"):
-        next(Walk(game("mlp:tiny").G, stops_of([1, 2])).pictures(1))
+        next(Walk(game("mlp:tiny").G, seed_stops([1, 2])).frames(1))
 
 
 # --- films --------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_what_cannot_be_walked_is_one_sentence() -> None:
 
 def film(generator: Generator, out: Path, **options: object) -> int:
     asked: dict[str, object] = {"seconds": 0.5, "fps": 20, "easing": "smooth", "even": False, "size": None}
-    walk = Walk(generator, stops_of([1, 2]))
+    walk = Walk(generator, seed_stops([1, 2]))
     return write_walk(walk, out, model="abc", **(asked | options))  # type: ignore[arg-type]
 
 
@@ -248,7 +248,7 @@ def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
     paths = sorted(out.iterdir())
     assert [path.name for path in paths] == [f"{i:06d}.png" for i in range(10)]
     with Image.open(paths[3]) as image, torch.no_grad():
-        again = to_image(generator.synthesis(latents(generator, read_recipe(paths[3]), {}))[0])
+        again = to_image(generator.synthesis(to_w(generator, read_recipe(paths[3]), {}))[0])
         assert np.abs(np.asarray(image).astype(int) - np.asarray(again)).max() <= 1
 
 
@@ -314,7 +314,7 @@ def test_without_pyav_an_mp4_says_what_to_install(tmp_path: Path, monkeypatch: p
 
 
 def test_a_gif_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulacra.latent.film.MOST_GIF", 100)
+    monkeypatch.setattr("simulacra.latent.film.MAX_GIF", 100)
     with pytest.raises(SimulacraError, match=r"\.webp"):
         film(game("mlp:tiny").G, tmp_path / "walk.gif")
     assert not list(tmp_path.iterdir())

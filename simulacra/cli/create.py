@@ -60,10 +60,10 @@ def sample(
     from simulacra.storage import fingerprint, load_generator
 
     if recipe is not None:
-        from simulacra.latent.saved import by_name
+        from simulacra.latent.saved import directions_by_name
 
         generator, told = load_generator(model, choose_device(device)), read_recipe(recipe)
-        path = write_recipe(generator, out, told, by_name(model), name=recipe.stem, model=fingerprint(model))
+        path = write_recipe(generator, out, told, directions_by_name(model), name=recipe.stem, model=fingerprint(model))
         console.print(str(path), markup=False)
         return
     numbers = parse_seeds(seeds)
@@ -125,16 +125,19 @@ def mix(
         Device to compute on.
     """
     from simulacra.console import console
-    from simulacra.device import choose_device
-    from simulacra.latent.mix import parse_layers, write_mix
-    from simulacra.seeds import parse_seeds
-    from simulacra.storage import fingerprint, load_generator
+    from simulacra.latent.mix import mix as write
 
-    parents = parse_seeds(rows), parse_seeds(columns)
-    path = write_mix(
-        load_generator(model, choose_device(device)), out, *parents, way, layers=parse_layers(layers), label=label,
-        truncation=truncation, model=fingerprint(model),
-    )  # fmt: skip
+    path = write(
+        model,
+        out,
+        rows=rows,
+        columns=columns,
+        way=way,
+        layers=layers,
+        label=label,
+        truncation=truncation,
+        device=device,
+    )
     console.print(str(path), markup=False)
 
 
@@ -188,21 +191,16 @@ def walk(
     device
         Device to compute on.
     """
-    from simulacra.console import console, progress
-    from simulacra.device import choose_device
-    from simulacra.latent.film import frames_in, write_walk
-    from simulacra.latent.walk import Walk, stops_of
-    from simulacra.seeds import parse_seeds
-    from simulacra.storage import fingerprint, load_generator
+    from simulacra.console import say, tasks
+    from simulacra.latent.film import frame_count
+    from simulacra.latent.film import walk as write
 
-    stops = stops_of(parse_seeds(seeds), label=label, truncation=truncation)
-    way = Walk(load_generator(model, choose_device(device)), stops, loop=loop, space=space)
-    with progress("Drawing", frames_in(seconds, fps)) as advance:
-        count = write_walk(
-            way, out, seconds=seconds, fps=fps, easing=easing, even=even, size=size, model=fingerprint(model),
-            advance=advance,
+    with tasks() as begin:
+        path = write(
+            model, out, seeds=seeds, seconds=seconds, fps=fps, loop=loop, space=space, easing=easing, even=even,
+            label=label, truncation=truncation, size=size, device=device, begin=begin,
         )  # fmt: skip
-    console.print(f"{count} pictures: {out}", markup=False)
+    say("latent.walk_written", path=path, count=frame_count(seconds, fps))
 
 
 @command("share", "simulacra export runs/faces-r3gan faces.onnx")

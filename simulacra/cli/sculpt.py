@@ -76,23 +76,28 @@ def directions(
     """
     from simulacra.console import tasks
     from simulacra.device import choose_device
-    from simulacra.latent import command
+    from simulacra.latent.directions import (
+        direction_sheet,
+        find_directions,
+        print_directions,
+        rename_directions,
+        write_sheet,
+    )
     from simulacra.storage import load_generator
 
     set_threads(threads)
     if rename:
-        told = command.renamed(model, rename, out)
+        saved = rename_directions(model, rename, out)
     else:
         with tasks() as begin:
-            told = command.find(
-                model, labels=data or ("" if labels else None), count=count, orthogonal=orthogonal, samples=samples,
-                seed=seed, out=out, device=choose_device(device), begin=begin,
+            saved = find_directions(
+                model, labels=labels, data=data, count=count, orthogonal=orthogonal, samples=samples, seed=seed, out=out,
+                device=device, begin=begin,
             )  # fmt: skip
-    command.show(told)
+    print_directions(saved)
     if sheet is not None:
-        command.write_sheet(
-            sheet, command.sheet(load_generator(model, choose_device(device)), told.directions, seed=seed)
-        )
+        generator = load_generator(model, choose_device(device))
+        write_sheet(sheet, direction_sheet(generator, saved.directions, seed=seed))
 
 
 @command("create", "simulacra project me.jpg runs/faces-r3gan")
@@ -144,14 +149,14 @@ def project(
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
-    from simulacra.console import console
-    from simulacra.device import choose_device
-    from simulacra.latent.photo import found_for
+    from simulacra.console import say, tasks
+    from simulacra.latent.project import project as invert
 
     set_threads(threads)
     out = out or photo.with_name(f"{photo.stem}-projected")
-    found = found_for(
-        photo, model, out, choose_device(device), encoder=minutes if encoder else None, film=film, steps=steps,
-        starts=starts, seed=seed, label=label, wide=wide,
-    )  # fmt: skip
-    console.print(f"{out}: PSNR {found.psnr:.1f} dB after {len(found.course)} steps", markup=False)
+    with tasks() as begin:
+        projection = invert(
+            photo, model, out, steps=steps, starts=starts, seed=seed, label=label, wide=wide,
+            encoder_minutes=minutes if encoder else None, film=film, device=device, begin=begin,
+        )  # fmt: skip
+    say("latent.projected", out=out, verdict=projection.verdict(), steps=len(projection.course))

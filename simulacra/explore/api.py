@@ -28,8 +28,8 @@ from simulacra.explore.sliders import Sliders
 from simulacra.explore.translate import Translations
 from simulacra.explore.worker import Worker
 from simulacra.gan import to_image
-from simulacra.latent.photo import as_seen
-from simulacra.latent.project import Progress, project
+from simulacra.latent.inversion import Progress, invert
+from simulacra.latent.project import preprocess_photo
 from simulacra.latent.recipe import Recipe, to_json
 
 JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
@@ -133,7 +133,7 @@ class Api:
         steps = requests.between(requests.seed(query.get("steps", "300")), "steps", *STEPS)
         data = await body(request, PICTURE_BYTES)
         model = await self.do(lambda: self.studio.model(query.get("checkpoint")))
-        target = await asyncio.to_thread(as_seen, data, model.stored.shape, max_pixels=PIXELS)
+        target = await asyncio.to_thread(preprocess_photo, data, model.stored.shape, max_pixels=PIXELS)
 
         def work(job: Job) -> dict[str, Any]:
             def on_step(now: Progress) -> None:
@@ -142,7 +142,7 @@ class Api:
                     job.tell(now.step / now.steps, step=now.step, psnr=round(now.psnr, 2))
 
             torch.set_num_threads(1)
-            found = project(model.generator, target, steps=steps, on_step=on_step, stop=job.stopped)
+            found = invert(model.generator, target, steps=steps, on_step=on_step, stop=job.stopped)
             return {"recipe": to_json(found.recipe), "psnr": round(found.psnr, 2)}
 
         return JSONResponse({"job": self.jobs.start("search for a photo", work).id})

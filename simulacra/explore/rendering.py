@@ -22,8 +22,8 @@ from simulacra.generator import Generator, as_generator, to_image
 from simulacra.grid import Grid
 from simulacra.latent import saved
 from simulacra.latent.film import write_film
-from simulacra.latent.mix import crossed
-from simulacra.latent.recipe import Direction, Edit, Recipe, each, from_json, latents, to_json
+from simulacra.latent.mix import cross_w
+from simulacra.latent.recipe import Direction, Edit, Recipe, from_json, per_layer, to_json, to_w
 from simulacra.latent.walk import Walk
 from simulacra.provenance import png_info, read_provenance
 from simulacra.translator import Translator
@@ -61,18 +61,18 @@ class Model:
     @cached_property
     def directions(self) -> dict[str, Direction]:
         """By name, in the order in which they are shown."""
-        return saved.by_name(self.folder)
+        return saved.directions_by_name(self.folder)
 
     def rename(self, old: str, new: str) -> None:
         """Give a direction another name, and keep it so. Raises `SimulacraError` where that cannot be."""
-        saved.rename(old, new, self.folder)
+        saved.rename_direction(old, new, self.folder)
         self.__dict__.pop("directions", None)  # read anew
 
     def keep(self, name: str, edits: Mapping[str, Edit]) -> None:
         """Keep several edits as a direction of the user's. Raises `SimulacraError` where that cannot be."""
-        from simulacra.latent.combine import combined  # what the first picture need not wait for
+        from simulacra.latent.combine import combine  # what the first picture need not wait for
 
-        saved.keep(combined(self.generator, name, edits, self.directions), self.folder)
+        saved.add_direction(combine(self.generator, name, edits, self.directions), self.folder)
         self.__dict__.pop("directions", None)
 
     def discover(self, advance: Callable[[float, str], None], *, labels: bool = False) -> dict[str, str]:
@@ -82,7 +82,7 @@ class Model:
         model's data, too; returns what could not be learned, with the reason.
         """
 
-        from simulacra.latent import command  # what the first picture need not wait for
+        from simulacra.latent.directions import find_directions  # what the first picture need not wait for
 
         def begin(what: str, total: int) -> Callable[[int], None]:
             done = 0
@@ -94,9 +94,9 @@ class Model:
 
             return on
 
-        told = command.find(self.folder, labels="" if labels else None, begin=begin)
+        found = find_directions(self.folder, labels=labels, device="cpu", begin=begin)
         self.__dict__.pop("directions", None)
-        return told.left_out
+        return {name: str(reason) for name, reason in found.left_out.items()}
 
     def facts(self) -> dict[str, Any]:
         """What a page must know to show only what this model can do."""
@@ -177,13 +177,13 @@ def rows(model: Model, recipes: Sequence[Recipe]) -> Tensor:
     """The w of several recipes: [N, w], or [N, styles, w] where layers differ in any of them."""
     found = [one(model, recipe) for recipe in recipes]
     if any(w.dim() == 3 for w in found):
-        found = [each(model.generator, w) for w in found]
+        found = [per_layer(model.generator, w) for w in found]
     return torch.cat(found)
 
 
 def one(model: Model, recipe: Recipe) -> Tensor:
     """The w of a recipe: [1, w], or [1, styles, w]. Directions are found when first one is used."""
-    return latents(model.generator, recipe, model.directions if _edited(recipe) else {})
+    return to_w(model.generator, recipe, model.directions if _edited(recipe) else {})
 
 
 def _edited(recipe: Recipe) -> bool:
@@ -236,7 +236,7 @@ def walk(model: Model, recipes: Sequence[Recipe], frames: int, side: int, advanc
     way, count = Walk(model.generator, recipes, model.directions), len(recipes) * frames
 
     def images() -> Iterator[Image.Image]:
-        for number, moment in enumerate(way.pictures(count), 1):
+        for number, moment in enumerate(way.frames(count), 1):
             image = to_image(moment.picture)
             scale = side / max(image.size)
             advance(number / count)
@@ -252,7 +252,7 @@ def bred(model: Model, parents: tuple[Recipe, Recipe], count: int, seed: int) ->
     """Recipes of `count` children of two pictures."""
     with torch.inference_mode():
         a, b = rows(model, parents)[:, None]  # [1, w] or [1, styles, w] each
-        found = crossed(a, b, count, seed)
+        found = cross_w(a, b, count, seed)
         label = drawn_label(model.generator, parents[0])
     return [{"w": written(w[..., : model.generator.w_dim])} | ({"label": label} if label else {}) for w in found]
 

@@ -41,7 +41,7 @@ def kept(model: rendering.Model) -> dict[str, Any]:
     """The same after something was kept, with the file that it is in. shipped: the model came along, so that this is a
     file of the user's, not one beside it.
     """
-    path, shipped = saved.place(model.folder), saved.comes_along(model.folder)
+    path, shipped = saved.directions_file(model.folder), saved.is_bundled(model.folder)
     return {"directions": described(model), "path": str(path.absolute()), "shipped": shipped}
 
 

@@ -76,13 +76,13 @@ class Sliders:
 
 def learnable(model: Model) -> dict[str, Any]:
     """How many labels a model's data have, and why nothing can be learned from them, if so."""
-    from simulacra.latent.attribute_classifier import questions  # what the first picture need not wait for
+    from simulacra.latent.attribute_classifier import attribute_targets  # what the first picture need not wait for
     from simulacra.measure.model_under_test import model_under_test
 
     try:
         data = model_under_test(model.folder).dataset()
         assert isinstance(data, Dataset)
-        names, _ = questions(data)
+        names, _ = attribute_targets(data)
     except SimulacraError as error:
         return {"labels": 0, "why": str(error)}
     return {"labels": len(names), "why": ""}

@@ -27,7 +27,7 @@ from simulacra.latent.supervised import KINDS, SAMPLES, learn_directions
 from simulacra.latent.unsupervised import seeds_to_w
 from simulacra.measure.model_under_test import model_under_test
 from simulacra.messages import Message, text
-from simulacra.storage import load
+from simulacra.storage import load_generator
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # of a sheet's columns
 MIN_SIDE = 64  # pixels of a picture on a sheet
@@ -86,7 +86,7 @@ def find_directions(
     if orthogonal and not labels:
         raise SimulacraError("latent.orthogonal_without_labels")
     existing = open_directions(model, path)  # fails for a file of another model before any work
-    generator = load(model, choose_device(device))
+    generator = load_generator(model, choose_device(device))
     learned = None
     if labels:
         dataset = model_under_test(model).dataset(data)
@@ -160,6 +160,6 @@ def print_directions(saved: SavedDirections) -> None:
     reasons: dict[str, list[str]] = {}
     for name, reason in saved.left_out.items():
         reasons.setdefault(str(reason), []).append(name)
-    for text_of_reason, names in reasons.items():
-        say("latent.left_out", reason=text_of_reason, names=names)
-    say("latent.directions_saved", path=saved.path)
+    for reason_text, names in reasons.items():
+        say("latent.left_out", reason=reason_text, names=names)
+    console.print(str(saved.path), markup=False)

@@ -166,5 +166,5 @@ def _shrink(pictures: Tensor) -> Tensor:
 def _flips(classifier: AttributeClassifier | None, plus: Tensor, minus: Tensor) -> dict[str, float]:
     if classifier is None:
         return {}
-    shares = [(classifier.classify(pictures.split(BATCH)) > 0).float().mean(0) for pictures in (plus, minus)]
+    shares = [(classifier.classify(torch.split(pictures, BATCH)) > 0).float().mean(0) for pictures in (plus, minus)]
     return dict(zip(classifier.names, (shares[0] - shares[1]).tolist(), strict=True))

@@ -18,7 +18,7 @@ from simulacra.latent.walk import Easing, Space, Walk, seed_stops
 from simulacra.messages import text
 from simulacra.provenance import KEY, write_png
 from simulacra.seeds import parse_seeds
-from simulacra.storage import fingerprint, load
+from simulacra.storage import fingerprint, load_generator
 
 KINDS = (".webp", ".gif", ".mp4", "")  # the last: a folder of PNGs
 MAX_GIF = 1 << 29  # bytes: Pillow keeps every frame of a GIF, one byte per pixel
@@ -53,7 +53,7 @@ def walk(
     Raises `SimulacraError` for a film that cannot be made or an `out` that exists.
     """
     stops = seed_stops(parse_seeds(seeds), label=label, truncation=truncation)
-    path = Walk(load(model, choose_device(device)), stops, loop=loop, space=space)
+    path = Walk(load_generator(model, choose_device(device)), stops, loop=loop, space=space)
     advance = begin(text("latent.progress_drawing"), frame_count(seconds, fps))
     options: dict[str, Any] = {"easing": easing, "even": even, "size": size, "advance": advance}
     write_walk(path, Path(out), seconds=seconds, fps=fps, model=fingerprint(model), **options)

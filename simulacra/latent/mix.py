@@ -18,7 +18,7 @@ from simulacra.grid import MAX_SIDE, Grid
 from simulacra.latent.walk import interpolate_z, lerp
 from simulacra.provenance import read_provenance, write_png
 from simulacra.seeds import parse_seeds
-from simulacra.storage import fingerprint, load
+from simulacra.storage import fingerprint, load_generator
 
 Way = Literal["auto", "layers", "cross", "blend"]
 
@@ -43,7 +43,7 @@ def mix(
     if isinstance(layers, str):
         layers = parse_layers(layers)
     return write_mix(
-        load(model, choose_device(device)), Path(out), parse_seeds(rows), parse_seeds(columns), way, layers=layers,
+        load_generator(model, choose_device(device)), Path(out), parse_seeds(rows), parse_seeds(columns), way, layers=layers,
         label=label, truncation=truncation, model=fingerprint(model),
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from simulacra.latent.recipe import to_json
 from simulacra.messages import text
 from simulacra.provenance import write_png
 from simulacra.settings import Shape
-from simulacra.storage import fingerprint, load
+from simulacra.storage import fingerprint, load_generator
 
 SHEET_SIDE = 256  # pixels: side-by-side pictures are enlarged to about this height
 FRAMES, FPS = 120, 25.0  # of the film of the search
@@ -58,7 +58,7 @@ def project(
     """
     photo = Path(photo)
     out = photo.with_name(f"{photo.stem}-projected") if out is None else Path(out)
-    generator = load(model, choose_device(device))
+    generator = load_generator(model, choose_device(device))
     _check_new(out)
     preprocess_photo(photo, generator.shape)  # fails before an encoder is trained
     options: dict[str, Any] = {"steps": steps, "starts": starts, "seed": seed, "label": label, "wide": wide}

@@ -80,9 +80,7 @@ def save_directions(
     return result
 
 
-def add_direction(
-    direction: Direction, model: str | Path | None = None, path: Path | None = None
-) -> list[Direction]:
+def add_direction(direction: Direction, model: str | Path | None = None, path: Path | None = None) -> list[Direction]:
     """Add a user's direction after the earlier ones; returns all. Raises `SimulacraError` for a bad or used name."""
     existing = open_directions(model, path)
     added = replace(direction, name=_check_name(direction.name, existing), own=True)
@@ -91,9 +89,7 @@ def add_direction(
     return result
 
 
-def rename_direction(
-    old: str, new: str, model: str | Path | None = None, path: Path | None = None
-) -> list[Direction]:
+def rename_direction(old: str, new: str, model: str | Path | None = None, path: Path | None = None) -> list[Direction]:
     """Rename a direction, which makes it the user's own; returns all. Raises `SimulacraError` for a wrong name."""
     existing = open_directions(model, path)
     names = [direction.name for direction in existing]

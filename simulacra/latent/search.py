@@ -14,7 +14,10 @@ from simulacra.latent.latent_prior import LatentPrior
 from simulacra.latent.perceptual_loss import PerceptualLoss
 
 BATCH = 64
-FEATURES, OUTSIDE = 0.2, 0.3  # weights of feature maps and of the prior, beside the root of the mean squared pixel error
+FEATURES, OUTSIDE = (
+    0.2,
+    0.3,
+)  # weights of feature maps and of the prior, beside the root of the mean squared pixel error
 EVERY = 4  # steps between losses of feature maps, which cost several times a small generator
 
 GENERATIONS = 0.05  # per step of the descent
@@ -49,7 +52,7 @@ class Objective:
 
     def losses(self, u: Tensor, y: Tensor) -> Tensor:
         """The same of any number of latents [N], in batches."""
-        parts = zip(u.split(BATCH), y.split(BATCH), strict=True)
+        parts = zip(torch.split(u, BATCH), torch.split(y, BATCH), strict=True)
         return torch.cat([self.loss(self.pictures(part, labels), part) for part, labels in parts])
 
 

@@ -167,7 +167,9 @@ def _without_effect(trait: Trait, candidates: Sequence[Trait], effect: Effect) -
     growth = effect.flips[trait.name]
     if growth < MIN_FLIP:
         return Message("latent.left_out_weak", growth=growth)
-    rivals = [other.name for other in candidates if other.kind == "choice" and other.group == trait.group and trait.group]
+    rivals = [
+        other.name for other in candidates if other.kind == "choice" and other.group == trait.group and trait.group
+    ]
     best = max(rivals, key=lambda name: effect.flips[name], default=trait.name)
     return None if best == trait.name else Message("latent.left_out_rival", name=best)
 
