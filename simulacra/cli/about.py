@@ -76,7 +76,7 @@ def lab(
         list_targets()
         return
     words = parse_words(settings)
-    result = run(target, gan=gan, settings=words, out=out, plays=plays, minutes=minutes, seed=seed)
+    result = run(target, gan=gan, settings=words, out=out, steps=plays, minutes=minutes, seed=seed)
     sys.exit(0 if result.ended else 130)
 
 

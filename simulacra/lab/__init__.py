@@ -1,1 +1,1 @@
-"""The laboratory: what a game's losses do where one can see it, in the plane and on stacked digits."""
+"""Experiments on toy data where mode collapse can be counted: points of the plane and stacked digits."""

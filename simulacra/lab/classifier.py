@@ -1,4 +1,4 @@
-"""A small classifier of digits, trained on the spot: what counts the modes of stacked digits."""
+"""A small classifier of digits, trained on first use. It counts the modes of stacked digits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from simulacra.console import console
+from simulacra.console import say
 from simulacra.data.dataset import content_hash
 from simulacra.measure.extractors import cache
 
 EPOCHS, BATCH, RATE = 12, 50, 2e-3
 HELD_OUT = 0.2  # of the digits, never trained on
-RECIPE = 1  # of this file; a change of what it makes is a change of this number
-AT_ONCE = 500
+RECIPE = 1  # part of the cache key: increase it when training here changes
+READ_BATCH = 500
 
 
-class Classifier(nn.Module):
+class DigitClassifier(nn.Module):
     """A digit [N, 1, 28, 28] in [-1, 1] -> logits [N, 10]."""
 
     def __init__(self) -> None:
@@ -36,50 +36,50 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def read(self, digits: Tensor) -> tuple[Tensor, Tensor]:
-        """What each of `digits` [N, 1, 28, 28] is, and how sure that is: [N] int64, [N] float32."""
-        sure = torch.cat([self(part).softmax(1) for part in torch.split(digits, AT_ONCE)]).max(1)
-        return sure.indices, sure.values
+        """The class and confidence of each of `digits` [N, 1, 28, 28]: [N] int64, [N] float32."""
+        confidence = torch.cat([self(part).softmax(1) for part in torch.split(digits, READ_BATCH)]).max(1)
+        return confidence.indices, confidence.values
 
 
-def prepared(digits: NDArray[np.uint8]) -> Tensor:
+def to_tensor(digits: NDArray[np.uint8]) -> Tensor:
     """Digits [N, 28, 28] of 0 to 255 -> [N, 1, 28, 28] in [-1, 1]."""
     return torch.from_numpy(digits).float().div(127.5).sub(1)[:, None]
 
 
-def classifier(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[Classifier, float]:
-    """A trained classifier, and its accuracy on the digits [N, 28, 28] that it has not seen; kept on disk.
+def trained_classifier(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[DigitClassifier, float]:
+    """A trained classifier and its accuracy on unseen ones of `digits` [N, 28, 28]; cached on disk.
 
-    The same digits give the same classifier: nothing of it depends on the run.
+    The same digits give the same classifier, whatever the state of the random generators.
     """
-    images = prepared(digits)
+    images = to_tensor(digits)
     order = np.random.default_rng(0).permutation(len(labels))
-    held, shown = np.split(order, [round(HELD_OUT * len(labels))])
+    unseen, training = np.split(order, [round(HELD_OUT * len(labels))])
     truth = torch.from_numpy(labels)
-    where = cache.path_for({"lab": "digits", "recipe": RECIPE, "digits": content_hash(digits[:, :, :, None], labels)})
-    kept = cache.load(where)
+    path = cache.path_for({"lab": "digits", "recipe": RECIPE, "digits": content_hash(digits[:, :, :, None], labels)})
+    weights = cache.load(path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = Classifier()
-        if kept is None:
-            console.print("A small network learns to read digits; it is kept for the next time.")
-            train(net, images[shown], truth[shown])
-            cache.store(where, {name: value.numpy() for name, value in net.state_dict().items()})
+        net = DigitClassifier()
+        if weights is None:
+            say("lab.training_classifier")
+            _train(net, images[training], truth[training])
+            cache.store(path, {name: value.numpy() for name, value in net.state_dict().items()})
         else:
-            net.load_state_dict({name: torch.from_numpy(value) for name, value in kept.items()})
+            net.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     net.eval()
-    right = net.read(images[held])[0] == truth[held]
-    return net, float(right.float().mean())
+    correct = net.read(images[unseen])[0] == truth[unseen]
+    return net, float(correct.float().mean())
 
 
-def train(net: Classifier, images: Tensor, truth: Tensor) -> None:
-    """Adam with a rate that rises and falls, on digits moved by up to one pixel."""
+def _train(net: DigitClassifier, images: Tensor, truth: Tensor) -> None:
+    """Adam with a one-cycle rate, on digits shifted by up to one pixel."""
     optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
     batches = -(-len(truth) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * batches)
     for _ in range(EPOCHS):
-        for chosen in torch.split(torch.randperm(len(truth)), BATCH):
-            moves = tuple(torch.randint(-1, 2, (2,)).tolist())
-            loss = cross_entropy(net(torch.roll(images[chosen], moves, (2, 3))), truth[chosen])
+        for batch in torch.split(torch.randperm(len(truth)), BATCH):
+            shifts = tuple(torch.randint(-1, 2, (2,)).tolist())
+            loss = cross_entropy(net(torch.roll(images[batch], shifts, (2, 3))), truth[batch])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -1,7 +1,6 @@
-"""One Gaussian fitted to two: what each divergence asks for, forward and reverse KL and what stands behind GAN losses.
+"""One Gaussian q = N(μ, σ²) fitted to a mixture p of two, under forward KL, reverse KL and the objectives behind GAN losses.
 
-Everything is an integral over a line, done by quadrature in float64; q is N(μ, σ²), fitted by gradient descent on
-(μ, log σ) from one and the same start.
+Integrals over a line are computed by quadrature in float64. All fits descend on (μ, log σ) from the same start.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ STEP = float(LINE[1] - LINE[0])
 
 
 def integral(values: Tensor) -> Tensor:
-    """Over the line; what is integrated vanishes long before its ends, where a plain sum is as good as any rule."""
+    """Integral over LINE. Integrands vanish well before its ends, so a plain sum is as accurate as any rule."""
     return values.sum() * STEP
 
 
@@ -40,7 +39,7 @@ def mixture() -> Tensor:
 
 
 def moments() -> tuple[float, float]:
-    """Mean and variance of the two together: what the forward KL's minimum must have."""
+    """Mean and variance of p, which the minimum of the forward KL must have."""
     mean = sum(w * c for w, c in zip(WEIGHTS, CENTRES, strict=True))
     return mean, WIDTH**2 + sum(w * (c - mean) ** 2 for w, c in zip(WEIGHTS, CENTRES, strict=True))
 
@@ -57,21 +56,21 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 class Objective(NamedTuple):
-    """A divergence to descend and what it stands for."""
+    """A divergence to minimise."""
 
     formula: str
-    what: str
-    of: Divergence
+    meaning: str  # a code
+    divergence: Divergence
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "forward": Objective("KL(p‖q)", "maximum likelihood: covers every mode", kl),
-    "js": Objective("JS(p, q)", "the minimax loss at the best D", jensen_shannon),
-    "reverse": Objective("KL(q‖p)", "reverse: settles on a mode", lambda log_p, log_q: kl(log_q, log_p)),
+    "forward": Objective("KL(p‖q)", "lab.forward_kl", kl),
+    "js": Objective("JS(p, q)", "lab.jensen_shannon", jensen_shannon),
+    "reverse": Objective("KL(q‖p)", "lab.reverse_kl", lambda log_p, log_q: kl(log_q, log_p)),
     # 2 KL(½(p + q)‖p): a reverse KL, softened
     "non_saturating": Objective(
         "KL(q‖p) - 2 JS(p, q)",
-        "the non-saturating loss at the best D",
+        "lab.non_saturating",
         lambda log_p, log_q: kl(log_q, log_p) - 2 * jensen_shannon(log_p, log_q),
     ),
 }
@@ -79,21 +78,22 @@ OBJECTIVES: Mapping[str, Objective] = {
 
 @dataclass(frozen=True)
 class Fit:
-    """Where the descent of one objective went: (μ, σ, value) after each step, from the start on."""
+    """The path of one descent: (μ, σ, value) after each step, the start included."""
 
     path: list[tuple[float, float, float]]
 
-    def describe(self, log_p: Tensor) -> dict[str, float]:
-        """The end: μ, σ, all four objectives there, and the share of q nearer to each mode than to the other."""
+    def summary(self, log_p: Tensor) -> dict[str, float]:
+        """At the end: μ, σ, all four objectives, and the share of q nearer to each mode than to the other."""
         mu, sigma, _ = self.path[-1]
         log_q = log_gaussian(mu, sigma)
-        told = {"mu": mu, "sigma": sigma} | {name: float(each.of(log_p, log_q)) for name, each in OBJECTIVES.items()}
+        values = {"mu": mu, "sigma": sigma}
+        values |= {name: float(objective.divergence(log_p, log_q)) for name, objective in OBJECTIVES.items()}
         left = float(integral(log_q.exp() * LINE.lt(sum(CENTRES) / 2)))
-        return {key: round(value, 6) for key, value in (told | {"left": left, "right": 1 - left}).items()}
+        return {key: round(value, 6) for key, value in (values | {"left": left, "right": 1 - left}).items()}
 
 
 def fit(divergence: Divergence, *, start: tuple[float, float] = START, steps: int = STEPS) -> Fit:
-    """Descend a divergence to the mixture from `start` (μ, σ) by Adam, at a rate that falls to nothing as a cosine."""
+    """Minimise a divergence to the mixture from `start` (μ, σ), by Adam with a rate that falls to zero as a cosine."""
     log_p = mixture()
     theta = torch.tensor([start[0], math.log(start[1])], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([theta], RATE)

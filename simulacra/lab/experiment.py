@@ -1,4 +1,4 @@
-"""An experiment: a real game of the house, played by the real trainer on something whose modes can be counted."""
+"""`Experiment`: toy data with countable modes, on which the real trainer trains a real GAN."""
 
 from __future__ import annotations
 
@@ -14,69 +14,71 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulacra import messages
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
+from simulacra.files import JsonObject
 from simulacra.gan import Batch, Shape, configured, find
 from simulacra.training.journal import Meter
 from simulacra.training.trainer import Trainer
 
-Line = dict[str, Any]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Length:
-    """When it ends: after so many plays of both sides, or minutes of playing; whichever comes first."""
+class ExperimentLength:
+    """The end of an experiment: after `steps` of both players or `minutes` of training, whichever comes first."""
 
-    plays: int | None
+    steps: int | None
     minutes: float | None
 
     def __post_init__(self) -> None:
-        if self.plays is not None and self.plays < 1:
-            raise SimulacraError(f"--plays is {self.plays}; it must be at least 1.")
+        if self.steps is not None and self.steps < 1:
+            raise SimulacraError("lab.too_few_steps", steps=self.steps)
         if self.minutes is not None and not 0 < self.minutes < float("inf"):
-            raise SimulacraError(f"--minutes is {self.minutes}; it must be a positive number.")
+            raise SimulacraError("lab.bad_minutes", minutes=self.minutes)
 
-    def share(self, plays: int, seconds: float) -> float:
+    def share(self, steps: int, seconds: float) -> float:
         """How much is done, 0 to 1."""
-        by_plays = plays / self.plays if self.plays else 0.0
-        return min(1.0, max(by_plays, seconds / (60 * self.minutes) if self.minutes else 0.0))
+        by_steps = steps / self.steps if self.steps else 0.0
+        return min(1.0, max(by_steps, seconds / (60 * self.minutes) if self.minutes else 0.0))
 
 
 class Experiment(ABC):
-    """What is dealt, how it is scored and what is drawn of it."""
+    """Toy data, how fakes are scored on it, and which pictures show the run."""
 
     shape: ClassVar[Shape]
-    haste: Mapping[str, Any]  # settings to learn in minutes, where a game has them
-    length: Length  # where none is asked for
-    looks: int  # how often it is scored
+    fast_settings: Mapping[str, Any]  # to learn in minutes; used where a GAN has them
+    length: ExperimentLength  # by default
+    evaluations: int  # over the whole run
 
     @abstractmethod
-    def draw(self, n: int, source: np.random.Generator) -> Tensor:
+    def draw(self, n: int, rng: np.random.Generator) -> Tensor:
         """`n` reals [n, C, H, W]."""
 
     @abstractmethod
-    def ceiling(self) -> Line:
-        """The scores of reals."""
+    def score_reals(self) -> JsonObject:
+        """The scores of reals, which no GAN can beat."""
 
     @abstractmethod
-    def look(self, trainer: Trainer) -> Line:
-        """The scores of this moment; what is to be drawn of it is kept."""
+    def evaluate(self, trainer: Trainer) -> JsonObject:
+        """The scores at this step; what the pictures need is remembered."""
 
     @abstractmethod
-    def in_words(self, scores: Mapping[str, Any]) -> str:
+    def format_scores(self, scores: Mapping[str, Any]) -> str:
         """Scores as one line."""
 
     @abstractmethod
-    def describe(self, line: Line) -> str:
-        """A moment of the run as one line."""
+    def format_line(self, line: JsonObject) -> str:
+        """An evaluation as one line."""
 
     @abstractmethod
-    def finish(self, folder: Path, title: str, lines: list[Line], trainer: Trainer) -> tuple[Line, list[Path]]:
-        """What is scored at the end alone, and the files drawn."""
+    def finish(
+        self, folder: Path, title: str, lines: list[JsonObject], trainer: Trainer
+    ) -> tuple[JsonObject, list[Path]]:
+        """Write the pictures; returns scores that are computed only at the end, and the files."""
 
 
-class Endless(Feed):
-    """Batches of an experiment that never repeat themselves: a function of (seed, images shown)."""
+class EndlessFeed(Feed):
+    """Fresh reals of an experiment for every step: a function of (seed, images shown)."""
 
     def __init__(self, draw: Callable[[int, np.random.Generator], Tensor], *, seed: int) -> None:
         self.draw, self.seed, self.device = draw, seed, torch.device("cpu")
@@ -86,55 +88,55 @@ class Endless(Feed):
         return Batch(self.draw(count, np.random.default_rng((self.seed, start))))
 
 
-def build(experiment: Experiment, spec: str, settings: Mapping[str, Any], *, folder: Path, seed: int) -> Trainer:
-    """A trainer for the game `spec`; `settings` stand over the preset's, and those over the experiment's own haste."""
+def build_trainer(
+    experiment: Experiment, spec: str, settings: Mapping[str, Any], *, folder: Path, seed: int
+) -> Trainer:
+    """A trainer of the GAN `spec`. `settings` override the preset's, and those the experiment's fast settings."""
     if not 0 <= seed < 1 << 63:
-        raise SimulacraError(f"--seed is {seed}; it must be a whole number of at least 0.")
+        raise SimulacraError("lab.bad_seed", seed=seed)
     name, _, preset = spec.partition(":")
-    game, known = find(name), {field.name for field in dataclasses.fields(find(name).Config)}
-    fixed = set(game.presets[preset].settings) if preset in game.presets else set()
-    hasty = {key: value for key, value in experiment.haste.items() if key in known - fixed}
-    game, config = configured(spec, experiment.shape, hasty | dict(settings))
+    gan, fields = find(name), {field.name for field in dataclasses.fields(find(name).Config)}
+    preset_settings = set(gan.presets[preset].settings) if preset in gan.presets else set()
+    fast = {key: value for key, value in experiment.fast_settings.items() if key in fields - preset_settings}
+    gan, config = configured(spec, experiment.shape, fast | dict(settings))
     torch.manual_seed(seed)
-    gan = game(config)
-    if gan.task != "draw":
-        raise SimulacraError(
-            f"{name} turns pictures into pictures: the laboratory is for games that start from a latent."
-        )
-    return Trainer(gan, Endless(experiment.draw, seed=seed), folder, seed=seed)
+    model = gan(config)
+    if model.task != "draw":
+        raise SimulacraError("lab.translator", name=name)
+    return Trainer(model, EndlessFeed(experiment.draw, seed=seed), folder, seed=seed)
 
 
-def play(
+def run_steps(
     experiment: Experiment,
     trainer: Trainer,
-    length: Length,
+    length: ExperimentLength,
     *,
-    looked: Callable[[Line, float], None],
+    on_line: Callable[[JsonObject, float], None],
     stop: Callable[[], bool],
-) -> tuple[list[Line], bool]:
-    """Play to the end, looking on the way; the lines, and whether the end was reached or `stop()` came before.
+) -> tuple[list[JsonObject], bool, SimulacraError | None]:
+    """Train and evaluate to the end; returns the evaluations, whether the end was reached, and an error of training.
 
-    looked: called with each line and the share that is done. A game that breaks (NaN) ends early: the last line says so
-    under `broken`.
+    on_line: called with each evaluation and the share that is done. stop: True ends the run early. Training that
+    diverges (NaN) ends it too; the last line then has the sentence under `broken`.
     """
-    lines: list[Line] = []
+    lines: list[JsonObject] = []
     seconds, share = 0.0, 0.0
     while True:
-        plays = sum(trainer.steps.values())
-        halted = stop()
-        if share >= len(lines) / experiment.looks or share == 1 or halted:
-            lines.append(
-                {"plays": plays, "seconds": round(seconds, 3)} | trainer.meter.read() | experiment.look(trainer)
-            )
+        steps = sum(trainer.steps.values())
+        stopped = stop()
+        if share >= len(lines) / experiment.evaluations or share == 1 or stopped:
+            line = {"plays": steps, "seconds": round(seconds, 3)} | trainer.meter.read()
+            lines.append(line | experiment.evaluate(trainer))
             trainer.meter = Meter()
-            looked(lines[-1], share)
-        if share == 1 or halted:
-            return lines, share == 1
-        began = time.perf_counter()
+            on_line(lines[-1], share)
+        if share == 1 or stopped:
+            return lines, share == 1, None
+        start = time.perf_counter()
         try:
             trainer.step()
         except SimulacraError as error:
-            lines[-1]["broken"] = str(error)
-            return lines, False
-        seconds += time.perf_counter() - began
-        share = length.share(plays + 1, seconds)
+            with messages.using("en"):
+                lines[-1]["broken"] = str(error)
+            return lines, False, error
+        seconds += time.perf_counter() - start
+        share = length.share(steps + 1, seconds)

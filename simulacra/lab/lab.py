@@ -1,4 +1,4 @@
-"""`simulacra lab`: one experiment from its name to its files."""
+"""`simulacra lab`: one experiment, from its name to its files."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ import torch
 
 import simulacra
 from simulacra.config import to_json
-from simulacra.console import clock, console
+from simulacra.console import clock, console, say
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.files import disk_errors, write_json
+from simulacra.files import JsonObject, disk_errors, write_json
 from simulacra.lab import digits
 from simulacra.lab.bimodal import FORMAT, bimodal
-from simulacra.lab.experiment import Experiment, Length, Line, build, play
+from simulacra.lab.experiment import Experiment, ExperimentLength, build_trainer, run_steps
 from simulacra.lab.plane import PlaneExperiment, require_supported
 from simulacra.lab.targets import TARGETS
+from simulacra.messages import text
 from simulacra.training.session import stop_on_signal
 
-WHAT: Mapping[str, str] = {name: make().what for name, make in TARGETS.items()} | {
-    "digits": "three digits stacked as red, green and blue: a thousand modes (pip install 'simulacra[lab]')",
-    "bimodal": "no game: one Gaussian fitted to two, by forward and reverse KL and what stands behind GAN losses",
+DESCRIPTIONS: Mapping[str, str] = {
+    "ring": "lab.ring",
+    "grid": "lab.grid",
+    "roll": "lab.roll",
+    "digits": "lab.digits",
+    "bimodal": "lab.bimodal",
 }
-TRY = (
+EXAMPLES = (
     "simulacra lab ring --gan mlp",
     "simulacra lab ring --gan mlp betas=0.5,0.999",
     "simulacra lab ring --gan dcgan lr_d=2e-4",
     "simulacra lab grid --gan wgan-gp",
 )
-SAID = 12  # lines of a run in a log
+PRINTED_LINES = 12  # of a run
 
 
 @dataclass(frozen=True)
-class Result:
-    """What came of it: the folder, whether the end was reached, and what `lab.json` holds."""
+class LabResult:
+    """The folder of an experiment, whether its end was reached, and the content of `lab.json`."""
 
     folder: Path
     ended: bool
@@ -46,12 +50,12 @@ class Result:
 
 
 def list_targets() -> None:
-    """Print the targets, a line each."""
-    for name, what in WHAT.items():
-        console.print(f"{name:8} {what}", markup=False)
-    console.print("\nTry:", markup=False)
-    for line in TRY:
-        console.print(f"  {line}", markup=False)
+    """Print the experiments, one per line, and examples."""
+    for name, code in DESCRIPTIONS.items():
+        console.print(f"{name:8} {text(code)}", markup=False)
+    say("lab.try")
+    for example in EXAMPLES:
+        console.print(f"  {example}", markup=False)
 
 
 def run(
@@ -60,72 +64,77 @@ def run(
     gan: str | None = None,
     settings: Mapping[str, Any] | None = None,
     out: Path | None = None,
-    plays: int | None = None,
+    steps: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
-) -> Result:
-    """Play one experiment and write `lab.json`, `film.webp` and `still.png` into a folder of its own.
+) -> LabResult:
+    """Run one experiment and write `lab.json`, `film.webp` and `still.png` into a folder of its own.
 
-    target: one of `WHAT`. gan: the game, with or without a preset; `mlp` in the plane, `dcgan` on digits. settings: the
-    game's, over the preset's over the laboratory's. out: the folder, new or empty; lab/TARGET-GAN (-2, -3, …) if not
-    given. plays: of both sides together. minutes: of playing. Ctrl-C ends the play and still writes what there is.
+    target: one of `DESCRIPTIONS`. gan: with or without a preset; `mlp` in the plane and `dcgan` on digits by default.
+    settings: of the GAN; they override the preset's, and those the lab's. out: a new or empty folder; by default
+    lab/TARGET-GAN (-2, -3, …). steps: of both players together. minutes: of training. Ctrl-C ends the experiment early
+    and still writes its files.
 
-    Raises `SimulacraError` for an unknown target or bad settings, for a folder with something in it, for a game that
-    cannot play there, and, after all is written, for one that broke (NaN).
+    Raises `SimulacraError` for an unknown target, bad settings, a folder with files in it, a GAN that the experiment
+    cannot train, and, after all files are written, for training that diverged (NaN).
     """
-    if target not in WHAT:
-        hint = did_you_mean(target, WHAT) or f" There are: {', '.join(WHAT)}."
-        raise SimulacraError(f"The laboratory has no {target!r}.{hint}")
+    if target not in DESCRIPTIONS:
+        hint = did_you_mean(target, DESCRIPTIONS)
+        raise SimulacraError("lab.unknown_target", name=target, names=list(DESCRIPTIONS), hint=hint)
     if out is not None and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise SimulacraError(f"{out} is there already, and nothing in it is overwritten: give another --out.")
+        raise SimulacraError("lab.out_exists", path=out)
+    length = None
+    if (steps, minutes) != (None, None):
+        length = ExperimentLength(steps=steps, minutes=minutes)
     if target == "bimodal":
-        if gan is not None or settings or plays is not None or minutes is not None:
-            raise SimulacraError(
-                "bimodal is without a game: it takes no --gan, no settings, no --plays and no --minutes."
-            )
-        folder = out or free("bimodal")
-        claim(folder)
-        say(*bimodal(folder))
-        return Result(folder, True, {})
-    with threads(1 if target in TARGETS else torch.get_num_threads()):
-        return experiment(target, gan, settings or {}, out, asked(plays, minutes), seed)
+        if gan is not None or settings or length:
+            raise SimulacraError("lab.bimodal_without_gan")
+        folder = out or unused_folder("bimodal")
+        make_folder(folder)
+        print_paths(*bimodal(folder))
+        return LabResult(folder, True, {})
+    # The plane's small networks gain nothing from more threads, and lose much on a busy machine.
+    with torch_threads(1 if target in TARGETS else torch.get_num_threads()):
+        return _run_experiment(target, gan, settings or {}, out, length, seed)
 
 
-def asked(plays: int | None, minutes: float | None) -> Length | None:
-    """The length that was asked for, if any."""
-    return Length(plays=plays, minutes=minutes) if (plays, minutes) != (None, None) else None
-
-
-def experiment(
-    target: str, gan: str | None, settings: Mapping[str, Any], out: Path | None, length: Length | None, seed: int
-) -> Result:
-    """One experiment with a game."""
-    bench, spec = bench_of(target, gan)
-    folder = out or free(f"{target}-{spec.replace(':', '-')}")
-    trainer = build(bench, spec, settings, folder=folder, seed=seed)
-    claim(folder)
+def _run_experiment(
+    target: str,
+    gan: str | None,
+    settings: Mapping[str, Any],
+    out: Path | None,
+    length: ExperimentLength | None,
+    seed: int,
+) -> LabResult:
+    """An experiment that trains a GAN."""
+    experiment, spec = open_experiment(target, gan)
+    folder = out or unused_folder(f"{target}-{spec.replace(':', '-')}")
+    trainer = build_trainer(experiment, spec, settings, folder=folder, seed=seed)
+    make_folder(folder)
     parameters = {name: sum(p.numel() for p in getattr(trainer.gan, name).parameters()) for name in "GD"}
     title = " ".join([f"{target} · {spec}", *(f"{key}={value}" for key, value in settings.items())])
-    ceiling = bench.ceiling()
-    console.print(f"{title}: G {parameters['G']:,} and D {parameters['D']:,} parameters", markup=False)
-    console.print(f"reals: {bench.in_words(ceiling)}", markup=False)
-    with stop_on_signal(lambda: console.print("Stopping here; once more to stop at once.")) as stop:
-        lines, ended = play(bench, trainer, length or bench.length, looked=Voice(bench), stop=stop)
+    reals = experiment.score_reals()
+    say("lab.parameters", title=title, g=parameters["G"], d=parameters["D"])
+    say("lab.reals", scores=experiment.format_scores(reals))
+    with stop_on_signal(lambda: say("lab.stopping")) as stop:
+        lines, ended, error = run_steps(
+            experiment, trainer, length or experiment.length, on_line=LinePrinter(experiment), stop=stop
+        )
     record = {"format": FORMAT, "target": target, "gan": spec, "seed": seed, "ended": ended}
-    record |= {"settings": to_json(trainer.config), "parameters": parameters, "reals": ceiling, "looks": lines}
+    record |= {"settings": to_json(trainer.config), "parameters": parameters, "reals": reals, "looks": lines}
     record |= {"versions": {"simulacra": simulacra.__version__, "torch": torch.__version__}}
     write_json(folder / "lab.json", record)
-    console.print(f"{lines[-1]['plays']:,} plays in {clock(lines[-1]['seconds'])}; drawing.", markup=False)
-    told, paths = bench.finish(folder, title, lines, trainer)
-    write_json(folder / "lab.json", record | told)
-    say(folder / "lab.json", *paths)
-    if "broken" in lines[-1]:
-        raise SimulacraError(lines[-1]["broken"])
-    return Result(folder, ended, record | told)
+    say("lab.drawing", steps=lines[-1]["plays"], time=clock(lines[-1]["seconds"]))
+    final, paths = experiment.finish(folder, title, lines, trainer)
+    write_json(folder / "lab.json", record | final)
+    print_paths(folder / "lab.json", *paths)
+    if error is not None:
+        raise error
+    return LabResult(folder, ended, record | final)
 
 
-def bench_of(target: str, gan: str | None) -> tuple[Experiment, str]:
-    """The experiment, and the game that plays it."""
+def open_experiment(target: str, gan: str | None) -> tuple[Experiment, str]:
+    """The experiment, and the GAN that it trains."""
     if target in TARGETS:
         spec = gan or "mlp"
         require_supported(spec.partition(":")[0])
@@ -133,40 +142,40 @@ def bench_of(target: str, gan: str | None) -> tuple[Experiment, str]:
     return digits.DigitsExperiment(*digits.load()), gan or "dcgan"
 
 
-class Voice:
-    """Says a dozen of the lines of a run, evenly over it, and the last."""
+class LinePrinter:
+    """Prints `PRINTED_LINES` evaluations, evenly spaced over a run, and the last."""
 
-    def __init__(self, bench: Experiment) -> None:
-        self.bench, self.said = bench, 0
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.printed = experiment, 0
 
-    def __call__(self, line: Line, share: float) -> None:
-        """One line, and how much of the run is done."""
-        if share * SAID >= self.said:
-            self.said = int(share * SAID) + 1
-            console.print(self.bench.describe(line), markup=False)
+    def __call__(self, line: JsonObject, share: float) -> None:
+        """Print `line` if it is due at this share of the run."""
+        if share * PRINTED_LINES >= self.printed:
+            self.printed = int(share * PRINTED_LINES) + 1
+            console.print(self.experiment.format_line(line), markup=False)
 
 
-def free(name: str) -> Path:
-    """lab/NAME, with a number if that is taken."""
+def unused_folder(name: str) -> Path:
+    """lab/NAME, with a number if it exists."""
     numbered = (Path("lab") / (name if i == 1 else f"{name}-{i}") for i in itertools.count(1))
     return next(path for path in numbered if not path.exists())
 
 
-def claim(folder: Path) -> None:
-    """Make the folder, once nothing more can be refused."""
+def make_folder(folder: Path) -> None:
+    """Make the output folder; called after all checks, so that a refused command leaves none."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def say(*paths: Path) -> None:
-    """Print what was written."""
+def print_paths(*paths: Path) -> None:
+    """Print the files that were written."""
     for path in paths:
         console.print(f"  {path}", markup=False)
 
 
 @contextlib.contextmanager
-def threads(n: int) -> Iterator[None]:
-    """So many threads within: nets of the plane gain nothing from more, and lose much on a busy machine."""
+def torch_threads(n: int) -> Iterator[None]:
+    """Use `n` threads of torch within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

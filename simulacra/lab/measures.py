@@ -1,4 +1,4 @@
-"""How much of a target is found: modes, the share of good fakes, and how evenly they lie over the modes."""
+"""Mode coverage: how many modes fakes cover, how many fakes are good, and how evenly they spread over the modes."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-FAIR = 0.2  # a mode is found when it holds at least this share of the good fakes that are its due
+FAIR_SHARE = 0.2  # a mode counts when it holds at least this share of N / modes good fakes
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What `coverage` found. The divergences are in nats, None where there is no finite number."""
+    """The result of `coverage`. Divergences are in nats, None if infinite or undefined."""
 
     modes: int
     good: float
     kl: float | None  # KL(fakes‖target) over the modes, of the good fakes
-    kl_reverse: float | None  # KL(target‖fakes): None, infinite, as soon as one mode has no good fake at all
+    kl_reverse: float | None  # KL(target‖fakes): infinite if any mode has no good fake
 
 
 def coverage(assigned: Tensor, modes: int) -> Coverage:
-    """The coverage of `modes` equally likely modes by fakes whose modes are `assigned` [N], -1 for one that is not good.
+    """Coverage of `modes` equally likely modes; assigned: the mode of each fake [N], -1 for one that is not good.
 
-    VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018) call a mode found as soon as one good fake lies in
-    it, so that a few strays find them all. Here a mode must hold a fifth of its due, N / modes: a cloud that is spread
-    evenly over the plane finds none.
+    VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018) count a mode from the first good fake, so that a few
+    strays cover all. Here a mode must hold a fifth of N / modes: fakes spread evenly over the plane cover none.
     """
     counts = torch.bincount(assigned[assigned >= 0], minlength=modes).double()  # [modes]
-    found = int((counts >= FAIR * len(assigned) / modes).sum())
+    covered = int((counts >= FAIR_SHARE * len(assigned) / modes).sum())
     good = float(counts.sum() / len(assigned))
     if not good:
-        return Coverage(found, good, None, None)
+        return Coverage(covered, good, None, None)
     q = counts / counts.sum()
     reverse = float(-(q * modes).log().mean())
-    return Coverage(found, good, divergence(q), reverse if math.isfinite(reverse) else None)
+    return Coverage(covered, good, divergence(q), reverse if math.isfinite(reverse) else None)
 
 
 def divergence(q: Tensor) -> float:

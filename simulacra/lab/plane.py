@@ -1,4 +1,4 @@
-"""Games in the plane: points as pictures of one pixel with two channels."""
+"""GANs in the plane: a point is a picture of one pixel with two channels."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import torch
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
+from simulacra.files import JsonObject
 from simulacra.gan import GAN, Generator, Shape, gans
 from simulacra.lab.animation import EXTENT, PlaneFilm, Snapshot, save_film, save_still
-from simulacra.lab.experiment import Experiment, Length, Line
+from simulacra.lab.experiment import Experiment, ExperimentLength
 from simulacra.lab.measures import coverage
 from simulacra.lab.targets import TARGETS
+from simulacra.messages import text, using
 from simulacra.training.trainer import Trainer
 
-FAKES = 2500  # as in VEEGAN's and PacGAN's tables
-MESH = 96  # D is asked at so many points a side
+FAKES = 2500  # as in the tables of VEEGAN and PacGAN
+MESH = 96  # points per side at which D is evaluated
 
-PLAYS = {"ring": 6000, "grid": 12_000, "roll": 6000}
+STEPS = {"ring": 6000, "grid": 12_000, "roll": 6000}
 LAYERS = {"ring": 2, "grid": 3, "roll": 2}  # of 128
-# Sizes, rates, and weights that suit the distances of the plane; what else a game does (momentum, balance, loss) is its
-# own.
-HASTE = {
+# Sizes, rates and weights that suit the distances of the plane; momentum, balance and loss stay the GAN's own.
+FAST_SETTINGS = {
     "network": "mlp",
     "output": "linear",
     "z": 2,
@@ -39,53 +40,51 @@ HASTE = {
 
 
 def is_supported(gan: type[GAN]) -> bool:
-    """Whether a game has fully connected networks: a setting `hidden`, and `network=mlp` where there is a choice."""
+    """Whether a GAN has fully connected networks: a setting `hidden`, and `network=mlp` where there is a choice."""
     hints = get_type_hints(gan.Config)
     choice = hints.get("network")
     return "hidden" in hints and (choice is None or (get_origin(choice) is Literal and "mlp" in get_args(choice)))
 
 
 def require_supported(name: str) -> None:
-    """SimulacraError, naming those that can, for a game without fully connected networks."""
-    known = gans()
-    if name in known and not is_supported(known[name]):
-        able = ", ".join(each for each, gan in known.items() if is_supported(gan))
-        raise SimulacraError(
-            f"{name} has no fully connected networks, which points of the plane need. These have: {able}."
-        )
+    """Raise `SimulacraError` for a GAN without fully connected networks, naming those that have them."""
+    registered = gans()
+    if name in registered and not is_supported(registered[name]):
+        names = [other for other, gan in registered.items() if is_supported(gan)]
+        raise SimulacraError("lab.not_fully_connected", name=name, names=names)
 
 
 class PlaneExperiment(Experiment):
-    """A target of the plane."""
+    """A distribution of the plane."""
 
     shape: ClassVar[Shape] = (2, 1, 1)
-    looks = 80
+    evaluations = 80
 
     def __init__(self, name: str) -> None:
-        self.target, self.length = TARGETS[name](), Length(plays=PLAYS[name], minutes=None)
-        self.haste = HASTE | {"hidden": (128,) * LAYERS[name]}
-        self.shots: list[Snapshot] = []
+        self.target, self.length = TARGETS[name](), ExperimentLength(steps=STEPS[name], minutes=None)
+        self.fast_settings = FAST_SETTINGS | {"hidden": (128,) * LAYERS[name]}
+        self.snapshots: list[Snapshot] = []
         ticks = torch.linspace(-EXTENT, EXTENT, MESH)
         self.mesh = torch.cartesian_prod(ticks, ticks).flip(1)[:, :, None, None]  # [S·S, 2, 1, 1], rows from below
         self.reals = self.target.draw(FAKES, np.random.default_rng(0))
-        self.latents: Tensor | None = None  # [FAKES, z]: the same at every look
+        self.latents: Tensor | None = None  # [FAKES, z]: the same in every evaluation
 
-    def draw(self, n: int, source: np.random.Generator) -> Tensor:
+    def draw(self, n: int, rng: np.random.Generator) -> Tensor:
         """`n` reals [n, 2, 1, 1]."""
-        return self.target.draw(n, source)[:, :, None, None]
+        return self.target.draw(n, rng)[:, :, None, None]
 
-    def ceiling(self) -> Line:
-        """The scores of as many reals."""
+    def score_reals(self) -> JsonObject:
+        """The scores of as many reals as fakes."""
         return self.score(self.reals)
 
-    def score(self, points: Tensor) -> Line:
+    def score(self, points: Tensor) -> JsonObject:
         """The coverage of points [N, 2], rounded."""
-        found = coverage(self.target.assign(points), self.target.modes)
-        return {key: round(value, 4) if value is not None else None for key, value in dataclasses.asdict(found).items()}
+        scores = dataclasses.asdict(coverage(self.target.assign(points), self.target.modes))
+        return {key: round(value, 4) if value is not None else None for key, value in scores.items()}
 
     @torch.no_grad()
-    def look(self, trainer: Trainer) -> Line:
-        """The scores of G and of its average from the same latents, and a snapshot of G and D."""
+    def evaluate(self, trainer: Trainer) -> JsonObject:
+        """The scores of G and of its average from the same latents; stores a snapshot of G and D."""
         if self.latents is None:
             self.latents = trainer.gan.G.seeded(range(FAKES))
         fakes = {"now": self.fakes(trainer.gan.G), "average": self.fakes(trainer.ema.average)}
@@ -93,42 +92,45 @@ class PlaneExperiment(Experiment):
         field = trainer.gan.D(self.mesh)
         trainer.gan.D.train()
         field = (field if trainer.gan.critic else field.sigmoid()).view(MESH, MESH)
-        self.shots.append(Snapshot(fakes["now"].numpy(), field.numpy()))
+        self.snapshots.append(Snapshot(fakes["now"].numpy(), field.numpy()))
         return {which: self.score(points) for which, points in fakes.items()}
 
     def fakes(self, generator: Generator) -> Tensor:
-        """The points [N, 2] of fixed latents; the generator stays as it was."""
+        """The points [N, 2] of the fixed latents; the generator's mode is restored."""
         training = generator.training
         generator.eval()
         points: Tensor = generator(self.latents).flatten(1)
         generator.train(training)
         return points
 
-    def in_words(self, scores: Mapping[str, Any]) -> str:
+    def format_scores(self, scores: Mapping[str, Any]) -> str:
         """Scores as one line."""
-        kl = "" if scores["kl"] is None else f"   KL {scores['kl']:.2f}"
-        return f"{scores['modes']} of {self.target.modes} modes   {scores['good']:.0%} good{kl}"
+        values = {"modes": scores["modes"], "total": self.target.modes, "good": scores["good"]}
+        if scores["kl"] is None:
+            return text("lab.plane_scores", **values)
+        return text("lab.plane_scores_kl", kl=scores["kl"], **values)
 
-    def describe(self, line: Line) -> str:
-        """A moment of the run as one line: the scores of G, and of its average."""
+    def format_line(self, line: JsonObject) -> str:
+        """An evaluation as one line: the scores of G, and of its average."""
         average = line["average"]
-        return f"{self.heading(line)}   (its average: {average['modes']}, {average['good']:.0%})"
+        return text("lab.plane_line", line=self.heading(line), modes=average["modes"], good=average["good"])
 
-    def heading(self, line: Line) -> str:
-        """The same for a frame, which shows G alone."""
-        return f"play {line['plays']:,}:   {self.in_words(line['now'])}"
+    def heading(self, line: JsonObject) -> str:
+        """The scores of G alone, which the film shows."""
+        return text("lab.line", steps=line["plays"], scores=self.format_scores(line["now"]))
 
-    def finish(self, folder: Path, title: str, lines: list[Line], trainer: Trainer) -> tuple[Line, list[Path]]:
-        """Film and still."""
+    def finish(
+        self, folder: Path, title: str, lines: list[JsonObject], trainer: Trainer
+    ) -> tuple[JsonObject, list[Path]]:
+        """Film and still, in English."""
         film = PlaneFilm(
             title,
             self.reals.numpy(),
             modes=self.target.modes,
-            ceiling=self.ceiling()["good"],
+            ceiling=self.score_reals()["good"],
             critic=trainer.gan.critic,
         )
-        frames = list(film.frames(self.shots, lines, self.heading))
-        return {}, [
-            save_film(folder / "film.webp", frames),
-            save_still(folder / "still.png", film.still(self.shots, lines)),
-        ]
+        with using("en"):
+            frames = list(film.frames(self.snapshots, lines, self.heading))
+        still = save_still(folder / "still.png", film.still(self.snapshots, lines))
+        return {}, [save_film(folder / "film.webp", frames), still]
