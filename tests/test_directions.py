@@ -33,8 +33,8 @@ from simulacra.latent.saved import (
 from simulacra.latent.supervised import learn_directions, logistic_regression, without_span
 from simulacra.latent.traits import Trait, traits
 from simulacra.latent.unsupervised import Candidate, components, entry_matrices, sefa
-from simulacra.messages import Message
 from simulacra.layers import EqualisedLinear
+from simulacra.messages import Message
 from simulacra.settings import Settings
 from simulacra.storage import save_model
 
@@ -357,8 +357,8 @@ def test_what_a_user_named_stays(model: Path) -> None:
     )
     assert [each.name for each in found] == ["hat", "mine", "mine 2", "new"]
     assert [each.own for each in open_directions(model)] == [True, True, False, False]
-    for old, new, told in (("none", "x", "no direction"), ("hat", "new", "already"), ("hat", " ", "no name"),
-                           ("hat", "a=b", "no name"), ("hta", "x", "Did you mean 'hat'")):  # fmt: skip
+    for old, new, told in (("none", "x", "no direction"), ("hat", "new", "already"), ("hat", " ", "not a name"),
+                           ("hat", "a=b", "not a name"), ("hta", "x", "Did you mean 'hat'")):  # fmt: skip
         with pytest.raises(SimulacraError, match=told):
             rename_direction(old, new, model)
     with pytest.raises(SimulacraError, match="already"):

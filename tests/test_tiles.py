@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given as always
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support import coloured, seasons
 
 from simulacra.translation import tiles
-from simulacra.translation.norms import given, measuring
+from simulacra.translation.norms import fixed_statistics, recorded_statistics
 
 
-@always(st.integers(1, 700), st.integers(4, 60), st.data())
+@given(st.integers(1, 700), st.integers(4, 60), st.data())
 def test_tiles_cover_and_their_weights_add_up_to_one(length: int, side: int, data: st.DataObject) -> None:
     side *= 4
     shared = data.draw(st.integers(0, side // 8)) * 4
@@ -30,11 +29,11 @@ def test_tiles_cover_and_their_weights_add_up_to_one(length: int, side: int, dat
 
 
 @settings(max_examples=25)
-@always(st.integers(1, 150), st.integers(1, 150), st.sampled_from([32, 48, 64]), st.data())
+@given(st.integers(1, 150), st.integers(1, 150), st.sampled_from([32, 48, 64]), st.data())
 def test_tiles_put_a_picture_together_again(height: int, width: int, side: int, data: st.DataObject) -> None:
     pixels = np.asarray(coloured(width, height))
     shared = data.draw(st.integers(0, side // 8)) * 4
-    again = tiles.tiled(lambda tile: tile.astype(np.float32) / 127.5 - 1, pixels, side, shared)
+    again = tiles.map_tiles(lambda tile: tile.astype(np.float32) / 127.5 - 1, pixels, side, shared)
     assert np.array_equal(again, pixels)
 
 
@@ -51,19 +50,19 @@ def test_tiles_equal_the_whole(height: int, width: int, change: bool) -> None:
 
     def through(tile: tiles.Pixels) -> tiles.Floats:
         seen.append(tile.shape)
-        return tiles._through(translator, tile, "b")
+        return tiles._translate(translator, tile, "b")
 
     with torch.no_grad():
         whole = through(pixels)
-        with measuring(network) as statistics:
+        with recorded_statistics(network) as statistics:
             np.testing.assert_array_equal(through(pixels), whole)
-        with given(network, statistics):
-            parts = np.concatenate(list(tiles.blended(through, pixels, side, shared)))
+        with fixed_statistics(network, statistics):
+            parts = np.concatenate(list(tiles.blend_tiles(through, pixels, side, shared)))
         np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-4)
         np.testing.assert_array_equal(through(pixels), whole)  # the norms are as they were
     if max(height, width) > side:
         assert len(seen) > 4
-        alone = np.concatenate(list(tiles.blended(through, pixels, side, shared)))
+        alone = np.concatenate(list(tiles.blend_tiles(through, pixels, side, shared)))
         assert np.abs(alone - whole).max() > 1e-2, "without shared statistics they do not"
 
 
@@ -72,12 +71,12 @@ def test_reach_is_how_far_the_network_sees() -> None:
     network, side = translator.into["b"].double(), 160
     x = torch.rand(1, 3, side, side, dtype=torch.float64) * 2 - 1
     with torch.no_grad():
-        with measuring(network) as statistics:
+        with recorded_statistics(network) as statistics:
             network(x)
         for place in (80, 81, 82, 83):
             other = x.clone()
             other[0, :, place, place] += 0.5
-            with given(network, statistics):
+            with fixed_statistics(network, statistics):
                 changed = (network(x) != network(other)).any(1)[0].nonzero()
             far = int((changed - place).abs().max())
             assert far <= tiles.reach(network) <= far + 12
@@ -91,7 +90,7 @@ def test_memory_is_bounded() -> None:
     )
     for height, width in ((96, 96), (97, 300), (400, 250), (3, 2000), (2000, 9)):
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        assert tiles.translated(translator, pixels, "b", side=96).shape == pixels.shape
+        assert tiles.translate_tiled(translator, pixels, "b", side=96).shape == pixels.shape
     assert max(given_pixels) <= 96 * 96
 
 
@@ -109,8 +108,8 @@ def test_a_large_picture_is_near_the_whole_and_has_no_seams() -> None:
     translator = seasons()
     small = np.random.default_rng(1).integers(0, 256, (20, 25, 3), dtype=np.uint8)
     pixels = np.asarray(Image.fromarray(small).resize((500, 400), Image.Resampling.BICUBIC))
-    whole, parts = (tiles.translated(translator, pixels, "b", side=side).astype(int) for side in (1024, 192))
+    whole, parts = (tiles.translate_tiled(translator, pixels, "b", side=side).astype(int) for side in (1024, 192))
     assert np.abs(parts - whole).mean() < 6
-    with given(translator.into["b"], tiles.measured(translator, pixels, "b", 192 * 192)):
-        as_one = tiles.translated(translator, pixels, "b", side=1024).astype(int)
+    with fixed_statistics(translator.into["b"], tiles.window_statistics(translator, pixels, "b", 192 * 192)):
+        as_one = tiles.translate_tiled(translator, pixels, "b", side=1024).astype(int)
     assert np.abs(parts - as_one).max() <= 1

@@ -55,7 +55,12 @@ def test_a_folder_keeps_names_and_folders(model: Path, tmp_path: Path) -> None:
     (source / "bad.png").write_text("no picture")
     (source / "notes.txt").write_text("no picture either")
     told = translate(model, source, tmp_path / "out", "winter")
-    assert (told.to, told.made, told.kept, told.set_aside) == ("winter", 5, 0, (("bad.png", "not a picture inside"),))
+    assert (told.to, told.translated, told.existing, told.set_aside) == (
+        "winter",
+        5,
+        0,
+        (("bad.png", "not a picture inside"),),
+    )
     names = {"one.png", "deep/two.png", "deep/er/three.png", "same.jpg.png", "same.png.png"}
     assert files(tmp_path / "out").keys() == names
     assert {str(path.relative_to(tmp_path / "out")) for path in told.paths} == names
@@ -67,7 +72,7 @@ def test_names_never_meet(tmp_path: Path) -> None:
     names = ["A.png", "a.jpg", "a.jpg.png", "b.cycle.jpg", "b.jpg", "a.png.bmp", "b.jpg.cycle.png"]
     items = [Item(name, FilePart(name)) for name in names]
     for cycle in (False, True):
-        jobs = list(folders.planned(items, tmp_path, single=False, cycle=cycle))
+        jobs = list(folders.plan_translations(items, tmp_path, single=False, cycle=cycle))
         paths = [str(path).lower() for job in jobs for path in job.paths]
         assert len(set(paths)) == len(paths) == len(names) * (1 + cycle)
 
@@ -80,13 +85,13 @@ def test_a_second_run_has_nothing_to_do(model: Path, tmp_path: Path, monkeypatch
     translate(model, source, out, "b")
     before = files(out)
     with monkeypatch.context() as none:
-        none.setattr(folders, "through", None)
+        none.setattr(folders, "translate_pixels", None)
         told = translate(model, source, out, "b")
-    assert (told.made, told.kept) == (0, 3) and files(out) == before
+    assert (told.translated, told.existing) == (0, 3) and files(out) == before
     (out / "1.png").unlink()
-    assert translate(model, source, out, "b").made == 1 and files(out) == before
+    assert translate(model, source, out, "b").translated == 1 and files(out) == before
     told = translate(model, source, out, "b", cycle=True)
-    assert told.made == 3 and len(files(out)) == 6 and before.items() <= files(out).items()
+    assert told.translated == 3 and len(files(out)) == 6 and before.items() <= files(out).items()
 
 
 @pytest.mark.parametrize("change", ["to", "size", "content", "model", "stranger"])
@@ -116,8 +121,8 @@ def test_results_are_not_translated_again(model: Path, tmp_path: Path) -> None:
     (source / "sub").mkdir(parents=True)
     coloured().save(source / "sub" / "x.jpg")
     inside = source / "out"
-    assert translate(model, source, inside, "b").made == 1
-    assert (translate(model, source, inside, "b").kept, len(files(inside))) == (1, 1)
+    assert translate(model, source, inside, "b").translated == 1
+    assert (translate(model, source, inside, "b").existing, len(files(inside))) == (1, 1)
     with pytest.raises(SimulacraError, match="what is to be translated"):
         translate(model, source, source, "b")
     around = tmp_path / "around"
@@ -184,7 +189,7 @@ def test_any_size(size: tuple[int, int]) -> None:
 
 
 def test_too_long_and_thin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulacra.translation.single.MOST", 5_000)
+    monkeypatch.setattr("simulacra.translation.single.MAX_PIXELS", 5_000)
     with pytest.raises(SimulacraError, match="too long and thin to be enlarged"):
         translate_image(seasons(), coloured(100, 1), "b")
     assert translate_image(seasons(), coloured(100, 1), "b", keep_size=True).size == (100, 1)
@@ -237,7 +242,7 @@ def test_metadata_goes_along(model: Path, tmp_path: Path) -> None:
 def test_damaged_metadata_is_left_out(model: Path, tmp_path: Path) -> None:
     coloured().save(tmp_path / "x.jpg", exif=b"Exif\0\0II*\0garbage")
     told = translate(model, tmp_path / "x.jpg", tmp_path / "out", "b")
-    assert told.made == 1
+    assert told.translated == 1
     with Image.open(told.paths[0]) as image:
         assert not image.getexif()
 
@@ -255,7 +260,7 @@ def test_what_is_too_large_for_the_memory_is_set_aside(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
 
     coloured().save(tmp_path / "x.png")
-    monkeypatch.setattr("simulacra.translation.single.translated", full)
+    monkeypatch.setattr("simulacra.translation.single.translate_tiled", full)
     told = translate(model, tmp_path / "x.png", tmp_path / "out", "b")
     assert told.set_aside == (("x.png", "too large for the memory"),) and not told.paths
 

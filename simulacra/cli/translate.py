@@ -57,22 +57,23 @@ def translate(
     set_threads(threads)
     try:
         with tasks() as begin:
-            told = carry_out(model, source, out, to, keep_size=keep_size, cycle=cycle, device=device, begin=begin)
+            summary = carry_out(model, source, out, to, keep_size=keep_size, cycle=cycle, device=device, begin=begin)
     except KeyboardInterrupt:
         errors.print(
             f"\nsimulacra: stopped. What is in {out} is whole; the same command goes on from there.", markup=False
         )
         sys.exit(130)
-    if told.beware:
-        errors.print(f"simulacra: {told.beware}", markup=False)
-    for name, reason in told.set_aside[:TOLD]:
+    if summary.warning:
+        errors.print(f"simulacra: {summary.warning}", markup=False)
+    for name, reason in summary.set_aside[:TOLD]:
         errors.print(f"{name}: {reason}", markup=False)
-    if len(told.set_aside) > TOLD:
-        errors.print(f"and {len(told.set_aside) - TOLD} more")
-    lost = f"{len(told.set_aside)} of {len(told.set_aside) + told.made + told.kept} set aside"
-    if not told.made and not told.kept:
+    if len(summary.set_aside) > TOLD:
+        errors.print(f"and {len(summary.set_aside) - TOLD} more")
+    lost = f"{len(summary.set_aside)} of {len(summary.set_aside) + summary.translated + summary.existing} set aside"
+    if not summary.translated and not summary.existing:
         raise SimulacraError(f"Nothing could be translated: {lost}.")
-    there = f", {told.kept} were there already" if told.kept else ""
+    there = f", {summary.existing} were there already" if summary.existing else ""
     console.print(
-        f"{told.made} translated to {told.to}{there}{f', {lost}' if told.set_aside else ''}: {out}", markup=False
+        f"{summary.translated} translated to {summary.to}{there}{f', {lost}' if summary.set_aside else ''}: {out}",
+        markup=False,
     )

@@ -24,8 +24,8 @@ from simulacra.explore.responses import picture
 from simulacra.measure.model_under_test import model_under_test, subsample
 from simulacra.provenance import png_info
 from simulacra.settings import Shape
-from simulacra.translation.folder import Order
-from simulacra.translation.single import as_image, as_pixels, metadata, said, through
+from simulacra.translation.folder import TranslationSettings
+from simulacra.translation.single import from_pixels, read_metadata, reason_text, to_pixels, translate_pixels
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side, as_translator
 
@@ -92,7 +92,9 @@ class Translations:
         asked = Asked.of(request.query_params)
         model = await self.do(lambda: self.studio.model(asked.checkpoint))
         translator = as_translator(model.stored)
-        order = Order(translator, translator.side(asked.to), asked.keep_size, asked.show == "back", model.fingerprint)
+        order = TranslationSettings(
+            translator, translator.side(asked.to), asked.keep_size, asked.show == "back", model.fingerprint
+        )
         data = await body(request, BYTES)
         pixels = await asyncio.to_thread(seen, data, self.shape, keep_size=asked.keep_size)
         if asked.show != "given":
@@ -149,7 +151,7 @@ class Examples:
             chosen = subsample(len(data), EXAMPLES)
             if known == side and number in map(str, range(len(chosen))):
                 file = io.BytesIO()
-                as_image(data.images[chosen[int(number)]]).save(file, "PNG")
+                from_pixels(data.images[chosen[int(number)]]).save(file, "PNG")
                 return file.getvalue()
         raise SimulacraError(f"There is no example {number[:40]!r} of {side[:40]!r}.")
 
@@ -165,24 +167,24 @@ def seen(data: bytes, shape: Shape, *, keep_size: bool) -> Pixels:
                 f"This picture would be translated at {round(width * times)} x {round(height * times)} pixels; on this page "
                 f"{TRANSLATED / 1e6:g} million are the limit. The command takes larger ones: simulacra translate."
             )
-        return as_pixels(data, shape, keep_size=keep_size)
+        return to_pixels(data, shape, keep_size=keep_size)
     except SetAside as error:
-        raise SimulacraError(f"The picture cannot be used: {said(error)}.") from error
+        raise SimulacraError(f"The picture cannot be used: {reason_text(error)}.") from error
 
 
-def carried_out(order: Order, pixels: Pixels) -> Pixels:
+def carried_out(order: TranslationSettings, pixels: Pixels) -> Pixels:
     """The translation, or what comes back of it. Raises `SimulacraError` where it is too much for the memory."""
     try:
-        made = through(order.translator, pixels, order.to)
-        return through(order.translator, made, OTHER[order.to]) if order.cycle else made
+        made = translate_pixels(order.translator, pixels, order.to)
+        return translate_pixels(order.translator, made, OTHER[order.to]) if order.cycle else made
     except SetAside as error:
-        raise SimulacraError(f"The picture cannot be used: {said(error)}.") from error
+        raise SimulacraError(f"The picture cannot be used: {reason_text(error)}.") from error
 
 
-def written(order: Order, asked: Asked, data: bytes, pixels: Pixels) -> bytes:
+def written(order: TranslationSettings, asked: Asked, data: bytes, pixels: Pixels) -> bytes:
     """A result as the command writes it: with its origin, and what the picture says of itself."""
-    about, file = metadata(data, pixels), io.BytesIO()
-    told = order.told(asked.name, data) | ({"back": True} if asked.show == "back" else {})
+    about, file = read_metadata(data, pixels), io.BytesIO()
+    told = order.record(asked.name, data) | ({"back": True} if asked.show == "back" else {})
     text = png_info(None if asked.show == "given" else told, about.texts)
-    as_image(pixels).save(file, "PNG", pnginfo=text, **about.options)
+    from_pixels(pixels).save(file, "PNG", pnginfo=text, **about.options)
     return file.getvalue()

@@ -1,5 +1,5 @@
-"""Pictures of one domain made into pictures of the other, by a model trained for it."""
+"""Translation of pictures from one domain to the other."""
 
-from simulacra.translation.folder import Translated as Translated
+from simulacra.translation.folder import TranslationSummary as TranslationSummary
 from simulacra.translation.folder import translate as translate
 from simulacra.translation.single import translate_image as translate_image

@@ -1,4 +1,4 @@
-"""Many pictures through a translator: where their translations go, what is there already, what could not be used."""
+"""Translation of many pictures: names of the results, results that exist already, and pictures that are set aside."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import hashlib
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from simulacra.console import Advance
+from simulacra.console import Advance, Begin, silent
 from simulacra.data.archives import is_idx, is_tar, is_zip
 from simulacra.data.contents import SUFFIXES
 from simulacra.data.decoding import Data, SetAside
@@ -22,49 +22,57 @@ from simulacra.data.items import FilePart, Item, printable
 from simulacra.data.sources import open_source
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
+from simulacra.messages import Message, text
 from simulacra.provenance import read_provenance, write_png
 from simulacra.storage import fingerprint, load_translator
-from simulacra.translation.single import Metadata, as_image, as_pixels, metadata, said, through
+from simulacra.translation.single import (
+    Metadata,
+    from_pixels,
+    read_metadata,
+    reason_text,
+    to_pixels,
+    translate_pixels,
+)
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side, Translator
 
-CYCLE = ".cycle"  # between a picture's name and its suffix: what comes back of its translation
-LONGEST = 240  # bytes of a file's name: file systems take 255, and it is written under a longer name first
+CYCLE = ".cycle"  # in the name of a round trip, before the suffix
+MAX_NAME = 240  # bytes: file systems allow 255, and a file is first written under a longer name
 
 
 @dataclass(frozen=True)
-class Translated:
-    """What became of the pictures: how many were translated, how many had been, and (name, reason) of the others."""
+class TranslationSummary:
+    """Result of `translate`."""
 
-    to: str  # the domain's name
-    made: int
-    kept: int
-    set_aside: tuple[tuple[str, str], ...]
+    to: str  # name of the domain
+    translated: int
+    existing: int  # translated by an earlier call
+    set_aside: tuple[tuple[str, str], ...]  # (name, reason)
     paths: tuple[Path, ...]  # of all results
-    beware: str = ""  # what may be wrong with all of them
+    warning: Message | None = None  # of all results
 
 
 @dataclass(frozen=True)
-class Order:
-    """How pictures are to be translated, and what the results say of that."""
+class TranslationSettings:
+    """How pictures are translated, and what their provenance records."""
 
     translator: Translator
     to: Side
     keep_size: bool
     cycle: bool
-    model: str  # its fingerprint
+    model: str  # fingerprint
 
-    def told(self, name: str, data: Data) -> dict[str, Any]:
-        """What the translation of a picture says of itself."""
-        read = np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data
-        content = hashlib.sha256(read).hexdigest()[:16]  # type: ignore[arg-type]
-        told = {"model": self.model, "to": self.to, "source": name, "sha256": content}
-        return told | ({"size": "kept"} if self.keep_size else {})
+    def record(self, name: str, data: Data) -> dict[str, Any]:
+        """The provenance of a picture's translation."""
+        content = np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data
+        digest = hashlib.sha256(content).hexdigest()[:16]  # type: ignore[arg-type]
+        record = {"model": self.model, "to": self.to, "source": name, "sha256": digest}
+        return record | ({"size": "kept"} if self.keep_size else {})
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture, and where its translation goes; `back` is where that goes which comes back of it."""
+class PlannedTranslation:
+    """One picture, the path of its translation, and that of its round trip."""
 
     item: Item
     path: Path
@@ -72,7 +80,7 @@ class Job:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Both, or one."""
+        """One or both paths."""
         return (self.path,) if self.back is None else (self.path, self.back)
 
 
@@ -85,139 +93,145 @@ def translate(
     keep_size: bool = False,
     cycle: bool = False,
     device: str = "auto",
-    begin: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
-) -> Translated:
-    """Translate a picture, or all in a folder or an archive, into PNGs of the same names in the folder `out`.
+    begin: Begin = silent,
+) -> TranslationSummary:
+    """Translate a picture, or all in a folder or archive, into PNGs of the same names in the folder `out`.
 
     model: a run, a checkpoint or a model's folder. to: a, b or a domain's name. keep_size: see `translate_image`.
-    cycle: what comes back of each translation is written beside it, as NAME.cycle.png.
-    Pictures that cannot be used are set aside with a reason. A result that is there already is left. Raises
-    `SimulacraError`, before anything is translated, where another file stands in the way.
+    cycle: also write each translation translated back, as NAME.cycle.png.
+    Pictures that cannot be used are set aside with a reason; existing results stay. Raises `SimulacraError` before any
+    translation if another file is in the way.
     """
     translator = load_translator(model, choose_device(device))
-    order = Order(translator, translator.asked_side(to), keep_size, cycle, fingerprint(model))
-    with opened(Path(source), Path(out)) as (items, lost):
-        jobs, kept, done = list[Job](), list[Job](), begin("Looking", len(items))
-        for job in planned(items, Path(out), single=_is_picture(Path(source)), cycle=cycle):
-            _check_apart(job, Path(source), Path(out))
-            (kept if is_there(job, order) else jobs).append(job)
-            done(1)
-        lost = [*lost, *_carried_out(jobs, order, begin("Translating", len(jobs)))]
-    failed = {name for name, _ in lost}
-    paths = tuple(path for job in (*kept, *jobs) if job.item.name not in failed for path in job.paths)
-    made = sum(job.item.name not in failed for job in jobs)
+    settings = TranslationSettings(translator, translator.asked_side(to), keep_size, cycle, fingerprint(model))
+    existing, pending = list[PlannedTranslation](), list[PlannedTranslation]()
+    with open_pictures(Path(source), Path(out)) as (items, set_aside):
+        advance = begin(text("translation.progress_check"), len(items))
+        for plan in plan_translations(items, Path(out), single=_is_picture(Path(source)), cycle=cycle):
+            _check_outside(plan, Path(source), Path(out))
+            (existing if is_translated(plan, settings) else pending).append(plan)
+            advance(1)
+        failed = dict(_carry_out(pending, settings, begin(text("translation.progress_translate"), len(pending))))
+    done = [plan for plan in pending if plan.item.name not in failed]
     height, width = translator.shape[1:]
-    beware = (
-        f"This model learned pictures of {width}x{height} as a whole (network=unet): others may come out as noise. Leave out "
-        "--keep-size, or train with network=residual."
+    warning = Message("translation.whole_pictures", width=width, height=height)
+    return TranslationSummary(
+        to=translator.domains[settings.to == "b"],
+        translated=len(done),
+        existing=len(existing),
+        set_aside=(*set_aside, *failed.items()),
+        paths=tuple(path for plan in (*existing, *done) for path in plan.paths),
+        warning=warning if keep_size and translator.whole else None,
     )
-    told = beware if keep_size and translator.whole else ""
-    return Translated(translator.domains[order.to == "b"], made, len(kept), tuple(lost), paths, told)
 
 
 @contextlib.contextmanager
-def opened(source: Path, out: Path) -> Iterator[tuple[list[Item], list[tuple[str, str]]]]:
-    """The pictures at `source` that do not lie in `out`, and (name, reason) of those that cannot even be opened.
+def open_pictures(source: Path, out: Path) -> Iterator[tuple[list[Item], list[tuple[str, str]]]]:
+    """Yield the pictures at `source` outside of `out`, and (name, reason) of those that cannot be opened.
 
-    Raises `SimulacraError` where there are none, or `out` is no folder to put others in.
+    Raises `SimulacraError` for a source without pictures, and for an `out` that is not a folder for others.
     """
     if out.exists() and out.resolve() == source.resolve():
-        raise SimulacraError(f"{out} is what is to be translated: choose another place for the result.")
+        raise SimulacraError("translation.out_is_source", path=out)
     if _is_picture(source):
         yield [Item(printable(source.name), FilePart(str(source)))], []
         return
     if out.exists() and not out.is_dir():
-        raise SimulacraError(f"{out} is a file: name a folder for the translations.")
-    with open_source(source, labels="none") as found:
-        inside = source.resolve() in out.resolve().parents
-        items = [item for item in found.items if not (inside and _lies_in(item, out))]
-        if not items and not found.set_aside:
-            raise SimulacraError(f"No pictures in {source}, apart from the translations in {out}.")
-        yield items, list(found.set_aside)
+        raise SimulacraError("translation.out_is_a_file", path=out)
+    with open_source(source, labels="none") as opened:
+        nested = source.resolve() in out.resolve().parents
+        items = [item for item in opened.items if not (nested and _is_inside(item, out))]
+        if not items and not opened.set_aside:
+            raise SimulacraError("translation.no_pictures", source=source, out=out)
+        yield items, list(opened.set_aside)
 
 
-def planned(items: Sequence[Item], out: Path, *, single: bool, cycle: bool) -> Iterator[Job]:
-    """Where each picture's translation goes: photo.jpg to photo.png, in the folders that it lies in.
+def plan_translations(items: Sequence[Item], out: Path, *, single: bool, cycle: bool) -> Iterator[PlannedTranslation]:
+    """Paths of the translations: photo.jpg becomes photo.png, in the same subfolder.
 
-    Where a folder has an a.jpg and an a.png, they go to a.jpg.png and a.png.png. single: `out` may be the file's name.
+    a.jpg and a.png of one folder become a.jpg.png and a.png.png. single: `out` may be the name of the file.
     """
     if single and out.suffix.lower() in SUFFIXES and not out.is_dir():
         if out.suffix.lower() != ".png":
-            raise SimulacraError(f"Translations are written as PNG: call it {out.with_suffix('.png').name}.")
-        yield Job(items[0], out, out.with_name(f"{out.stem}{CYCLE}.png") if cycle else None)
+            raise SimulacraError("translation.not_a_png", name=out.with_suffix(".png").name)
+        yield PlannedTranslation(items[0], out, out.with_name(f"{out.stem}{CYCLE}.png") if cycle else None)
         return
-    plain = [str(PurePosixPath(item.name).with_suffix("")) for item in items]
-    often = Counter(name.casefold() for name in plain)  # some file systems tell no A from a
-    taken: set[str] = set()
-    for item, name in zip(items, plain, strict=True):
-        further = (item.name + (f"-{n}" if n > 1 else "") for n in itertools.count(1))
-        for stem in itertools.chain([name] if often[name.casefold()] == 1 else [], further):
+    stems = [str(PurePosixPath(item.name).with_suffix("")) for item in items]
+    counts = Counter(stem.casefold() for stem in stems)  # some file systems ignore case
+    used: set[str] = set()
+    for item, plain in zip(items, stems, strict=True):
+        numbered = (item.name + (f"-{n}" if n > 1 else "") for n in itertools.count(1))
+        for stem in itertools.chain([plain] if counts[plain.casefold()] == 1 else [], numbered):
             names = [f"{stem}.png", *([f"{stem}{CYCLE}.png"] if cycle else [])]
-            if not taken & {each.casefold() for each in names}:
+            if not used & {name.casefold() for name in names}:
                 break
-        taken |= {each.casefold() for each in names}
-        yield Job(item, *(out / each for each in names))
+        used |= {name.casefold() for name in names}
+        yield PlannedTranslation(item, *(out / name for name in names))
 
 
-def is_there(job: Job, order: Order) -> bool:
-    """Whether all of a picture's results stand where they should. Raises `SimulacraError` if something else does."""
-    standing = [path for path in job.paths if os.path.lexists(path)]
-    if not standing:
+def is_translated(plan: PlannedTranslation, settings: TranslationSettings) -> bool:
+    """Whether all results of a picture exist. Raises `SimulacraError` if something else is in their place."""
+    existing = [path for path in plan.paths if os.path.lexists(path)]
+    if not existing:
         return False
     try:
-        told = order.told(job.item.name, job.item.read())
+        record = settings.record(plan.item.name, plan.item.read())
     except SetAside:
         return False  # it will be set aside again
-    for path in standing:
-        if not _same(path, told | ({"back": True} if path == job.back else {})):
-            raise SimulacraError(f"{path} exists and is another picture: choose another folder, or move it away.")
-    return len(standing) == len(job.paths)
+    for path in existing:
+        if not _matches(path, record | ({"back": True} if path == plan.back else {})):
+            raise SimulacraError("translation.another_picture", path=path)
+    return len(existing) == len(plan.paths)
 
 
-def _same(path: Path, told: dict[str, Any]) -> bool:
-    """Whether a file is the translation of the same content, whatever that was called."""
-    return (read_provenance(path) or {}) | {"source": ""} == told | {"source": ""}
+def _matches(path: Path, record: dict[str, Any]) -> bool:
+    """Whether a file is the translation of the same content, under any name."""
+    return (read_provenance(path) or {}) | {"source": ""} == record | {"source": ""}
 
 
 def _is_picture(source: Path) -> bool:
-    """Whether this is to be one picture, not many in one file."""
+    """Whether the source is one picture, not a file of many."""
     return source.is_file() and not (is_idx(source.name) or is_zip(source) or is_tar(source))
 
 
-def _check_apart(job: Job, source: Path, out: Path) -> None:
-    """Raise `SimulacraError` for a result that would lie among the pictures, where the next run would find it."""
-    here, there = source.resolve(), out.resolve()
-    if here.is_dir() and here not in there.parents and here in job.path.resolve().parents:
-        raise SimulacraError(f"{job.path} would lie among the pictures to be translated: choose another folder.")
+def _check_outside(plan: PlannedTranslation, source: Path, out: Path) -> None:
+    """Raise `SimulacraError` for a result among the pictures, where the next call would translate it."""
+    source, out = source.resolve(), out.resolve()
+    if source.is_dir() and source not in out.parents and source in plan.path.resolve().parents:
+        raise SimulacraError("translation.out_among_pictures", path=plan.path)
 
 
-def _lies_in(item: Item, folder: Path) -> bool:
+def _is_inside(item: Item, folder: Path) -> bool:
     return isinstance(item.place, FilePart) and folder.resolve() in Path(item.place.path).resolve().parents
 
 
-def _carried_out(jobs: Sequence[Job], order: Order, advance: Advance) -> Iterator[tuple[str, str]]:
-    """Translate and write; yields (name, reason) of what could not be."""
-    for job in jobs:
+def _carry_out(
+    plans: Sequence[PlannedTranslation], settings: TranslationSettings, advance: Advance
+) -> Iterator[tuple[str, str]]:
+    """Translate and write; yield (name, reason) of pictures that are set aside."""
+    for plan in plans:
         try:
-            if len(os.fsencode(job.paths[-1].name)) > LONGEST:
+            if len(os.fsencode(plan.paths[-1].name)) > MAX_NAME:
                 raise SetAside("its name is too long")
-            _translated(job, order)
+            _translate_file(plan, settings)
         except SetAside as error:
-            yield job.item.name, said(error)
+            yield plan.item.name, reason_text(error)
         advance(1)
 
 
-def _translated(job: Job, order: Order) -> None:
-    data = job.item.read()
-    told = order.told(job.item.name, data)
-    made = through(order.translator, as_pixels(data, order.translator.shape, keep_size=order.keep_size), order.to)
-    about = metadata(data, made)
-    _write(made, job.path, told, about)
-    if job.back is not None:
-        _write(through(order.translator, made, OTHER[order.to]), job.back, told | {"back": True}, about)
+def _translate_file(plan: PlannedTranslation, settings: TranslationSettings) -> None:
+    data, translator = plan.item.read(), settings.translator
+    record = settings.record(plan.item.name, data)
+    pixels = to_pixels(data, translator.shape, keep_size=settings.keep_size)
+    translation = translate_pixels(translator, pixels, settings.to)
+    metadata = read_metadata(data, translation)
+    _write(translation, plan.path, record, metadata)
+    if plan.back is not None:
+        round_trip = translate_pixels(translator, translation, OTHER[settings.to])
+        _write(round_trip, plan.back, record | {"back": True}, metadata)
 
 
-def _write(pixels: Pixels, path: Path, told: dict[str, Any], about: Metadata) -> None:
-    """Write a result, unless it is there."""
+def _write(pixels: Pixels, path: Path, record: dict[str, Any], metadata: Metadata) -> None:
+    """Write a result unless it exists."""
     if not path.exists():
-        write_png(as_image(pixels), path, told, texts=about.texts, **about.options)
+        write_png(from_pixels(pixels), path, record, texts=metadata.texts, **metadata.options)

@@ -1,4 +1,4 @@
-"""One picture through a translator, whatever its mode and size, and what of it is not pixels."""
+"""Translation of one picture of any mode and size, and of its metadata."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from simulacra.data.decoding import ORIENTATION, Data, Recipe, SetAside, open_pi
 from simulacra.errors import SimulacraError
 from simulacra.provenance import KEY
 from simulacra.settings import Shape
-from simulacra.translation.tiles import Pixels, translated
+from simulacra.translation.tiles import Pixels, translate_tiled
 from simulacra.translator import Side, Translator
 
 CHANNELS: dict[int, Literal["grey", "rgb", "rgba"]] = {1: "grey", 3: "rgb", 4: "rgba"}
-MOST = 100_000_000  # pixels of a picture, and of what is made of it
-PROFILES = {1: b"GRAY", 3: b"RGB ", 4: b"RGB "}  # the colour space that an ICC profile must be of, by channels
-EXIF = (0x8769, 0xA002, 0xA003)  # the block with the camera's part, and the width and height in it
-# Of a TIFF's tags, most say how its pixels are stored. These say what the picture is, by whom and when.
+MAX_PIXELS = 100_000_000  # of a picture and of its translation
+PROFILES = {1: b"GRAY", 3: b"RGB ", 4: b"RGB "}  # required colour space of an ICC profile, by channels
+EXIF = (0x8769, 0xA002, 0xA003)  # the camera's block, and the width and height in it
+# Most tags of a TIFF describe its storage. These describe the picture: content, author, time.
 DESCRIPTIVE = frozenset({*(0x10E, 0x10F, 0x110, 0x11A, 0x11B, 0x128, 0x131, 0x132, 0x13B, 0x13C), 0x8298, 0x8769, 0x8825,
                          *range(0x9C9B, 0x9CA0)})  # fmt: skip
-TURNED = re.compile(r'(tiff:Orientation(?:="|>))[0-9]')  # in XMP
+XMP_ORIENTATION = re.compile(r'(tiff:Orientation(?:="|>))[0-9]')
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a PNG is to say of a picture beside its pixels: texts by name, and Pillow's options."""
+    """Metadata of a PNG: texts by name, and Pillow's options such as `exif`."""
 
     texts: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -40,58 +40,56 @@ class Metadata:
 def translate_image(translator: Translator, image: Image.Image, to: str, *, keep_size: bool = False) -> Image.Image:
     """A picture of the other domain as one of `to`: a, b or a domain's name.
 
-    It is turned upright by its EXIF and given the model's channels; transparency is laid on white unless the model has
-    it. Its shorter side becomes the model's, the longer one in proportion; with keep_size it stays as large as it is.
+    The result is upright and has the model's channels; transparency is laid on white unless the model has it. Its shorter
+    side is the model's, the longer one in proportion. keep_size: keep the picture's size instead.
     Raises `SimulacraError` for a picture that cannot be used.
     """
     side = translator.side(to)
     try:
-        made = as_image(through(translator, as_pixels(image, translator.shape, keep_size=keep_size), side))
+        pixels = translate_pixels(translator, to_pixels(image, translator.shape, keep_size=keep_size), side)
     except SetAside as error:
-        raise SimulacraError(f"The picture cannot be used: {said(error)}.") from error
-    made.info.update(_profile(image, translator.shape[0]))
-    return made
+        raise SimulacraError("translation.unusable_picture", reason=reason_text(error)) from error
+    result = from_pixels(pixels)
+    result.info.update(_profile(image, translator.shape[0]))
+    return result
 
 
-def as_pixels(data: Data, shape: Shape, *, keep_size: bool) -> Pixels:
-    """A picture [H, W, C] as a model of `shape` (C, H, W) takes it. Raises SetAside for what cannot be used."""
-    width, height = upright_size(data, MOST)
+def to_pixels(data: Data, shape: Shape, *, keep_size: bool) -> Pixels:
+    """A picture [H, W, C] as input of a model of `shape` (C, H, W). Raises SetAside for one that cannot be used."""
+    width, height = upright_size(data, MAX_PIXELS)
     if not keep_size:
-        times = min(shape[1:]) / min(width, height)
-        width, height = (max(1, round(length * times)) for length in (width, height))
-        if width * height > MOST:
+        scale = min(shape[1:]) / min(width, height)
+        width, height = (max(1, round(length * scale)) for length in (width, height))
+        if width * height > MAX_PIXELS:
             raise SetAside("too long and thin to be enlarged", f"it would be {width}x{height}")
-    wanted = Recipe(size=(height, width), channels=CHANNELS[shape[0]], crop="none", min_side=1, max_pixels=MOST)
-    return render(data, wanted)[0]
+    recipe = Recipe(size=(height, width), channels=CHANNELS[shape[0]], crop="none", min_side=1, max_pixels=MAX_PIXELS)
+    return render(data, recipe)[0]
 
 
-def through(translator: Translator, pixels: Pixels, to: Side) -> Pixels:
-    """`translated`; what is too much for the memory is set aside."""
+def translate_pixels(translator: Translator, pixels: Pixels, to: Side) -> Pixels:
+    """`translate_tiled`. Raises SetAside for a picture that does not fit in memory."""
     try:
-        return translated(translator, pixels, to)
+        return translate_tiled(translator, pixels, to)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise SetAside("too large for the memory") from error
     except RuntimeError as error:
-        if "allocate memory" not in str(error):  # what a processor's allocator says
+        if "allocate memory" not in str(error):  # the sentence of torch's CPU allocator
             raise
         raise SetAside("too large for the memory") from error
 
 
-def as_image(pixels: Pixels) -> Image.Image:
+def from_pixels(pixels: Pixels) -> Image.Image:
     """[H, W, C] as grey, RGB or RGBA."""
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def said(error: SetAside) -> str:
+def reason_text(error: SetAside) -> str:
     """The reason with its detail."""
     return f"{error.reason} ({error.detail})" if error.detail else error.reason
 
 
-def metadata(data: Data, pixels: Pixels) -> Metadata:
-    """What goes along with the translation of a picture: its profile, EXIF and texts, as they are true of `pixels`.
-
-    A part that is damaged is left out: it does not make a bad picture.
-    """
+def read_metadata(data: Data, pixels: Pixels) -> Metadata:
+    """A picture's colour profile, EXIF and texts, adapted to its translation `pixels`; damaged parts are left out."""
     options, texts = dict[str, Any](), dict[str, str]()
     with contextlib.suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,7 +103,7 @@ def metadata(data: Data, pixels: Pixels) -> Metadata:
 
 
 def _profile(image: Image.Image, channels: int) -> dict[str, bytes]:
-    """Its ICC profile, unless that is of another colour space than the result, as a CMYK picture's is."""
+    """Its ICC profile, unless that has another colour space than the result, as of a CMYK picture."""
     profile = image.info.get("icc_profile")
     if isinstance(profile, bytes) and profile[16:20] == PROFILES[channels]:
         return {"icc_profile": profile}
@@ -113,7 +111,7 @@ def _profile(image: Image.Image, channels: int) -> dict[str, bytes]:
 
 
 def _exif(image: Image.Image, pixels: Pixels) -> dict[str, bytes]:
-    """What its EXIF says of the picture; nothing of how it lies, is stored, or looks when small."""
+    """Its EXIF, without orientation, storage and thumbnail."""
     exif = image.getexif()
     for tag in set(exif) - DESCRIPTIVE | {ORIENTATION}:
         exif.pop(tag, None)
@@ -126,10 +124,10 @@ def _exif(image: Image.Image, pixels: Pixels) -> dict[str, bytes]:
 
 
 def _texts(image: Image.Image) -> Iterator[tuple[str, str]]:
-    """A PNG's texts, and the comment of other formats."""
+    """Texts of a PNG, and the comment of other formats."""
     comment = image.info.get("comment")
     if isinstance(comment, bytes | str) and comment:
         yield "Comment", comment if isinstance(comment, str) else comment.decode("utf-8", "replace")
     for key, text in getattr(image, "text", {}).items():
-        if key != KEY and not key.startswith("Raw profile type"):  # ImageMagick's way of writing EXIF, which is kept
-            yield key, TURNED.sub(r"\g<1>1", str(text))
+        if key != KEY and not key.startswith("Raw profile type"):  # ImageMagick's copy of the EXIF
+            yield key, XMP_ORIENTATION.sub(r"\g<1>1", str(text))

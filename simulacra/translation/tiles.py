@@ -1,10 +1,10 @@
-"""A picture of any size through a translator: whole where it is small enough, else in tiles whose seams are blended.
+"""Translation of a picture of any size: whole where it is small enough, else in tiles that blend into each other.
 
-All tiles are normalised by the same statistics (norms.py), and where there is room for it neighbours overlap by more
-than a pixel of the result sees of the picture: then they agree where they meet, and the result is that of the whole
-picture normalised by those statistics. The statistics are measured on windows spread over the picture: at its own
-scale, and together no larger than a tile. They are near the whole picture's, not the same: many small windows came
-nearer than fewer large ones, and than the picture reduced to as many pixels, which is sharper than it is.
+All tiles are normalised by the same statistics (norms.py). Where possible, neighbours overlap by more than a pixel of the
+result depends on. Then they agree where they meet, and the result equals the whole picture's under those statistics.
+The statistics are measured on windows spread over the picture, at its own scale, together no larger than a tile. They
+are close to the whole picture's. Many small windows came closer than few large ones, and than the picture reduced to as
+many pixels, which is sharper than the original.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simulacra.translation.norms import Statistics, given, measuring
+from simulacra.translation.norms import Statistics, fixed_statistics, recorded_statistics
 from simulacra.translator import Side, Translator
 
 Pixels = NDArray[np.uint8]  # [H, W, C]
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
 
-SIDE = 1024  # of a tile; a picture of as many pixels goes through whole
-WINDOW = 64  # of what statistics are measured on
-BAND = 32  # pixels over which one tile passes into the next
+SIDE = 1024  # pixels of a tile; a picture of as many pixels is translated whole
+WINDOW = 64  # pixels of a window that statistics are measured on
+BAND = 32  # pixels over which one tile blends into the next
 
 
 @torch.no_grad()
-def translated(translator: Translator, pixels: Pixels, to: Side, *, side: int = SIDE) -> Pixels:
-    """A picture [H, W, C] of the other domain -> the same as one of `to`, in memory that its size hardly adds to.
+def translate_tiled(translator: Translator, pixels: Pixels, to: Side, *, side: int = SIDE) -> Pixels:
+    """A picture [H, W, C] of the other domain as one of `to`; memory hardly depends on its size.
 
-    side: of the largest square that the network is given, a multiple of what the network divides sides by.
+    side: pixels of the largest square for the network, a multiple of `Translator.multiple`.
     """
-    if _shown(translator, *pixels.shape[:2]) <= side * side:
-        return eight_bit(_through(translator, pixels, to))
+    if _padded_area(translator, *pixels.shape[:2]) <= side * side:
+        return to_bytes(_translate(translator, pixels, to))
     network = translator.into[to]
-    with given(network, measured(translator, pixels, to, side * side)):
+    with fixed_statistics(network, window_statistics(translator, pixels, to, side * side)):
         shared = overlap(network, side, translator.multiple)
-        return tiled(lambda tile: _through(translator, tile, to), pixels, side, shared)
+        return map_tiles(lambda tile: _translate(translator, tile, to), pixels, side, shared)
 
 
-def measured(translator: Translator, pixels: Pixels, to: Side, area: int) -> Statistics:
-    """The statistics of each norm over windows of together at most `area` pixels."""
-    with measuring(translator.into[to]) as statistics:
+def window_statistics(translator: Translator, pixels: Pixels, to: Side, area: int) -> Statistics:
+    """The statistics of each norm over windows of at most `area` pixels together."""
+    with recorded_statistics(translator.into[to]) as statistics:
         translator.translate(_tensor(translator, windows(translator, pixels, area)), to)
     return statistics
 
 
 def windows(translator: Translator, pixels: Pixels, area: int) -> NDArray[np.uint8]:
-    """Windows [N, h, w, C] spread evenly over a picture, for which the network is shown at most `area` pixels."""
+    """Windows [N, h, w, C] spread evenly over a picture, of at most `area` padded pixels together."""
     height, width, _ = pixels.shape
     high, wide = min(height, WINDOW), min(width, WINDOW)
-    count = max(1, area // _shown(translator, high, wide))
+    count = max(1, area // _padded_area(translator, high, wide))
     columns = min(count, max(1, round(math.sqrt(count * (width / wide) / (height / high)))))
     places = [
         np.clip((np.arange(n) + 0.5) * length / n - part / 2, 0, length - part).astype(int)
@@ -66,27 +66,27 @@ def windows(translator: Translator, pixels: Pixels, area: int) -> NDArray[np.uin
 
 
 def reach(network: nn.Module) -> int:
-    """At most how many pixels away what a pixel of the result depends on is: the sum over all convolutions."""
-    jump, far = 1.0, 0.0  # pixels of the picture between neighbours in a layer
+    """Radius of the receptive field in pixels, an upper bound: the sum over all convolutions."""
+    jump, radius = 1.0, 0.0  # jump: pixels of the picture between neighbours in a layer
     for layer in network.modules():
         if isinstance(layer, nn.ConvTranspose2d):
             jump /= max(layer.stride)
-            far += (max(layer.kernel_size) - 1) * max(layer.dilation) * jump
+            radius += (max(layer.kernel_size) - 1) * max(layer.dilation) * jump
         elif isinstance(layer, nn.Conv2d):
-            far += max(layer.kernel_size) // 2 * max(layer.dilation) * jump
+            radius += max(layer.kernel_size) // 2 * max(layer.dilation) * jump
             jump *= max(layer.stride)
-    return math.ceil(far)
+    return math.ceil(radius)
 
 
 def overlap(network: nn.Module, side: int, multiple: int) -> int:
-    """Pixels that neighbouring tiles share: a band and what is seen from it at both sides, or half a tile if that is less."""
+    """Pixels that neighbouring tiles share: a band and the receptive field at both sides, or half a tile if less."""
     return min(math.ceil((2 * reach(network) + BAND) / multiple), side // (2 * multiple)) * multiple
 
 
 def spans(length: int, side: int, shared: int) -> list[Span]:
-    """Where tiles of at most `side` begin and end that cover `length`: neighbours share `shared`, no place is in three.
+    """Begin and end of tiles of at most `side` that cover `length`; neighbours share `shared`, at most half of `side`.
 
-    shared: at most half of `side`.
+    No position is in three tiles.
     """
     step = side - shared
     count = max(1, math.ceil((length - shared) / step))
@@ -94,31 +94,33 @@ def spans(length: int, side: int, shared: int) -> list[Span]:
 
 
 def ramps(places: Sequence[Span], band: int = BAND) -> list[Floats]:
-    """How much each tile counts at each of its pixels: one alone counts 1, and two in the same place add up to 1."""
+    """Weights of each tile at its pixels: 1 where it is alone, and two at the same position add up to 1."""
     weights = [np.ones(end - begin, np.float32) for begin, end in places]
     for i, ((_, end), (begin, _)) in enumerate(itertools.pairwise(places)):
-        wide = min(band, end - begin)
-        away = (end - begin - wide) // 2
-        ramp = (np.arange(wide, dtype=np.float32) + 0.5) / wide
-        rising = np.concatenate([np.zeros(away), ramp, np.ones(end - begin - wide - away)]).astype(np.float32)
+        width = min(band, end - begin)
+        before = (end - begin - width) // 2
+        ramp = (np.arange(width, dtype=np.float32) + 0.5) / width
+        rising = np.concatenate([np.zeros(before), ramp, np.ones(end - begin - width - before)]).astype(np.float32)
         weights[i][len(weights[i]) - len(rising) :], weights[i + 1][: len(rising)] = 1 - rising, rising
     return weights
 
 
-def tiled(through: Callable[[Pixels], Floats], pixels: Pixels, side: int, shared: int) -> Pixels:
-    """`through`, which keeps the size, for each tile, and the results blended, as 8 bits."""
+def map_tiles(function: Callable[[Pixels], Floats], pixels: Pixels, side: int, shared: int) -> Pixels:
+    """Apply `function`, which keeps the size, to each tile; the results are blended, as 8 bits."""
     height, width, _ = pixels.shape
-    if width > height:  # rows along the shorter side hold less
-        return _turned(tiled(lambda tile: _turned(through(_turned(tile))), _turned(pixels), side, shared))
-    whole, done = np.empty_like(pixels), 0
-    for rows in blended(through, pixels, side, shared):
-        whole[done : done + len(rows)] = eight_bit(rows)
+    if width > height:  # rows along the shorter side take less memory
+        return _transpose(
+            map_tiles(lambda tile: _transpose(function(_transpose(tile))), _transpose(pixels), side, shared)
+        )
+    result, done = np.empty_like(pixels), 0
+    for rows in blend_tiles(function, pixels, side, shared):
+        result[done : done + len(rows)] = to_bytes(rows)
         done += len(rows)
-    return whole
+    return result
 
 
-def blended(through: Callable[[Pixels], Floats], pixels: Pixels, side: int, shared: int) -> Iterator[Floats]:
-    """The rows of `tiled`, from the top, some at a time as they are finished: held is one row of tiles."""
+def blend_tiles(function: Callable[[Pixels], Floats], pixels: Pixels, side: int, shared: int) -> Iterator[Floats]:
+    """Yield the rows of `map_tiles` from the top as they are finished; one row of tiles is in memory."""
     height, width, channels = pixels.shape
     rows, columns = spans(height, side, shared), spans(width, side, shared)
     carried = np.zeros((0, width, channels), np.float32)
@@ -126,34 +128,34 @@ def blended(through: Callable[[Pixels], Floats], pixels: Pixels, side: int, shar
         row = np.zeros((bottom - top, width, channels), np.float32)
         row[: len(carried)] = carried
         for (left, right), across in zip(columns, ramps(columns), strict=True):
-            row[:, left:right] += through(pixels[top:bottom, left:right]) * (down[:, None] * across)[:, :, None]
+            row[:, left:right] += function(pixels[top:bottom, left:right]) * (down[:, None] * across)[:, :, None]
         done = (rows[i + 1][0] if i + 1 < len(rows) else bottom) - top
         carried = row[done:].copy()
         yield row[:done]
 
 
-def eight_bit(pixels: Floats) -> Pixels:
+def to_bytes(pixels: Floats) -> Pixels:
     """[-1, 1] -> 0 to 255."""
     return np.rint(pixels.clip(-1, 1) * 127.5 + 127.5).astype(np.uint8)
 
 
-def _turned(pixels: NDArray[Any]) -> NDArray[Any]:
+def _transpose(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels.transpose(1, 0, 2)
 
 
-def _shown(translator: Translator, height: int, width: int) -> int:
-    """Pixels that the network is shown of a picture, with what it is continued by."""
+def _padded_area(translator: Translator, height: int, width: int) -> int:
+    """Pixels that the network sees of a picture, with its padding."""
     by, least = translator.multiple, translator.least
     return math.prod(math.ceil(max(length, least) / by) * by for length in (height, width))
 
 
 def _tensor(translator: Translator, pixels: Pixels) -> Tensor:
-    """[N, H, W, C] from 0 to 255 -> [N, C, H, W] in [-1, 1], where the weights are."""
-    moved = torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C")).to(translator.device)
-    return moved.float() / 127.5 - 1
+    """[N, H, W, C] from 0 to 255 -> [N, C, H, W] in [-1, 1], on the translator's device."""
+    images = torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C")).to(translator.device)
+    return images.float() / 127.5 - 1
 
 
-def _through(translator: Translator, pixels: Pixels, to: Side) -> Floats:
-    """One picture or tile [H, W, C] through the network: float32 in [-1, 1], the same size."""
-    made = translator.translate(_tensor(translator, pixels[None]), to)[0].permute(1, 2, 0)
-    return made.cpu().numpy()
+def _translate(translator: Translator, pixels: Pixels, to: Side) -> Floats:
+    """The translation of one picture or tile [H, W, C]: float32 in [-1, 1], the same size."""
+    images = translator.translate(_tensor(translator, pixels[None]), to)
+    return images[0].permute(1, 2, 0).cpu().numpy()
