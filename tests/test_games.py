@@ -23,6 +23,7 @@ from support import (
 )
 from torch import Tensor, nn
 
+import simulacra
 from simulacra.gan import GAN, Batch, Generator, Shape, find, gans
 from simulacra.translator import Translator
 
@@ -200,14 +201,18 @@ def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path, capfd: pytest.Cap
     from simulacra.publish.onnx import export
 
     generator = play(make_trainer(name, tmp_path), 4).gan.G.eval()
-    path = export(generator, tmp_path / "G.onnx")
+    path = export(generator, tmp_path / "G.onnx", gan=name)
     assert capfd.readouterr() == ("", "")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata.items() >= {"simulacra": simulacra.__version__, "gan": name, "task": "draw"}.items()
     for n in (1, 5):
-        told = {"z": generator.seeded(range(n)), "y": generator.labelled(range(n))}
-        (pictures,) = session.run(["images"], {key: value.numpy() for key, value in told.items() if value is not None})
+        inputs = {"z": generator.seeded(range(n)), "y": generator.labelled(range(n))}
+        (pictures,) = session.run(
+            ["images"], {key: value.numpy() for key, value in inputs.items() if value is not None}
+        )
         with torch.no_grad():
             torch.testing.assert_close(torch.from_numpy(pictures), drawn(generator, range(n)), rtol=0, atol=1e-5)
 

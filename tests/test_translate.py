@@ -372,6 +372,10 @@ def test_exports_to_onnx_and_agrees(shape: Shape, side: Side, tmp_path: Path, ru
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert (
+        metadata.items() >= {"gan": "cyclegan", "task": "translate", "to": translator.domains["ab".index(side)]}.items()
+    )
     for size in ((1, shape[0], 16, 16), (3, shape[0], 32, 20), (2, shape[0], 8, 64)):
         images = torch.rand(size) * 2 - 1
         (translated,) = session.run(["translated"], {"images": images.numpy()})

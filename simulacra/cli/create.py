@@ -220,22 +220,28 @@ def export(model: str, out: Path, /, *, to: str = "") -> None:
     to
         For a translator, the domain to translate to: a, b or its name.
     """
-    from simulacra.console import console
+    from simulacra.console import say
+    from simulacra.files import read_json
     from simulacra.generator import as_generator
     from simulacra.publish.onnx import export as write
     from simulacra.publish.onnx import export_translator
-    from simulacra.storage import load
+    from simulacra.storage import load, model_folder
     from simulacra.translator import Translator
 
     stored = load(model)
+    gan = str(read_json(model_folder(model) / "config.json")["gan"])
     if isinstance(stored, Translator):
-        side, by = stored.asked_side(to), stored.multiple
-        inputs = f"images [N, {stored.shape[0]}, {by}·h, {by}·w] in [-1, 1]"
-        console.print(f"{export_translator(stored, out, side)}: {inputs} -> translated, alike", markup=False)
+        path = export_translator(stored, out, stored.asked_side(to), gan=gan)
+        say("export.translator_written", path=path, channels=stored.shape[0], by=stored.multiple)
         return
     if to:
-        raise SimulacraError(f"{model} draws pictures and translates none: leave --to out.")
+        raise SimulacraError("export.to_without_translator", model=model)
     generator = as_generator(stored)
-    told = f", y [N, {generator.labels}] {'attributes' if generator.attributes else 'classes, one-hot'}"
-    inputs = f"z [N, {generator.z_dim}] {generator.prior}{told if generator.labels else ''}"
-    console.print(f"{write(generator, out)}: {inputs} -> images in [-1, 1]", markup=False)
+    path = write(generator, out, gan=gan)
+    latent = f"z [N, {generator.z_dim}] {generator.prior}"
+    if not generator.labels:
+        say("export.written", path=path, latent=latent)
+    elif generator.attributes:
+        say("export.written_attributes", path=path, latent=latent, labels=generator.labels)
+    else:
+        say("export.written_classes", path=path, latent=latent, labels=generator.labels)

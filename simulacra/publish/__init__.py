@@ -1,1 +1,1 @@
-"""What leaves the house: model folders, ONNX."""
+"""Exports: a model as ONNX, a run as an HTML report."""

@@ -1,8 +1,8 @@
-"""A generator as ONNX: latents z [N, z] in, pictures [N, C, H, W] float32 in [-1, 1] out; N is free.
+"""Models as ONNX.
 
-A conditional one takes y [N, labels] float32, too: one-hot for a class, or attributes in [0, 1]. Of a translator one of
-its two networks: images [N, C, H, W] in, translated [N, C, H, W] out; N is free, and so are H and W among the multiples of what
-the network divides them by.
+A generator: latents z [N, z] in, pictures `images` [N, C, H, W] float32 in [-1, 1] out. A conditional one also takes
+y [N, labels] float32: one-hot for a class, or attributes in [0, 1]. One direction of a translator: `images` [N, C, H, W]
+in, `translated` [N, C, H, W] out; H and W are any multiples of `Translator.multiple`. N is free in both.
 """
 
 from __future__ import annotations
@@ -12,46 +12,52 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import simulacra
 from simulacra.doctor import missing
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
 from simulacra.gan import Generator
+from simulacra.model import Model
 from simulacra.translator import Side, Translator
 
 
-def export(generator: Generator, out: Path) -> Path:
-    """Write `generator` to the file `out`. Raises `SimulacraError` when the extra is missing or `out` exists."""
+def export(generator: Generator, out: Path, *, gan: str = "") -> Path:
+    """Write `generator` to the file `out`; returns `out`. gan: name for the file's metadata.
+
+    Raises `SimulacraError` if the extra `onnx` is not installed or `out` exists.
+    """
     _check(out)
-    given = {"z": generator.seeded([0, 1]), "y": generator.labelled([0, 1])}
-    inputs = {name: value for name, value in given.items() if value is not None}
-    several = torch.export.Dim("N")
-    _write(generator, out, tuple(inputs.values()), input_names=list(inputs), output_names=["images"],
-           dynamic_shapes={name: {0: several} for name in inputs})  # fmt: skip
+    z, y = generator.seeded([0, 1]), generator.labelled([0, 1])
+    inputs = {"z": z} if y is None else {"z": z, "y": y}
+    batch = torch.export.Dim("N")
+    _write(generator, out, tuple(inputs.values()), _metadata(generator, gan), input_names=list(inputs),
+           output_names=["images"], dynamic_shapes={name: {0: batch} for name in inputs})  # fmt: skip
     return out
 
 
-def export_translator(translator: Translator, out: Path, to: Side) -> Path:
-    """The same of a translator's network that makes pictures of the domain `to`."""
+def export_translator(translator: Translator, out: Path, to: Side, *, gan: str = "") -> Path:
+    """Write the direction of `translator` that makes pictures of the domain `to`; otherwise like `export`."""
     _check(out)
     channels, height, width = translator.shape
     by = translator.multiple
-    # sides that differ and are more than one multiple, so that none is taken for a constant
+    # Sides that differ and are more than one multiple, so that the exporter takes none for a constant.
     images = torch.zeros(2, channels, 4 * by + height // by * by, 5 * by + width // by * by)
     free = {0: torch.export.Dim("N"), 2: by * torch.export.Dim("h"), 3: by * torch.export.Dim("w")}
-    _write(_OneWay(translator.into[to]), out, (images.to(translator.device),), input_names=["images"],
+    metadata = _metadata(translator, gan) | {"to": translator.domains["ab".index(to)]}
+    _write(_OneDirection(translator.into[to]), out, (images.to(translator.device),), metadata, input_names=["images"],
            output_names=["translated"], dynamic_shapes={"images": free})  # fmt: skip
     return out
 
 
-class _OneWay(nn.Module):
-    """A translator's network, in float32."""
+class _OneDirection(nn.Module):
+    """One network of a translator, with float32 output."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -63,25 +69,32 @@ class _OneWay(nn.Module):
 
 
 def _check(out: Path) -> None:
-    if gone := missing("onnx"):
-        raise SimulacraError(f"Exporting to ONNX needs {', '.join(gone)}: pip install 'simulacra[onnx]'")
+    if modules := missing("onnx"):
+        raise SimulacraError("export.extra_missing", modules=list(modules))
     if out.exists():
-        raise SimulacraError(f"{out} exists: choose another name.")
+        raise SimulacraError("export.file_exists", path=out)
 
 
-def _write(network: nn.Module, out: Path, inputs: tuple[Tensor, ...], **names: Any) -> None:
+def _metadata(model: Model, gan: str) -> dict[str, str]:
+    return {"simulacra": simulacra.__version__, "gan": gan, "task": model.task}
+
+
+def _write(
+    network: nn.Module, out: Path, inputs: tuple[Tensor, ...], metadata: Mapping[str, str], **options: Any
+) -> None:
     with tempfile.TemporaryDirectory() as folder, _silence():
-        aside = Path(folder) / "G.onnx"
-        torch.onnx.export(
-            network.eval(), inputs, aside, dynamo=True, external_data=False, verbose=False, **names
-        )  # fmt: skip
+        program = torch.onnx.export(network.eval(), inputs, dynamo=True, verbose=False, **options)
+        assert program is not None
+        program.model.metadata_props.update(metadata)
+        path = Path(folder) / "G.onnx"
+        program.save(path, external_data=False)
         with written_aside(out) as file:
-            file.write(aside.read_bytes())
+            file.write(path.read_bytes())
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter prints, warns and logs of its own internals."""
+    """Mute prints, warnings and logs of the exporter's internals."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
