@@ -30,12 +30,14 @@ from starlette.testclient import TestClient
 
 from simulacra.errors import SimulacraError
 from simulacra.explore import server
-from simulacra.explore.jobs import Jobs
+from simulacra.explore.background import JobRunner
+from simulacra.explore.refusals import Busy
 from simulacra.explore.server import Explorer
-from simulacra.explore.worker import Busy, Worker
-from simulacra.gan import to_image
+from simulacra.explore.worker import Worker
+from simulacra.generator import to_image
 from simulacra.latent.recipe import Direction
 from simulacra.latent.saved import save_directions
+from simulacra.messages import LANGUAGES, Message
 from simulacra.provenance import read_provenance
 from simulacra.sampling import write_pictures
 from simulacra.storage import load_generator
@@ -98,9 +100,11 @@ def photo(side: int = 40) -> bytes:
     return file.getvalue()
 
 
-def sentence(told: Any) -> bool:
-    """Whether an answer is a refusal in words."""
-    return set(told) == {"error"} and len(told["error"]) > 10 and "Traceback" not in told["error"]
+def refused(answer: Any) -> bool:
+    """Whether a JSON answer is a refusal: a sentence, its code and its values."""
+    return (
+        set(answer) == {"error", "code", "values"} and len(answer["error"]) > 10 and "Traceback" not in answer["error"]
+    )
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
@@ -142,8 +146,8 @@ def test_generate_takes_what_sliders_give_and_more(plain: TestClient, folder: Pa
     # spaces and signs as people type them; as many as the model takes, no more and no fewer
     assert plain.get("/generate", params={"values": ", ".join(f"{value:+.2f}" for value in z)}).status_code == 200
     for wrong in (z[1:], [*z, 0.0]):
-        refused = plain.get("/generate", params={"values": ",".join(map(str, wrong))})
-        assert refused.status_code == 400 and f"takes {generator.z_dim}" in refused.json()["error"]
+        answer = plain.get("/generate", params={"values": ",".join(map(str, wrong))})
+        assert answer.status_code == 400 and f"takes {generator.z_dim}" in answer.json()["error"]
 
 
 def test_a_label_is_that_of_sample(clients: dict[str, TestClient], folder: Path) -> None:
@@ -200,7 +204,7 @@ def test_numbers_are_z_and_w(clients: dict[str, TestClient], folder: Path) -> No
 
 def test_facts_say_what_the_model_can_do(clients: dict[str, TestClient]) -> None:
     facts = {name: client.get("/api/model").json() for name, client in clients.items()}
-    assert facts["plain"]["styles"] == 0 and facts["styled"]["styles"] > 0
+    assert facts["plain"]["num_ws"] == 0 and facts["styled"]["num_ws"] > 0
     assert facts["labelled"]["labels"] == ["ann", "bob", "cat"] and not facts["labelled"]["attributes"]
     assert [facts[name]["run"] for name in ("plain", "run")] == [False, True]
     listed = clients["plain"].get("/api").json()
@@ -210,7 +214,7 @@ def test_facts_say_what_the_model_can_do(clients: dict[str, TestClient]) -> None
 def test_children_take_after_both_parents(clients: dict[str, TestClient]) -> None:
     one, other = ({"seed": seed} for seed in (1, 2))
     client = clients["plain"]
-    told = client.post("/api/children", json={"one": one, "other": other, "count": 4, "seed": 0}).json()["recipes"]
+    told = client.post("/api/children", json={"a": one, "b": other, "count": 4, "seed": 0}).json()["recipes"]
     a, b = (client.post("/api/numbers", json={"recipe": each}).json()["w"][0] for each in (one, other))
     for child in told:
         from_a = [value == x for value, x in zip(child["w"][0], a, strict=True)]
@@ -239,7 +243,7 @@ def test_directions_are_found_used_and_renamed(tmp_path: Path) -> None:
     assert same(again, opened(moved))
     for name, to in (("nobody", "x"), ("smile", names[1]), ("smile", ""), ("smile", "a\nb"), ("smile", "x" * 99)):
         answer = client.post("/api/directions/rename", json={"name": name, "to": to})
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
     explorer.stop()
 
 
@@ -261,7 +265,7 @@ def test_a_photo_is_looked_for(clients: dict[str, TestClient], name: str) -> Non
 def test_a_search_is_stopped_with_the_best_so_far(plain: TestClient) -> None:
     job = plain.post("/api/jobs/photo", params={"steps": 5000}, content=photo()).json()["job"]
     busy = plain.post("/api/jobs/photo", content=photo())
-    assert busy.status_code == 429 and sentence(busy.json())
+    assert busy.status_code == 429 and refused(busy.json())
     assert plain.delete(f"/api/jobs/{job}").status_code == 200
     last = news(plain, job)[-1]
     assert last["state"] == "done" and last["recipe"]["w"]
@@ -275,20 +279,20 @@ def test_a_film_goes_round(clients: dict[str, TestClient]) -> None:
     assert (getattr(film, "n_frames", 1), film.size) == (12, (32, 32))
     for path in ("/api/jobs/nobody/film", "/api/jobs/nobody/events", f"/api/jobs/{job}/picture"):
         answer = clients["styled"].get(path)
-        assert answer.status_code == 404 and sentence(answer.json())
+        assert answer.status_code == 404 and refused(answer.json())
 
 
 def test_a_failed_job_says_so_and_the_next_one_runs() -> None:
-    jobs = Jobs()
+    jobs = JobRunner()
 
     def fail(job: Any) -> dict[str, Any]:
-        raise SimulacraError("This cannot be done.")
+        raise SimulacraError("explore.keep_size")
 
-    failed = jobs.start("film", fail)
+    failed = jobs.start(Message("explore.job_film"), fail)
     while not failed.ended:
         time.sleep(0.001)
-    assert failed.told == {"state": "failed", "error": "This cannot be done."}
-    jobs.start("film", lambda job: {})
+    assert (failed.news["state"], failed.news["code"]) == ("failed", "explore.keep_size")
+    jobs.start(Message("explore.job_film"), lambda job: {})
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -307,7 +311,7 @@ def test_a_run_shows_its_checkpoints_scores_and_previews(clients: dict[str, Test
         assert same(drawn.content, load_generator(folder / "run/checkpoints" / name).sample([3])[0])
     for path in ("/api/run/previews/7", "/api/model?checkpoint=000000007", "/api/model?checkpoint=../../plain"):
         answer = clients["run"].get(path)
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
     assert "not a run" in clients["plain"].get("/api/run").json()["error"]
 
 
@@ -319,7 +323,7 @@ def test_a_run_shows_its_checkpoints_scores_and_previews(clients: dict[str, Test
 )
 def test_another_name_is_refused(plain: TestClient, host: str) -> None:
     answer = plain.get("/api/model", headers={"host": host})
-    assert answer.status_code == 403 and sentence(answer.json())
+    assert answer.status_code == 403 and refused(answer.json())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8666", "localhost:8666", "LOCALHOST", "[::1]:8666", "192.168.1.5:8666"])
@@ -341,7 +345,7 @@ def test_our_names_are_answered(plain: TestClient, host: str) -> None:
 def test_another_site_is_refused(plain: TestClient, headers: dict[str, str]) -> None:
     for answer in (plain.post("/api/picture", json={"recipe": {"seed": 1}}, headers=headers),
                    plain.delete("/api/jobs/x", headers=headers), plain.get("/generate?seed=1", headers=headers)):  # fmt: skip
-        assert answer.status_code == 403 and sentence(answer.json())
+        assert answer.status_code == 403 and refused(answer.json())
 
 
 def test_our_page_and_a_followed_link_are_answered(plain: TestClient) -> None:
@@ -386,10 +390,10 @@ def test_the_page_is_small_and_asks_nobody_else(plain: TestClient) -> None:
             "style.css",
             "icon.svg",
             "tab-directions.js",
-            "keep.js",
-            "sentences.js",
+            "combine.js",
         }
-        assert sum((server.STATIC / name).stat().st_size for name in needed) < 150_000
+        messages = max(len(server.page_messages(language).encode()) for language in LANGUAGES)
+        assert messages + sum((server.STATIC / name).stat().st_size for name in needed) < 150_000
     files = sorted(server.STATIC.iterdir())
     assert sum(file.stat().st_size for file in files) < 200_000  # with what most people never open
     for file in files:
@@ -413,12 +417,12 @@ def bomb() -> bytes:
 def test_uploads_are_capped(plain: TestClient) -> None:
     for path in ("/api/jobs/photo", "/api/open"):
         answer = plain.post(path, content=bytes(33 << 20))
-        assert answer.status_code == 413 and sentence(answer.json())
+        assert answer.status_code == 413 and refused(answer.json())
         chunked = plain.post(path, content=(bytes(1 << 20) for _ in range(40)))  # whose length nobody tells
         assert chunked.status_code == 413
     for data in (bomb(), b"", b"not a picture", photo()[:100]):
         answer = plain.post("/api/jobs/photo", content=data)
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
     assert plain.post("/api/open", content=bomb()).status_code == 200  # its header says no recipe: nothing is decoded
 
 
@@ -449,8 +453,8 @@ WRONG: list[tuple[str, Any]] = [
     ("/api/picture", {"recipes": [{"seed": 1}] * 101}),
     ("/api/picture", {"recipes": [{"seed": 1}] * 100, "side": 2048}),
     ("/api/numbers", {}),
-    ("/api/children", {"one": {"seed": 1}, "other": {"seed": 2}, "count": 0, "seed": 0}),
-    ("/api/children", {"one": {"seed": 1}, "count": 1, "seed": 0}),
+    ("/api/children", {"a": {"seed": 1}, "b": {"seed": 2}, "count": 0, "seed": 0}),
+    ("/api/children", {"a": {"seed": 1}, "count": 1, "seed": 0}),
     ("/api/jobs/walk", {"recipes": [{"seed": 1}]}),
     ("/api/jobs/walk", {"recipes": [{"seed": 1}] * 2, "frames": 10**9}),
     ("/api/directions/rename", {"name": "axis 1"}),
@@ -465,7 +469,7 @@ WRONG: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("path", "told"), WRONG, ids=[str(i) for i in range(len(WRONG))])
 def test_what_is_wrong_is_told_in_a_sentence(plain: TestClient, path: str, told: Any) -> None:
     answer = plain.post(path, json=told)
-    assert answer.status_code == 400 and sentence(answer.json())
+    assert answer.status_code == 400 and refused(answer.json())
 
 
 @pytest.mark.parametrize(
@@ -475,19 +479,19 @@ def test_what_is_wrong_is_told_in_a_sentence(plain: TestClient, path: str, told:
 )  # fmt: skip
 def test_what_is_no_json_is_told_in_a_sentence(plain: TestClient, body: bytes) -> None:
     answer = plain.post("/api/picture", content=body)
-    assert answer.status_code == 400 and sentence(answer.json())
+    assert answer.status_code == 400 and refused(answer.json())
 
 
 def test_a_million_values_are_refused_at_once(plain: TestClient) -> None:
     begun = time.monotonic()
     posted = plain.post("/api/picture", json={"recipe": {"z": [0.0] * 1_000_000}})
-    assert posted.status_code == 413 and sentence(posted.json())
+    assert posted.status_code == 413 and refused(posted.json())
     nested = plain.post("/api/picture", json={"recipe": {"w": [[0.0] * 100] * 1000}})
-    assert nested.status_code == 400 and sentence(nested.json())
+    assert nested.status_code == 400 and refused(nested.json())
     for query in ("values=" + "0," * 20_000 + "0", "values=nan", "values=inf", "values=", "values=a", "", "seed=x",
                   "seed=-1", "seed=1&values=0", "seed=1&truncation=nan", "seed=99999999999999999999", "seed=²"):  # fmt: skip
         answer = plain.get(f"/generate?{query}")
-        assert answer.status_code == 400 and sentence(answer.json()), query
+        assert answer.status_code == 400 and refused(answer.json()), query
     assert time.monotonic() - begun < LIMIT
 
 
@@ -518,8 +522,8 @@ BODIES = st.fixed_dictionaries(
     optional={
         "recipe": RECIPES | ANY,
         "recipes": st.lists(RECIPES, max_size=3) | ANY,
-        "one": RECIPES,
-        "other": RECIPES,
+        "a": RECIPES,
+        "b": RECIPES,
         "count": st.integers(-1, 200) | ANY,
         "seed": st.integers() | ANY,
         "side": st.integers(0, 300) | ANY,
@@ -539,7 +543,7 @@ BODIES = st.fixed_dictionaries(
 PATHS = ("/api/picture", "/api/numbers", "/api/children", "/api/directions/rename", "/api/directions/save",
          "/api/jobs/labels", "/api/jobs/walk", "/api/open")  # fmt: skip
 KEYS = {"/api/picture": {"recipe", "recipes", "side", "columns", "format", "client", "checkpoint"},
-        "/api/numbers": {"recipe", "checkpoint"}, "/api/children": {"one", "other", "count", "seed", "checkpoint"},
+        "/api/numbers": {"recipe", "checkpoint"}, "/api/children": {"a", "b", "count", "seed", "checkpoint"},
         "/api/directions/rename": {"name", "to", "checkpoint"}, "/api/jobs/walk": {"recipes", "frames", "side", "checkpoint"},
         "/api/directions/save": {"name", "edits", "checkpoint"}, "/api/jobs/labels": {"checkpoint"}, "/api/open": set()}  # fmt: skip
 
@@ -559,7 +563,7 @@ def test_nothing_is_answered_by_a_fault(
     begun = time.monotonic()
     answer = clients[which].post(path, content=json.dumps(body))
     assert time.monotonic() - begun < LIMIT
-    assert answer.status_code == 200 or (answer.status_code in REFUSED and sentence(answer.json()))
+    assert answer.status_code == 200 or (answer.status_code in REFUSED and refused(answer.json()))
 
 
 @settings(max_examples=60)
@@ -579,9 +583,9 @@ def test_no_address_is_answered_by_a_fault(plain: TestClient, path: str, query: 
 
 
 def test_the_newest_wish_of_a_client_wins() -> None:
-    worker, gate = Worker(waiting=3), threading.Event()
+    worker, gate = Worker(capacity=3), threading.Event()
     first = worker.submit(gate.wait, "page")
-    while worker._waiting:  # until it is under way
+    while worker._queue:  # until it is under way
         time.sleep(0.001)
     done: list[int] = []
     mine = [worker.submit(lambda i=i: done.append(i), "page") for i in range(5)]  # type: ignore[misc]
@@ -644,7 +648,7 @@ def test_a_page_that_waits_for_a_model_that_is_none_is_told(tmp_path: Path) -> N
     client = TestClient(explorer.application(), base_url=HERE)
     assert client.get("/").status_code == 200
     answer = client.get("/api/model")
-    assert answer.status_code == 400 and sentence(answer.json())
+    assert answer.status_code == 400 and refused(answer.json())
     explorer.stop()
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 from support import noise, on_disk
-from test_explore_api import HERE, news, opened, same, sentence
+from test_explore_api import HERE, news, opened, refused, same
 
 from simulacra.errors import SimulacraError
 from simulacra.explore.server import Explorer
@@ -56,7 +56,7 @@ def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model
     told = client.post("/api/directions/save", json={"name": " hero ", "edits": EDITS}).json()
     assert [each["name"] for each in told["directions"]] == ["hero", "a", "b"]
     assert told["directions"][0] | {"about": "a +1.5, b -0.5", "own": True} == told["directions"][0]
-    assert (told["path"], told["shipped"]) == (str(model / FILE), False)
+    assert (told["path"], told["bundled"]) == (str(model / FILE), False)
     before = client.post("/api/picture", json={"recipe": {"seed": 3, "edits": EDITS}}).content
     after = client.post("/api/picture", json={"recipe": {"seed": 3, "edits": {"hero": 1}}}).content
     assert same(before, opened(after))
@@ -81,7 +81,7 @@ def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model
 def test_what_cannot_be_kept_is_told_in_a_sentence(client: TestClient, edits: Any, name: str, told: str) -> None:
     before = client.get("/api/directions").json()
     answer = client.post("/api/directions/save", json={"name": name, "edits": edits})
-    assert answer.status_code == 400 and sentence(answer.json()) and told in answer.json()["error"]
+    assert answer.status_code == 400 and refused(answer.json()) and told in answer.json()["error"]
     assert client.get("/api/directions").json() == before
 
 
@@ -91,7 +91,7 @@ def test_a_place_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
     explorer = Explorer(None)
     client = TestClient(explorer.application(), base_url=HERE)
     answer = client.post("/api/directions/save", json={"name": "x", "edits": {"smile": 1}})
-    assert answer.status_code == 400 and sentence(answer.json())
+    assert answer.status_code == 400 and refused(answer.json())
     assert str(tmp_path / "file") in answer.json()["error"] and "cannot be written" in answer.json()["error"]
     assert "x" not in [each["name"] for each in client.get("/api/directions").json()["directions"]]
     explorer.stop()
@@ -107,7 +107,7 @@ def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch,
     client = TestClient(explorer.application(), base_url=HERE)
     told = client.post("/api/directions/save", json={"name": "hero", "edits": {"smile": 1, "glasses": 2}}).json()
     explorer.stop()
-    assert told["shipped"] and Path(told["path"]).is_relative_to(tmp_path / "data")
+    assert told["bundled"] and Path(told["path"]).is_relative_to(tmp_path / "data")
     assert Path(told["path"]).is_file() and directions_file(None) == Path(told["path"])
     assert told["directions"][0]["name"] == "hero" and len(told["directions"]) == len(directions_by_name(None))
     assert {path: path.read_bytes() for path in model_folder().iterdir()} == before
@@ -189,7 +189,7 @@ def test_a_lesson_is_cancelled_and_changes_nothing(lesson: TestClient, model: Pa
     before = (model / FILE).read_bytes()
     job = lesson.post("/api/jobs/labels", json={}).json()["job"]
     busy = lesson.post("/api/jobs/labels", json={})
-    assert busy.status_code == 429 and sentence(busy.json())
+    assert busy.status_code == 429 and refused(busy.json())
     assert lesson.delete(f"/api/jobs/{job}").status_code == 200
     begun = time.monotonic()
     assert news(lesson, job)[-1] == {"state": "cancelled"}

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 from support import noise, pair_on_disk
-from test_explore_api import ANY, HERE, LIMIT, REFUSED, bomb, news, opened, photo, sentence
+from test_explore_api import ANY, HERE, LIMIT, REFUSED, bomb, opened, photo, refused
 
-from simulacra.explore import translate
+from simulacra.explore import translation_api
 from simulacra.explore.server import Explorer
 from simulacra.provenance import read_provenance
 from simulacra.storage import load
@@ -87,7 +87,7 @@ def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path
     for keep in (False, True):
         out = tmp_path / f"out{keep}"
         command(folder / "alone", tmp_path / "me.jpg", out, "b", keep_size=keep, cycle=True, device="cpu")
-        for name, show in (("me.png", "made"), ("me.cycle.png", "back")):
+        for name, show in (("me.png", "output"), ("me.cycle.png", "cycle")):
             query: dict[str, Any] = {"to": "b", "keep_size": int(keep), "show": show, "name": "me.jpg"}
             answer = clients["alone"].post("/api/translate", params=query, content=picture)
             assert answer.content == (out / name).read_bytes()
@@ -96,13 +96,13 @@ def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path
 
 def test_the_picture_as_the_model_sees_it(clients: Clients) -> None:
     wide = file(drawn(64, 32), "JPEG", quality=95, exif=Image.Exif())
-    given = post(clients["alone"], wide, to="b", show="given")
+    given = post(clients["alone"], wide, to="b", show="input")
     assert given.size == (32, 16) and given.mode == "RGB" and read_provenance(io.BytesIO(file(given))) is None
     turned = Image.Exif()
     turned[0x0112] = 6
-    assert post(clients["alone"], file(drawn(64, 32), "JPEG", exif=turned), to="b", show="given").size == (16, 32)
+    assert post(clients["alone"], file(drawn(64, 32), "JPEG", exif=turned), to="b", show="input").size == (16, 32)
     clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
-    assert post(clients["alone"], file(clear), to="b", show="given").getpixel((5, 5)) == (255, 255, 255)
+    assert post(clients["alone"], file(clear), to="b", show="input").getpixel((5, 5)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
@@ -131,17 +131,18 @@ def test_examples_are_of_the_unseen_part(clients: Clients, folder: Path) -> None
             assert np.array_equal(np.asarray(shown), images[34 + i])
     for path in ("a/6", "c/0", "a/-1", "a/x", "a/" + "9" * 5000, "a/²"):
         answer = clients["run"].get(f"/api/examples/{path}")
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
+    none = clients["alone"].get("/api/examples").json()
+    assert (none["part"], none["a"], none["b"]) == ("", 0, 0) and len(none["why"]) > 20
     for name in ("alone", "draws"):
-        told = clients[name].get("/api/examples").json()
-        assert (told["part"], told["a"], told["b"]) == ("", 0, 0) and len(told["why"]) > 20
         answer = clients[name].get("/api/examples/a/0")
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
 
 
 def test_facts_say_which_domains_there_are(clients: Clients) -> None:
     assert clients["alone"].get("/api/model").json()["domains"] == ["ones", "others"]
-    assert clients["draws"].get("/api/model").json()["domains"] == []
+    tasks = {name: client.get("/api/model").json()["task"] for name, client in clients.items()}
+    assert tasks == {"run": "translate", "alone": "translate", "draws": "draw"}
     listed = clients["alone"].get("/api").json()
     for route in ("POST /api/translate", "GET /api/examples", "GET /api/examples/{side}/{number}"):
         assert len(listed[route]) > 10
@@ -153,7 +154,7 @@ def test_a_run_that_translates_tells_what_any_does(clients: Clients) -> None:
     assert clients["run"].get("/api/run/previews/320").status_code == 200
     for nimg in ("7", "9" * 5000, "x"):
         answer = clients["run"].get(f"/api/run/previews/{nimg}")
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
 
 
 # --- manners ------------------------------------------------------------------------------------------------
@@ -162,44 +163,46 @@ def test_a_run_that_translates_tells_what_any_does(clients: Clients) -> None:
 def test_what_draws_from_numbers_is_refused_in_a_sentence(clients: Clients) -> None:
     client = clients["alone"]
     recipe = {"seed": 1}
-    for path, told in (("/api/picture", {"recipe": recipe}), ("/api/numbers", {"recipe": recipe}),
-                       ("/api/children", {"one": recipe, "other": recipe, "count": 1, "seed": 0})):  # fmt: skip
-        answer = client.post(path, json=told)
-        assert answer.status_code == 400 and "translates" in answer.json()["error"]
-    assert client.get("/generate?seed=1").status_code == 400
-    assert client.get("/api/directions").json() == {"directions": []}
-    for path, options in (("photo", {"content": photo()}), ("directions", {"json": {}}),
-                          ("walk", {"json": {"recipes": [recipe] * 2}})):  # fmt: skip
-        last = news(client, client.post(f"/api/jobs/{path}", **options).json()["job"])[-1]
-        assert last["state"] == "failed" and "translates" in last["error"]
+    answers = [
+        client.post("/api/picture", json={"recipe": recipe}),
+        client.post("/api/numbers", json={"recipe": recipe}),
+        client.post("/api/children", json={"a": recipe, "b": recipe, "count": 1, "seed": 0}),
+        client.get("/generate?seed=1"),
+        client.get("/api/directions"),
+        client.post("/api/jobs/photo", content=photo()),
+        client.post("/api/jobs/directions", json={}),
+        client.post("/api/jobs/walk", json={"recipes": [recipe] * 2}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 400 and answer.json()["code"] == "explore.translates"
 
 
 def test_a_model_that_draws_translates_nothing(clients: Clients) -> None:
     answer = clients["draws"].post("/api/translate?to=b", content=photo())
-    assert answer.status_code == 400 and "translates none" in answer.json()["error"]
+    assert answer.status_code == 400 and answer.json()["code"] == "explore.draws"
 
 
 def test_another_site_cannot_have_pictures_translated(clients: Clients) -> None:
     for headers in ({"origin": "http://evil.com"}, {"sec-fetch-site": "cross-site"}, {"host": "evil.com"}):
         for answer in (clients["alone"].post("/api/translate?to=b", content=photo(), headers=headers),
                        clients["run"].get("/api/examples/a/0", headers=headers)):  # fmt: skip
-            assert answer.status_code == 403 and sentence(answer.json())
+            assert answer.status_code == 403 and refused(answer.json())
     assert clients["alone"].get("/api/translate?to=b").status_code == 405
 
 
 def test_uploads_are_capped(clients: Clients) -> None:
     client = clients["alone"]
     answer = client.post("/api/translate?to=b", content=bytes(33 << 20))
-    assert answer.status_code == 413 and sentence(answer.json())
+    assert answer.status_code == 413 and refused(answer.json())
     assert client.post("/api/translate?to=b", content=(bytes(1 << 20) for _ in range(40))).status_code == 413
     for data in (bomb(), b"", b"not a picture", photo()[:100]):
         answer = client.post("/api/translate?to=b", content=data)
-        assert answer.status_code == 400 and sentence(answer.json())
+        assert answer.status_code == 400 and refused(answer.json())
 
 
 def test_work_is_bounded(clients: Clients) -> None:
     begun = time.monotonic()
-    side = int(translate.TRANSLATED**0.5) + 2
+    side = int(translation_api.MAX_PIXELS**0.5) + 2
     for size, keep in (((side, side), 1), ((1, 20_000), 0), ((30_000, 2), 0)):  # long and thin ones grow
         answer = clients["alone"].post(f"/api/translate?to=b&keep_size={keep}", content=file(Image.new("L", size)))
         assert answer.status_code == 400 and "simulacra translate" in answer.json()["error"]
@@ -214,7 +217,7 @@ def test_work_is_bounded(clients: Clients) -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_told_in_a_sentence(clients: Clients, query: str) -> None:
     answer = clients["alone"].post(f"/api/translate?{query}", content=photo())
-    assert answer.status_code == 400 and sentence(answer.json())
+    assert answer.status_code == 400 and refused(answer.json())
 
 
 def test_a_name_is_recorded_as_far_as_it_is_one(clients: Clients) -> None:
@@ -231,7 +234,7 @@ def test_a_name_is_recorded_as_far_as_it_is_one(clients: Clients) -> None:
         optional={
             "to": st.sampled_from(["a", "b", "ones"]) | st.text(max_size=8),
             "keep_size": st.sampled_from(["0", "1"]) | st.text(max_size=3),
-            "show": st.sampled_from(["given", "made", "back"]) | st.text(max_size=5),
+            "show": st.sampled_from(["input", "output", "cycle"]) | st.text(max_size=5),
             "name": st.text(max_size=20),
             "client": st.text(max_size=5),
             "checkpoint": st.sampled_from(["000000160", "..", "/"]) | st.text(max_size=4),
@@ -244,7 +247,7 @@ def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dic
     begun = time.monotonic()
     answer = clients[which].post("/api/translate", params=query, content=data)
     assert time.monotonic() - begun < LIMIT
-    assert answer.status_code == 200 or (answer.status_code in REFUSED and sentence(answer.json()))
+    assert answer.status_code == 200 or (answer.status_code in REFUSED and refused(answer.json()))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -252,4 +255,4 @@ def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dic
 def test_a_translator_answers_no_address_by_a_fault(clients: Clients, path: str, body: Any) -> None:
     for told in (body, {"recipe": body}, {"recipe": {"seed": 1}, "checkpoint": body}):
         answer = clients["run"].post(path, content=json.dumps(told))
-        assert answer.status_code == 200 or (answer.status_code in REFUSED and sentence(answer.json()))
+        assert answer.status_code == 200 or (answer.status_code in REFUSED and refused(answer.json()))

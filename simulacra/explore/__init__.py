@@ -1,1 +1,1 @@
-"""A trained generator in the browser: `server.py` speaks HTTP, `draw.py` draws, `static/` is the page."""
+"""A trained model in the browser: `server.py` speaks HTTP, `rendering.py` draws, `static/` is the page."""

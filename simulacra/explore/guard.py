@@ -1,7 +1,7 @@
-"""The manners of a server on one's own machine: who may ask, and how much.
+"""The gate in front of the explorer: who may ask, strict headers, and the language of the answer.
 
 A page on another site can send requests here from the same browser (cross-site), and a name that it owns can be made
-to point here (DNS rebinding). So a request must name this machine, and must come from our own page or no page at all.
+to point here (DNS rebinding). So a request must name this machine, and must come from our own page or from no page.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import socket
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simulacra.explore.refusals import Forbidden, refusal
+from simulacra.messages import LANGUAGES, language, using
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SAFE = {
+STRICT = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -29,7 +30,7 @@ SAFE = {
 
 
 class Guard:
-    """Refuses what does not come from our own page, and sends every answer with strict headers."""
+    """ASGI middleware: refuses other sites, adds strict headers, and answers in the language of `Accept-Language`."""
 
     def __init__(self, app: ASGIApp, *, host: str) -> None:
         self.app = app
@@ -37,40 +38,42 @@ class Guard:
         self.names = {"localhost", host.lower(), here, f"{here}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
-        async def send_safely(message: Message) -> None:
+        async def send_strictly(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(SAFE)
+                headers.update(STRICT)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        why = self.refusal(scope["method"], scope["path"], Headers(scope=scope))
-        if why:
-            await said(403, why)(scope, receive, send_safely)
-        else:
-            await self.app(scope, receive, send_safely)
+        headers = Headers(scope=scope)
+        with using(preferred_language(headers.get("accept-language", ""))):
+            try:
+                self.check(scope["method"], scope["path"], headers)
+            except Forbidden as error:
+                await refusal(error)(scope, receive, send_strictly)
+            else:
+                await self.app(scope, receive, send_strictly)
 
-    def refusal(self, method: str, path: str, headers: Headers) -> str:
-        """Why a request is refused, in a sentence, or nothing."""
+    def check(self, method: str, path: str, headers: Headers) -> None:
+        """Raise `Forbidden` for a request that another site may have made."""
         host = headers.get("host", "")
         if not self.is_here(host):
-            return f"The explorer does not answer to the name {host[:80]!r}: open it by the address that it printed."
+            raise Forbidden("explore.wrong_host", host=host[:80])
         site = headers.get("sec-fetch-site", "none")
         arriving = method == "GET" and path == "/" and headers.get("sec-fetch-mode", "navigate") == "navigate"
-        if site not in ("same-origin", "none") and not arriving:
-            return "Another site's page asked for this: the explorer answers only its own page."
         origin = headers.get("origin")
-        if origin is not None and (urlsplit_or_none(origin) or "") != host.lower():
-            return "Another site's page asked for this: the explorer answers only its own page."
-        return ""
+        if (site not in ("same-origin", "none") and not arriving) or (
+            origin is not None and origin_host(origin) != host.lower()
+        ):
+            raise Forbidden("explore.other_site")
 
     def is_here(self, host: str) -> bool:
-        """Whether a Host header names this machine: a number, which no other site can own, or one of our names."""
+        """Whether a Host header names this machine: an IP address, which no other site can own, or one of our names."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
             ipaddress.ip_address(name)
@@ -79,38 +82,20 @@ class Guard:
             return bool(host) and "@" not in host and name_of(host) in self.names
 
 
+def preferred_language(accept_language: str) -> str:
+    """The first language of an `Accept-Language` header that has a catalogue, else the one in use."""
+    wishes = (wish.strip()[:2].lower() for wish in accept_language.split(","))
+    return next((wish for wish in wishes if wish in LANGUAGES), None) or language()
+
+
 def name_of(host: str) -> str:
     """The name in a Host header, without its port."""
     return host.rsplit(":", 1)[0].lower() if host.rsplit(":", 1)[-1].isdecimal() else host.lower()
 
 
-def urlsplit_or_none(origin: str) -> str | None:
-    """The host and port of an Origin header."""
+def origin_host(origin: str) -> str:
+    """The host and port of an Origin header; empty if it has none."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
-        return None
-
-
-class TooLarge(Exception):
-    """A body beyond its limit. The message is a sentence."""
-
-
-async def body(request: Request, most: int) -> bytes:
-    """A request's body, read no further than `most` bytes. Raises `TooLarge`."""
-    why = f"The request is larger than {most // 1024} kB, which is the limit."
-    told = request.headers.get("content-length", "0")
-    if told.isdecimal() and int(told[:20]) > most:
-        raise TooLarge(why)
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise TooLarge(why)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def said(status: int, sentence: str) -> JSONResponse:
-    """A refusal or an error, as every one is sent."""
-    return JSONResponse({"error": sentence}, status)
+        return ""

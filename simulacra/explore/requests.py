@@ -1,124 +1,148 @@
-"""What came in by HTTP, made into what the drawing side knows, or a sentence."""
+"""Reading requests: bodies, JSON and query values, checked. All functions raise `SimulacraError` for what is wrong."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, NoReturn
 
+from starlette.requests import Request
+
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.explore.rendering import Request
+from simulacra.explore.refusals import TooLarge
+from simulacra.explore.rendering import RenderRequest
 from simulacra.latent.recipe import Recipe, from_json
 
-DEPTH = 40  # of objects within objects in a body
-LONGEST = 2000  # letters of a label or a name
-NAME = 60  # letters of a name that is given
+JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
+MAX_DEPTH = 40  # of objects within objects
+MAX_TEXT = 2000  # letters of a label or a name in a request
+MAX_NAME = 60  # letters of a direction's new name
+MAX_SEED = 2**32 - 1
 
 
-def parsed(body: bytes, allowed: set[str]) -> dict[str, Any]:
-    """A JSON object with no other keys than these. Raises `SimulacraError` for anything else."""
+async def read_body(request: Request, most: int) -> bytes:
+    """The body, read no further than `most` bytes. Raises `TooLarge`."""
+    error = TooLarge("explore.too_large", limit=most // 1024)
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise error
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise error
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def read_json(request: Request, keys: set[str]) -> dict[str, Any]:
+    """The body as a JSON object with no other keys than these."""
+    body = await read_body(request, JSON_BYTES)
     try:
-        told = json.loads(body, parse_constant=_refuse)
+        content = json.loads(body, parse_constant=_not_a_number)
     except (ValueError, RecursionError) as error:
-        raise SimulacraError(f"The request is not JSON ({error}).") from error
-    if not isinstance(told, dict):
-        raise SimulacraError("The request must be a JSON object.")
-    for key in told:
-        if key not in allowed:
-            raise SimulacraError(f"The request has no {key[:40]!r}.{did_you_mean(key[:40], allowed)}")
-    _measured(told, 0)
-    return told
+        raise SimulacraError("explore.not_json", reason=str(error)[:80]) from error
+    if not isinstance(content, dict):
+        raise SimulacraError("explore.not_an_object")
+    check_keys(content, keys)
+    _check_size(content, 0)
+    return content
 
 
-def recipe(told: Any) -> Recipe:
+def check_keys(content: Any, keys: Any) -> None:
+    """Refuse keys that the request does not have."""
+    for key in content:
+        if key not in keys:
+            raise SimulacraError("explore.unknown_key", key=key[:40], hint=did_you_mean(key[:40], keys))
+
+
+def recipe(content: Any) -> Recipe:
     """A picture's recipe from parsed JSON."""
-    return from_json(told)
+    return from_json(content)
 
 
-def recipes(told: Any) -> list[Recipe]:
+def recipes(content: Any) -> list[Recipe]:
     """Several."""
-    if not isinstance(told, list):
-        raise SimulacraError('Pictures are asked for by a list of recipes, such as [{"seed": 7}].')
-    return [from_json(each) for each in told]
+    if not isinstance(content, list):
+        raise SimulacraError("explore.recipes_not_a_list")
+    return [from_json(item) for item in content]
 
 
-def request(told: dict[str, Any]) -> Request:
+def render_request(content: dict[str, Any]) -> RenderRequest:
     """What to draw: `recipe` or `recipes`, `format`, `side`, `columns`."""
-    if ("recipe" in told) == ("recipes" in told):
-        raise SimulacraError("Give exactly one of recipe and recipes.")
-    wanted = [recipe(told["recipe"])] if "recipe" in told else recipes(told["recipes"])
-    return Request(
-        recipes=wanted,
-        format=told.get("format", "png"),
-        side=whole(told.get("side"), "side"),
-        columns=whole(told.get("columns"), "columns"),
+    if ("recipe" in content) == ("recipes" in content):
+        raise SimulacraError("explore.recipe_or_recipes")
+    return RenderRequest(
+        recipes=[recipe(content["recipe"])] if "recipe" in content else recipes(content["recipes"]),
+        format=content.get("format", "png"),
+        side=whole_number(content.get("side"), "side"),
+        columns=whole_number(content.get("columns"), "columns"),
     )
 
 
-def whole(value: Any, what: str) -> int | None:
+def whole_number(value: Any, name: str) -> int | None:
     """A whole number or None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise SimulacraError(f"{what} is not a whole number.")
+        raise SimulacraError("explore.not_whole", name=name)
     return value
 
 
-def between(value: Any, what: str, least: int, most: int) -> int:
-    """A whole number in these bounds, both allowed."""
-    number = whole(value, what)
+def between(value: Any, name: str, least: int, most: int) -> int:
+    """A whole number in these bounds, both included."""
+    number = whole_number(value, name)
     if number is None or not least <= number <= most:
-        raise SimulacraError(f"{what} must be a whole number from {least} to {most}.")
+        raise SimulacraError("explore.out_of_range", name=name, least=least, most=most)
     return number
 
 
-def text(value: Any, what: str) -> str:
-    """A short text that is not empty."""
+def text(value: Any, name: str) -> str:
+    """A text that is not empty, without spaces around it."""
     if not isinstance(value, str) or not value.strip():
-        raise SimulacraError(f"{what} must be a text that is not empty.")
+        raise SimulacraError("explore.empty_text", name=name)
     return value.strip()
 
 
-def name(value: Any) -> str:
+def direction_name(value: Any, name: str) -> str:
     """A name that a direction may be given."""
-    given = text(value, "A name")
-    if len(given) > NAME or not given.isprintable():
-        raise SimulacraError(f"A name is one line of at most {NAME} letters.")
-    return given
+    word = text(value, name)
+    if len(word) > MAX_NAME or not word.isprintable():
+        raise SimulacraError("explore.bad_name", most=MAX_NAME)
+    return word
 
 
-def checkpoint(told: dict[str, Any]) -> str | None:
-    """The checkpoint that a request is for, None for the model that was opened."""
-    return None if told.get("checkpoint") is None else text(told["checkpoint"], "checkpoint")
+def checkpoint(content: dict[str, Any]) -> str | None:
+    """The checkpoint that a request is for; None: the opened model."""
+    return None if content.get("checkpoint") is None else text(content["checkpoint"], "checkpoint")
 
 
-def values(told: str) -> tuple[float, ...]:
-    """`0.1,-0.5,…` -> numbers. Whether there are enough, and small enough, is for the model to say."""
-    words = told.split(",")
+def numbers(value: str) -> tuple[float, ...]:
+    """`0.1,-0.5,…` as numbers. The model checks how many there are, and how large."""
     try:
-        return tuple(float(word) for word in words)
+        return tuple(float(word) for word in value.split(","))
     except ValueError as error:
-        raise SimulacraError(f"values must be numbers with commas ({str(error)[:80]}).") from error
+        raise SimulacraError("explore.values", reason=str(error)[:80]) from error
 
 
-def seed(told: str) -> int:
+def seed(value: str) -> int:
     """A seed from a query."""
-    if not told.isascii() or not told.isdecimal() or len(told) > 10:
-        raise SimulacraError("seed must be a whole number from 0 to 2^32 - 1.")
-    return int(told)
+    if not value.isascii() or not value.isdecimal() or len(value) > 10:
+        raise SimulacraError("explore.out_of_range", name="seed", least=0, most=MAX_SEED)
+    return int(value)
 
 
-def _measured(value: Any, depth: int) -> None:
+def _check_size(value: Any, depth: int) -> None:
     """Refuse what is deeper than any recipe, and texts longer than any name."""
-    if depth > DEPTH:
-        raise SimulacraError(f"The request has more than {DEPTH} objects within each other.")
-    if isinstance(value, str) and len(value) > LONGEST:
-        raise SimulacraError(f"A text in the request is longer than {LONGEST} letters.")
+    if depth > MAX_DEPTH:
+        raise SimulacraError("explore.too_deep", most=MAX_DEPTH)
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise SimulacraError("explore.text_too_long", most=MAX_TEXT)
     if isinstance(value, dict):
         for key, inner in value.items():
-            _measured(key, depth)
-            _measured(inner, depth + 1)
+            _check_size(key, depth)
+            _check_size(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _measured(inner, depth + 1)
+            _check_size(inner, depth + 1)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _not_a_number(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a number")

@@ -1,10 +1,12 @@
-"""`simulacra explore`: the page at once, and the API as soon as the model is loaded."""
+"""`simulacra explore`: serves the page at once, and the API as soon as the model is loaded."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
+import json
 import os
 import socket
 import sys
@@ -16,49 +18,52 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from simulacra.console import console, errors
+from simulacra.console import say, warn
 from simulacra.errors import SimulacraError
-from simulacra.explore.guard import Guard, said
-from simulacra.explore.jobs import Jobs
+from simulacra.explore.background import JobRunner
+from simulacra.explore.guard import Guard
+from simulacra.explore.refusals import HANDLERS, NotFound, refusal
 from simulacra.explore.worker import Worker
+from simulacra.messages import LANGUAGES, catalogue
 
 STATIC = Path(__file__).parent / "static"
-PORTS = 20  # tried, from the one asked for
-HEADERS = 256 * 1024  # bytes of a request's line and headers, at most
+PAGE_CODES = ("page.", "directions.")  # of the messages that the page renders itself
+PORTS = 20  # tried, from the wanted one on
+MAX_HEADERS = 256 * 1024  # bytes of a request's line and headers
 
 
 class Explorer:
-    """The whole server but its socket. `ready` holds the API, or what went wrong, once the model is loaded."""
+    """The whole server except its socket. `ready` holds the API once the model is loaded, or the error."""
 
     def __init__(self, where: str | Path | None) -> None:
-        self.worker, self.jobs = Worker(), Jobs()
+        self.worker, self.jobs = Worker(), JobRunner()
         self.ready: Future[ASGIApp] = self.worker.submit(lambda: self._load(where))
 
     def _load(self, where: str | Path | None) -> ASGIApp:
-        import torch  # seconds, which the page does not wait for
+        import torch  # takes seconds; the page does not wait for it
 
-        torch.set_num_threads(1)  # a second one is slower as soon as the machine does anything else
+        torch.set_num_threads(1)  # a second thread is slower as soon as the machine does anything else
         from simulacra.explore.api import application
-        from simulacra.explore.opened import Studio
+        from simulacra.explore.library import Library
 
-        return application(Studio(where), self.worker, self.jobs)
+        return application(Library(where), self.worker, self.jobs)
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The API, for which a request waits."""
+        """The API. Requests wait until the model is loaded."""
         try:
             ready = await asyncio.shield(asyncio.wrap_future(self.ready))
         except SimulacraError as error:
-            await said(400, str(error))(scope, receive, send)
+            await refusal(error)(scope, receive, send)
             return
         await ready(scope, receive, send)
 
     def application(self, host: str = "127.0.0.1") -> ASGIApp:
-        """The page and the API, guarded."""
+        """The page, its messages and the API, guarded."""
 
         @contextlib.asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -70,19 +75,35 @@ class Explorer:
 
         routes = [
             Route("/", page),
+            Route("/messages/{language}.json", messages),
             Mount("/static", StaticFiles(directory=STATIC)),
             Mount("/", self.api),
         ]
-        return Guard(Starlette(routes=routes, lifespan=lifespan), host=host)
+        return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS), host=host)
 
     def stop(self) -> None:
-        """End the threads after what they do now."""
+        """End the threads after their current work."""
         self.jobs.stop()
         self.worker.stop()
 
 
+async def messages(request: Request) -> Response:
+    """The catalogue of a language: code -> text, of the codes that the page renders itself."""
+    language = request.path_params["language"]
+    if language not in LANGUAGES:
+        raise NotFound("explore.nothing_there", path=request.url.path[:80])
+    return Response(page_messages(language), media_type="application/json")
+
+
+@functools.cache
+def page_messages(language: str) -> str:
+    """`messages` as JSON."""
+    texts = {code: text for code, text in catalogue(language).items() if code.startswith(PAGE_CODES)}
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+
+
 class _Server(uvicorn.Server):
-    """Tells long jobs to end before it waits for connections to close."""
+    """Ends long jobs before it waits for connections to close."""
 
     explorer: Explorer
 
@@ -94,68 +115,70 @@ class _Server(uvicorn.Server):
 def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
     """Serve until Ctrl-C. open: in the browser, too.
 
-    Raises `SimulacraError` for what is not a model, and where no port can be had.
+    Raises `SimulacraError` for what is not a model, and where no port is free.
     """
     if where is not None and where != "peeps" and not Path(where).expanduser().exists():
-        raise SimulacraError(f"{where} does not exist: give a run's folder, a model's folder, or peeps.")
-    taken = listen(host, port)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{taken.getsockname()[1]}/"
-    if taken.getsockname()[1] != port and port:
-        console.print(f"Port {port} is taken; this is the next free one.", markup=False)
+        raise SimulacraError("explore.no_model", path=where)
+    bound = listen(host, port)
+    number = bound.getsockname()[1]
+    if number != port and port:
+        say("explore.next_port", port=port)
     if not is_loopback(host):
-        errors.print(f"Whoever can reach {host} can use this page: only do this in a network you trust.", markup=False)
+        warn("explore.open_network", host=host)
     explorer = Explorer(where)
     config = uvicorn.Config(
         explorer.application(host),
         log_level="warning",
         access_log=False,
-        h11_max_incomplete_event_size=HEADERS,
+        h11_max_incomplete_event_size=MAX_HEADERS,
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
     server.explorer = explorer
 
-    def loaded(ready: Future[ASGIApp]) -> None:
+    def on_loaded(ready: Future[ASGIApp]) -> None:
         if ready.exception() is not None:
             server.should_exit = True
 
-    explorer.ready.add_done_callback(loaded)
-    console.print(f"{address}  Ctrl-C ends it.", markup=False)
+    explorer.ready.add_done_callback(on_loaded)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{number}/"
+    say("explore.serving", address=address)
     if open and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(address)
-    with taken, contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended well by then
-        server.run([taken])
-    with contextlib.suppress(KeyboardInterrupt):  # a second one: at once
+    with bound, contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then
+        server.run([bound])
+    with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C exits at once
         explorer.jobs.wait()
     if explorer.ready.done() and (error := explorer.ready.exception()) is not None:
         raise error
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket on this port, or on the next one that is free. Raises `SimulacraError` where there is none."""
+    """A socket on this port, or on the next free one. Raises `SimulacraError` where there is none."""
     if not 0 <= port <= 65535:
-        raise SimulacraError(f"--port is {port}; it must be from 0 to 65535.")
+        raise SimulacraError("explore.bad_port", port=port)
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise SimulacraError(f"--host {host!r} is not a name or number of this machine ({error.strerror}).") from error
-    for number in range(port, min(port + PORTS, 65536)):
-        # asyncio sends at once (TCP_NODELAY) only where the protocol is named: else each answer waits 40 ms for its body
-        taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        raise SimulacraError("explore.bad_host", host=host, reason=error.strerror) from error
+    last = min(port + PORTS, 65536) - 1
+    for number in range(port, last + 1):
+        # asyncio sends at once (TCP_NODELAY) only if the protocol is named: else each answer waits 40 ms for its body
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            if os.name == "posix":  # where it means a socket that is closing, not one in use
-                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind((address[0], number))
-            taken.listen(128)
-            return taken
+            if os.name == "posix":  # elsewhere SO_REUSEADDR would share a port that is in use
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((address[0], number))
+            bound.listen(128)
+            return bound
         except OSError as error:
-            taken.close()
-            why = error.strerror
-    raise SimulacraError(f"No port from {port} to {number} of {host} can be had ({why}): choose another with --port.")
+            bound.close()
+            reason = error.strerror
+    raise SimulacraError("explore.no_free_port", first=port, last=last, host=host, reason=reason)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Whether only this machine can reach `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The one thread that draws, with a bounded queue in which a page's newest wish replaces the one before."""
+"""The one thread that runs the model, with a bounded queue. A page's newest request replaces its waiting one."""
 
 from __future__ import annotations
 
@@ -6,76 +6,86 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-WAITING = 64  # tasks at most
+from simulacra.explore.refusals import Busy
+
+CAPACITY = 64  # waiting tasks
 
 T = TypeVar("T")
 
 
-class Busy(Exception):
-    """Not now: the queue is full, or something newer came. The message is a sentence."""
+class OnWorker(Protocol):
+    """Runs a function on the worker's thread. A client's newest request replaces its waiting one."""
+
+    async def __call__(self, work: Callable[[], T], client: str = "") -> T:
+        """Wait for its result."""
 
 
 @dataclass(eq=False)
 class _Task:
-    do: Callable[[], Any]
+    work: Callable[[], Any]
     future: Future[Any]
     client: str
 
 
 class Worker:
-    """Does one thing after the other on a thread of its own."""
+    """Runs one task at a time on its own thread."""
 
-    def __init__(self, waiting: int = WAITING) -> None:
-        self._waiting, self._most = deque[_Task](), waiting
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._queue, self._capacity = deque[_Task](), capacity
         self._changed = threading.Condition()
-        self._ended = False
-        self._thread = threading.Thread(target=self._work, name="draw", daemon=True)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="draw", daemon=True)
         self._thread.start()
 
-    def submit(self, do: Callable[[], T], client: str = "") -> Future[T]:
-        """Have `do` done. A task of the same client that still waits ends with `Busy`; so does this if all is full."""
-        task = _Task(do, Future(), client)
+    def submit(self, work: Callable[[], T], client: str = "") -> Future[T]:
+        """Queue `work`, to be run in the caller's context (its language).
+
+        A waiting task of the same client ends with `Busy`; so does this one if the queue is full.
+        """
+        task = _Task(partial(copy_context().run, work), Future(), client)
         with self._changed:
-            older = next((each for each in self._waiting if client and each.client == client), None)
-            if older is not None:  # the newer one takes its place in the queue
-                self._waiting[self._waiting.index(older)] = task
-            elif len(self._waiting) >= self._most:
-                task.future.set_exception(Busy(f"{self._most} requests wait already: try again in a moment."))
+            replaced = next((other for other in self._queue if client and other.client == client), None)
+            if replaced is not None:  # the newer task takes over its place in the queue
+                self._queue[self._queue.index(replaced)] = task
+            elif len(self._queue) >= self._capacity:
+                task.future.set_exception(Busy("explore.queue_full", count=self._capacity))
                 return task.future
             else:
-                self._waiting.append(task)
+                self._queue.append(task)
             self._changed.notify()
-        if older is not None:
-            _end(older.future, Busy("A newer request of the same page took this one's place."))
+        if replaced is not None:
+            _fail(replaced.future, Busy("explore.superseded"))
         return task.future
 
     def stop(self) -> None:
-        """Let the thread end after what it does now; what waits ends with `Busy`."""
+        """End the thread after its current task. Waiting tasks end with `Busy`."""
         with self._changed:
-            self._ended, left = True, list(self._waiting)
-            self._waiting.clear()
+            self._stopping, waiting = True, list(self._queue)
+            self._queue.clear()
             self._changed.notify()
-        for task in left:
-            _end(task.future, Busy("The explorer is being closed."))
+        for task in waiting:
+            _fail(task.future, Busy("explore.closing"))
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._ended)
-                if self._ended:
+                self._changed.wait_for(lambda: self._queue or self._stopping)
+                if self._stopping:
                     return
-                task = self._waiting.popleft()
+                task = self._queue.popleft()
             if not task.future.set_running_or_notify_cancel():
                 continue
             try:
-                task.future.set_result(task.do())
-            except BaseException as error:  # handed to whoever asked
+                task.future.set_result(task.work())
+            except BaseException as error:  # raised again where the result is awaited
                 task.future.set_exception(error)
 
 
-def _end(future: Future[Any], error: Exception) -> None:
+def _fail(future: Future[Any], error: Exception) -> None:
     if future.set_running_or_notify_cancel():
         future.set_exception(error)

@@ -1,13 +1,13 @@
-// The stage of a model that translates: before and after on each other, with a divider, and what can be done with them.
+// The stage of a model that translates: before and after on top of each other, a divider, and buttons.
 import * as api from "./api.js";
-import { byId, el, say } from "./parts.js";
+import { t } from "./messages.js";
+import { byId, el, toast } from "./parts.js";
 import { on, state } from "./state.js";
-import { back, changed, domain, example, now, other, result, swap, take, turn } from "./translation.js";
-import { t } from "./words.js";
+import { addFiles, current, domainName, emitChange, opposite, result, showExample, toggleCycle, turn, useResult } from "./translation.js";
 
-export { take };
+export { addFiles };
 
-const SMALL = 48; // pixels: smaller pictures are shown as squares
+const SMALL = 48; // pixels: smaller pictures are shown with sharp pixels
 
 const before = el("canvas", { role: "img" });
 const after = el("canvas", { role: "img", class: "after" });
@@ -20,35 +20,35 @@ const facts = el("p", { class: "soft small about" });
 const buttons = {
   save: el("button", { type: "button", class: "primary", id: "savemade", "aria-keyshortcuts": "S", click: save }),
   turn: el("button", { type: "button", id: "turn", "aria-keyshortcuts": "D", click: () => turn() }),
-  back: el("button", { type: "button", id: "back", "aria-keyshortcuts": "B", click: () => back() }),
-  swap: el("button", { type: "button", id: "swap", "aria-keyshortcuts": "W", click: swap }),
+  cycle: el("button", { type: "button", id: "back", "aria-keyshortcuts": "B", click: toggleCycle }),
+  use: el("button", { type: "button", id: "swap", "aria-keyshortcuts": "W", click: useResult }),
 };
 
 export const KEYS = [
-  ["S", "save", save], ["D", "turn", () => turn()], ["B", "comesBack", () => back()], ["W", "swap", swap],
-  ["1–7", "keyTabs", null], ["← →", "keyDivider", null], ["?", "keyHelp", () => byId("keylist").showModal()],
+  ["S", "page.save", save], ["D", "page.turn", () => turn()], ["B", "page.cycle", toggleCycle], ["W", "page.use_result", useResult],
+  ["1–7", "page.key_tabs", null], ["← →", "page.key_divider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
 ];
 
 function save() {
-  const made = result();
-  if (!made) return;
-  const url = URL.createObjectURL(made.blob);
-  el("a", { href: url, download: made.name }).click();
+  const file = result();
+  if (!file) return;
+  const url = URL.createObjectURL(file.blob);
+  el("a", { href: url, download: file.name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  say(t("savedPng"));
+  toast(t("page.saved_png"));
 }
 
-function divide(value) {
-  range.value = value;
+function setDivider(percent) {
+  range.value = percent;
   box.style.setProperty("--at", `${range.value}%`);
-  range.setAttribute("aria-valuetext", t("dividerAt", range.value));
+  range.setAttribute("aria-valuetext", t("page.divider_at", { percent: range.value }));
 }
 
-// The whole picture takes the pointer, so that a finger need not hit the divider; keys go to the range.
-function dragging() {
+// The whole picture takes the pointer, so that a finger need not hit the divider. Keys go to the range.
+function connectDragging() {
   const move = (event) => {
     const { left, width } = box.getBoundingClientRect();
-    divide(Math.round((100 * (event.clientX - left)) / width));
+    setDivider(Math.round((100 * (event.clientX - left)) / width));
   };
   box.addEventListener("pointerdown", (event) => {
     if (event.button) return;
@@ -58,8 +58,8 @@ function dragging() {
     move(event);
   });
   box.addEventListener("pointermove", (event) => box.hasPointerCapture(event.pointerId) && move(event));
-  range.addEventListener("input", () => divide(range.value));
-  box.addEventListener("dblclick", () => divide(50));
+  range.addEventListener("input", () => setDivider(range.value));
+  box.addEventListener("dblclick", () => setDivider(50));
 }
 
 function paint(canvas, bitmap) {
@@ -71,73 +71,81 @@ function paint(canvas, bitmap) {
 }
 
 function redraw() {
-  const { shown } = now;
-  const given = shown?.given?.bitmap;
-  const made = (now.back ? shown?.returned : shown?.made)?.bitmap;
-  box.hidden = !given;
-  empty.hidden = Boolean(given);
-  if (given) {
-    box.style.setProperty("--aspect", given.width / given.height);
-    box.classList.toggle("pixelated", Math.max(given.width, given.height) < SMALL);
+  const { item, cycle } = current;
+  const input = item?.input?.bitmap;
+  const output = (cycle ? item?.back : item?.output)?.bitmap;
+  box.hidden = !input;
+  empty.hidden = Boolean(input);
+  if (input) {
+    box.style.setProperty("--aspect", input.width / input.height);
+    box.classList.toggle("pixelated", Math.max(input.width, input.height) < SMALL);
   }
-  paint(before, given);
-  paint(after, made);
-  if (shown) {
-    const [from, to] = [domain(other(shown.to)), domain(shown.to)];
-    tags[0].textContent = t("tagGiven", from);
-    tags[1].textContent = now.back ? t("tagBack", from) : to;
-    tags[1].hidden = !made;
-    before.setAttribute("aria-label", t("beforeOf", shown.name));
-    after.setAttribute("aria-label", now.back ? t("backOf", shown.name) : t("afterOf", shown.name, to));
+  paint(before, input);
+  paint(after, output);
+  if (item) {
+    const { name } = item;
+    const [source, target] = [domainName(opposite(item.to)), domainName(item.to)];
+    tags[0].textContent = t("page.tag_before", { domain: source });
+    tags[1].textContent = cycle ? t("page.tag_cycle", { domain: source }) : target;
+    tags[1].hidden = !output;
+    before.setAttribute("aria-label", t("page.before_of", { name }));
+    after.setAttribute("aria-label", cycle ? t("page.cycle_of", { name }) : t("page.after_of", { name, domain: target }));
   }
-  facts.textContent = made && !now.text() ? t("madeFacts", shown.name, made.width, made.height, shown.ms) : now.text();
-  facts.classList.toggle("failed", now.failed);
-  buttons.save.disabled = !made;
-  buttons.swap.disabled = !shown?.made;
-  buttons.back.setAttribute("aria-pressed", String(now.back));
+  facts.textContent = output && !current.text() ? t("page.result_facts", { name: item.name, width: output.width, height: output.height, ms: item.ms }) : current.text();
+  facts.classList.toggle("failed", current.failed);
+  buttons.save.disabled = !output;
+  buttons.use.disabled = !item?.output;
+  buttons.cycle.setAttribute("aria-pressed", String(cycle));
 }
 
-function words() {
-  range.setAttribute("aria-label", t("divider"));
-  divide(range.value);
-  title.textContent = t("beforeAfter");
-  empty.textContent = t("nothingYet");
-  buttons.save.textContent = t("save");
-  buttons.turn.textContent = t("turn");
-  buttons.back.textContent = t("comesBack");
-  buttons.swap.textContent = t("swap");
+function drawTexts() {
+  range.setAttribute("aria-label", t("page.divider"));
+  setDivider(range.value);
+  title.textContent = t("page.before_after");
+  empty.textContent = t("page.drop_first");
+  buttons.save.textContent = t("page.save");
+  buttons.turn.textContent = t("page.turn");
+  buttons.cycle.textContent = t("page.cycle");
+  buttons.use.textContent = t("page.use_result");
   redraw();
 }
 
-// The page's first picture: one of the data, where they can be reached.
-async function first() {
+// The examples of the data, or why there are none, in the page's language.
+async function loadExamples() {
   try {
-    const told = await api.examples();
-    state.examples = told;
-    await api.prepare(); // it may say why there are none
-    changed();
-    if (told.b || told.a) await example(told.a ? "a" : "b", 0);
+    state.examples = await api.examples();
+    emitChange();
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
+}
+
+// Shows the page's first picture: an example of the data, where there is one.
+async function showFirst() {
+  await loadExamples();
+  const { a, b } = state.examples ?? {};
+  if (a || b) await showExample(a ? "a" : "b", 0);
   byId("stage").classList.add("ready");
 }
 
 export function start() {
   for (const child of byId("stage").children) child.hidden = true;
-  byId("drop").firstElementChild.dataset.t = "dropToTranslate";
+  byId("drop").firstElementChild.dataset.t = "page.drop_to_translate";
   byId("stage").append(
     title, el("figure", { class: "translated" }, box, empty), facts,
-    el("div", { class: "acts" }, buttons.save, buttons.turn, buttons.back, buttons.swap),
+    el("div", { class: "acts" }, buttons.save, buttons.turn, buttons.cycle, buttons.use),
   );
   facts.setAttribute("role", "status");
-  dragging();
+  connectDragging();
   on("translated", redraw);
-  on("words", words);
+  on("language", () => {
+    drawTexts();
+    if (state.examples?.why) loadExamples();
+  });
   addEventListener("paste", (event) => {
     if (!event.clipboardData.files.length) return;
     event.preventDefault();
-    take(event.clipboardData.files);
+    addFiles(event.clipboardData.files);
   });
-  return first;
+  return showFirst;
 }

@@ -1,25 +1,28 @@
-// The page starts here: it opens the picture that the link names, and connects buttons and keys.
+// The entry point: opens the picture that the link names, and connects buttons and keys.
 import * as api from "./api.js";
-import { byId, el, say } from "./parts.js";
+import { drawControls, startControls } from "./controls.js";
+import { formatNumber, otherLanguage, switchLanguage, t, translatePage } from "./messages.js";
+import { byId, el, toast } from "./parts.js";
 import { redraw, startStage } from "./stage.js";
-import { drawStart, startStart } from "./start.js";
 import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, toFragment, translates, undo } from "./state.js";
 import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.js";
-import { amount, other, switchLanguage, t, translate } from "./words.js";
 
 const SIDES = [256, 512, 1024];
-const SAVED = 512; // the side of a saved picture, if nothing else is chosen
+const SAVED_SIDE = 512; // of a saved picture, if nothing else is chosen
 
 let compare = null; // the stage of a model that translates
 
-const random = () => commit({ seed: randomSeed(), ...(state.recipe.label ? { label: state.recipe.label } : {}), ...(state.recipe.truncation != null ? { truncation: state.recipe.truncation } : {}) });
+function random() {
+  const { label, truncation } = state.recipe;
+  commit({ seed: randomSeed(), ...(label ? { label } : {}), ...(truncation != null ? { truncation } : {}) });
+}
 
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
-    say(t("copied"));
+    toast(t("page.copied"));
   } catch {
-    say(t("notCopied"));
+    toast(t("page.not_copied"));
   }
 }
 
@@ -30,39 +33,39 @@ async function save() {
     const name = `${state.facts.name}-${recipe.seed ?? "shaped"}${recipe.edits ? "-edited" : ""}.png`;
     el("a", { href: url, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    say(t("saved"));
+    toast(t("page.saved"));
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
 }
 
-// A file that was dropped or chosen: a picture of ours is restored, any other is looked for in the model.
-async function take(files) {
+// A dropped file: a saved picture is restored, any other is looked for in the model or translated.
+async function openFiles(files) {
   const [file] = files;
   if (!file) return;
   if (compare) {
     await showTab("translate");
-    compare.take(files);
+    compare.addFiles(files);
     return;
   }
   try {
-    const told = await api.opened(file);
-    if (told.recipe) {
-      commit(told.recipe);
-      say(t(told.model === state.facts.model ? "restored" : "otherModel"));
+    const saved = await api.open(file);
+    if (saved.recipe) {
+      commit(saved.recipe);
+      toast(t(saved.model === state.facts.model ? "page.restored" : "page.other_model"));
     } else {
       await showTab("photo", true);
-      (await import("./tab-photo.js")).look(file);
+      (await import("./tab-photo.js")).search(file);
     }
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
 }
 
-function dropping() {
-  const files = (event) => event.dataTransfer?.types.includes("Files");
+function connectDrop() {
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   addEventListener("dragover", (event) => {
-    if (!files(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     byId("drop").hidden = false;
   });
@@ -71,31 +74,30 @@ function dropping() {
   });
   addEventListener("drop", (event) => {
     byId("drop").hidden = true;
-    if (!files(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    take(event.dataTransfer.files);
+    openFiles(event.dataTransfer.files);
   });
 }
 
-function seedField() {
+function connectSeed() {
   const field = byId("seed");
-  const store = () => {
+  field.addEventListener("change", () => {
     const seed = Number(field.value);
     if (!/^\d+$/.test(field.value) || seed >= 2 ** 32) {
-      say(t("badSeed"));
+      toast(t("page.bad_seed"));
       field.setAttribute("aria-invalid", "true");
       return;
     }
     field.removeAttribute("aria-invalid");
-    const { w, z, numbers, other: mixed, layers, ...rest } = state.recipe;
+    const { w, z, numbers, other, layers, ...rest } = state.recipe;
     commit({ ...rest, seed });
-  };
-  field.addEventListener("change", store);
+  });
   field.addEventListener("focus", () => field.select());
 }
 
-// What follows the picture wherever it came from: address, seed, buttons.
-function follow() {
+// Updates what follows every picture: address, seed, undo and redo.
+function onSettled() {
   byId("seed").value = state.recipe.seed ?? "";
   byId("seed").placeholder = state.recipe.seed == null ? "–" : "";
   byId("undo").disabled = !state.past.length;
@@ -104,46 +106,47 @@ function follow() {
 }
 
 const KEYS = [
-  ["R", "keyRandom", random], ["Z", "undo", undo], ["Y", "redo", redo], ["L", "link", copyLink], ["S", "save", save],
-  ["1–7", "keyTabs", null], ["← →", "keyArrows", null], ["?", "keyHelp", () => byId("keylist").showModal()],
+  ["R", "page.key_random", random], ["Z", "page.undo", undo], ["Y", "page.redo", redo], ["L", "page.link", copyLink], ["S", "page.save", save],
+  ["1–7", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
 ];
 
 const keys = () => compare?.KEYS ?? KEYS;
 
 function onKey(event) {
   const typing = event.target.matches("input:not([type=range], [type=checkbox], [type=radio]), textarea, select");
-  const whole = event.ctrlKey || event.metaKey;
-  if (whole && event.key.toLowerCase() === "z" && !typing) {
+  const control = event.ctrlKey || event.metaKey;
+  if (control && event.key.toLowerCase() === "z" && !typing) {
     event.preventDefault();
     return translates() ? undefined : event.shiftKey ? redo() : undo();
   }
-  if (typing || whole || event.altKey || !byId("keyson").checked || byId("keylist").open) return undefined;
+  if (typing || control || event.altKey || !byId("keyson").checked || byId("keylist").open) return undefined;
   if (/^[1-7]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
-  const found = keys().find(([letter, , act]) => act && letter === event.key.toUpperCase());
-  if (found) {
+  const action = keys().find(([letter, , act]) => act && letter === event.key.toUpperCase())?.[2];
+  if (action) {
     event.preventDefault();
-    found[2]();
+    action();
   }
   return undefined;
 }
 
-function words() {
-  translate();
-  byId("language").textContent = other();
-  byId("language").lang = other() === "English" ? "en" : "zh-Hans";
-  byId("keytable").replaceChildren(...keys().flatMap(([letter, word]) => [el("dt", {}, el("kbd", {}, letter)), el("dd", {}, t(word))]));
+// Writes every text of the page in its language.
+function drawTexts() {
+  translatePage();
+  const { name: language, tag } = otherLanguage();
+  Object.assign(byId("language"), { textContent: language, lang: tag });
+  byId("keytable").replaceChildren(...keys().flatMap(([letter, code]) => [el("dt", {}, el("kbd", {}, letter)), el("dd", {}, t(code))]));
   if (!state.facts) return;
-  const { gan, shape, nimg, name, domains } = state.facts;
-  document.title = t("title", name);
-  byId("facts").textContent = nimg == null ? t("facts", gan, shape[2], shape[1]) : t("factsShown", gan, shape[2], shape[1], amount(nimg));
-  if (domains.length) byId("facts").append(` · ${domains.join(" ↔ ")}`);
-  else drawStart();
+  const { gan, shape: [, height, width], nimg, name } = state.facts;
+  document.title = t("page.title", { name });
+  byId("facts").textContent = nimg == null ? t("page.facts", { gan, width, height }) : t("page.facts_trained", { gan, width, height, nimg: formatNumber(nimg) });
+  if (translates()) byId("facts").append(` · ${state.facts.domains.join(" ↔ ")}`);
+  else drawControls();
   drawTabs();
   redrawTab();
-  emit(compare ? "words" : "faces");
+  emit(compare ? "language" : "strip");
 }
 
-function buttons() {
+function connectButtons() {
   byId("random").addEventListener("click", random);
   byId("undo").addEventListener("click", undo);
   byId("redo").addEventListener("click", redo);
@@ -151,77 +154,90 @@ function buttons() {
   byId("save").addEventListener("click", save);
   byId("keys").addEventListener("click", () => byId("keylist").showModal());
   byId("language").addEventListener("click", async () => {
-    switchLanguage();
-    byId("toast").classList.remove("on"); // it speaks the other one
-    words();
+    try {
+      await switchLanguage();
+    } catch {
+      toast(t("page.unreachable"));
+      return;
+    }
+    byId("toast").classList.remove("on"); // its text is in the other language
+    drawTexts();
     if (!compare) emit("recipe", state.recipe);
-    if (await api.prepare()) redrawTab(); // which may show what the server said
   });
   addEventListener("keydown", onKey);
   addEventListener("hashchange", () => {
-    const told = fromFragment(location.hash);
-    if (told && !compare && key(told.recipe) !== key(state.recipe)) openLink(told);
+    const link = fromFragment(location.hash);
+    if (link && !compare && key(link.recipe) !== key(state.recipe)) openLink(link);
   });
 }
 
-function openLink(told) {
-  commit(told.recipe);
-  if (told.model && state.facts && told.model !== state.facts.model) say(t("otherModel"));
+function openLink(link) {
+  commit(link.recipe);
+  if (link.model && state.facts && link.model !== state.facts.model) toast(t("page.other_model"));
 }
 
-async function toCheckpoint(name) {
+async function showCheckpoint(name) {
   state.checkpoint = name;
   try {
-    state.facts = { ...(await api.model()), looked: state.facts.looked };
+    state.facts = await api.model();
     if (compare) emit("again");
     else redraw();
-    words();
-    state.directions = (await api.directions()).directions;
-    if (openTab() === "directions") redrawTab();
+    drawTexts();
+    if (!compare) await loadDirections();
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
 }
 
-async function begin() {
-  const told = fromFragment(location.hash);
-  state.recipe = told?.recipe ?? { seed: randomSeed() };
-  words();
+async function loadDirections() {
+  state.directions = (await api.directions()).directions;
+  state.directionsLoaded = true;
+  if (openTab() === "directions") redrawTab();
+}
+
+function fillSides() {
+  const [, tall, wide] = state.facts.shape;
+  const own = Math.max(tall, wide);
+  byId("picture").classList.toggle("pixelated", own < 48);
+  const sides = [own, ...SIDES.filter((side) => side > own)];
+  byId("side").replaceChildren(...sides.map((side) => el("option", { value: side, selected: side === SAVED_SIDE }, `${side} px`)));
+}
+
+async function start() {
+  const link = fromFragment(location.hash);
+  state.recipe = link?.recipe ?? { seed: randomSeed() };
+  drawTexts();
   startStage();
-  startStart();
+  startControls();
   startTabs();
-  buttons();
-  seedField();
-  dropping();
-  on("settled", follow);
-  on("checkpoint", toCheckpoint);
+  connectButtons();
+  connectSeed();
+  connectDrop();
+  on("settled", onSettled);
+  on("checkpoint", showCheckpoint);
+  on("directions", () => openTab() === "directions" && redrawTab());
   try {
     state.facts = await api.model();
     byId("name").textContent = state.facts.name;
     if (translates()) {
       compare = await import("./compare.js");
-      const first = compare.start();
-      words();
-      return await first();
+      const showFirst = compare.start();
+      drawTexts();
+      return await showFirst();
     }
-    emit("recipe", state.recipe); // asked for before anything else of the picture's
-    const [, tall, wide] = state.facts.shape;
-    const own = Math.max(tall, wide);
-    byId("picture").classList.toggle("pixelated", own < 48);
-    byId("side").replaceChildren(...[own, ...SIDES.filter((side) => side > own)].map((side) => el("option", { value: side, selected: side === SAVED }, `${side} px`)));
-    if (told?.model && told.model !== state.facts.model) say(t("otherModel"));
-    words();
+    emit("recipe", state.recipe); // the picture is requested before everything else
+    fillSides();
+    if (link?.model && link.model !== state.facts.model) toast(t("page.other_model"));
+    drawTexts();
     remember(state.recipe);
     emit("settled", state.recipe);
-    state.directions = (await api.directions()).directions;
-    state.facts.looked = true;
-    if (openTab() === "directions") redrawTab();
+    await loadDirections();
   } catch (error) {
-    delete byId("waiting").dataset.t; // it says something else now
+    delete byId("waiting").dataset.t; // it now shows the error
     byId("waiting").textContent = error.message;
-    say(error.message);
+    toast(error.message);
   }
-  on("directions", () => openTab() === "directions" && redrawTab());
+  return undefined;
 }
 
-begin();
+start();

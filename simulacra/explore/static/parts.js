@@ -1,39 +1,39 @@
 // Small parts that the whole page is made of.
 
-// An element: props are attributes, or listeners where they are functions; children are nodes and texts.
+// An element. props: attributes, or listeners where they are functions; children: nodes and texts.
 export function el(tag, props = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
-    if (typeof value === "function") made.addEventListener(name, value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child != null && child !== false));
-  return made;
+  node.append(...children.filter((child) => child != null && child !== false));
+  return node;
 }
 
 export function svg(tag, props = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(props)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(props)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
 export const byId = (id) => document.getElementById(id);
 
 let serial = 0;
-export const fresh = (word) => `${word}-${++serial}`;
+export const uniqueId = (word) => `${word}-${++serial}`;
 
-// A slider with its name and its value. input: while it is moved; change: once it is let go.
+// A slider with its name and its value. input: called while it moves; change: once it is released.
 // The track is filled from `zero` to the value.
 export function slider({ name, label = name, min, max, step, value, zero = 0, digits = 2, title, input, change }) {
-  const id = fresh("slider");
+  const id = uniqueId("slider");
   const range = el("input", { type: "range", id, min, max, step });
-  const shown = el("output", { for: id });
+  const output = el("output", { for: id });
   const place = (number) => `${(100 * (Math.min(max, Math.max(min, number)) - min)) / (max - min)}%`;
   const paint = (number) => {
-    shown.value = `${number > 0 && min < 0 ? "+" : ""}${number.toFixed(digits)}`.replace("-", "−");
-    range.setAttribute("aria-valuetext", shown.value);
+    output.value = `${number > 0 && min < 0 ? "+" : ""}${number.toFixed(digits)}`.replace("-", "−");
+    range.setAttribute("aria-valuetext", output.value);
     range.style.setProperty("--a", place(Math.min(number, zero)));
     range.style.setProperty("--b", place(Math.max(number, zero)));
   };
@@ -52,26 +52,27 @@ export function slider({ name, label = name, min, max, step, value, zero = 0, di
     change?.(zero);
   });
   set(value);
-  const row = el("div", { class: "slider" }, el("label", { for: id, title }, label), shown, range);
+  const row = el("div", { class: "slider" }, el("label", { for: id, title }, label), output, range);
   return { row, range, set };
 }
 
-// Runs `work` for the newest thing wanted: one at a time, what came between is skipped. turn: told when busy, and when not.
-export function latest(work, turn = () => {}) {
+// Returns a function that runs `work` for its newest argument: one at a time, arguments in between are skipped.
+// onBusy: called with whether it is running.
+export function latest(work, onBusy = () => {}) {
   let busy = false;
   let next = null;
-  return async function want(thing) {
-    next = { thing };
+  return async function request(argument) {
+    next = { argument };
     if (busy) return;
     busy = true;
-    turn(true);
+    onBusy(true);
     while (next) {
-      const { thing: now } = next;
+      const { argument: newest } = next;
       next = null;
-      await work(now);
+      await work(newest);
     }
     busy = false;
-    turn(false);
+    onBusy(false);
   };
 }
 
@@ -85,19 +86,20 @@ export function tile(bitmap, index, columns, width, height) {
 }
 
 export function select(label, options, value, change, props = {}) {
-  const made = el("select", { "aria-label": label, change: () => change(made.value), ...props });
-  for (const [name, text] of options) made.append(el("option", { value: name }, text));
-  made.value = value;
-  return made;
+  const node = el("select", { "aria-label": label, change: () => change(node.value), ...props });
+  for (const [name, text] of options) node.append(el("option", { value: name }, text));
+  node.value = value;
+  return node;
 }
 
-// What cannot be done, and why.
-export const why = (text) => el("p", { class: "why" }, text);
+// A note that says why something is off.
+export const offNote = (text) => el("p", { class: "why" }, text);
 
-export function say(text) {
-  const toast = byId("toast");
-  toast.textContent = text;
-  toast.classList.add("on");
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => toast.classList.remove("on"), 4000);
+// A short message at the bottom of the page.
+export function toast(text) {
+  const node = byId("toast");
+  node.textContent = text;
+  node.classList.add("on");
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => node.classList.remove("on"), 4000);
 }

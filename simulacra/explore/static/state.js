@@ -1,45 +1,46 @@
-// What the page knows: the recipe that is shown, how it came about, and the faces seen so far.
+// The state of the page: the current recipe, its undo history, and the strip of earlier pictures.
 
-const KEPT = 200; // steps that can be undone
-const FACES = 60; // in the history
+const MAX_UNDO = 200; // steps
+const MAX_STRIP = 60; // pictures
 
 export const state = {
   recipe: { seed: 0 },
-  checkpoint: null, // another of the run's checkpoints
-  facts: null,
+  checkpoint: null, // another of the run's checkpoints than the opened one
+  facts: null, // of the model, from the server
   directions: [],
-  faces: [], // recipes, newest last
+  directionsLoaded: false,
+  strip: [], // recipes, newest last
   past: [],
   future: [],
 };
 
-// Whether this model makes pictures of pictures, not of numbers.
-export const translates = () => Boolean(state.facts?.domains.length);
+// Whether this model translates pictures, instead of drawing them from numbers.
+export const translates = () => state.facts?.task === "translate";
 
 const listeners = {};
-export const on = (what, heard) => (listeners[what] ??= []).push(heard);
-export const emit = (what, detail) => (listeners[what] ?? []).forEach((heard) => heard(detail));
+export const on = (event, listener) => (listeners[event] ??= []).push(listener);
+export const emit = (event, detail) => (listeners[event] ?? []).forEach((listener) => listener(detail));
 
 export const key = (recipe) => JSON.stringify(recipe);
 export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 
-let settled = null; // the recipe before the present drag
+let beforeDrag = null; // the recipe before the current drag
 
-// The picture as it is being changed; `commit` makes it a step.
+// Show a recipe while it is being changed; `commit` makes it an undo step.
 export function change(recipe) {
-  settled ??= state.recipe;
+  beforeDrag ??= state.recipe;
   state.recipe = recipe;
   emit("recipe", recipe);
 }
 
-// The picture as one step that can be undone.
+// Show a recipe as one undo step.
 export function commit(recipe = state.recipe) {
-  const before = settled ?? state.recipe;
-  settled = null;
+  const before = beforeDrag ?? state.recipe;
+  beforeDrag = null;
   const moved = key(recipe) !== key(state.recipe);
   state.recipe = recipe;
   if (key(before) !== key(recipe)) {
-    state.past = [...state.past.slice(-KEPT), before];
+    state.past = [...state.past.slice(-MAX_UNDO), before];
     state.future = [];
     remember(recipe);
   }
@@ -48,28 +49,28 @@ export function commit(recipe = state.recipe) {
 }
 
 export function remember(recipe) {
-  state.faces = [...state.faces.filter((face) => key(face) !== key(recipe)), recipe].slice(-FACES);
-  emit("faces");
+  state.strip = [...state.strip.filter((other) => key(other) !== key(recipe)), recipe].slice(-MAX_STRIP);
+  emit("strip");
 }
 
 function travel(from, to) {
   if (!from.length) return;
   to.push(state.recipe);
   state.recipe = from.pop();
-  settled = null;
+  beforeDrag = null;
   emit("recipe", state.recipe);
   emit("settled", state.recipe);
 }
 export const undo = () => travel(state.past, state.future);
 export const redo = () => travel(state.future, state.past);
 
-// A recipe without the keys that say nothing.
+// A recipe without keys that change nothing.
 export function tidy(recipe) {
-  const made = { ...recipe };
-  for (const name of ["edits", "numbers"]) if (made[name] && !Object.keys(made[name]).length) delete made[name];
-  if (made.truncation === 1) delete made.truncation;
-  if (made.label === "") delete made.label;
-  return made;
+  const copy = { ...recipe };
+  for (const name of ["edits", "numbers"]) if (copy[name] && !Object.keys(copy[name]).length) delete copy[name];
+  if (copy.truncation === 1) delete copy.truncation;
+  if (copy.label === "") delete copy.label;
+  return copy;
 }
 
 export function withEdit(recipe, name, edit) {
@@ -83,29 +84,27 @@ export function withNumber(recipe, index, value) {
   return tidy({ ...recipe, numbers: { ...recipe.numbers, [index]: value } });
 }
 
-// Another name for a direction, wherever a recipe uses it.
-export function renamed(old, name) {
-  const inRecipe = (recipe) => {
-    const made = { ...recipe };
-    if (made.other) made.other = inRecipe(made.other);
-    if (made.edits) made.edits = Object.fromEntries(Object.entries(made.edits).map(([k, v]) => [k === old ? name : k, v]));
-    return made;
-  };
-  state.recipe = inRecipe(state.recipe);
-  for (const list of ["faces", "past", "future"]) state[list] = state[list].map(inRecipe);
+// A copy of a recipe, and of those inside it, with its edits as [name, edit] changed by `map`.
+function mapEdits(recipe, map) {
+  const copy = { ...recipe };
+  if (copy.other) copy.other = mapEdits(copy.other, map);
+  if (copy.edits) copy.edits = Object.fromEntries(map(Object.entries(copy.edits)));
+  return tidy(copy);
 }
 
-// After a search: edits by directions that are no more are left out, so that their pictures can still be drawn.
-export function pruned(names) {
-  const inRecipe = (recipe) => {
-    const made = { ...recipe };
-    if (made.other) made.other = inRecipe(made.other);
-    if (made.edits) made.edits = Object.fromEntries(Object.entries(made.edits).filter(([name]) => names.has(name)));
-    return tidy(made);
-  };
-  for (const list of ["faces", "past", "future"]) state[list] = state[list].map(inRecipe);
-  const now = inRecipe(state.recipe);
-  if (key(now) !== key(state.recipe)) commit(now);
+// Rename a direction in all recipes.
+export function renameDirection(old, name) {
+  const update = (recipe) => mapEdits(recipe, (edits) => edits.map(([edited, edit]) => [edited === old ? name : edited, edit]));
+  state.recipe = update(state.recipe);
+  for (const list of ["strip", "past", "future"]) state[list] = state[list].map(update);
+}
+
+// Drop edits by directions that no longer exist, so that their pictures can still be drawn.
+export function dropOtherEdits(names) {
+  const update = (recipe) => mapEdits(recipe, (edits) => edits.filter(([name]) => names.has(name)));
+  for (const list of ["strip", "past", "future"]) state[list] = state[list].map(update);
+  const current = update(state.recipe);
+  if (key(current) !== key(state.recipe)) commit(current);
 }
 
 // --- links: #BASE64URL of {model, recipe} -----------------------------------------------------------------------
@@ -117,13 +116,13 @@ export function toFragment(recipe) {
   return `#${btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
 }
 
-// {model, recipe}, or null for a fragment that is none.
+// {model, recipe}, or null for any other fragment.
 export function fromFragment(fragment) {
   try {
     const text = atob(fragment.slice(1).replaceAll("-", "+").replaceAll("_", "/"));
-    const told = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
-    return told && typeof told.recipe === "object" && told.recipe ? told : null;
+    const link = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
+    return link && typeof link.recipe === "object" && link.recipe ? link : null;
   } catch {
-    return null; // what somebody typed there
+    return null; // typed by a person
   }
 }

@@ -1,16 +1,16 @@
-// Sliders with names.
+// Directions: a slider for each.
 import * as api from "./api.js";
-import { keeping, learning, where } from "./keep.js";
-import { titled, told as inWords } from "./named.js";
-import { el, say, select, slider, tile, why } from "./parts.js";
-import { change, commit, emit, renamed, state, tidy, withEdit } from "./state.js";
-import { t } from "./words.js";
+import { combination, learningSection, placeText } from "./combine.js";
+import { directionTitle, effectText } from "./directions.js";
+import { t } from "./messages.js";
+import { el, offNote, select, slider, tile, toast } from "./parts.js";
+import { change, commit, emit, renameDirection, state, tidy, withEdit } from "./state.js";
 
 const REACH = 3; // standard deviations, either way
-const FRAMES = [-3, -2, -1, 0, 1, 2, 3];
+const STRENGTHS = [-3, -2, -1, 0, 1, 2, 3];
 const THUMB = 96;
 
-const opened = new Set(); // rows that show more
+const expanded = new Set(); // names of directions whose details are shown
 
 const editOf = (name) => {
   const edit = state.recipe.edits?.[name];
@@ -19,142 +19,144 @@ const editOf = (name) => {
 
 const layersOf = (direction) => editOf(direction.name).layers ?? direction.layers;
 
+// The current recipe with a direction at a strength.
 function edited(direction, strength, layers = layersOf(direction)) {
-  const all = !layers || (layers[0] === 0 && layers[1] === state.facts.styles);
+  const all = !layers || (layers[0] === 0 && layers[1] === state.facts.num_ws);
   return withEdit(state.recipe, direction.name, { strength, ...(all && !direction.layers ? {} : { layers }) });
 }
 
-// What each strength of a direction makes of the picture.
-async function strip(direction, box) {
-  const mine = (box.turn = (box.turn ?? 0) + 1);
+// Shows the picture at each strength of a direction.
+async function drawFilmstrip(direction, box) {
+  const mine = (box.version = (box.version ?? 0) + 1);
   try {
-    const { bitmap, columns, width, height } = await api.sheet(FRAMES.map((strength) => edited(direction, strength)), THUMB);
-    if (mine !== box.turn) return;
+    const { bitmap, columns, width, height } = await api.sheet(STRENGTHS.map((strength) => edited(direction, strength)), THUMB);
+    if (mine !== box.version) return;
     box.replaceChildren(
-      ...FRAMES.map((strength, i) => {
-        const label = t("frame", titled(direction.name), strength > 0 ? `+${strength}` : strength);
+      ...STRENGTHS.map((strength, i) => {
+        const label = t("page.strength", { name: directionTitle(direction.name), strength: strength > 0 ? `+${strength}` : strength });
         const button = el("button", { type: "button", class: "face", "aria-label": label, click: () => commit(edited(direction, strength)) });
         button.append(tile(bitmap, i, columns, width, height));
         return button;
       }),
     );
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
 }
 
-function naming(direction) {
-  const field = el("input", { type: "text", value: titled(direction.name), maxlength: 60, "aria-label": t("name"), autocomplete: "off" });
+function renameForm(direction) {
+  const field = el("input", { type: "text", value: directionTitle(direction.name), maxlength: 60, "aria-label": t("page.name"), autocomplete: "off" });
   const submit = async (event) => {
     event.preventDefault();
     const name = field.value.trim();
-    if (!name || name === titled(direction.name)) return;
+    if (!name || name === directionTitle(direction.name)) return;
     try {
-      const told = await api.rename(direction.name, name);
-      if (opened.delete(direction.name)) opened.add(name);
-      renamed(direction.name, name);
-      state.directions = told.directions;
-      emit("faces");
+      const answer = await api.rename(direction.name, name);
+      if (expanded.delete(direction.name)) expanded.add(name);
+      renameDirection(direction.name, name);
+      state.directions = answer.directions;
+      emit("strip");
       emit("settled", state.recipe);
       emit("directions");
-      say(t("renamed", where(told)));
+      toast(t("page.renamed", { place: placeText(answer) }));
     } catch (error) {
-      say(error.message);
+      toast(error.message);
     }
   };
-  return el("form", { class: "row naming", submit }, field, el("button", {}, t("rename")));
+  return el("form", { class: "row naming", submit }, field, el("button", {}, t("page.rename")));
 }
 
-function layers(direction, redrawn) {
-  const { styles } = state.facts;
-  if (!styles) return why(t("noLayers"));
-  const [first, end] = layersOf(direction) ?? [0, styles];
-  const numbers = [...Array(styles).keys()];
+function layerSelects(direction, redraw) {
+  const { num_ws: count } = state.facts;
+  if (!count) return offNote(t("page.layers_off"));
+  const [first, end] = layersOf(direction) ?? [0, count];
+  const layers = [...Array(count).keys()];
   const store = (from, to) => {
     const { strength } = editOf(direction.name);
     direction.layers = [from, Math.max(from + 1, to)];
     if (strength) commit(edited(direction, strength, direction.layers));
-    redrawn();
+    redraw();
   };
-  const from = select(t("layersFrom"), numbers.map((n) => [n, n]), first, (value) => store(Number(value), end));
-  const to = select(t("layersTo"), numbers.map((n) => [n + 1, n]), end, (value) => store(Math.min(first, value - 1), Number(value)));
-  return el("p", { class: "row layers" }, el("span", {}, t("layersFrom")), from, el("span", {}, t("layersTo")), to);
+  const from = select(t("page.layers_from"), layers.map((n) => [n, n]), first, (value) => store(Number(value), end));
+  const to = select(t("page.layers_to"), layers.map((n) => [n + 1, n]), end, (value) => store(Math.min(first, value - 1), Number(value)));
+  return el("p", { class: "row layers" }, el("span", {}, t("page.layers_from")), from, el("span", {}, t("page.layers_to")), to);
 }
 
 function row(direction) {
-  const made = slider({
-    name: titled(direction.name), title: inWords(direction.about) || undefined, min: -REACH, max: REACH, step: 0.1, digits: 1, value: editOf(direction.name).strength,
+  const title = directionTitle(direction.name);
+  const effect = effectText(direction.about);
+  const control = slider({
+    name: title, title: effect || undefined, min: -REACH, max: REACH, step: 0.1, digits: 1, value: editOf(direction.name).strength,
     input: (value) => change(edited(direction, value)),
     change: () => commit(),
   });
   const box = el("div", { class: "filmstrip" });
-  const more = el("div", { class: "more" });
-  const chevron = el("button", { type: "button", class: "quiet chevron", "aria-label": t("more", titled(direction.name)), click: () => toggle() });
+  const details = el("div", { class: "more" });
+  const chevron = el("button", { type: "button", class: "quiet chevron", "aria-label": t("page.more_on", { name: title }), click: () => toggle() });
   const show = (open) => {
     chevron.setAttribute("aria-expanded", String(open));
-    more.hidden = !open;
+    details.hidden = !open;
     if (!open) return;
-    const told = [inWords(direction.about), direction.accuracy != null && t("accuracy", Math.round(100 * direction.accuracy))].filter(Boolean).join(" · ");
-    more.replaceChildren(box, told && el("p", { class: "soft small" }, told), layers(direction, () => show(true)), naming(direction));
-    strip(direction, box);
+    const accuracy = direction.accuracy != null && t("page.accuracy", { percent: Math.round(100 * direction.accuracy) });
+    const text = [effect, accuracy].filter(Boolean).join(" · ");
+    details.replaceChildren(box, text && el("p", { class: "soft small" }, text), layerSelects(direction, () => show(true)), renameForm(direction));
+    drawFilmstrip(direction, box);
   };
   const toggle = () => {
-    if (!opened.delete(direction.name)) opened.add(direction.name);
-    show(opened.has(direction.name));
+    if (!expanded.delete(direction.name)) expanded.add(direction.name);
+    show(expanded.has(direction.name));
   };
-  made.row.append(chevron);
-  show(opened.has(direction.name));
-  const node = el("li", {}, made.row, more);
+  control.row.append(chevron);
+  show(expanded.has(direction.name));
   const settled = () => {
-    made.set(editOf(direction.name).strength);
-    if (opened.has(direction.name)) strip(direction, box);
+    control.set(editOf(direction.name).strength);
+    if (expanded.has(direction.name)) drawFilmstrip(direction, box);
   };
-  return { node, settled };
+  return { node: el("li", {}, control.row, details), settled };
 }
 
-let finding = null; // says how far the search for directions is
+let findingText = null; // how far the search for directions is
 
 async function find() {
-  const tell = (text) => {
-    finding = text;
+  const show = (text) => {
+    findingText = text;
     emit("directions");
   };
   try {
-    tell(() => t("starting"));
+    show(() => t("page.starting"));
     const { job } = await api.startDirections();
-    const last = await api.follow(job, ({ share }) => tell(() => t("discovering", Math.round(100 * share))));
-    state.directions = last.directions ?? [];
+    const result = await api.follow(job, ({ share }) => show(() => t("page.directions_finding", { percent: Math.round(100 * share) })));
+    state.directions = result.directions ?? [];
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
-  tell(null);
+  show(null);
 }
 
-// Where there are none yet.
-function none() {
-  const go = el("button", { type: "button", class: "primary", click: find, disabled: Boolean(finding) }, t("discover"));
-  return [el("p", { class: "soft" }, t("noDirections")), el("p", { class: "row" }, go, el("span", { role: "status", class: "soft" }, finding?.()))];
+function findSection() {
+  const button = el("button", { type: "button", class: "primary", click: find, disabled: Boolean(findingText) }, t("page.directions_find"));
+  return [el("p", { class: "soft" }, t("page.directions_none")), el("p", { class: "row" }, button, el("span", { role: "status", class: "soft" }, findingText?.()))];
 }
 
 export function draw(panel) {
   if (!state.directions.length) {
-    if (!state.facts?.looked) {
-      panel.append(el("p", { class: "soft" }, t("looking")));
+    if (!state.directionsLoaded) {
+      panel.append(el("p", { class: "soft" }, t("page.directions_loading")));
       return {};
     }
-    const lesson = learning();
-    panel.append(...none(), lesson.node);
-    return { close: lesson.close };
+    const learning = learningSection();
+    panel.append(...findSection(), learning.node);
+    return { close: learning.close };
   }
   const rows = state.directions.map(row);
-  const [keep, lesson] = [keeping(), learning()];
-  const reset = el("button", { type: "button", class: "quiet", click: () => commit(tidy({ ...state.recipe, edits: {} })) }, t("reset"));
+  const [combine, learning] = [combination(), learningSection()];
+  const reset = el("button", { type: "button", class: "quiet", click: () => commit(tidy({ ...state.recipe, edits: {} })) }, t("page.reset_all"));
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("directionsIs")), reset),
-    keep.node,
+    el("div", { class: "head" }, el("p", {}, t("page.directions_intro")), reset),
+    combine.node,
     el("ul", { class: "sliders" }, ...rows.map(({ node }) => node)),
-    lesson.node,
+    learning.node,
   );
-  const settled = () => [...rows, keep].forEach((each) => each.settled());
-  return { settled, close: lesson.close };
+  const settled = () => [...rows, combine].forEach((part) => part.settled());
+  return { settled, close: learning.close };
 }

@@ -1,44 +1,44 @@
-// The numbers of z, all of them, folded away in groups.
+// All numbers of z, folded in groups.
 import * as api from "./api.js";
-import { el, fresh, say, slider, why } from "./parts.js";
+import { t } from "./messages.js";
+import { el, offNote, slider, toast, uniqueId } from "./parts.js";
 import { change, commit, key, state, withNumber } from "./state.js";
-import { t } from "./words.js";
 
 const GROUP = 16;
 
 let query = "";
-const open = new Set();
+const open = new Set(); // first numbers of the groups that are unfolded
 
-// `7`, `20-30`, `1,5` -> whether a number is asked for.
-function wanted(text) {
+// Whether an index is in a query such as `7`, `20-30` or `1,5`.
+function matcher(text) {
   const spans = text.split(/[,\s]+/).filter(Boolean).map((part) => /^(\d+)(?:-(\d+))?$/.exec(part)).filter(Boolean);
   return (index) => spans.some(([, first, last]) => index >= Number(first) && index <= Number(last ?? first));
 }
 
-function row(index, z, rows) {
+function row(index, z, sliders) {
   const reach = state.facts.prior === "uniform" ? 1 : 3;
-  const made = slider({
+  const control = slider({
     name: `z${index}`, min: -reach, max: reach, step: 0.01, value: z[index],
     input: (value) => change(withNumber(state.recipe, index, value)),
     change: () => commit(),
   });
-  rows.set(index, made);
-  return el("li", {}, made.row);
+  sliders.set(index, control);
+  return el("li", {}, control.row);
 }
 
-function lists(z, rows) {
+function lists(z, sliders) {
   const indices = [...z.keys()];
   if (query.trim()) {
-    const found = indices.filter(wanted(query));
-    return [found.length ? el("ul", { class: "sliders many" }, ...found.map((i) => row(i, z, rows))) : why(t("nothingFound"))];
+    const matches = indices.filter(matcher(query));
+    return [matches.length ? el("ul", { class: "sliders many" }, ...matches.map((i) => row(i, z, sliders))) : offNote(t("page.no_such_number"))];
   }
   const groups = [];
   for (let first = 0; first < z.length; first += GROUP) {
-    const some = indices.slice(first, first + GROUP);
+    const members = indices.slice(first, first + GROUP);
     const list = el("ul", { class: "sliders many" });
-    const fold = el("details", { open: open.has(first) }, el("summary", {}, t("group", first, some.at(-1))), list);
+    const fold = el("details", { open: open.has(first) }, el("summary", {}, t("page.numbers_group", { first, last: members.at(-1) })), list);
     const fill = () => {
-      if (fold.open && !list.childElementCount) list.append(...some.map((i) => row(i, z, rows)));
+      if (fold.open && !list.childElementCount) list.append(...members.map((i) => row(i, z, sliders)));
     };
     fold.addEventListener("toggle", () => {
       if (fold.open) open.add(first);
@@ -52,38 +52,38 @@ function lists(z, rows) {
 }
 
 export function draw(panel) {
-  const rows = new Map();
-  const id = fresh("find");
+  const sliders = new Map(); // by index
+  const id = uniqueId("find");
   const body = el("div", { class: "numbers" });
   let z = null;
-  let known = "";
+  let drawn = ""; // the start of the recipe whose numbers are shown
   const show = () => {
-    rows.clear();
-    body.replaceChildren(...(z ? lists(z, rows) : [why(t("noNumbers"))]));
+    sliders.clear();
+    body.replaceChildren(...(z ? lists(z, sliders) : [offNote(t("page.numbers_off"))]));
   };
-  const find = el("input", { type: "search", id, value: query, placeholder: t("findHint"), autocomplete: "off", input: () => {
+  const find = el("input", { type: "search", id, value: query, placeholder: t("page.find_hint"), autocomplete: "off", input: () => {
     query = find.value;
     if (z) show();
   } });
   const settled = async () => {
     const { seed, z: own, numbers, w } = state.recipe;
     const start = key({ seed, own, numbers, w: Boolean(w) });
-    if (start === known) return;
-    known = start;
+    if (start === drawn) return;
+    drawn = start;
     try {
-      const told = await api.numbers(state.recipe);
-      if (known !== start) return;
-      const had = Boolean(z);
-      z = told.z;
+      const answer = await api.numbers(state.recipe);
+      if (drawn !== start) return;
+      const before = z;
+      z = answer.z;
       find.disabled = !z;
-      if (z && had) for (const [index, made] of rows) made.set(z[index]);
+      if (z && before) for (const [index, control] of sliders) control.set(z[index]);
       else show();
     } catch (error) {
-      say(error.message);
+      toast(error.message);
     }
   };
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("numbersIs", state.facts.z)), el("label", { class: "field", for: id }, el("span", {}, t("find")), find)),
+    el("div", { class: "head" }, el("p", {}, t("page.numbers_intro", { count: state.facts.z })), el("label", { class: "field", for: id }, el("span", {}, t("page.find")), find)),
     body,
   );
   settled();

@@ -1,97 +1,103 @@
-// A photo: the model looks for the picture of its own that is nearest.
+// Latent inversion of a photo: the model looks for the most similar picture that it can make.
 import * as api from "./api.js";
-import { el, latest, say, select } from "./parts.js";
-import { commit, state } from "./state.js";
 import { chart } from "./chart.js";
-import { t } from "./words.js";
+import { t } from "./messages.js";
+import { el, latest, select, toast } from "./parts.js";
+import { commit, state } from "./state.js";
 
-const EFFORTS = [["150", "quick"], ["400", "good"], ["1200", "patient"]];
-const LONGEST = 32 << 20; // bytes, as the server has it
+const EFFORTS = [["150", "page.effort_quick"], ["400", "page.effort_good"], ["1200", "page.effort_patient"]]; // steps
+const MAX_BYTES = 32 << 20; // the server's limit
+const CLEAR_DB = 20; // PSNR from which on a likeness is clear
+const MATCH_DB = 28; // PSNR from which on it is almost the same picture
 
-// What outlives a look at another tab: the file, the course of the search, and the job.
-const now = { file: null, url: "", effort: "400", job: null, after: null, points: [], text: () => "", face: "", redraw: null };
+// Outlives the panel: the file, the course of the search, and its job.
+const photo = { file: null, url: "", effort: "400", job: null, next: null, points: [], text: () => "", resultUrl: "", redraw: null };
 
-const portray = latest(async (url) => {
+const showResult = latest(async (url) => {
   try {
     const image = new Image();
     image.src = url;
     await image.decode();
-    now.face = url;
-    now.redraw?.();
+    photo.resultUrl = url;
+    photo.redraw?.();
   } catch {
-    // the job was over before its picture came: the found one is drawn anyway
+    // the job ended before its picture was fetched: the final one is drawn anyway
   }
 });
 
-function tell(news) {
-  if (news.step == null) return; // it has only begun
-  if (news.step) now.points.push([news.step, news.psnr]);
-  now.text = () => t(news.step ? "progress" : "breeding", news.psnr.toFixed(1), news.step);
-  portray(`/api/jobs/${now.job}/picture?step=${news.step}&psnr=${news.psnr}`);
-  now.redraw?.();
+const likeness = (psnr) => t(psnr < CLEAR_DB ? "page.likeness_rough" : psnr < MATCH_DB ? "page.likeness_clear" : "page.likeness_match");
+
+function onNews(news) {
+  if (news.step == null) return; // it has only started
+  if (news.step) photo.points.push([news.step, news.psnr]);
+  const values = { psnr: news.psnr.toFixed(1), step: news.step, count: photo.steps };
+  photo.text = () => (news.step ? t("page.search_step", values) : t("page.search_start", values));
+  showResult(`/api/jobs/${photo.job}/picture?step=${news.step}&psnr=${news.psnr}`);
+  photo.redraw?.();
 }
 
-export async function look(file = now.file) {
+export async function search(file = photo.file) {
   if (!file) return;
-  if (file.size > LONGEST) {
-    say(t("tooLarge", LONGEST >> 20));
+  if (file.size > MAX_BYTES) {
+    toast(t("page.file_too_large", { limit: MAX_BYTES >> 20 }));
     return;
   }
-  if (now.job) {
-    now.after = file; // as soon as the search under way has stopped
-    await api.cancel(now.job);
+  if (photo.job) {
+    photo.next = file; // starts once the current search has stopped
+    await api.cancel(photo.job);
     return;
   }
-  if (file !== now.file) {
-    if (now.url) URL.revokeObjectURL(now.url);
-    Object.assign(now, { file, url: URL.createObjectURL(file) });
+  if (file !== photo.file) {
+    if (photo.url) URL.revokeObjectURL(photo.url);
+    Object.assign(photo, { file, url: URL.createObjectURL(file) });
   }
-  Object.assign(now, { points: [], text: () => t("starting"), face: "" });
+  Object.assign(photo, { points: [], text: () => t("page.starting"), resultUrl: "", steps: photo.effort });
   try {
-    const { job } = await api.startPhoto(file, now.effort);
-    now.job = job;
-    now.redraw?.();
-    const last = await api.follow(job, tell);
-    if (now.job === job) now.job = null;
-    const reached = now.points.at(-1)?.[1].toFixed(1) ?? "–";
-    now.text = () => t("looked", reached);
-    portray(URL.createObjectURL(await api.picture({ recipe: last.recipe, format: "auto" })));
-    commit(last.recipe);
+    const { job } = await api.startPhoto(file, photo.effort);
+    photo.job = job;
+    photo.redraw?.();
+    const { recipe, psnr } = await api.follow(job, onNews);
+    photo.job = null;
+    photo.text = () => t("page.search_done", { psnr: psnr.toFixed(1), likeness: likeness(psnr) });
+    showResult(URL.createObjectURL(await api.picture({ recipe, format: "auto" })));
+    commit(recipe);
   } catch (error) {
-    Object.assign(now, { job: null, text: () => error.message });
+    Object.assign(photo, { job: null, text: () => error.message });
   }
-  now.redraw?.();
-  const { after } = now;
-  now.after = null;
-  if (after) look(after);
+  photo.redraw?.();
+  const { next } = photo;
+  photo.next = null;
+  if (next) search(next);
 }
 
 export function draw(panel) {
-  const input = el("input", { type: "file", id: "photofile", accept: "image/*", class: "unseen", change: () => look(input.files[0]) });
-  const effort = select(t("effort"), EFFORTS.map(([steps, word]) => [steps, t(word)]), now.effort, (value) => (now.effort = value));
+  const input = el("input", { type: "file", id: "photofile", accept: "image/*", class: "unseen", change: () => search(input.files[0]) });
+  const efforts = EFFORTS.map(([count, code]) => [count, t(code, { count })]);
+  const effort = select(t("page.effort"), efforts, photo.effort, (value) => (photo.effort = value));
   const target = el("figure", {});
-  const found = el("figure", {});
-  const course = el("div", {});
+  const result = el("figure", {});
+  const curve = el("div", {});
   const text = el("p", { role: "status", class: "soft" });
-  const again = el("button", { type: "button", click: () => look() }, t("again"));
-  const stop = el("button", { type: "button", click: () => now.job && api.cancel(now.job) }, t("stop"));
-  const side = el("div", { class: "pair" }, target, found);
-  now.redraw = () => {
-    side.hidden = !now.file;
-    target.replaceChildren(now.url ? el("img", { src: now.url, alt: t("target") }) : "", el("figcaption", {}, t("target")));
-    found.replaceChildren(now.face ? el("img", { src: now.face, alt: t("found") }) : el("span", { class: "blank" }), el("figcaption", {}, t("found")));
-    found.querySelector("img")?.classList.toggle("pixelated", state.facts.shape[1] < 48);
-    course.replaceChildren(now.points.length > 1 ? chart(t("closeness"), [{ points: now.points }]) : "");
-    text.textContent = now.text();
-    again.hidden = !now.file || Boolean(now.job);
-    stop.hidden = !now.job;
+  const again = el("button", { type: "button", click: () => search() }, t("page.search_again"));
+  const stop = el("button", { type: "button", click: () => photo.job && api.cancel(photo.job) }, t("page.stop"));
+  const pair = el("div", { class: "pair" }, target, result);
+  photo.redraw = () => {
+    pair.hidden = !photo.file;
+    const [yours, models] = [t("page.your_picture"), t("page.models_picture")];
+    target.replaceChildren(photo.url ? el("img", { src: photo.url, alt: yours }) : "", el("figcaption", {}, yours));
+    result.replaceChildren(photo.resultUrl ? el("img", { src: photo.resultUrl, alt: models }) : el("span", { class: "blank" }), el("figcaption", {}, models));
+    result.querySelector("img")?.classList.toggle("pixelated", state.facts.shape[1] < 48);
+    curve.replaceChildren(photo.points.length > 1 ? chart(t("page.psnr_curve"), [{ points: photo.points }]) : "");
+    text.textContent = photo.text();
+    again.hidden = !photo.file || Boolean(photo.job);
+    stop.hidden = !photo.job;
   };
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("photoIs"))),
-    el("div", { class: "row dropline" }, input, el("label", { for: "photofile", class: "button primary" }, t("choose")), el("span", { class: "soft" }, t("orDrop"))),
-    el("div", { class: "row" }, el("label", { class: "field" }, el("span", {}, t("effort")), effort), again, stop),
-    text, side, course,
+    el("div", { class: "head" }, el("p", {}, t("page.photo_intro"))),
+    el("div", { class: "row dropline" }, input, el("label", { for: "photofile", class: "button primary" }, t("page.choose_picture")), el("span", { class: "soft" }, t("page.or_drop"))),
+    el("div", { class: "row" }, el("label", { class: "field" }, el("span", {}, t("page.effort")), effort), again, stop),
+    text, pair, curve,
   );
-  now.redraw();
-  return { close: () => (now.redraw = null) };
+  photo.redraw();
+  return { close: () => (photo.redraw = null) };
 }

@@ -1,118 +1,116 @@
-// Pictures for a model that translates: one's own, and examples of its data.
-import { said } from "./api.js";
-import { el, fresh, why } from "./parts.js";
+// Pictures for a model that translates: the person's own, and examples of its data.
+import { t } from "./messages.js";
+import { el, offNote, uniqueId } from "./parts.js";
 import { on, state } from "./state.js";
-import { clear, domain, example, keep, now, other, show, take, turn } from "./translation.js";
-import { t } from "./words.js";
+import { addFiles, clear, current, domainName, opposite, setKeepSize, show, showExample, turn } from "./translation.js";
 
 const THUMB = 112; // pixels
 
-let redraw = null; // of the panel that is open
+let redraw = null; // of the open panel
 on("translated", () => redraw?.());
 
-function directions() {
-  const name = fresh("to");
-  const radios = ["b", "a"].map((side) => {
+function directionChoice() {
+  const name = uniqueId("to");
+  const choices = ["b", "a"].map((side) => {
     const radio = el("input", { type: "radio", name, value: side, class: "unseen", change: () => turn(side) });
-    return { side, radio, label: el("label", {}, radio, el("span", { class: "button" }, t("fromTo", domain(other(side)), domain(side)))) };
+    const text = t("page.from_to", { source: domainName(opposite(side)), target: domainName(side) });
+    return { side, radio, label: el("label", {}, radio, el("span", { class: "button" }, text)) };
   });
-  const node = el("fieldset", { class: "ways" }, el("legend", { class: "soft" }, t("direction")), ...radios.map(({ label }) => label));
-  return { node, settle: () => radios.forEach(({ side, radio }) => (radio.checked = side === now.to)) };
+  const node = el("fieldset", { class: "ways" }, el("legend", { class: "soft" }, t("page.direction")), ...choices.map(({ label }) => label));
+  return { node, update: () => choices.forEach(({ side, radio }) => (radio.checked = side === current.to)) };
 }
 
-// Pictures of the domain that is translated from.
-function examples() {
+// Example pictures of the domain that is translated from.
+function exampleList() {
   const list = el("ul", { class: "faces" });
   const text = el("p", { class: "soft small" });
-  const node = el("section", {}, el("h3", {}, t("examples")), text, list);
+  const node = el("section", {}, el("h3", {}, t("page.examples")), text, list);
   let side = "";
-  const settle = () => {
-    const told = state.examples;
-    if (!told) return;
-    if (told.why) return text.replaceChildren(why(t("noExamples", said(told.why))));
-    const from = other(now.to);
-    if (from !== side) {
-      side = from;
-      text.textContent = t(told.part === "train" ? "examplesSeen" : "examplesUnseen", domain(from));
-      list.replaceChildren(...Array.from({ length: told[from] }, (_, i) => {
-        const label = t("exampleOf", i + 1, domain(from));
-        const button = el("button", { type: "button", class: "face", "aria-label": label, title: label, "data-example": `${from}${i}`, click: () => example(from, i) });
-        button.append(el("img", { src: `/api/examples/${from}/${i}`, alt: "", loading: "lazy", class: state.facts.shape[1] < 48 ? "pixelated" : "" }));
+  const update = () => {
+    const { examples } = state;
+    if (!examples) return;
+    if (examples.why) return text.replaceChildren(offNote(t("page.examples_none", { reason: examples.why })));
+    const source = opposite(current.to);
+    if (source !== side) {
+      side = source;
+      const domain = domainName(source);
+      text.textContent = t(examples.part === "train" ? "page.examples_seen" : "page.examples_unseen", { domain });
+      list.replaceChildren(...Array.from({ length: examples[source] }, (_, i) => {
+        const label = t("page.example_of", { number: i + 1, domain });
+        const button = el("button", { type: "button", class: "face", "aria-label": label, title: label, "data-example": `${source}${i}`, click: () => showExample(source, i) });
+        button.append(el("img", { src: `/api/examples/${source}/${i}`, alt: "", loading: "lazy", class: state.facts.shape[1] < 48 ? "pixelated" : "" }));
         return el("li", {}, button);
       }));
     }
-    for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(button.dataset.example === now.shown?.example));
+    for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(button.dataset.example === current.item?.example));
     return undefined;
   };
-  return { node, settle };
+  return { node, update };
 }
 
-function thumbnail({ made, given }) {
-  const { bitmap } = made ?? given;
+function thumbnail({ output, input }) {
+  const { bitmap } = output ?? input;
   const scale = THUMB / Math.max(bitmap.width, bitmap.height);
   const canvas = el("canvas", { width: Math.max(1, Math.round(bitmap.width * scale)), height: Math.max(1, Math.round(bitmap.height * scale)), "aria-hidden": "true" });
-  const paper = canvas.getContext("2d");
-  paper.imageSmoothingEnabled = scale < 2;
-  paper.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = scale < 2;
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return canvas;
 }
 
-const cards = new WeakMap(); // picture -> {key, node}
+const cards = new WeakMap(); // item -> {key, node, url}
 
-function card(each) {
-  const key = `${each.key} ${Boolean(each.error)} ${document.documentElement.lang}`;
-  const known = cards.get(each);
-  if (known?.key === key) return known.node;
-  if (known?.url) URL.revokeObjectURL(known.url);
-  const url = each.made && URL.createObjectURL(each.made.blob);
-  const name = `${each.name.replace(/\.\w{1,5}$/, "")}-${domain(each.to)}.png`;
-  const button = el("button", { type: "button", class: "face", "aria-label": each.name, title: each.name, click: () => show(each, { to: each.to, keep: each.keep }) });
-  button.append(each.made ? thumbnail(each) : el("span", { class: "blank" }));
-  const below = each.error ? el("span", { class: "soft small failed" }, each.error())
-    : each.made ? el("a", { href: url, download: name, class: "small", "aria-label": t("downloadOf", name) }, t("download"))
-    : el("span", { class: "soft small" }, t("waits"));
+function card(item) {
+  const key = `${item.key} ${Boolean(item.error)} ${document.documentElement.lang}`;
+  const cached = cards.get(item);
+  if (cached?.key === key) return cached.node;
+  if (cached?.url) URL.revokeObjectURL(cached.url);
+  const url = item.output && URL.createObjectURL(item.output.blob);
+  const name = `${item.name.replace(/\.\w{1,5}$/, "")}-${domainName(item.to)}.png`;
+  const button = el("button", { type: "button", class: "face", "aria-label": item.name, title: item.name, click: () => show(item, { to: item.to, keepSize: item.keepSize }) });
+  button.append(item.output ? thumbnail(item) : el("span", { class: "blank" }));
+  const below = item.error ? el("span", { class: "soft small failed" }, item.error())
+    : item.output ? el("a", { href: url, download: name, class: "small", "aria-label": t("page.download_of", { name }) }, t("page.download"))
+    : el("span", { class: "soft small" }, t("page.waiting"));
   const node = el("li", {}, button, below);
-  cards.set(each, { key, node, url });
+  cards.set(item, { key, node, url });
   return node;
 }
 
-function own() {
+function ownPictures() {
   const list = el("ul", { class: "faces own" });
-  const all = el("button", { type: "button", class: "quiet", click: clear }, t("clear"));
-  const node = el("section", {}, el("div", { class: "head" }, el("h3", {}, t("yours")), all), list);
-  const settle = () => {
-    node.hidden = !now.taken.length;
-    list.replaceChildren(...now.taken.map(card));
-    now.taken.forEach((each, i) => list.children[i].firstElementChild.setAttribute("aria-current", String(each === now.shown)));
+  const clearButton = el("button", { type: "button", class: "quiet", click: clear }, t("page.clear"));
+  const node = el("section", {}, el("div", { class: "head" }, el("h3", {}, t("page.yours")), clearButton), list);
+  const update = () => {
+    node.hidden = !current.strip.length;
+    list.replaceChildren(...current.strip.map(card));
+    current.strip.forEach((item, i) => list.children[i].firstElementChild.setAttribute("aria-current", String(item === current.item)));
   };
-  return { node, settle };
+  return { node, update };
 }
 
 export function draw(panel) {
-  const input = el("input", { type: "file", id: "pictures", accept: "image/*", multiple: true, class: "unseen", change: () => take([...input.files]).then(() => (input.value = "")) });
-  const way = directions();
-  const size = el("input", { type: "checkbox", id: "keepsize", change: () => keep(size.checked) });
+  const input = el("input", { type: "file", id: "pictures", accept: "image/*", multiple: true, class: "unseen", change: () => addFiles([...input.files]).then(() => (input.value = "")) });
+  const size = el("input", { type: "checkbox", id: "keepsize", change: () => setKeepSize(size.checked) });
   const text = el("p", { role: "status" });
-  const stop = el("button", { type: "button", click: () => now.batch?.stop() }, t("stop"));
-  const going = el("div", { class: "row" }, text, stop);
-  const [strip, some] = [own(), examples()];
-  const name = state.facts.run ? `runs/${state.facts.name}` : state.facts.name;
+  const stop = el("button", { type: "button", click: () => current.batch?.stop() }, t("page.stop"));
+  const batch = el("div", { class: "row" }, text, stop);
+  const [direction, own, examples] = [directionChoice(), ownPictures(), exampleList()];
+  const { run, name, whole, shape: [, height, width] } = state.facts;
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("translateIs"))),
-    el("div", { class: "row dropline" }, input, el("label", { for: "pictures", class: "button primary" }, t("choosePictures")), el("span", { class: "soft" }, t("orPaste"))),
-    way.node,
-    el("label", { class: "check", title: t("keepSizeIs") }, size, el("span", {}, t("keepSize"))),
-    ...(state.facts.whole ? [el("p", { class: "soft small" }, t("keepSizeWhole", state.facts.shape[2], state.facts.shape[1]))] : []),
-    going, strip.node, some.node,
-    el("p", { class: "soft small folder" }, t("folderIs"), " ", el("code", {}, `simulacra translate ${name} IN OUT --to b`)),
+    el("div", { class: "head" }, el("p", {}, t("page.translate_intro"))),
+    el("div", { class: "row dropline" }, input, el("label", { for: "pictures", class: "button primary" }, t("page.choose_pictures")), el("span", { class: "soft" }, t("page.or_paste"))),
+    direction.node,
+    el("label", { class: "check", title: t("page.keep_size_hint") }, size, el("span", {}, t("page.keep_size"))),
+    ...(whole ? [el("p", { class: "soft small" }, t("page.keep_size_whole", { width, height }))] : []),
+    batch, own.node, examples.node,
+    el("p", { class: "soft small folder" }, t("page.folder_command"), " ", el("code", {}, `simulacra translate ${run ? `runs/${name}` : name} IN OUT --to b`)),
   );
   redraw = () => {
-    way.settle();
-    strip.settle();
-    some.settle();
-    size.checked = now.keep;
-    going.hidden = !now.batch;
-    text.textContent = now.batch ? t("inTurn", now.batch.at, now.batch.items.length) : "";
+    for (const part of [direction, own, examples]) part.update();
+    size.checked = current.keepSize;
+    batch.hidden = !current.batch;
+    text.textContent = current.batch ? t("page.batch", { number: current.batch.at, count: current.batch.items.length }) : "";
   };
   redraw();
   return { close: () => (redraw = null) };

@@ -1,34 +1,34 @@
-// A film through faces of the history.
+// A film through pictures of the history.
 import * as api from "./api.js";
-import { el, say, select, tile, why } from "./parts.js";
+import { formatNumber, t } from "./messages.js";
+import { el, offNote, select, tile, toast } from "./parts.js";
+import { describe } from "./stage.js";
 import { commit, key, randomSeed, state } from "./state.js";
-import { described } from "./stage.js";
-import { amount, t } from "./words.js";
 
-const SHOWN = 24; // faces to choose from
-const MOST = 24; // of a film
+const CHOICES = 24; // pictures of the history to choose from
+const MAX_STOPS = 24;
 const RATE = 25; // frames a second
 const THUMB = 96;
 
-const left = new Set(); // keys of faces that are not in the film
+const excluded = new Set(); // keys of pictures that are not in the film
 const film = { job: null, url: "", text: () => "", stops: 0, seconds: "1", side: "256", redraw: null };
 
 async function make(recipes) {
-  Object.assign(film, { text: () => t("starting"), stops: recipes.length });
+  Object.assign(film, { text: () => t("page.starting"), stops: recipes.length });
   film.redraw?.();
   try {
     const frames = Math.round(Number(film.seconds) * RATE);
     const { job } = await api.startWalk({ recipes, frames, side: Number(film.side) });
     film.job = job;
     film.redraw?.();
-    const last = await api.follow(job, ({ share }) => {
-      film.text = () => `${Math.round(100 * share)} %`;
+    const result = await api.follow(job, ({ share }) => {
+      film.text = () => t("page.film_progress", { percent: Math.round(100 * share) });
       film.redraw?.();
     });
-    film.text = () => (last.film ? "" : t("stopped"));
-    if (last.film) {
+    film.text = () => (result.film ? "" : t("page.stopped"));
+    if (result.film) {
       if (film.url) URL.revokeObjectURL(film.url);
-      film.url = URL.createObjectURL(await (await fetch(last.film)).blob());
+      film.url = URL.createObjectURL(await (await fetch(result.film)).blob());
     }
   } catch (error) {
     film.text = () => error.message;
@@ -38,77 +38,74 @@ async function make(recipes) {
 }
 
 export function draw(panel) {
-  const choice = el("ul", { class: "faces" });
-  const go = el("button", { type: "button", class: "primary", disabled: true }, t("film"));
-  const stop = el("button", { type: "button", click: () => film.job && api.cancel(film.job) }, t("stop"));
+  const list = el("ul", { class: "faces" });
+  const start = el("button", { type: "button", class: "primary", disabled: true }, t("page.film_make"));
+  const stop = el("button", { type: "button", click: () => film.job && api.cancel(film.job) }, t("page.stop"));
   const text = el("p", { role: "status", class: "soft" });
   const result = el("figure", { class: "film" });
-  const tiles = new Map();
-  let chosen = [];
+  const few = offNote(t("page.walk_few"));
+  const tiles = new Map(); // key -> canvas
+  let stops = [];
 
-  const mark = () => {
-    chosen = [];
-    for (const button of choice.querySelectorAll("button")) {
-      const inside = !left.has(button.dataset.key) && chosen.length < MOST;
-      if (inside) chosen.push(JSON.parse(button.dataset.key));
-      button.setAttribute("aria-pressed", String(inside));
-      button.dataset.stop = inside ? chosen.length : "";
+  const markStops = () => {
+    stops = [];
+    for (const button of list.querySelectorAll("button")) {
+      const included = !excluded.has(button.dataset.key) && stops.length < MAX_STOPS;
+      if (included) stops.push(JSON.parse(button.dataset.key));
+      button.setAttribute("aria-pressed", String(included));
+      button.dataset.stop = included ? stops.length : "";
     }
-    go.disabled = chosen.length < 2 || Boolean(film.job);
+    start.disabled = stops.length < 2 || Boolean(film.job);
   };
   const show = async () => {
-    const faces = state.faces.slice(-SHOWN);
-    const missing = faces.filter((face) => !tiles.has(key(face)));
+    const recipes = state.strip.slice(-CHOICES);
+    const missing = recipes.filter((recipe) => !tiles.has(key(recipe)));
     try {
       if (missing.length) {
         const { bitmap, columns, width, height } = await api.sheet(missing, THUMB);
-        missing.forEach((face, i) => tiles.set(key(face), tile(bitmap, i, columns, width, height)));
+        missing.forEach((recipe, i) => tiles.set(key(recipe), tile(bitmap, i, columns, width, height)));
       }
     } catch (error) {
-      return say(error.message);
+      return toast(error.message);
     }
-    choice.replaceChildren(
-      ...faces.map((face) => {
-        const name = key(face);
-        const button = el("button", { type: "button", class: "face stop", "data-key": name, "aria-label": described(face), title: described(face) });
+    list.replaceChildren(
+      ...recipes.map((recipe) => {
+        const name = key(recipe);
+        const label = describe(recipe);
+        const button = el("button", { type: "button", class: "face stop", "data-key": name, "aria-label": label, title: label });
         button.addEventListener("click", () => {
-          if (!left.delete(name)) left.add(name);
-          mark();
+          if (!excluded.delete(name)) excluded.add(name);
+          markStops();
         });
         button.append(tiles.get(name));
         return el("li", {}, button);
       }),
     );
-    few.hidden = faces.length >= 2;
-    mark();
+    few.hidden = recipes.length >= 2;
+    return markStops();
   };
-  const few = why(t("walkFew"));
   film.redraw = () => {
     text.textContent = film.text();
     stop.hidden = !film.job;
-    go.disabled = chosen.length < 2 || Boolean(film.job);
+    start.disabled = stops.length < 2 || Boolean(film.job);
     if (!film.url || result.dataset.url === film.url) return;
     result.dataset.url = film.url;
     result.replaceChildren(
-      el("img", { src: film.url, alt: t("filmOf", film.stops) }),
-      el("figcaption", {}, el("a", { href: film.url, download: `${state.facts.name}-walk.webp`, class: "button" }, t("download"))),
+      el("img", { src: film.url, alt: t("page.film_of", { count: film.stops }) }),
+      el("figcaption", {}, el("a", { href: film.url, download: `${state.facts.name}-walk.webp`, class: "button" }, t("page.download"))),
     );
   };
-  go.addEventListener("click", () => make(chosen));
-  const seconds = ["0.5", "1", "2", "4"].map((value) => [value, amount(Number(value))]);
+  start.addEventListener("click", () => make(stops));
+  const seconds = ["0.5", "1", "2", "4"].map((value) => [value, formatNumber(Number(value))]);
   const sides = [...new Set([String(Math.max(...state.facts.shape.slice(1))), "256", "512"])].map((side) => [side, `${side} px`]);
+  const field = (label, options, name) => el("label", { class: "field" }, el("span", {}, label), select(label, options, film[name], (value) => (film[name] = value)));
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("walkIs")), el("button", { type: "button", class: "quiet", click: () => commit({ seed: randomSeed() }) }, t("addRandom"))),
-    few, choice,
-    el("div", { class: "row" },
-      el("label", { class: "field" }, el("span", {}, t("seconds")), select(t("seconds"), seconds, film.seconds, (value) => (film.seconds = value))),
-      el("label", { class: "field" }, el("span", {}, t("filmSize")), select(t("filmSize"), sides, film.side, (value) => (film.side = value))),
-      go, stop),
+    el("div", { class: "head" }, el("p", {}, t("page.walk_intro")), el("button", { type: "button", class: "quiet", click: () => commit({ seed: randomSeed() }) }, t("page.add_random"))),
+    few, list,
+    el("div", { class: "row" }, field(t("page.seconds"), seconds, "seconds"), field(t("page.film_size"), sides, "side"), start, stop),
     text, result,
   );
   show();
-  if (film.url) film.redraw();
-  else text.textContent = film.text();
-  stop.hidden = !film.job;
+  film.redraw();
   return { settled: show, close: () => (film.redraw = null) };
 }

@@ -1,32 +1,33 @@
-// The tabs beside the picture. A panel is drawn when its tab is chosen, and told when the picture has settled.
-import { byId, el, why } from "./parts.js";
+// The tabs beside the picture. A panel is drawn when its tab is chosen, and updated when the picture has settled.
+import { t } from "./messages.js";
+import { byId, el, offNote } from "./parts.js";
 import { on, state, translates } from "./state.js";
-import { t } from "./words.js";
 
-const draws = { able: () => !translates(), no: "offTranslates" }; // no: why not, where the tab itself does not say it
+// available: whether the model can do it. offCode: the note for a model that cannot; without one, the tab says it itself.
+const latent = { available: () => !translates(), offCode: "page.tab_off_translator" };
 const LATENT = [
-  { name: "directions", word: "tabDirections", ...draws },
-  { name: "mix", word: "tabMix", ...draws },
-  { name: "photo", word: "tabPhoto", ...draws },
-  { name: "walk", word: "tabWalk", ...draws },
-  { name: "numbers", word: "tabNumbers", ...draws },
+  { name: "directions", title: "page.tab_directions", ...latent },
+  { name: "mix", title: "page.tab_mix", ...latent },
+  { name: "photo", title: "page.tab_photo", ...latent },
+  { name: "walk", title: "page.tab_walk", ...latent },
+  { name: "numbers", title: "page.tab_numbers", ...latent },
 ];
-const RUNS = { name: "runs", word: "tabRuns", able: () => state.facts?.run };
-const TRANSLATE = { name: "translate", word: "tabTranslate", able: translates, no: "offDraws" };
+const RUNS = { name: "runs", title: "page.tab_runs", available: () => state.facts?.run };
+const TRANSLATE = { name: "translate", title: "page.tab_translate", available: translates, offCode: "page.tab_off_generator" };
 const tabs = () => (translates() ? [TRANSLATE, RUNS, ...LATENT] : [...LATENT, RUNS, TRANSLATE]);
 
-const loaded = {};
+const modules = {};
 let open = null; // {name, settled, close}
-let turn = 0;
+let version = 0; // of the newest choice
 
 export const openTab = () => open?.name ?? tabs()[0].name;
 
 export async function showTab(name, focus = false) {
-  const mine = ++turn;
-  const { able, no, word } = tabs().find((tab) => tab.name === name);
-  if (able() || !no) loaded[name] ??= import(`./tab-${name}.js`);
-  const { draw } = able() || !no ? await loaded[name] : { draw: (panel) => panel.append(why(t(no, t(word)))) };
-  if (mine !== turn) return; // another was chosen meanwhile
+  const mine = ++version;
+  const { available, offCode, title } = tabs().find((tab) => tab.name === name);
+  let draw = (panel) => panel.append(offNote(t(offCode, { tab: t(title) })));
+  if (available() || !offCode) ({ draw } = await (modules[name] ??= import(`./tab-${name}.js`)));
+  if (mine !== version) return; // another tab was chosen meanwhile
   open?.close?.();
   const panel = byId("panel");
   panel.replaceChildren();
@@ -41,21 +42,21 @@ export const redrawTab = () => showTab(openTab());
 export const tabAt = (number) => tabs()[number]?.name;
 
 export function drawTabs() {
-  const held = byId("tabs").contains(document.activeElement);
+  const focused = byId("tabs").contains(document.activeElement);
   byId("tabs").replaceChildren(
-    ...tabs().map(({ name, word, able }) => {
-      const chosen = name === open?.name;
-      const props = { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", class: able() ? "" : "off" };
-      const button = el("button", { ...props, click: () => showTab(name, true) }, t(word));
-      button.setAttribute("aria-selected", String(chosen));
-      button.tabIndex = chosen ? 0 : -1;
+    ...tabs().map(({ name, title, available }) => {
+      const selected = name === open?.name;
+      const props = { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", class: available() ? "" : "off" };
+      const button = el("button", { ...props, click: () => showTab(name, true) }, t(title));
+      button.setAttribute("aria-selected", String(selected));
+      button.tabIndex = selected ? 0 : -1;
       return button;
     }),
   );
-  if (held) byId(`tab-${open?.name}`)?.focus();
+  if (focused) byId(`tab-${open?.name}`)?.focus();
 }
 
-function arrows(event) {
+function onArrow(event) {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step && event.key !== "Home" && event.key !== "End") return;
   event.preventDefault();
@@ -66,7 +67,7 @@ function arrows(event) {
 }
 
 export function startTabs() {
-  byId("tabs").addEventListener("keydown", arrows);
+  byId("tabs").addEventListener("keydown", onArrow);
   on("settled", () => open?.settled?.());
   on("translated", () => open?.translated?.());
 }

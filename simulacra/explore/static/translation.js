@@ -1,175 +1,173 @@
-// Pictures that are translated: the one that is shown, those that were given so far, and what the server makes of them.
+// Pictures that are translated: the current one, the ones given so far, and what the server makes of them.
 import * as api from "./api.js";
-import { latest, say } from "./parts.js";
+import { t } from "./messages.js";
+import { latest, toast } from "./parts.js";
 import { emit, on, state } from "./state.js";
-import { t } from "./words.js";
 
-const PAGE = crypto.randomUUID();
-const LONGEST = 32 << 20; // bytes, as the server has it
-const MOST = 40; // pictures taken at once
-const KEPT = 60; // in the strip
+const CLIENT = crypto.randomUUID(); // this page's name for the server
+const MAX_BYTES = 32 << 20; // the server's limit
+const MAX_BATCH = 40; // pictures accepted at once
+const MAX_STRIP = 60;
 
-const serial = { next: 1 };
+let nextId = 1;
 
-export const now = {
-  to: "b", keep: false, back: false,
-  shown: null, // {id, name, file, example, key, given, made, returned, ms}: the pictures are {blob, bitmap}
-  taken: [], // the same, newest first
+export const current = {
+  to: "b", keepSize: false, cycle: false,
+  item: null, // {id, name, file, example, key, input, output, back, ms}; the last three pictures are {blob, bitmap}
+  strip: [], // items that a person gave, newest first
   text: () => "", failed: false,
-  batch: null, // {items, at, stop}: those that are done one after another
+  batch: null, // {items, at, stop}: several items, translated one after another
 };
 
-export const other = (side) => (side === "a" ? "b" : "a");
-export const domain = (side) => state.facts.domains[side === "b" ? 1 : 0];
-export const changed = () => emit("translated");
+export const opposite = (side) => (side === "a" ? "b" : "a");
+export const domainName = (side) => state.facts.domains[side === "b" ? 1 : 0];
+export const emitChange = () => emit("translated");
 
-const item = (file, name, more = {}) => ({ id: serial.next++, file, name, to: now.to, keep: now.keep, key: "", ...more });
-const key = ({ to, keep }) => `${to} ${keep} ${state.checkpoint ?? ""}`;
-const query = ({ to, keep, name }) => ({ to, keep_size: keep ? 1 : 0, name });
+const newItem = (file, name, more = {}) => ({ id: nextId++, file, name, to: current.to, keepSize: current.keepSize, key: "", ...more });
+const keyOf = ({ to, keepSize }) => `${to} ${keepSize} ${state.checkpoint ?? ""}`;
+const queryOf = ({ to, keepSize, name }) => ({ to, keep_size: keepSize ? 1 : 0, name });
+const stem = (name) => name.replace(/\.\w{1,5}$/, "");
 
-async function picture(file, told, signal) {
-  const blob = await api.translated(file, told, signal);
+async function fetchPicture(file, query, signal) {
+  const blob = await api.translation(file, query, signal);
   return { blob, bitmap: await createImageBitmap(blob) };
 }
 
-// A file as bytes, so that a folder is told from a server that is gone.
-async function readable(each) {
-  if (each.file.size > LONGEST) throw new Error(t("tooLarge", LONGEST >> 20));
+// Reads a byte, which fails for a folder; the request alone could not tell a folder from a server that is gone.
+async function checkFile({ file, name }) {
+  if (file.size > MAX_BYTES) throw new api.PageError("page.file_too_large", { limit: MAX_BYTES >> 20 });
   try {
-    await each.file.slice(0, 1).arrayBuffer();
+    await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new Error(t("notAFile", each.name));
+    throw new api.PageError("page.not_a_file", { name });
   }
 }
 
-// Have it translated, unless it is as it should be. between: told when the picture itself can be shown.
-async function work(each, { client, signal, between = () => {} } = {}) {
-  if (each.key !== key(each)) {
-    const wanted = key(each);
-    const began = performance.now();
-    await readable(each);
-    const given = await picture(each.file, { ...query(each), show: "given" }, signal);
-    if (each.given?.bitmap.width !== given.bitmap.width || !each.made) Object.assign(each, { given, made: null });
-    between();
-    const made = await picture(each.file, { ...query(each), client }, signal);
-    Object.assign(each, { given, made, returned: null, key: wanted, ms: Math.round(performance.now() - began) });
+// Translates an item, unless its translation is up to date. onInput: called when the input can be shown.
+async function translate(item, { client, signal, onInput = () => {} } = {}) {
+  if (item.key !== keyOf(item)) {
+    const key = keyOf(item);
+    const start = performance.now();
+    await checkFile(item);
+    const input = await fetchPicture(item.file, { ...queryOf(item), show: "input" }, signal);
+    if (item.input?.bitmap.width !== input.bitmap.width || !item.output) Object.assign(item, { input, output: null });
+    onInput();
+    const output = await fetchPicture(item.file, { ...queryOf(item), client }, signal);
+    Object.assign(item, { input, output, back: null, key, ms: Math.round(performance.now() - start) });
   }
-  if (now.back && !each.returned && each === now.shown) {
-    between();
-    each.returned = await picture(each.file, { ...query(each), show: "back", client }, signal);
+  if (current.cycle && !item.back && item === current.item) {
+    onInput();
+    item.back = await fetchPicture(item.file, { ...queryOf(item), show: "cycle", client }, signal);
   }
 }
 
-const draw = latest(async (each) => {
-  now.shown = each;
-  Object.assign(now, { text: () => t("translating"), failed: false });
-  changed();
+const draw = latest(async (item) => {
+  Object.assign(current, { item, text: () => t("page.translating"), failed: false });
+  emitChange();
   try {
-    await work(each, { client: PAGE, between: changed });
-    now.text = () => "";
-    each.error = null;
+    await translate(item, { client: CLIENT, onInput: emitChange });
+    current.text = () => "";
+    item.error = null;
   } catch (error) {
-    if (error.status !== 429) Object.assign(now, { text: () => error.message, failed: true });
-    each.error = () => error.message;
+    if (error.status !== 429) Object.assign(current, { text: () => error.message, failed: true });
+    item.error = () => error.message;
   }
-  changed();
+  emitChange();
 }, (busy) => document.getElementById("stage").setAttribute("aria-busy", String(busy)));
 
-export function show(each, { to = now.to, keep = now.keep } = {}) {
-  Object.assign(now, { to, keep });
-  Object.assign(each, { to, keep });
-  return draw(each);
+export function show(item, { to = current.to, keepSize = current.keepSize } = {}) {
+  Object.assign(current, { to, keepSize });
+  Object.assign(item, { to, keepSize });
+  return draw(item);
 }
 
 function remember(items) {
-  now.taken = [...items, ...now.taken].slice(0, KEPT);
+  current.strip = [...items, ...current.strip].slice(0, MAX_STRIP);
 }
 
-// Files that were dropped, chosen or pasted: one is shown, several are done one after another.
-export async function take(files) {
-  const all = Array.from(files).slice(0, MOST);
-  if (!all.length) return undefined;
-  if (files.length > MOST) say(t("tooMany", MOST));
-  const items = all.map((file) => item(file, file.name || t("pasted")));
+// Adds dropped, chosen or pasted files: the first is shown, the others are translated after it.
+export async function addFiles(files) {
+  const accepted = Array.from(files).slice(0, MAX_BATCH);
+  if (!accepted.length) return undefined;
+  if (files.length > MAX_BATCH) toast(t("page.too_many", { count: MAX_BATCH }));
+  const items = accepted.map((file) => newItem(file, file.name || t("page.pasted_name")));
   remember(items);
-  if (now.batch && items.length > 1) return void now.batch.items.push(...items);
+  if (current.batch && items.length > 1) return void current.batch.items.push(...items);
   await show(items[0]);
-  return items.length > 1 ? inTurn(items) : undefined;
+  return items.length > 1 ? translateBatch(items) : undefined;
 }
 
-async function inTurn(items) {
+async function translateBatch(items) {
   const abort = new AbortController();
   const batch = { items, at: 0, stop: () => abort.abort() };
-  now.batch = batch;
-  for (const each of items) {
+  current.batch = batch;
+  for (const item of items) {
     batch.at += 1;
-    changed();
+    emitChange();
     try {
-      if (!abort.signal.aborted) await work(each, { signal: abort.signal });
+      if (!abort.signal.aborted) await translate(item, { signal: abort.signal });
     } catch (error) {
-      if (!abort.signal.aborted) each.error = () => error.message;
+      if (!abort.signal.aborted) item.error = () => error.message;
     }
   }
-  now.taken = now.taken.filter((each) => each.made || each.error || !items.includes(each)); // those not reached
-  now.batch = null;
-  changed();
+  current.strip = current.strip.filter((item) => item.output || item.error || !items.includes(item)); // drops those not reached
+  current.batch = null;
+  emitChange();
 }
 
-export const example = async (side, number) => {
+export const showExample = async (side, number) => {
   try {
-    const name = `${domain(side)}-${number}.png`;
-    await show(item(await api.example(side, number), name, { example: `${side}${number}` }), { to: other(side) });
+    const name = `${domainName(side)}-${number}.png`;
+    await show(newItem(await api.example(side, number), name, { example: `${side}${number}` }), { to: opposite(side) });
   } catch (error) {
-    say(error.message);
+    toast(error.message);
   }
 };
 
-export function turn(to = other(now.to)) {
-  now.to = to;
-  changed();
-  if (now.shown && !now.shown.example) show(now.shown);
-  else if (now.shown) example(other(to), Number(now.shown.example.slice(1))); // an example is of its own domain
+export function turn(to = opposite(current.to)) {
+  current.to = to;
+  emitChange();
+  const { item } = current;
+  if (item && !item.example) show(item);
+  else if (item) showExample(opposite(to), Number(item.example.slice(1))); // an example belongs to its own domain
 }
 
-export function keep(value) {
-  now.keep = value;
-  if (now.shown) show(now.shown);
+export function setKeepSize(keepSize) {
+  current.keepSize = keepSize;
+  if (current.item) show(current.item);
 }
 
-export function back(value = !now.back) {
-  now.back = value;
-  changed();
-  if (now.shown) show(now.shown);
+export function toggleCycle() {
+  current.cycle = !current.cycle;
+  emitChange();
+  if (current.item) show(current.item);
 }
 
-// The file that is on the right, and what it is called.
+// The picture on the right as {blob, name}, or null.
 export function result() {
-  const { shown } = now;
-  const made = now.back ? shown?.returned : shown?.made;
-  const name = shown && `${stem(shown.name)}-${domain(shown.to)}${now.back ? "-back" : ""}.png`;
-  return made ? { blob: made.blob, name } : null;
+  const { item } = current;
+  const picture = current.cycle ? item?.back : item?.output;
+  return picture ? { blob: picture.blob, name: `${stem(item.name)}-${domainName(item.to)}${current.cycle ? "-back" : ""}.png` } : null;
 }
 
-const stem = (name) => name.replace(/\.\w{1,5}$/, "");
-
-// Go on with the result, the other way.
-export function swap() {
-  const { shown } = now;
-  if (!shown?.made) return;
-  const next = item(shown.made.blob, `${stem(shown.name)}-${domain(shown.to)}.png`);
-  now.back = false;
+// Makes the result the next picture, in the other direction.
+export function useResult() {
+  const { item } = current;
+  if (!item?.output) return;
+  const next = newItem(item.output.blob, `${stem(item.name)}-${domainName(item.to)}.png`);
+  current.cycle = false;
   remember([next]);
-  show(next, { to: other(shown.to) });
+  show(next, { to: opposite(item.to) });
 }
 
 export function clear() {
-  now.batch?.stop();
-  now.taken = [];
-  changed();
+  current.batch?.stop();
+  current.strip = [];
+  emitChange();
 }
 
-// What is shown, by a name, and what a checkpoint makes of it.
-export const shownKey = () => (now.shown ? `${now.shown.id} ${now.shown.to} ${now.shown.keep}` : "");
-export const atCheckpoint = (checkpoint) => api.translated(now.shown.file, { ...query(now.shown), checkpoint });
+// A key of the current picture and how it is translated, and its translation by a checkpoint.
+export const currentKey = () => (current.item ? `${current.item.id} ${current.item.to} ${current.item.keepSize}` : "");
+export const atCheckpoint = (checkpoint) => api.translation(current.item.file, { ...queryOf(current.item), checkpoint });
 
-on("again", () => now.shown && show(now.shown));
+on("again", () => current.item && show(current.item));

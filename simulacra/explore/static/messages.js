@@ -1,0 +1,53 @@
+// Texts by code in the page's language, from the package's catalogues. Importing this module waits for the first one.
+const LANGUAGES = { en: { name: "English", tag: "en" }, zh: { name: "中文", tag: "zh-Hans" } };
+const STORAGE = "simulacra.language";
+
+function initialLanguage() {
+  let stored = null;
+  try {
+    stored = localStorage.getItem(STORAGE);
+  } catch {
+    // storage may be forbidden: the browser's language decides
+  }
+  return stored in LANGUAGES ? stored : navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+let current = initialLanguage();
+let catalogue = await load(current);
+
+async function load(name) {
+  return (await fetch(`/messages/${name}.json`)).json();
+}
+
+export const language = () => current;
+export const formatNumber = (number) => number.toLocaleString(current);
+export const has = (code) => Object.hasOwn(catalogue, code);
+
+// The text of a code with its {fields} filled in. A text with a plural is {one, other}, chosen by the value `count`.
+export function t(code, values = {}) {
+  const entry = catalogue[code];
+  const text = entry.other ? (values.count === 1 && entry.one) || entry.other : entry;
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+// {name, tag} of the language that the button switches to.
+export const otherLanguage = () => LANGUAGES[current === "en" ? "zh" : "en"];
+
+export async function switchLanguage() {
+  const next = current === "en" ? "zh" : "en";
+  catalogue = await load(next);
+  current = next;
+  try {
+    localStorage.setItem(STORAGE, current);
+  } catch {
+    // the choice then lasts as long as the page
+  }
+}
+
+// The texts that index.html names by code.
+export function translatePage() {
+  document.documentElement.lang = LANGUAGES[current].tag;
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of document.querySelectorAll("[data-title]")) node.title = t(node.dataset.title);
+  for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", t(node.dataset.label));
+}
