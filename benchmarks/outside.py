@@ -14,21 +14,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulacra.console import silent
 from simulacra.data.dataset import Dataset
 from simulacra.gan import Generator
 from simulacra.grid import Grid
-from simulacra.measure import protocol, scores
+from simulacra.measure.certificate import certificate
 from simulacra.measure.choose import REALS
-from simulacra.measure.context import Evidence
-from simulacra.measure.evaluate import certificate
+from simulacra.measure.context import DrawContext
 from simulacra.measure.extractors.features import Extractor
+from simulacra.measure.metrics import by_name, find
 from simulacra.measure.model_under_test import ModelUnderTest
+from simulacra.measure.protocol import SeedProtocol
+from simulacra.measure.scores import score_features
 
 PREVIEWS = 64
 
 
-class Drawn:
-    """Pictures in a file, in a generator's place: seed n is the n-th."""
+class StoredPictures:
+    """Pictures of a file in place of a generator: seed n is the n-th picture."""
 
     def __init__(self, path: Path) -> None:
         self.images = np.load(path, mmap_mode="r")  # [N, H, W, C] uint8
@@ -50,46 +53,48 @@ def save_grid(path: Path, pictures: Tensor) -> None:
 
 def outside(
     python: Path, name: str, data: Dataset, out: Path, extractor: Extractor, *,
-    minutes: float, moments: int, samples: int, choice: int, seed: int, threads: int, metrics: Sequence[str],
+    minutes: float, moments: int, samples: int, choice: int, seed: int, threads: int, words: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """Train with `python`, choose the best moment, draw and score; what is known of the run."""
+    """Train with `python`, choose the best moment, draw and score; returns a record of the run. words: of metrics."""
 
-    def call(*words: object) -> None:
+    def call(*arguments: object) -> None:
         script = Path(__file__).with_name("peers.py")
         quiet = {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
-        subprocess.run([python, script, *map(str, words)], check=True, env=os.environ | quiet)
+        subprocess.run([python, script, *map(str, arguments)], check=True, env=os.environ | quiet)
 
     if not (out / "trained.json").exists():
         length = ("--minutes", minutes, "--moments", moments, "--choice", choice, "--seed", seed)
         call("train", name, data.path, out, *length)
     trained = json.loads((out / "trained.json").read_text())
-    same: dict[str, Any] = {"extractor": extractor, "begin": lambda what, total: lambda n: None}
-    judge = protocol.Drawn(data, on="train", samples=choice, reals=REALS, first=0, **same)
-    kinds = frozenset(["fd", judge.leads.partition("-")[0]])
-    found = {}
+    shared: dict[str, Any] = {"extractor": extractor, "begin": silent}
+    protocol = SeedProtocol(data, on="train", samples=choice, reals=REALS, choosing=True, **shared)
+    metrics = {metric.name: metric for metric in (by_name("fd"), protocol.lead_metric)}.values()
+    scores = {}
     for path in out.glob("*-*.npy"):
-        fakes = judge.fakes(cast(Generator, Drawn(path)))
-        found[path.stem] = scores.scored(extractor, judge.reals, fakes, kinds)
-    best = min(found.keys() - {"0-1"}, key=lambda stem: found[stem][judge.leads].value)
+        fakes = protocol.fakes(cast(Generator, StoredPictures(path)))
+        scores[path.stem] = score_features(extractor, protocol.reals, fakes, metrics)
+    best = min(scores.keys() - {"0-1"}, key=lambda stem: scores[stem][protocol.leads].resampled.value)
     moment, _, psi = best.partition("-")
     call("draw", name, out, "--moment", moment, "--psi", psi, "--samples", samples)
-    drawn = Drawn(out / "drawn.npy")
+    drawn = StoredPictures(out / "drawn.npy")
     save_grid(out / "grid.png", next(drawn.pictures(range(min(PREVIEWS, samples)), batch=PREVIEWS)))
-    about = {"gan": name, "config": {"mirror": bool(trained["augmented"])}, "data_hash": data.hash}
+    config = {"gan": name, "task": "draw", "data_hash": data.hash}
     digest = hashlib.sha256(drawn.images.tobytes()).hexdigest()[:16]
-    evidence = Evidence(
-        subject=ModelUnderTest(folder=out, run=None, hash=digest, about=about),
+    context = DrawContext(
         generator=cast(Generator, drawn),
         data=data,
         on="train",
         seeds=range(samples),
-        **same,
+        mirrored=bool(trained["augmented"]),
+        **shared,
     )
-    told = {
+    model = ModelUnderTest(folder=out, run=None, hash=digest, config=config)
+    record = {
         "images": trained["shown"][-1],
         "best": trained["shown"][int(moment)],
         "chose": f"ψ {psi}" if psi != "1" else "",
     }
-    told |= {"seconds": trained["seconds"], "wall": trained["seconds"], "cpu": trained["cpu_seconds"], "health": []}
-    told |= {"before": found["0-1"]["fd-efl0-112"].value, "certificate": certificate(evidence, metrics)}
-    return told | {"settings": trained["settings"]}
+    record |= {"seconds": trained["seconds"], "wall": trained["seconds"], "cpu": trained["cpu_seconds"], "health": []}
+    record |= {"before": scores["0-1"]["fd-efl0-112"].resampled.value}
+    record |= {"certificate": certificate(model, context, find(words, "draw"))}
+    return record | {"settings": trained["settings"]}

@@ -20,9 +20,11 @@ from torch.nn import functional as F
 from simulacra.config import updated
 from simulacra.data.opening import open_pair
 from simulacra.measure.extractors.features import open_extractor, pictures_of
-from simulacra.measure.translation.both_directions import distances, held_out
-from simulacra.measure.translation.evaluation import Translated, single
-from simulacra.measure.translation.ground_truth import ground_truth_pairs
+from simulacra.measure.metrics import by_name
+from simulacra.measure.scores import ResampledScore
+from simulacra.measure.translation.both_directions import held_out
+from simulacra.measure.translation.evaluation import TranslationContext, TranslationProtocol
+from simulacra.measure.translation.ground_truth import ground_truth_pairs, pairs
 from simulacra.settings import Settings
 from simulacra.translator import Side, Translator
 
@@ -93,7 +95,7 @@ def main() -> None:
     sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data.a, data.b))]
     one, other = (torch.cat(list(side)) for side in sides)
     known = {key(a): b for a, b in zip(one, other, strict=True)} | {key(b): a for a, b in zip(one, other, strict=True)}
-    bench = Translated(data, extractor=open_extractor(), samples=len(rows), reals=5_000, choosing=False)
+    protocol = TranslationProtocol(data, extractor=open_extractor(), samples=len(rows), reals=5_000, choosing=False)
     config = updated(Settings(), {"shape": data.shape}, of="partners")
     print(f"{data.name}, {len(rows)} pairs of {part}: fd-efl0-112-ratio and pair-l1-ratio each way\n")
     print("| in place of translations | FD ratio | | error ratio | |\n|---|---|---|---|---|")
@@ -101,12 +103,14 @@ def main() -> None:
         torch.manual_seed(0)
         oracle: Any = Oracle(config, known, flaw)
         fds, errors = [], []
-        for each in bench.directions:
-            found = distances(each, each.fakes(oracle, lambda n: None), frozenset(["fd"]))
-            found |= single("pairs", each, oracle, data, part)[0]
-            fds.append(next(score for name, score in found.items() if name.startswith("fd") and "ratio" in name))
-            errors.append(found[f"pair-l1-ratio:{each.name}"])
-        told = [f"{score.made.value:.2f}" for score in (*fds, *errors)]
+        truths = pairs(TranslationContext(generator=oracle, protocol=protocol))[0]
+        for direction in protocol.directions:
+            distances = direction.distances(direction.fakes(oracle, lambda n: None), [by_name("fd")])
+            fds.append(next(score for name, score in distances.items() if "-ratio" in name))
+            error = truths[f"pair-l1-ratio:{direction.name}"]
+            assert isinstance(error, ResampledScore)
+            errors.append(error)
+        told = [f"{score.resampled.value:.2f}" for score in (*fds, *errors)]
         print(f"| {name} | {' | '.join(told)} |", flush=True)
 
 

@@ -29,11 +29,11 @@ from simulacra.data.dataset import Dataset
 from simulacra.data.opening import open_domain
 from simulacra.device import device_name
 from simulacra.files import read_json, write_json
-from simulacra.measure import scores
 from simulacra.measure.choose import SAMPLES, choose
+from simulacra.measure.distances import frechet
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.extractors.features import Extractor, open_extractor
-from simulacra.measure.model_under_test import CHOSEN, fakes_of, reals_of
+from simulacra.measure.model_under_test import FIRST_SEED, fakes_of, reals_of
 from simulacra.storage import load_generator
 from simulacra.training import trainer
 from simulacra.training.options import train
@@ -73,7 +73,7 @@ def ours(
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     chosen = choose(run, samples=choice, extractor=eyes, device=device)
     told, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=eyes, device=device)
-    seeds = range(CHOSEN, CHOSEN + PREVIEWS)
+    seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
     save_grid(run / "grid.png", next(load_generator(run, device).pictures(seeds, batch=PREVIEWS)))
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
     config = read_json(run / "config.json")
@@ -94,10 +94,9 @@ def ours(
 def untrained(run: Path, data: Dataset, eyes: Extractor, device: torch.device, *, samples: int, reals: int) -> float:
     """The Fréchet distance of the run's generator as it was before its first play."""
     generator = Run(plan(run), device).trainer.gan.G
-    fakes = fakes_of(generator, eyes, range(CHOSEN, CHOSEN + samples), lambda n: None)
+    fakes = fakes_of(generator, eyes, range(FIRST_SEED, FIRST_SEED + samples), lambda n: None)
     real = reals_of(data.split("train"), eyes, reals, lambda n: None)
-    (found,) = scores.scored(eyes, real, fakes, frozenset(["fd"])).values()
-    return found.value
+    return frechet(real[eyes.fd_layer], fakes[eyes.fd_layer])
 
 
 def line(told: dict[str, Any]) -> str:
@@ -186,7 +185,7 @@ def one(entry: Row, data: Dataset, run: Path, seed: int, eyes: Extractor, words:
     """One row, trained and scored; said as soon as it is there."""
     shared: dict[str, Any] = {"minutes": words.minutes, "samples": words.samples, "choice": words.choice, "seed": seed}
     if entry.peer:
-        more = {"moments": MOMENTS // 2, "threads": words.threads, "metrics": METRICS}
+        more = {"moments": MOMENTS // 2, "threads": words.threads, "words": METRICS}
         told = outside(words.peers, entry.name, data, run, eyes, **shared, **more)
     else:
         told = ours(entry, data, run, eyes, words.device, **shared)

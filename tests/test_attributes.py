@@ -101,7 +101,7 @@ def test_it_comes_by_itself_for_a_model_that_is_told_them(run: Path, capsys: pyt
 def test_it_needs_a_model_that_is_told_the_attributes(tmp_path: Path) -> None:
     folder = on_disk(tmp_path / "plain", halves(np.zeros((20, 2))))
     plain = train(folder, gan="mlp:tiny", run=tmp_path / "r", total=20, quiet=True)
-    with pytest.raises(SimulacraError, match="leave attributes out"):
+    with pytest.raises(SimulacraError, match="Leave attributes out"):
         evaluate(plain, samples=8, metrics=["attributes"])
     assert "attributes" not in evaluate(plain, samples=30)[0]
 

@@ -15,7 +15,8 @@ from torch.nn.functional import avg_pool2d
 import simulacra
 from simulacra.data.portraits import table
 from simulacra.errors import SimulacraError
-from simulacra.measure.memorisation import at_least, mann_whitney, memorisation, thumbnails
+from simulacra.messages import Message
+from simulacra.measure.memorisation import at_least, find_copies, mann_whitney, thumbnails
 
 Thumbnails = NDArray[np.float32]
 FAKES, TRAIN = 600, 2400
@@ -57,12 +58,12 @@ def test_planted_copies_are_found_in_proportion(how: str, people: Tensor, reals:
     for percent in (0, 2, 10, 50):
         copies = FAKES * percent // 100
         mixed = np.concatenate([thumbnails([retouched(people[:copies], how)])[:copies], fakes[copies:]])
-        found.append(memorisation(mixed, reals[:TRAIN], reals[TRAIN:]))
+        found.append(find_copies(mixed, reals[:TRAIN], reals[TRAIN:]))
     shares = [result.near.value for result in found if result.near is not None]
     own = shares[0]  # of the model's own fakes some lie as near by chance
     assert own < 0.06 and shares == pytest.approx([p + (1 - p) * own for p in (0, 0.02, 0.1, 0.5)], abs=0.01)
     assert [result.verdict for result in found] == ["no sign", "no sign", "copying", "copying"]
-    assert f"copying training pictures: {round(600 * shares[3])} of 600 fakes" in found[3].sentence
+    assert f"copying training pictures: {round(600 * shares[3])} of 600 fakes" in str(found[3].sentence)
     zs = [result.z for result in found if result.z is not None]
     assert all(more < less for less, more in itertools.pairwise(zs)) and len(zs) == 4
     best = [near for near in found[1].nearest if near.fake == near.train]
@@ -72,11 +73,11 @@ def test_planted_copies_are_found_in_proportion(how: str, people: Tensor, reals:
 
 
 def test_the_model_that_comes_along_does_not_copy(reals: Thumbnails, fakes: Thumbnails) -> None:
-    found = memorisation(fakes, reals[:TRAIN], reals[TRAIN:])
+    found = find_copies(fakes, reals[:TRAIN], reals[TRAIN:])
     assert found.verdict == "no sign" and found.near is not None and found.near.value < 0.06
     assert found.z is not None and found.z > 0, "its pictures are farther from its data than new people are"
     assert found.detectable is not None and found.detectable < 0.1
-    assert f"{found.detectable:.1%} would have raised the alarm" in found.sentence
+    assert f"{found.detectable:.1%} would have raised the alarm" in str(found.sentence)
     assert len(found.nearest) == 20
     assert [near.nearness for near in found.nearest] == sorted(near.nearness for near in found.nearest)
 
@@ -90,7 +91,7 @@ def test_new_pictures_are_no_copies(what: str, people: Tensor, reals: Thumbnails
     test = people[TRAIN:][index[: 300 if not chosen else None]]
     spoilt = {"blurred": blurred(blurred(test)), "noisy": retouched(test, "noise"), "pale": test * 0.7}
     judges = reals[TRAIN + 300 :] if not chosen else reals[TRAIN:]
-    found = memorisation(thumbnails([spoilt.get(what, test)]), reals[:TRAIN], judges)
+    found = find_copies(thumbnails([spoilt.get(what, test)]), reals[:TRAIN], judges)
     assert found.verdict == "no sign", found.sentence
 
 
@@ -98,7 +99,7 @@ def test_false_alarms_are_as_rare_as_they_are_said_to_be() -> None:
     """Where fakes and held-out pictures come from one source, p is uniform whatever that source is."""
     source = np.random.default_rng(0)
     drawn = [source.standard_t(3, size=(340, 4)) for _ in range(200)]
-    p = [memorisation(x[:120], x[120:240], x[240:], shown=0).p for x in drawn]
+    p = [find_copies(x[:120], x[120:240], x[240:], shown=0).p for x in drawn]
     for level in (0.05, 0.2, 0.5):
         assert np.mean([found is not None and found < level for found in p]) == pytest.approx(level, abs=0.08)
 
@@ -116,9 +117,9 @@ def test_the_alarm_s_chance_is_that_of_draws() -> None:
 @pytest.mark.parametrize("held_out", [None, 0, 3, 18])
 def test_too_few_held_out_pictures_cannot_tell(held_out: int | None) -> None:
     x = np.random.default_rng(2).normal(size=(80, 5))
-    found = memorisation(x[:30], x[:50], None if held_out is None else x[60 : 60 + held_out])
+    found = find_copies(x[:30], x[:50], None if held_out is None else x[60 : 60 + held_out])
     assert found.verdict == "cannot tell"
-    assert "prepare the data with a valid or test part" in found.sentence
+    assert found.sentence.code == "measure.copies_few_held_out" and found.sentence.values["least"] == 19
     assert (found.near, found.p, found.z, found.detectable) == (None, None, None, None)
     assert found.nearest[0].fake == found.nearest[0].train, "the nearest pairs are told all the same"
     assert (found.nearest[0].quantile is None) == (not held_out)
@@ -126,17 +127,17 @@ def test_too_few_held_out_pictures_cannot_tell(held_out: int | None) -> None:
 
 def test_nineteen_held_out_pictures_are_a_weak_judge() -> None:
     x = np.random.default_rng(3).normal(size=(200, 5))
-    found = memorisation(x[:100], x[100:180], x[180:199])
+    found = find_copies(x[:100], x[100:180], x[180:199])
     assert found.verdict == "no sign" and found.detectable is not None and found.detectable > 0.2
-    assert memorisation(x[100:180], x[100:180], x[180:199]).verdict == "copying"
+    assert find_copies(x[100:180], x[100:180], x[180:199]).verdict == "copying"
 
 
 def test_data_that_leaves_nothing_to_compare() -> None:
     x = np.random.default_rng(4).normal(size=(60, 5))
-    assert "only 2 training pictures" in memorisation(x, x[:2], x).sentence
-    duplicates = memorisation(x[:30], x[30:], x[30:])
-    assert duplicates.verdict == "cannot tell" and "remove duplicates" in duplicates.sentence
-    alike = memorisation(x[:30], np.ones((20, 5)), x[30:])
+    assert find_copies(x, x[:2], x).sentence == Message("measure.copies_few_training", number=2)
+    duplicates = find_copies(x[:30], x[30:], x[30:])
+    assert duplicates.verdict == "cannot tell" and duplicates.sentence.code == "measure.copies_held_out_twice"
+    alike = find_copies(x[:30], np.ones((20, 5)), x[30:])
     assert alike.near is not None and math.isfinite(alike.nearest[0].nearness)
 
 
@@ -163,7 +164,7 @@ def test_thumbnails_are_in_grey_levels() -> None:
 
 def test_features_that_are_no_features() -> None:
     x = np.random.default_rng(6).normal(size=(40, 5))
-    with pytest.raises(SimulacraError, match="fakes have features that are not finite"):
-        memorisation(np.where(x > 1, np.nan, x), x, x)
-    with pytest.raises(SimulacraError, match="same layer"):
-        memorisation(x[:, :3], x, x)
+    with pytest.raises(SimulacraError, match="25 of 40 fakes hold NaN"):
+        find_copies(np.where(x > 1, np.nan, x), x, x)
+    with pytest.raises(SimulacraError, match="one layer for both"):
+        find_copies(x[:, :3], x, x)

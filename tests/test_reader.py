@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from simulacra.errors import SimulacraError
-from simulacra.measure.linear_classifier import fit_reader, inception_score, resampled_inception_score
+from simulacra.measure.inception_score import inception_score, resampled_inception_score
+from simulacra.measure.linear_classifier import fit_classifier
 
 
 def test_the_inception_score_of_known_probabilities() -> None:
@@ -37,22 +38,22 @@ def test_a_reader_learns_what_can_be_told_apart_and_says_how_well() -> None:
     features[:, 0] += 5e-3 * (labels == 1)
     features[:, 9] += 5e3 * (labels == 2)
     features[:, 5] = 7  # never varies
-    reader = fit_reader(features, labels)
+    reader = fit_classifier(features, labels)
     assert reader.accuracy.value > 0.95 and reader.held_out == 80
     assert reader.accuracy.low < reader.accuracy.value
     assert reader.most_common < 0.5
     read = reader(features)
     assert read.sum(1) == pytest.approx(np.ones(400))
     assert np.mean(read.argmax(1) == labels) > 0.95
-    assert (reader(features) == fit_reader(features, labels)(features)).all()
-    noise = fit_reader(source.normal(size=(400, 10)), labels)
+    assert (reader(features) == fit_classifier(features, labels)(features)).all()
+    noise = fit_classifier(source.normal(size=(400, 10)), labels)
     assert noise.accuracy.value < 0.5, "what it did not learn from decides"
 
 
 def test_a_class_without_pictures_is_never_read() -> None:
     source = np.random.default_rng(2)
     labels = source.integers(0, 2, 60) * 2
-    reader = fit_reader(source.normal(size=(60, 4)) + labels[:, None], labels, classes=4)
+    reader = fit_classifier(source.normal(size=(60, 4)) + labels[:, None], labels, classes=4)
     read = reader(source.normal(size=(5, 4)))
     assert read.shape == (5, 4) and read[:, [1, 3]].max() < 0.1
 
@@ -60,15 +61,15 @@ def test_a_class_without_pictures_is_never_read() -> None:
 def test_refusals() -> None:
     x = np.random.default_rng(3).normal(size=(20, 4))
     labels = np.arange(20) % 2
-    with pytest.raises(SimulacraError, match=r"Labels must be \[N\]"):
-        fit_reader(x, labels[:10])
-    with pytest.raises(SimulacraError, match=r"Labels must be \[N\]"):
-        fit_reader(x, labels.astype(float))
+    with pytest.raises(SimulacraError, match="Labels must be N whole"):
+        fit_classifier(x, labels[:10])
+    with pytest.raises(SimulacraError, match="Labels must be N whole"):
+        fit_classifier(x, labels.astype(float))
     with pytest.raises(SimulacraError, match="two classes"):
-        fit_reader(x, 0 * labels)
+        fit_classifier(x, 0 * labels)
     with pytest.raises(SimulacraError, match="at least 10"):
-        fit_reader(x[:9], labels[:9])
+        fit_classifier(x[:9], labels[:9])
     with pytest.raises(SimulacraError, match="sum to 1"):
         inception_score(np.ones((3, 2)))
-    with pytest.raises(SimulacraError, match="not finite"):
-        fit_reader(x, labels)(np.full((2, 4), np.nan))
+    with pytest.raises(SimulacraError, match="hold NaN"):
+        fit_classifier(x, labels)(np.full((2, 4), np.nan))

@@ -21,14 +21,15 @@ from simulacra.measure.choose import CheckpointScorer, choose, read_scores
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import resampled_mean
-from simulacra.measure.model_under_test import model_under_test, subsample
-from simulacra.measure.translation import evaluation as translation
+from simulacra.measure.metrics import metrics
+from simulacra.measure.model_under_test import subsample
 from simulacra.measure.translation.both_directions import for_choice, held_out, ratio
-from simulacra.measure.translation.cycle import NOISE, cycled, honesty, stayed, verdict
-from simulacra.measure.translation.evaluation import Translated
+from simulacra.measure.translation.cycle import NOISE, cycle_errors, honesty, identity_errors, verdict
+from simulacra.measure.translation.evaluation import TranslationContext, TranslationProtocol
 from simulacra.measure.translation.ground_truth import ground_truth_pairs
-from simulacra.measure.translation.ssim import ssim
+from simulacra.measure.translation.similarity import ssim
 from simulacra.training.options import train
+from simulacra.translator import Translator
 
 SAME = Planted(lambda x: x, lambda x: x)
 NEGATIVE = Planted(lambda x: -x, lambda x: -x)
@@ -68,14 +69,14 @@ def pictures(data: Path, side: str = "a") -> torch.Tensor:
     return torch.from_numpy(np.array(packed.images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def examined(generator: Any, data: Path, run: Path, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The certificate's scores and the rest of it, of a planted translator."""
-    evidence = translation.Evidence(
-        subject=model_under_test(run), generator=generator, extractor=stand_in(), data=open_pair(data), on=options.get("on"),
-        samples=options.get("samples", 200), begin=lambda what, total: lambda n: None,
-    )  # fmt: skip
-    made, told = evidence.found(evidence.possible())
-    return {name: score.told() for name, score in made.items()}, told
+def examine(translator: Translator, data: Path, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The scores of a planted translator and the certificate's other entries."""
+    protocol = TranslationProtocol(
+        open_pair(data), extractor=stand_in(), samples=200, reals=200, choosing=False, **options
+    )
+    context = TranslationContext(generator=translator, protocol=protocol)
+    scores, entries = context.scores([metric for metric in metrics("translate") if metric.possible(context)])
+    return {name: score.to_json() for name, score in scores.items()}, entries
 
 
 # --- single pictures --------------------------------------------------------------------------------------------------
@@ -96,12 +97,12 @@ def test_ssim_is_that_of_another_implementation(shape: tuple[int, int, int]) -> 
 
 
 def test_nothing_done_comes_back_whole_and_is_honest(pair: Path) -> None:
-    cycle = cycled(SAME, torch.split(pictures(pair), 7), "b")
-    assert not cycle.clean.any() and not stayed(SAME, [pictures(pair)], "b").any()
+    cycle = cycle_errors(SAME, torch.split(pictures(pair), 7), "b")
+    assert not cycle.clean.any() and not identity_errors(SAME, [pictures(pair)], "b").any()
     assert abs(cycle.disturbed.mean() - NOISE * np.sqrt(2 / np.pi)) < 2e-5, "mean absolute value of the noise"
     assert np.allclose(cycle.disturbed, cycle.disturbance)
     assert honesty(cycle).value == pytest.approx(1, abs=1e-4)
-    again = cycled(SAME, torch.split(pictures(pair), 32), "b")
+    again = cycle_errors(SAME, torch.split(pictures(pair), 32), "b")
     assert np.array_equal(again.disturbed, cycle.disturbed), "whatever the batches"
 
 
@@ -110,28 +111,28 @@ def test_a_picture_hidden_in_the_lowest_bits_is_found_out(pair: Path, levels: fl
     """The translation is the same flat grey for all, but for `levels` grey levels, and all of a picture comes back."""
     least = 2 * levels / 255
     hider = Planted(lambda x: 0.5 + least * x, lambda y: ((y - 0.5) / least).clamp(-1, 1))
-    cycle = cycled(hider, [pictures(pair)], "b")
+    cycle = cycle_errors(hider, [pictures(pair)], "b")
     assert cycle.clean.mean() < 1e-4
-    found = honesty(cycle).interval()
-    assert found.high < 0.1
-    word, sentence = verdict(found.value, 0.0, 0.3, "a to b")
-    assert word == "hiding" and "nobody sees" in sentence
-    backwards = cycled(NEGATIVE, [pictures(pair)], "a")
+    interval = honesty(cycle).interval()
+    assert interval.high < 0.1
+    word, sentence = verdict(interval.value, 0.0, 0.3, "a to b")
+    assert word == "hiding" and sentence.code == "measure.hiding"
+    backwards = cycle_errors(NEGATIVE, [pictures(pair)], "a")
     assert honesty(backwards).value == pytest.approx(1, abs=1e-4)
 
 
 def test_a_way_back_that_brings_little_back_hides_nothing(pair: Path) -> None:
     blurred = Planted(lambda x: x.mean((2, 3), keepdim=True).expand_as(x), lambda x: x)
-    cycle = cycled(blurred, [pictures(pair)], "b")
+    cycle = cycle_errors(blurred, [pictures(pair)], "b")
     assert cycle.clean.mean() > 0.02
     assert honesty(cycle).interval().low > 0.95
 
 
 def test_a_ratio_to_what_may_be_nothing_is_not_told() -> None:
     values = np.random.default_rng(0).uniform(1, 2, 50)
-    found = ratio(resampled_mean(values / 2), resampled_mean(values))
-    assert found is not None and found.value == 0.5
-    assert found.interval().low == pytest.approx(0.5) == found.interval().high, "resampled together"
+    half = ratio(resampled_mean(values / 2), resampled_mean(values))
+    assert half is not None and half.value == 0.5
+    assert half.interval().low == pytest.approx(0.5) == half.interval().high, "resampled together"
     assert ratio(resampled_mean(values), resampled_mean(values - values.mean())) is None
 
 
@@ -158,15 +159,15 @@ def test_a_choice_never_sees_pictures_for_tests(tmp_path: Path, pair: Path) -> N
     three = open_pair(pair_folder(tmp_path / "three", dark(), dark(), valid=10, test=10))
     assert (for_choice(three), held_out(three)) == ("valid", "test")
     same: dict[str, Any] = {"extractor": stand_in(), "samples": 50, "reals": 60}
-    bench = Translated(three, **same)
-    assert (bench.inputs, bench.on, bench.fresh().inputs) == ("valid", "train", "test")
+    protocol = TranslationProtocol(three, **same)
+    assert (protocol.inputs, protocol.on, protocol.fresh().inputs) == ("valid", "train", "test")
     for only in (open_pair(pair_folder(tmp_path / "only", dark(), dark())),):
-        bench = Translated(only, **same)
-        fresh = bench.fresh()
-        for one, other in zip(bench.directions, fresh.directions, strict=True):
-            assert one.n == other.n == 50 and not set(one.chosen) & set(other.chosen)
+        protocol = TranslationProtocol(only, **same)
+        fresh = protocol.fresh()
+        for one, other in zip(protocol.directions, fresh.directions, strict=True):
+            assert one.n == other.n == 50 and not set(one.input_rows) & set(other.input_rows)
         assert fresh.source == {"inputs": "train, others"}
-    few = Translated(open_pair(pair_folder(tmp_path / "few", dark(3), dark(3))), **same)
+    few = TranslationProtocol(open_pair(pair_folder(tmp_path / "few", dark(3), dark(3))), **same)
     assert few.fresh().source == {"inputs": "train, the same"}
     assert subsample(10, 4).tolist() == subsample(10, 4).tolist() and not set(subsample(10, 4)) & set(
         subsample(10, 4, 4)
@@ -209,8 +210,8 @@ def test_a_certificate_has_both_directions(run: Path) -> None:
 
 
 def test_the_true_translation_scores_at_the_floor_and_none_at_one(pair: Path, run: Path) -> None:
-    true, _ = examined(NEGATIVE, pair, run)
-    none, _ = examined(SAME, pair, run)
+    true, _ = examine(NEGATIVE, pair)
+    none, _ = examine(SAME, pair)
     for way in ("a2b", "b2a"):
         assert true[f"pair-l1:{way}"]["value"] < 1e-6 and true[f"pair-ssim:{way}"]["value"] > 0.999999
         assert true[f"pair-l1-ratio:{way}"]["value"] < 1e-5
@@ -229,7 +230,7 @@ def test_the_true_translation_scores_at_the_floor_and_none_at_one(pair: Path, ru
 def test_a_collapse_and_a_hiding_place_are_said(pair: Path, run: Path) -> None:
     least = 0.5 / 255
     hider = Planted(lambda x: 0.75 + least * x, lambda y: ((y - 0.75) / least).clamp(-1, 1))
-    made, told = examined(hider, pair, run)
+    made, told = examine(hider, pair)
     assert made["diversity-coarse-48:a2b"]["value"] < 0.01
     assert made["cycle-l1:a2b"]["value"] < 1e-4 and made["honesty:a2b"]["high"] < 0.2
     assert told["honesty"]["a2b"]["verdict"] == "hiding"
@@ -250,7 +251,7 @@ def test_a_part_that_is_named_gives_inputs_and_reals(run: Path, pair: Path) -> N
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"metrics": ["path"]}, "no metric called 'path' for this model"),
+        ({"metrics": ["path"]}, "no metric 'path' for this model"),
         ({"metrics": ["pair"]}, "Did you mean 'pairs'"),
         ({"on": "valid"}, "empty"),
         ({"samples": 1}, "--samples is 1"),
@@ -312,8 +313,8 @@ def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
     kept = (run / "scores.jsonl").read_text()
     choose(run)
     assert (run / "scores.jsonl").read_text() == kept, "the same terms"
-    judge = CheckpointScorer(open_pair(pair), extractor=stand_in())
-    assert judge.leads == KID and judge.terms["inputs"] == "train"
+    protocol = CheckpointScorer(open_pair(pair), extractor=stand_in()).protocol
+    assert protocol.leads == KID and protocol.terms["inputs"] == "train"
 
 
 def test_two_translators_side_by_side(run: Path) -> None:
@@ -339,7 +340,7 @@ def test_the_command_line_tells_both_directions(
 
     monkeypatch.setenv("COLUMNS", "80")
     out = call("choose", run, "--samples", 32)
-    assert "Judged anew with pictures of test" in out and f"simulacra translate {run}" in out
+    assert "Scored again with pictures of test" in out and f"simulacra translate {run}" in out
     out = call("evaluate", run, "--samples", 32)
     assert "a2b, ones to others: 20 pictures (test) against 32 (train)" in out
     assert "b2a, others to ones" in out and "Means of both directions" in out

@@ -50,7 +50,7 @@ def evaluate(
     sha256
         Expected checksum of that file.
     out
-        File of the certificate; evaluation.json in the run if not given.
+        File of the certificate; certificate.json in the run if not given.
     device
         Device to compute on.
     threads
@@ -59,16 +59,19 @@ def evaluate(
     from simulacra.console import tasks
     from simulacra.device import choose_device
     from simulacra.measure.evaluate import evaluate as measure
-    from simulacra.measure.printing import print_certificate
+    from simulacra.measure.printing import print_certificate, print_metrics
 
+    if metrics == "help":
+        print_metrics()
+        return
     set_threads(threads)
     with tasks() as advance:
-        told, path = measure(
+        certificate, path = measure(
             model, on=on, data=data, samples=samples, metrics=metrics and [word.strip() for word in metrics.split(",")],
             first_seed=first_seed, extractor=extractor, weights=weights, sha256=sha256, out=out,
             device=choose_device(device), advance=advance,
         )  # fmt: skip
-    print_certificate(told, path)
+    print_certificate(certificate, path)
 
 
 @command("judge", "simulacra choose runs/faces-r3gan")

@@ -1,37 +1,38 @@
-"""The best moment of a run: every kept checkpoint scored with the same seeds, and the best one marked.
+"""The best checkpoint of a run: all checkpoints are scored with the same seeds, and the best one is marked.
 
-A run's folder gains `scores.jsonl`, a line a scored checkpoint, and `best.json`, which `load` follows.
+A run's folder gains `scores.jsonl`, one line per scored checkpoint, and `best.json`, which `load` follows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, write_json
-from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, open_extractor
-from simulacra.measure.intervals import Resampled
-from simulacra.measure.model_under_test import Advance, model_under_test
-from simulacra.measure.protocol import open_bench
+from simulacra.measure.model_under_test import model_under_test
+from simulacra.measure.records import Best, ScoreLine, ScoreRecord, Standing, english
+from simulacra.measure.scores import interval_record
+from simulacra.measure.tasks import open_protocol
+from simulacra.messages import Message, text
 from simulacra.model import Model
 from simulacra.storage import checkpoints, fingerprint, load
 
-SAMPLES = 1000  # fakes a checkpoint
+SAMPLES = 1000  # fakes per checkpoint
 REALS = 2000  # at most
-
-Line = dict[str, Any]
+TERMS = ("extractor", "on", "data", "n", "n_real", "seeds", "inputs", "directions")  # equal where scores compare
 
 
 class CheckpointScorer:
-    """Scores generators on the same bench: the same reals, the same seeds or pictures to translate, the same extractor."""
+    """Scores checkpoints on one protocol: the same reals, the same seeds or pictures to translate, the same extractor."""
 
     def __init__(
         self,
@@ -40,49 +41,35 @@ class CheckpointScorer:
         extractor: Extractor,
         on: str | None = None,
         samples: int = SAMPLES,
-        advance: Advance = lambda n: None,
     ) -> None:
-        self.bench = open_bench(
-            data,
-            extractor=extractor,
-            on=on,
-            samples=samples,
-            reals=REALS,
-            choosing=True,
-            begin=lambda what, total: advance,
+        self.protocol = open_protocol(
+            data, extractor=extractor, on=on, samples=samples, reals=REALS, choosing=True, begin=silent
         )
 
-    @property
-    def terms(self) -> dict[str, Any]:
-        """What decides the scores."""
-        return self.bench.terms
-
-    @property
-    def leads(self) -> str:
-        """The score that decides."""
-        return self.bench.leads
-
-    def line(self, trained: Model, nimg: int, model: str, advance: Advance = lambda n: None) -> Line:
-        """A line of `scores.jsonl`."""
-        told = {name: each.score().told() for name, each in self.bench.measured(trained, advance).items()}
-        return {"nimg": nimg, "model": model} | self.terms | {"leads": self.leads, "scores": told}
+    def line(self, model: Model, nimg: int, digest: str, advance: Advance = lambda n: None) -> ScoreLine:
+        """A line of `scores.jsonl`. nimg: training images shown; digest: the model's hash."""
+        protocol = self.protocol
+        scores = {name: score.score().to_json() for name, score in protocol.scores(model, advance).items()}
+        record: Any = {"nimg": nimg, "model": digest} | protocol.terms | {"leads": protocol.leads, "scores": scores}
+        line: ScoreLine = record
+        return line
 
 
-def read_scores(run: Path) -> list[Line]:
-    """The lines of `scores.jsonl` that can be compared: those on the terms of the newest, by nimg, one a checkpoint."""
+def read_scores(run: Path) -> list[ScoreLine]:
+    """The lines of `scores.jsonl` with the terms of the newest, so that they compare: by nimg, one per checkpoint."""
     path = run / "scores.jsonl"
     if not path.exists():
         return []
-    lines: list[Line] = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    lines: list[ScoreLine] = []
+    for row in path.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
-            lines.append(json.loads(text))
-    same = [line for line in lines if _terms(line) == _terms(lines[-1])]
-    return [line for _, line in sorted({line["nimg"]: line for line in same}.items())]
+            lines.append(json.loads(row))
+    comparable = [line for line in lines if _terms(line) == _terms(lines[-1])]
+    return [line for _, line in sorted({line["nimg"]: line for line in comparable}.items())]
 
 
-def add_score(run: Path, line: Line) -> None:
-    """Append one line, whole."""
+def add_score(run: Path, line: ScoreLine) -> None:
+    """Append one line to `scores.jsonl`; a line that a kill cut short stays apart."""
     path = run / "scores.jsonl"
     with disk_errors(path):
         whole = not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
@@ -91,29 +78,30 @@ def add_score(run: Path, line: Line) -> None:
 
 
 def ranking(run: Path) -> list[int]:
-    """The scored checkpoints that are still there, as nimg, best first."""
-    there = {int(path.name): path for path in checkpoints(run)}
-    lines = [line for line in read_scores(run) if line["nimg"] in there]
-    return [line["nimg"] for line in sorted(lines, key=_rank)]
+    """The scored checkpoints that still exist, as nimg, best first."""
+    existing = {int(path.name) for path in checkpoints(run)}
+    lines = [line for line in read_scores(run) if line["nimg"] in existing]
+    return [line["nimg"] for line in sorted(lines, key=_leading_value)]
 
 
 def since_best(run: Path) -> int:
-    """How many scores in a row have come since the best one."""
+    """Number of scored checkpoints since the best one."""
     lines = read_scores(run)
-    return len(lines) - 1 - lines.index(min(lines, key=_rank)) if lines else 0
+    return len(lines) - 1 - lines.index(min(lines, key=_leading_value)) if lines else 0
 
 
-def mark_best(run: Path) -> Line | None:
-    """Write `best.json` from `scores.jsonl`; None when no scored checkpoint is there."""
-    there = set(ranking(run))
-    lines = [line for line in read_scores(run) if line["nimg"] in there]
+def mark_best(run: Path) -> Best | None:
+    """Write `best.json` from `scores.jsonl`; None where no scored checkpoint exists."""
+    existing = set(ranking(run))
+    lines = [line for line in read_scores(run) if line["nimg"] in existing]
     if not lines:
         return None
-    best, last = min(lines, key=_rank), lines[-1]
-    told = {"checkpoint": f"{best['nimg']:09d}", "model": best["model"], **_short(best), "last": _short(last)}
-    told |= {"why": f"{_why(best, last, len(lines))}{_dissent(best, lines)}", "scored": len(lines)}
-    write_json(run / "best.json", told)
-    return told
+    best, last = min(lines, key=_leading_value), lines[-1]
+    record: Any = {"checkpoint": f"{best['nimg']:09d}", "model": best["model"], **_standing(best)}
+    record |= {"last": _standing(last), "why": _why(best, lines), "scored": len(lines)}
+    write_json(run / "best.json", record)
+    chosen: Best = record
+    return chosen
 
 
 def choose(
@@ -124,91 +112,91 @@ def choose(
     samples: int = SAMPLES,
     extractor: Extractor | None = None,
     device: str | torch.device = "cpu",
-    advance: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
-) -> Line:
-    """Score every kept checkpoint of a run, mark the best, and judge it and the last one anew with other seeds.
+    advance: Begin = silent,
+) -> Best:
+    """Score every checkpoint of a run, mark the best, and score it and the last one again with other seeds.
 
-    where: the run's folder. data, on: the reals, the run's own training pictures if not given. samples: fakes a
-    checkpoint, of a translator in each direction (what it translates: see `measure.translation`). Checkpoints already scored on the same terms are not scored again. Returns what `best.json` holds.
-    Raises `SimulacraError` when there is no run, no checkpoint, or no picture to compare with.
+    where: the run's folder. data, on: the reals; by default the run's own training pictures. samples: fakes per
+    checkpoint, for a translator in each direction (see `measure.translation.evaluation` for its inputs). Checkpoints
+    that are scored on the same terms already are not scored again. Returns the contents of `best.json`.
+
+    Raises `SimulacraError` where there is no run, no checkpoint, or no picture to compare with.
     """
     run = Path(where).expanduser()
-    kept = checkpoints(run)
-    if not kept:
-        raise SimulacraError(f"{run} is no run with checkpoints to choose from: train one, or name its folder.")
+    folders = checkpoints(run)
+    if not folders:
+        raise SimulacraError("measure.no_checkpoints", run=run)
     extractor = extractor or open_extractor(device=device)
-    pictures = model_under_test(kept[-1]).dataset(data)
-    judge = CheckpointScorer(pictures, extractor=extractor, on=on, samples=samples)
-    known = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == _terms(judge.terms)}
-    for folder in kept:
+    scorer = CheckpointScorer(model_under_test(folders[-1]).dataset(data), extractor=extractor, on=on, samples=samples)
+    terms = _terms(scorer.protocol.terms)
+    scored = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == terms}
+    for folder in folders:
         key = (int(folder.name), fingerprint(folder))
-        if key not in known:
-            add_score(run, judge.line(load(folder, device), *key, advance(f"Scoring {folder.name}", judge.bench.total)))
-    told = mark_best(run)
-    assert told is not None
-    told["anew"] = _anew(run, told, judge, device, advance)
-    write_json(run / "best.json", told)
-    return told
+        if key not in scored:
+            begun = advance(text("measure.progress_scoring", name=folder.name), scorer.protocol.total)
+            add_score(run, scorer.line(load(folder, device), *key, begun))
+    best = mark_best(run)
+    assert best is not None
+    best["anew"] = _score_again(run, best, scorer, device, advance)
+    write_json(run / "best.json", best)
+    return best
 
 
-def _anew(
-    run: Path,
-    told: Line,
-    judge: CheckpointScorer,
-    device: str | torch.device,
-    advance: Callable[[str, int], Advance],
-) -> Line:
-    """The best and the last checkpoint, judged with seeds or pictures that had no part in the choice."""
-    bench, kind = judge.bench.fresh(), judge.leads.partition("-")[0]
-    made = {}
-    for name, nimg in (("best", told["nimg"]), ("last", told["last"]["nimg"])):
-        generator = load(run / "checkpoints" / f"{nimg:09d}", device)
-        made[name] = bench.lead(generator, kind, advance(f"The {name} anew", bench.total))
-    made["difference"] = made["best"].minus(made["last"])
-    anew: Line = bench.source | {"by": judge.leads}
-    return anew | {name: told_interval(score) for name, score in made.items()}
+def _score_again(
+    run: Path, best: Best, scorer: CheckpointScorer, device: str | torch.device, advance: Begin
+) -> dict[str, Any]:
+    """The best and the last checkpoint, scored with seeds or pictures that had no part in the choice."""
+    protocol = scorer.protocol.fresh()
+    scores = {}
+    for name, nimg, title in (
+        ("best", best["nimg"], text("measure.progress_best_again")),
+        ("last", best["last"]["nimg"], text("measure.progress_last_again")),
+    ):
+        model = load(run / "checkpoints" / f"{nimg:09d}", device)
+        scores[name] = protocol.lead(model, advance(title, protocol.total))
+    scores["difference"] = scores["best"].minus(scores["last"])
+    record = protocol.source | {"by": scorer.protocol.leads}
+    return record | {name: interval_record(score) for name, score in scores.items()}
 
 
-def told_interval(score: Resampled) -> Line:
-    """A resampled score as JSON."""
-    return {key: scores.round_to(value) for key, value in vars(score.interval()).items()}
+def _terms(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: record.get(key) for key in TERMS}
 
 
-def _terms(line: Line) -> Line:
-    keys = ("extractor", "on", "data", "n", "n_real", "seeds", "inputs", "directions")
-    return {key: line.get(key) for key in keys}
-
-
-def _rank(line: Line) -> float:
+def _leading_value(line: ScoreLine) -> float:
     return float(line["scores"][line["leads"]]["value"])
 
 
-def _short(line: Line) -> Line:
+def _standing(line: ScoreLine) -> Standing:
     score = line["scores"][line["leads"]]
-    return {"nimg": line["nimg"], "by": line["leads"]} | {key: score[key] for key in ("value", "low", "high")}
+    return {"nimg": line["nimg"], "by": line["leads"]} | {key: score[key] for key in ("value", "low", "high")}  # type: ignore[return-value]
 
 
-def _why(best: Line, last: Line, count: int) -> str:
-    """One sentence."""
-    name, own = best["leads"], best["scores"][best["leads"]]
-    said = f"{best['nimg']} images has the lowest {name} of {count} checkpoints: {_said(own)}"
+def _why(best: ScoreLine, lines: list[ScoreLine]) -> str:
+    """One sentence, and another where the Fréchet distance and KID disagree: neither is the truth."""
+    last, name = lines[-1], best["leads"]
+    score, other = best["scores"][name], last["scores"][name]
+    values = {"nimg": best["nimg"], "score": name, "number": len(lines), "value": _interval(score)}
+    values |= {"last": last["nimg"], "last_value": _interval(other)}
     if best is last:
-        return f"{said}; it is the last one."
-    other = last["scores"][name]
-    apart = own["high"] < other["low"]
-    verdict = "their intervals are apart" if apart else "their intervals overlap, so the last may be as good"
-    return f"{said}; the last, at {last['nimg']} images, has {_said(other)}; {verdict}."
+        message = Message("measure.best_is_last", **values)
+    elif score["high"] < other["low"]:
+        message = Message("measure.best_apart", **values)
+    else:
+        message = Message("measure.best_overlaps", **values)
+    if dissent := _dissent(best, lines):
+        message = Message("measure.best_with_dissent", why=message, dissent=dissent)
+    return english(message)
 
 
-def _dissent(best: Line, lines: list[Line]) -> str:
-    """Where the Fréchet distance and KID disagree, that is said: neither is the truth."""
+def _dissent(best: ScoreLine, lines: list[ScoreLine]) -> Message | None:
     for name in best["scores"]:
         if name != best["leads"] and name.startswith(("fd-", "kid-")):
             other = min(lines, key=lambda line: float(line["scores"][name]["value"]))
             if other is not best and other["scores"][name]["high"] < best["scores"][name]["low"]:
-                return f" Look at both: {name} would choose {other['nimg']} images."
-    return ""
+                return Message("measure.best_dissent", score=name, nimg=other["nimg"])
+    return None
 
 
-def _said(score: Line) -> str:
-    return f"{score['value']:.4g} ({score['low']:.4g} to {score['high']:.4g})"
+def _interval(score: ScoreRecord) -> Message:
+    return Message("measure.interval", value=score["value"], low=score["low"], high=score["high"])

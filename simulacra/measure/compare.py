@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from simulacra.errors import SimulacraError
-from simulacra.measure import scores
-from simulacra.measure.choose import told_interval
+from simulacra.console import Begin, silent
 from simulacra.measure.extractors.features import open_extractor
-from simulacra.measure.model_under_test import Advance, model_under_test
-from simulacra.measure.protocol import open_bench
+from simulacra.measure.model_under_test import model_under_test
+from simulacra.measure.records import Comparison, Difference
+from simulacra.measure.scores import ResampledScore, interval_record
+from simulacra.measure.tasks import open_protocol
+from simulacra.messages import text
 
 SAMPLES = 2000
 
@@ -26,33 +26,42 @@ def compare(
     on: str | None = None,
     samples: int = SAMPLES,
     device: str | torch.device = "cpu",
-    advance: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
-) -> dict[str, Any]:
-    """Score two models against the same reals and say, for each score, whether one is better.
+    advance: Begin = silent,
+) -> Comparison:
+    """Score two models against the same reals; for each score, say whether one is better.
 
-    Fakes are paired by seed and both models resampled with the same reals, so the difference is known better than
-    either score. Translators are given the same pictures, unseen ones if there are any (see `measure.translation`). "better" names "a" or "b" only where the difference's 95 % interval leaves out zero.
-    Raises `SimulacraError` where the pictures are gone or of another size than either model's.
+    a, b: models as for `evaluate`. data, on: the dataset and its part, as for `evaluate`; by default those of `a`.
+    samples: fakes per model, and reals at most. Fakes are paired by seed and both models are resampled with the same
+    reals, so the difference is known better than either score. Translators are given the same pictures. `better` is
+    "a" or "b" only where the 95 % interval of the difference leaves out zero.
+
+    Raises `SimulacraError` where the pictures are missing or of another shape than those of either model.
     """
-    if samples < 2:
-        raise SimulacraError(f"--samples is {samples}; scores need at least 2.")
-    pair = {"a": model_under_test(a), "b": model_under_test(b)}
+    models = {"a": model_under_test(a), "b": model_under_test(b)}
     extractor = open_extractor(device=device)
-    pictures = pair["a"].dataset(data)
-    pair["b"].dataset(pictures.path or "peeps")  # of one size, or an error
-    bench = open_bench(
+    pictures = models["a"].dataset(data)
+    models["b"].dataset(pictures.path or "peeps")  # raises where the shapes or tasks differ
+    protocol = open_protocol(
         pictures, extractor=extractor, on=on, samples=samples, reals=samples, choosing=False, begin=advance
     )
-    made = {key: bench.measured(who.load(device), advance(f"Fakes, {key}", bench.total)) for key, who in pair.items()}
-    told: dict[str, Any] = {key: {"name": who.name, "hash": who.hash} for key, who in pair.items()}
-    told |= bench.terms | {"data": pictures.name, "leads": bench.leads, "scores": {}}
-    for name in (name for name in made["a"] if name in made["b"]):
-        one, other = made["a"][name], made["b"][name]
-        gap, higher = one.made.minus(other.made).interval(), one.better == "higher"
-        better = None if gap.low <= 0 <= gap.high else ("a" if (gap.value > 0) == higher else "b")
-        line = {"a": told_interval(one.made), "b": told_interval(other.made)}
-        told["scores"][name] = line | {
-            "difference": {k: scores.round_to(v) for k, v in vars(gap).items()},
-            "better": better,
-        }
-    return told
+    scores = {
+        key: protocol.scores(model.load(device), advance(text("measure.progress_fakes_of", name=key), protocol.total))
+        for key, model in models.items()
+    }
+    record: Any = {key: {"name": model.name, "hash": model.hash} for key, model in models.items()}
+    record |= protocol.terms | {"data": pictures.name, "leads": protocol.leads}
+    shared = [name for name in scores["a"] if name in scores["b"]]
+    record["scores"] = {name: _difference(scores["a"][name], scores["b"][name]) for name in shared}
+    comparison: Comparison = record
+    return comparison
+
+
+def _difference(a: ResampledScore, b: ResampledScore) -> Difference:
+    difference = a.resampled.minus(b.resampled)
+    gap, higher = difference.interval(), a.better == "higher"
+    return {
+        "a": interval_record(a.resampled),
+        "b": interval_record(b.resampled),
+        "difference": interval_record(difference),
+        "better": None if gap.low <= 0 <= gap.high else ("a" if (gap.value > 0) == higher else "b"),
+    }

@@ -1,79 +1,133 @@
-"""What scores are computed from: a model, its pictures' features, and those of the real ones."""
+"""What metrics are computed from. A context belongs to one model and one dataset, and computes each part when needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simulacra.console import Begin
 from simulacra.data.dataset import Dataset
-from simulacra.gan import Generator
-from simulacra.measure.extractors.features import Extractor, Features
-from simulacra.measure.linear_classifier import LinearReader, fit_reader
-from simulacra.measure.model_under_test import Advance, ModelUnderTest, fakes_of, reals_of, subsample
+from simulacra.generator import Generator
+from simulacra.measure import scores
+from simulacra.measure.extractors.features import Extractor, Features, pictures_of
+from simulacra.measure.linear_classifier import LinearClassifier, fit_classifier
+from simulacra.measure.metrics import Metric
+from simulacra.measure.model_under_test import fakes_of, reals_of, subsample
+from simulacra.measure.scores import ResampledScore, Score
+from simulacra.messages import text
 
-READ = 5000  # labelled pictures at most that the reader of classes learns from
-TRAINING = 20_000  # pictures of a part that stand for all, at most
-AT_ONCE = 64
+LABELLED = 5000  # labelled pictures at most that a classifier is fitted to
+PIXELS = 20_000  # pictures of a part at most, for metrics on pixels
+BATCH = 64
 
-Begin = Callable[[str, int], Advance]
+Outcome = tuple[Mapping[str, Score | ResampledScore], dict[str, Any]]  # scores by name; further certificate entries
+
+
+class EvaluationContext(Protocol):
+    """What `certificate` needs of a task: the scores of one model on one dataset."""
+
+    @property
+    def extractor(self) -> Extractor:
+        """The extractor of features."""
+        ...
+
+    def scores(self, metrics: Sequence[Metric]) -> tuple[dict[str, Score], dict[str, Any]]:
+        """Scores by name, and the certificate's other entries: at least data, n, leads and warnings."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the scores are computed from; each part is made when it is first asked for."""
+class DrawContext:
+    """A generator that draws pictures from seeds, with the real pictures it is compared with."""
 
-    subject: ModelUnderTest
     generator: Generator
     extractor: Extractor
     data: Dataset
-    on: str
+    on: str  # the part of the data compared with
     seeds: range
     begin: Begin
+    mirrored: bool = False  # whether training mirrored its pictures
 
     @cached_property
     def fakes(self) -> Features:
         """Features of the model's pictures."""
-        return fakes_of(self.generator, self.extractor, self.seeds, self.begin("Fakes", len(self.seeds)))
+        return fakes_of(
+            self.generator, self.extractor, self.seeds, self.begin(text("measure.progress_fakes"), len(self.seeds))
+        )
 
     @cached_property
     def reals(self) -> Features:
-        """Features of the pictures compared with."""
+        """Features of the real pictures compared with."""
         return self.part(self.on, len(self.seeds))
 
     @cached_property
     def labelled(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Features [N, D] of the training pictures that the reader learns from, and their classes [N]."""
+        """Features [N, D] and classes [N] of the training pictures that a classifier is fitted to."""
         train = self.data.split("train")
         assert train.labels is not None
-        return self.part("train", READ)[self.extractor.kid_layer], train.labels[subsample(len(train), READ)]
+        rows = subsample(len(train), LABELLED)
+        return self.part("train", LABELLED)[self.extractor.kid_layer], train.labels[rows]
 
     @cached_property
-    def reader(self) -> LinearReader:
-        """What reads the data's classes from features."""
-        return fit_reader(*self.labelled, classes=len(self.data.classes))
+    def classifier(self) -> LinearClassifier:
+        """A classifier of the data's classes."""
+        return fit_classifier(*self.labelled, classes=len(self.data.classes))
 
     def part(self, name: str, at_most: int) -> Features:
-        """Features of a part of the data set."""
+        """Features of a part of the data."""
         part = self.data.split(name)
-        return reals_of(part, self.extractor, at_most, self.begin(f"Reals, {name}", min(len(part), at_most)))
+        title = text("measure.progress_reals", part=name)
+        return reals_of(part, self.extractor, at_most, self.begin(title, min(len(part), at_most)))
 
     def pictures(self, name: str, index: NDArray[np.int64] | None = None) -> Iterator[Tensor]:
-        """A part's pictures number `index`, or the `TRAINING` that stand for all, in batches."""
+        """Batches [n, C, H, W] of a part's pictures `index`; None: of a subsample of `PIXELS`."""
         part = self.data.split(name)
-        chosen = subsample(len(part), TRAINING) if index is None else index
-        for start in range(0, len(chosen), AT_ONCE):
-            packed = torch.from_numpy(np.array(part.images[chosen[start : start + AT_ONCE]]))
-            yield packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        return pictures_of(part, subsample(len(part), PIXELS) if index is None else index, BATCH)
 
-    def drawn(self, what: str) -> Iterator[Tensor]:
-        """The model's pictures, in batches."""
-        advance = self.begin(what, len(self.seeds))
+    def drawn_pictures(self, title: str) -> Iterator[Tensor]:
+        """Batches [n, C, H, W] of the model's pictures, with progress."""
+        advance = self.begin(title, len(self.seeds))
         for pictures in self.generator.pictures(self.seeds):
             yield pictures
             advance(len(pictures))
+
+    def scores(self, metrics: Sequence[Metric]) -> tuple[dict[str, Score], dict[str, Any]]:
+        """Scores by name, and the certificate's other entries."""
+        extractor, seeds = self.extractor, self.seeds
+        values: dict[str, Score] = {}
+        of_features = [metric for metric in metrics if metric.score is not None]
+        if of_features:
+            floors = scores.floors_of(extractor, self.reals, of_features)
+            measured = scores.score_features(extractor, self.reals, self.fakes, of_features, floors)
+            values |= {name: score.score() for name, score in measured.items()}
+        others, entries = computed(self, metrics)
+        values |= {name: score for name, score in others.items() if isinstance(score, Score)}
+        n_real = min(len(self.data.split(self.on)), len(seeds))
+        data: dict[str, Any] = {"name": self.data.name, "hash": self.data.hash, "on": self.on, "pictures": n_real}
+        leads = scores.score_name(scores.leading_metric(len(seeds), n_real), extractor)
+        entries = {"warnings": []} | entries
+        return values, {
+            "data": data | {"size": list(self.data.shape)},
+            "n": len(seeds),
+            "seeds": f"{seeds[0]}-{seeds[-1]}",
+            "leads": leads,
+        } | entries
+
+
+def computed(context: Any, metrics: Iterable[Metric]) -> Outcome:
+    """The outcome of all metrics that compute from a context; those that share a function share its call."""
+    values: dict[str, Score | ResampledScore] = {}
+    entries: dict[str, Any] = {}
+    for compute in dict.fromkeys(metric.compute for metric in metrics):
+        if compute is not None:
+            outcome, more = compute(context)
+            values |= outcome
+            more["warnings"] = [*entries.get("warnings", []), *more.get("warnings", [])]
+            entries |= more
+    return values, entries

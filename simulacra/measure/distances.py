@@ -1,10 +1,10 @@
-"""Scores of one set of features against another: pure functions of float arrays [N, D], counted in float64.
+"""Distances between two sets of features: pure functions of float arrays [N, D], computed in float64.
 
-`frechet`, `kid`, `neighbours` (precision, recall, density, coverage) and `diversity`. Every argument is checked:
-a `SimulacraError` names the set that is not [N, D], is too small, or holds a number that is not finite.
+`frechet`, `kid`, `neighbours` (precision, recall, density, coverage) and `diversity`. Every argument is checked: a
+`SimulacraError` names the set that is not [N, D], is too small, or holds a number that is not finite.
 
-Scores that can be resampled take weights: a row of `weights` [B, N] counts how often each picture is taken, so
-that a whole bootstrap is matrix products (`simulacra/measure/intervals.py`).
+Functions with `weights` [B, N] compute B bootstrap resamples as matrix products (see `intervals`): a row counts how
+often each picture is drawn.
 """
 
 from __future__ import annotations
@@ -18,40 +18,37 @@ import torch
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
+from simulacra.messages import Message
 
 Floats = NDArray[np.float64]
-Kernel = Callable[[Floats, Floats, Floats], Floats]  # products [n, m], squared norms [n, 1] and [1, m]
-AT_ONCE = 1 << 22  # numbers of a block of pairs: 32 MB
-ROUNDING = 1e-12  # a squared distance below this share of the squared norms is rounding: the two are the same
+Kernel = Callable[[Floats, Floats, Floats], Floats]  # products [n, m], squared norms [n, 1] and [1, m] -> [n, m]
+BLOCK = 1 << 22  # numbers in a block of pairs: 32 MB
+ROUNDING = 1e-12  # a squared distance below this share of the squared norms counts as 0
 TIE = 1e-9
 
 
-def checked(features: NDArray[Any], name: str, *, least: int = 2, like: NDArray[Any] | None = None) -> Floats:
-    """`features` as float64 [N, D]. SimulacraError if not, with fewer than `least` rows, or not as wide as `like`."""
-    found = np.asarray(features)
-    if found.ndim != 2 or not found.shape[1]:
-        raise SimulacraError(f"Features of the {name} must be [N, D]; these are {list(found.shape)}.")
-    if len(found) < least:
-        raise SimulacraError(f"There are {len(found)} {name} and a score needs at least {least}: give more pictures.")
-    if like is not None and found.shape[1] != like.shape[1]:
-        raise SimulacraError(
-            f"Features of the {name} have {found.shape[1]} numbers each and the others {like.shape[1]}: "
-            "take both from the same layer."
-        )
-    taken = found.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(taken).all(1))
+def checked(features: NDArray[Any], name: Message | str, *, least: int = 2, like: NDArray[Any] | None = None) -> Floats:
+    """`features` as float64 [N, D]. Raises `SimulacraError` for another shape, fewer than `least` rows, a width other than
+    that of `like`, or NaN and infinity; `name` says in its sentence which set it is.
+    """
+    array = np.asarray(features)
+    if array.ndim != 2 or not array.shape[1]:
+        raise SimulacraError("measure.features_shape", name=name, shape=str(list(array.shape)))
+    if len(array) < least:
+        raise SimulacraError("measure.too_few", name=name, number=len(array), least=least)
+    if like is not None and array.shape[1] != like.shape[1]:
+        raise SimulacraError("measure.feature_widths", name=name, width=array.shape[1], other=like.shape[1])
+    values = array.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
-        raise SimulacraError(
-            f"{len(bad)} of the {len(found)} {name} have features that are not finite (the first is number {bad[0]}): "
-            "the pictures, or the generator's weights, hold NaN or infinity."
-        )
-    return taken
+        raise SimulacraError("measure.not_finite", name=name, bad=len(bad), number=len(array), first=int(bad[0]))
+    return values
 
 
-def pair(real: NDArray[Any], fake: NDArray[Any], *, least: int = 2) -> tuple[Floats, Floats]:
-    """Both sets, checked and of one width."""
-    reals = checked(real, "reals", least=least)
-    return reals, checked(fake, "fakes", least=least, like=reals)
+def checked_pair(real: NDArray[Any], fake: NDArray[Any], *, least: int = 2) -> tuple[Floats, Floats]:
+    """Both sets as float64, checked to be of one width."""
+    reals = checked(real, Message("measure.set_reals"), least=least)
+    return reals, checked(fake, Message("measure.set_fakes"), least=least, like=reals)
 
 
 class Moments(NamedTuple):
@@ -65,8 +62,8 @@ class Moments(NamedTuple):
 def moments(features: Floats, weights: Floats | None = None) -> Moments:
     """Moments of checked features [N, D]; `weights` [N], summing to N, count each row.
 
-    Eigenvalues that are rounding are set to zero, so that a covariance of fewer pictures than dimensions has a
-    root of its true rank.
+    Eigenvalues that are rounding are set to zero, so that the covariance of fewer pictures than dimensions has a root
+    of its true rank.
     """
     n, dimensions = features.shape
     mean = (features.sum(0) if weights is None else weights @ features) / n
@@ -80,7 +77,7 @@ def moments(features: Floats, weights: Floats | None = None) -> Moments:
 def frechet_between(a: Moments, b: Moments) -> float:
     """The Fréchet distance of two Gaussians: tr (Σ₁Σ₂)^½ is the sum of the singular values of R₁ᵀR₂.
 
-    Real whatever the ranks; what remains below zero is rounding (1e-15 of the traces) and becomes 0.
+    Real whatever the ranks; a negative remainder is rounding (1e-15 of the traces) and becomes 0.
     """
     shared = float(torch.linalg.svdvals(torch.from_numpy(a.root.T @ b.root)).sum())
     return max(0.0, float(np.square(a.mean - b.mean).sum()) + a.trace + b.trace - 2 * shared)
@@ -89,10 +86,10 @@ def frechet_between(a: Moments, b: Moments) -> float:
 def frechet(real: NDArray[Any], fake: NDArray[Any]) -> float:
     """‖μ₁ - μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of features [N, D] and [M, D] (Heusel et al. 2017, equation 6).
 
-    Lower is better. Biased upwards: two sets from one source score about proportionally to 1/N + 1/M, so it means
-    something only beside the floor at the same numbers. Works for fewer pictures than dimensions.
+    Lower is better. Biased upwards: two sets from one source score about proportionally to 1/N + 1/M, so compare it
+    with the floor at the same numbers. Works for fewer pictures than dimensions.
     """
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     return frechet_between(moments(reals), moments(fakes))
 
 
@@ -118,9 +115,9 @@ def euclidean(products: Floats, left: Floats, right: Floats) -> Floats:
 
 
 def blocks(x: Floats, y: Floats, kernel: Kernel) -> Iterator[tuple[slice, Floats]]:
-    """Slices of x's rows with the kernel's values [n, len(y)] of those rows against all of `y`, 32 MB at a time."""
+    """Slices of the rows of `x`, each with the kernel's values [n, len(y)] against all of `y`; 32 MB at a time."""
     left, right = np.square(x).sum(1)[:, None], np.square(y).sum(1)[None]
-    step = max(1, AT_ONCE // len(y))
+    step = max(1, BLOCK // len(y))
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         yield rows, kernel(x[rows] @ y.T, left[rows], right)
@@ -129,7 +126,7 @@ def blocks(x: Floats, y: Floats, kernel: Kernel) -> Iterator[tuple[slice, Floats
 def mean_within(x: Floats, weights: Floats, kernel: Kernel) -> Floats:
     """[B]: the weighted mean of the kernel over pairs of different pictures of `x` [N, D], for weights [B, N].
 
-    A picture is never paired with itself, however often it is taken: the mean over a resample then has the
+    A picture is never paired with itself, however often it is drawn: the mean over a resample then has the
     expectation of the whole set's own mean.
     """
     total: Floats = np.zeros(len(weights))
@@ -160,9 +157,9 @@ def kid(real: NDArray[Any], fake: NDArray[Any]) -> float:
     """The kernel distance of features [N, D], [M, D]: MMD² with (x·y/D + 1)³ over all pairs (Bińkowski et al. 2018).
 
     Unbiased whatever N and M, so slightly below zero for equal sources; lower is better. The kernel is not
-    invariant to scale: features are taken as the extractor gives them.
+    invariant to scale: features are used as the extractor gives them.
     """
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     return float(mmd(reals, fakes, np.ones((1, len(reals))), np.ones((1, len(fakes))))[0])
 
 
@@ -173,10 +170,10 @@ def kid_subsets(
 
     The deviation is that of one subset's score: it is neither the error of the mean nor an interval.
     """
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     size = min(size, len(reals), len(fakes))
     if size < 2 or subsets < 1:
-        raise SimulacraError(f"KID over {subsets} subsets of {size} cannot be had: at least 1 subset of 2.")
+        raise SimulacraError("measure.kid_subsets", subsets=subsets, size=size)
     source = np.random.default_rng([seed, 2])
     chosen = [np.zeros((subsets, n)) for n in (len(reals), len(fakes))]
     for weights in chosen:
@@ -188,22 +185,22 @@ def kid_subsets(
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """What each picture adds to the four scores; a score is the mean of its array, higher is better."""
+    """What each picture adds to four scores; a score is the mean of its array, higher is better."""
 
     k: int  # the neighbours that were used
-    precision: Floats  # [M] 1 where a fake lies among the reals: within some real's k-th neighbour distance
+    precision: Floats  # [M] 1 where a fake lies among the reals: within the k-th neighbour distance of a real
     recall: Floats  # [N] 1 where a real lies among the fakes
     density: Floats  # [M] how many of the reals' balls hold a fake, over k: near 1 for equal sources, can exceed 1
-    coverage: Floats  # [N] 1 where a real's ball holds some fake
+    coverage: Floats  # [N] 1 where a real's ball holds a fake
 
 
 def radii(x: Floats, k: int) -> Floats:
-    """[N]: the squared distance of each row to its k-th nearest other row, a hair more so that a tie is inside."""
-    found = np.empty(len(x))
+    """[N]: the squared distance of each row to its k-th nearest other row, slightly enlarged so that a tie is inside."""
+    distances = np.empty(len(x))
     for rows, values in blocks(x, x, squared):
         values[np.arange(len(values)), np.arange(len(x))[rows]] = np.inf
-        found[rows] = np.partition(values, k - 1, axis=1)[:, k - 1]
-    return found * (1 + TIE)
+        distances[rows] = np.partition(values, k - 1, axis=1)[:, k - 1]
+    return distances * (1 + TIE)
 
 
 def neighbours(real: NDArray[Any], fake: NDArray[Any], *, k: int = 5) -> Neighbours:
@@ -212,40 +209,40 @@ def neighbours(real: NDArray[Any], fake: NDArray[Any], *, k: int = 5) -> Neighbo
     k = 5 for all four, as Naeem et al. evaluate them; it shrinks to what the smaller set has. Balls are closed
     and no picture is its own neighbour. Memory stays below 200 MB at 10,000 against 10,000.
     """
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     if k < 1:
-        raise SimulacraError(f"k is {k}; a picture needs at least 1 neighbour.")
+        raise SimulacraError("measure.neighbour_count", k=k)
     centre = reals.mean(0)  # distances do not change, rounding does
     reals, fakes, k = reals - centre, fakes - centre, min(k, len(reals) - 1, len(fakes) - 1)
     real_radii, fake_radii = radii(reals, k), radii(fakes, k)
     inside, covered, recalled = np.zeros(len(fakes)), np.zeros(len(reals)), np.zeros(len(reals))
     for rows, distances in blocks(reals, fakes, squared):
-        held = distances <= real_radii[rows, None]
-        inside += held.sum(0)
-        covered[rows] = held.any(1)
+        in_ball = distances <= real_radii[rows, None]
+        inside += in_ball.sum(0)
+        covered[rows] = in_ball.any(1)
         recalled[rows] = (distances <= fake_radii).any(1)
     return Neighbours(k, (inside > 0).astype(np.float64), recalled, inside / k, covered)
 
 
-def diversity(features: NDArray[Any], name: str = "pictures") -> float:
+def diversity(features: NDArray[Any], name: Message | None = None) -> float:
     """The mean distance ‖x - y‖ between two different pictures of a set [N, D]: near 0 for a collapsed generator."""
-    taken = checked(features, name)
-    return float(mean_within(taken - taken.mean(0), np.ones((1, len(taken))), euclidean)[0])
+    values = checked(features, name or Message("measure.set_pictures"))
+    return float(mean_within(values - values.mean(0), np.ones((1, len(values))), euclidean)[0])
 
 
 def diversity_ratio(real: NDArray[Any], fake: NDArray[Any]) -> float:
     """The fakes' diversity over the reals': 1 is as varied as the data, 0 is one picture.
 
-    SimulacraError where all reals are the same picture.
+    Raises `SimulacraError` where all reals are the same picture.
     """
-    pair(real, fake)
-    among_reals = diversity(real, "reals")
+    checked_pair(real, fake)
+    among_reals = diversity(real, Message("measure.set_reals"))
     if not among_reals:
-        raise SimulacraError("All reals have the same features, so there is no diversity to compare with.")
-    return diversity(fake, "fakes") / among_reals
+        raise SimulacraError("measure.no_diversity")
+    return diversity(fake, Message("measure.set_fakes")) / among_reals
 
 
 def spread(features: NDArray[Any]) -> float:
     """The mean squared distance between two different pictures of a set [N, D], 2 tr Σ: the extractor's unit."""
-    taken = checked(features, "pictures")
-    return 2 * float(taken.var(axis=0, ddof=1).sum())
+    values = checked(features, Message("measure.set_pictures"))
+    return 2 * float(values.var(axis=0, ddof=1).sum())

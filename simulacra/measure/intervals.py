@@ -1,21 +1,21 @@
-"""How sure a score is: seeded bootstrap intervals, of one score and of the difference of two.
+"""Bootstrap intervals, seeded: of one score and of the difference of two.
 
     score = resampled_frechet(real, fake)                        a `Resampled`
     score.interval()                                             an `Interval`: value, low, high
     score.minus(resampled_frechet(real, other)).interval()       the difference of two models
 
-Pictures are drawn with replacement as counts (a row of weights a resample), which depend on the seed, the set's
-size and on which side it stands, and on nothing else. So two models scored with one seed against the same reals
-are resampled together, real for real and, if their fakes have the same seeds, fake for fake: their difference is
-known better than either score.
+Pictures are drawn with replacement as counts: a row of weights is a resample. The counts depend on the seed, the size
+of the set and its side (reals or fakes) alone. So two models scored with one seed against the same reals are resampled
+together, real for real and, if their fakes have the same seeds, fake for fake: their difference is known better than
+either score.
 
-What an interval covers. A resample repeats pictures, so a biased score rises in it by about as much as it already
-exceeds its value at infinite N. An interval of the resampled scores themselves would lie above the score (it covers
-less than 5 % of the time where the bias is large); here they are moved so that their mean is the score's own value.
-The interval then covers the expected score AT THIS NUMBER OF PICTURES, for which alone a score can be compared, not
-the value of infinitely many (Chong & Forsyth 2020: the bias goes with 1/N and differs from model to model). For the
-unbiased scores (KID, diversity, a mean) both are the same. Close to its floor a score's interval is wider than need
-be, up to twice: the bootstrap counts the noise of the set anew on top of its own.
+What an interval covers. A resample repeats pictures, so a biased score rises in it by about its own bias. An interval
+of the resampled scores themselves would lie above the score (it covers less than 5 % of the time where the bias is
+large); here they are moved so that their mean is the score's own value. The interval then covers the expected score AT
+THIS NUMBER OF PICTURES, the only number at which scores can be compared, and not the value of infinitely many (Chong &
+Forsyth 2020: the bias goes with 1/N and differs from model to model). For unbiased scores (KID, diversity, a mean) both
+are the same. Close to its floor a score's interval is up to twice as wide as need be: the bootstrap adds the set's
+noise once more.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ from simulacra.measure.distances import (
     Floats,
     blocks,
     checked,
+    checked_pair,
     euclidean,
     frechet_between,
     mean_within,
     mmd,
     moments,
     neighbours,
-    pair,
     squared,
 )
+from simulacra.messages import Message
 
 RESAMPLES = 200
-REALS, FAKES = 0, 1  # which side a set stands on: its stream of random numbers
+REALS, FAKES = 0, 1  # the side of a set: its stream of random numbers
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,31 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A score and what it is on resampled pictures, number b of every score of one seed on the same draw."""
+    """A score with its values on resampled pictures; replicate b of all scores with one seed is on the same draw."""
 
     value: float
     replicates: Floats  # [B], recentred: their mean is the value
-    bias: float = 0.0  # how far the resampled scores lay above the value: about the score's own bias, if anything less
-    least: float = -np.inf  # the score cannot be below
-    share_of: int = 0  # where the score is a share: of how many pictures
+    bias: float = 0.0  # how far the resampled scores lay above the value: about the score's own bias, or less
+    least: float = -np.inf  # the lowest possible score
+    share_of: int = 0  # number of pictures the score is a share of; 0: not a share
 
     @classmethod
-    def of(cls, value: float, drawn: Floats, *, least: float = -np.inf, share_of: int = 0) -> Resampled:
-        """From the scores `drawn` [B] of the resamples as they came."""
-        bias = float(drawn.mean()) - value
-        return cls(value, drawn - bias, bias, least, share_of)
+    def of(cls, value: float, replicates: Floats, *, least: float = -np.inf, share_of: int = 0) -> Resampled:
+        """From the scores `replicates` [B] of the resamples, not recentred."""
+        bias = float(replicates.mean()) - value
+        return cls(value, replicates - bias, bias, least, share_of)
 
     def interval(self, level: float = 0.95) -> Interval:
         """The interval that covers the score expected at this number of pictures, `level` of the time.
 
-        By quantiles; a normal one of the same deviation where the resamples are too few for such quantiles; a share's
-        is Wilson's for as many independent pictures as would give that deviation, sound also where all or none count.
+        From quantiles; from a normal distribution of the same deviation where the resamples are too few for quantiles.
+        For a share: Wilson's for the number of independent pictures with that deviation, sound at 0 and 1, too.
         """
         if not 0 < level < 1:
-            raise SimulacraError(f"The level of an interval is {level}; it must be between 0 and 1.")
+            raise SimulacraError("measure.level", level=level)
         if self.share_of:
-            known = self.value * (1 - self.value) / max(float(self.replicates.var()), 1e-12)
-            return wilson(self.value, min(known, self.share_of) or self.share_of, level=level)
+            independent = self.value * (1 - self.value) / max(float(self.replicates.var()), 1e-12)
+            return wilson(self.value, min(independent, self.share_of) or self.share_of, level=level)
         ends = [(1 - level) / 2, (1 + level) / 2]
         if len(self.replicates) * ends[0] >= 2:
             low, high = np.quantile(self.replicates, ends)
@@ -92,38 +93,58 @@ class Resampled:
         return Interval(self.value, max(self.least, float(low)), max(self.least, float(high)))
 
     def minus(self, other: Resampled) -> Resampled:
-        """The difference of two scores made with the same seed and number of resamples."""
+        """The difference of two scores with the same seed and number of resamples."""
         if len(self.replicates) != len(other.replicates):
-            raise SimulacraError("Two scores can only be compared when both were resampled equally often.")
+            raise SimulacraError("measure.resampled_differently")
         return Resampled(self.value - other.value, self.replicates - other.replicates, self.bias - other.bias)
 
 
 def counts(n: int, resamples: int, seed: int, side: int) -> Floats:
-    """[B, n]: how often each of `n` pictures is drawn, each row summing to n and holding two different pictures."""
+    """[B, n]: how often each of `n` pictures is drawn; each row sums to n and holds two different pictures."""
     source = np.random.default_rng([seed, side])
-    drawn = source.multinomial(n, np.full(n, 1 / n), size=resamples)
-    while n > 1 and len(alike := np.flatnonzero((drawn == n).any(1))):
-        drawn[alike] = source.multinomial(n, np.full(n, 1 / n), size=len(alike))
-    return drawn.astype(np.float64)
+    rows = source.multinomial(n, np.full(n, 1 / n), size=resamples)
+    while n > 1 and len(alike := np.flatnonzero((rows == n).any(1))):
+        rows[alike] = source.multinomial(n, np.full(n, 1 / n), size=len(alike))
+    return rows.astype(np.float64)
 
 
 def resampled_mean(values: NDArray[Any], *, side: int = FAKES, seed: int = 0, resamples: int = RESAMPLES) -> Resampled:
-    """The mean of values [N], one a picture. `side`: whether they are the fakes' or the reals'.
+    """The mean of values [N], one a picture, resampled. `side`: `REALS` or `FAKES`.
 
-    For values that depend on nothing but their own picture; not for precision and its like, see
-    `resampled_neighbours`.
+    Only for values that depend on their own picture alone; for precision and the like see `resampled_neighbours`.
     """
-    taken = checked(np.asarray(values)[:, None], "values", least=1)[:, 0]
-    drawn = counts(len(taken), resamples, seed, side) @ taken / len(taken)
-    return Resampled.of(float(taken.mean()), drawn)
+    array = checked(np.asarray(values)[:, None], Message("measure.set_values"), least=1)[:, 0]
+    replicates = counts(len(array), resamples, seed, side) @ array / len(array)
+    return Resampled.of(float(array.mean()), replicates)
+
+
+def bootstrap(
+    score: Callable[[Floats, Floats], float],
+    real: NDArray[Any],
+    fake: NDArray[Any],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Resampled:
+    """Any `score` of features [N, D], [M, D], both sets resampled: for a metric without a faster way.
+
+    A picture that is drawn twice appears twice. A score that looks at pairs within a set should leave such pairs out.
+    """
+    reals, fakes = checked_pair(real, fake)
+    weights = zip(counts(len(reals), resamples, seed, REALS), counts(len(fakes), resamples, seed, FAKES), strict=True)
+    replicates = [
+        float(score(reals.repeat(of_reals.astype(int), axis=0), fakes.repeat(of_fakes.astype(int), axis=0)))
+        for of_reals, of_fakes in weights
+    ]
+    return Resampled.of(float(score(reals, fakes)), np.array(replicates))
 
 
 def share(hits: NDArray[Any], *, level: float = 0.95) -> Interval:
     """The share of `hits` [N] (0 or 1) that are 1, with Wilson's interval (1927): sound also at 0 of 10 or 10 of 10."""
-    taken = np.asarray(hits, dtype=np.float64)
-    if not taken.size:
-        raise SimulacraError("There is no picture to take a share of.")
-    return wilson(float(taken.mean()), len(taken), level=level)
+    array = np.asarray(hits, dtype=np.float64)
+    if not array.size:
+        raise SimulacraError("measure.no_pictures")
+    return wilson(float(array.mean()), len(array), level=level)
 
 
 def resampled_frechet(
@@ -132,15 +153,15 @@ def resampled_frechet(
     """The Fréchet distance of features [N, D], [M, D], both sets resampled.
 
     The interval covers the expected score at this N and M; `bias` is about what the score would lose with
-    infinitely many pictures, and too little where N is not many times D. Costs two eigendecompositions a resample:
-    about 2 s for 200 at D = 112, minutes at D = 1280.
+    infinitely many pictures, or less where N is not many times D. A resample costs two eigendecompositions: about 2 s
+    for 200 at D = 112, minutes at D = 1280.
     """
-    reals, fakes = pair(real, fake)
-    drawn = np.empty(resamples)
+    reals, fakes = checked_pair(real, fake)
+    replicates = np.empty(resamples)
     weights = zip(counts(len(reals), resamples, seed, REALS), counts(len(fakes), resamples, seed, FAKES), strict=True)
     for index, (of_reals, of_fakes) in enumerate(weights):
-        drawn[index] = frechet_between(moments(reals, of_reals), moments(fakes, of_fakes))
-    return Resampled.of(frechet_between(moments(reals), moments(fakes)), drawn, least=0.0)
+        replicates[index] = frechet_between(moments(reals, of_reals), moments(fakes, of_fakes))
+    return Resampled.of(frechet_between(moments(reals), moments(fakes)), replicates, least=0.0)
 
 
 def resampled_kid(real: NDArray[Any], fake: NDArray[Any], *, seed: int = 0, resamples: int = RESAMPLES) -> Resampled:
@@ -149,7 +170,7 @@ def resampled_kid(real: NDArray[Any], fake: NDArray[Any], *, seed: int = 0, resa
     Two copies of one picture are never a pair, so the resampled scores stay unbiased; the interval covers the
     score of infinitely many pictures.
     """
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     values = mmd(
         reals, fakes, _with_all(len(reals), resamples, seed, REALS), _with_all(len(fakes), resamples, seed, FAKES)
     )
@@ -161,20 +182,20 @@ def resampled_neighbours(
 ) -> dict[str, Resampled]:
     """ "precision", "recall", "density" and "coverage" of features [N, D], [M, D]; values are those of `neighbours`.
 
-    Each resample is a half of the reals and a half of the fakes, drawn without repeats: a picture drawn twice would be
-    its own neighbour. Half a set varies around the whole by as much as the whole does around all there is. The interval
+    A resample is half of the reals and half of the fakes, drawn without repeats: a picture drawn twice would be its own
+    neighbour. Half a set varies around the whole by as much as the whole varies around the population. The interval
     covers the score expected at this N and M.
     """
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     whole = neighbours(reals, fakes, k=k)
     real_halves, fake_halves = halves(len(reals), resamples, seed, REALS), halves(len(fakes), resamples, seed, FAKES)
     centre = reals.mean(0)
-    holding, covered = _held(reals - centre, fakes - centre, real_halves, fake_halves, whole.k)
-    recalled, _ = _held(fakes - centre, reals - centre, fake_halves, real_halves, whole.k)
+    holding, covered = _in_balls(reals - centre, fakes - centre, real_halves, fake_halves, whole.k)
+    recalled, _ = _in_balls(fakes - centre, reals - centre, fake_halves, real_halves, whole.k)
 
     def mean(values: NDArray[Any], chosen: NDArray[np.bool_]) -> Floats:
-        found: Floats = (values * chosen).sum(1) / chosen.sum(1)
-        return found
+        means: Floats = (values * chosen).sum(1) / chosen.sum(1)
+        return means
 
     return {
         "precision": Resampled.of(
@@ -191,33 +212,33 @@ def resampled_neighbours(
 
 
 def halves(n: int, resamples: int, seed: int, side: int) -> NDArray[np.bool_]:
-    """[B, n]: which half of `n` pictures is drawn, at least two."""
+    """[B, n]: the half of `n` pictures that is drawn, at least two."""
     source = np.random.default_rng([seed, side, 1])
     order = source.permuted(np.tile(np.arange(n), (resamples, 1)), axis=1)
     return order < max(n // 2, min(n, 2))
 
 
-def _held(
+def _in_balls(
     centres: Floats, points: Floats, own: NDArray[np.bool_], others: NDArray[np.bool_], k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """How many drawn centres' balls hold each point [B, M], and whether each drawn centre's holds a drawn point [B, N].
+    """Balls of drawn centres around each point [B, M]; whether the ball of each drawn centre has a drawn point [B, N].
 
-    A ball reaches to the k-th neighbour that is drawn. That one is all but surely (1 - 1e-6) among the 8 k nearest, so
-    only pairs nearer than those are looked at for each resample.
+    A ball reaches to the k-th neighbour that is drawn. With a chance of 1 - 1e-6 that is one of the 8 k nearest, so only
+    pairs nearer than those are examined in each resample.
     """
     near = min(8 * k, len(centres) - 1)
     reach: Floats = np.empty((len(own), len(centres)))
     farthest: Floats = np.empty(len(centres))
     for rows, values in blocks(centres, centres, squared):
         values[np.arange(len(values)), np.arange(len(centres))[rows]] = np.inf
-        who = np.argpartition(values, near - 1, axis=1)[:, :near]
-        who = np.take_along_axis(who, np.take_along_axis(values, who, 1).argsort(1), 1)
-        distances = np.take_along_axis(values, who, 1)
+        nearest = np.argpartition(values, near - 1, axis=1)[:, :near]
+        nearest = np.take_along_axis(nearest, np.take_along_axis(values, nearest, 1).argsort(1), 1)
+        distances = np.take_along_axis(values, nearest, 1)
         farthest[rows] = distances[:, -1]
-        for drawn, radius in zip(own, reach, strict=True):
-            there = np.cumsum(drawn[who], axis=1) >= k
-            there[:, -1] = True
-            radius[rows] = distances[np.arange(len(who)), there.argmax(1)]
+        for in_half, radius in zip(own, reach, strict=True):
+            enough = np.cumsum(in_half[nearest], axis=1) >= k
+            enough[:, -1] = True
+            radius[rows] = distances[np.arange(len(nearest)), enough.argmax(1)]
     holding = np.zeros((len(own), len(points)), np.int32)
     covered = np.zeros((len(own), len(centres)), np.bool_)
     for rows, values in blocks(centres, points, squared):
@@ -225,9 +246,9 @@ def _held(
         distance = values[centre, point]
         centre += rows.start
         for b, radius in enumerate(reach):
-            held = (distance <= radius[centre] * (1 + TIE)) & own[b, centre]
-            holding[b] += np.bincount(point[held], minlength=len(points)).astype(np.int32)
-            covered[b, centre[held & others[b, point]]] = True
+            inside = (distance <= radius[centre] * (1 + TIE)) & own[b, centre]
+            holding[b] += np.bincount(point[inside], minlength=len(points)).astype(np.int32)
+            covered[b, centre[inside & others[b, point]]] = True
     return holding, covered
 
 
@@ -235,7 +256,7 @@ def resampled_diversity(
     features: NDArray[Any], *, side: int = FAKES, seed: int = 0, resamples: int = RESAMPLES
 ) -> Resampled:
     """The mean distance between two pictures of a set [N, D], resampled; its value is `distances.diversity`."""
-    values = _diversities(checked(features, "pictures"), side, seed, resamples)
+    values = _diversities(checked(features, Message("measure.set_pictures")), side, seed, resamples)
     return Resampled.of(float(values[0]), values[1:], least=0.0)
 
 
@@ -243,16 +264,16 @@ def resampled_diversity_ratio(
     real: NDArray[Any], fake: NDArray[Any], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Resampled:
     """The fakes' diversity over the reals', both resampled; its value is `distances.diversity_ratio`."""
-    reals, fakes = pair(real, fake)
+    reals, fakes = checked_pair(real, fake)
     below = _diversities(reals, REALS, seed, resamples)
     if not below.all():
-        raise SimulacraError("The reals are so alike that their diversity is 0: there is nothing to compare with.")
+        raise SimulacraError("measure.no_diversity")
     values = _diversities(fakes, FAKES, seed, resamples) / below
     return Resampled.of(float(values[0]), values[1:], least=0.0)
 
 
 class Floor(NamedTuple):
-    """What a score is between reals and reals: the mean over some splits into two halves of `n` pictures each."""
+    """A score between reals and reals: the mean over splits into two halves of `n` pictures each."""
 
     value: float
     n: int
@@ -261,21 +282,21 @@ class Floor(NamedTuple):
 def floor(
     score: Callable[[Floats, Floats], float], real: NDArray[Any], *, splits: int = 3, seed: int = 0
 ) -> Floor | None:
-    """`score` (say `frechet`) of one half of the reals [N, D] against the other; None with fewer than 4.
+    """`score` (such as `frechet`) of one half of the reals [N, D] against the other; None with fewer than 4.
 
-    A generator can hardly score better with as many pictures. A biased score of N reals against M fakes has the
-    lower floor the more pictures it has: FD's goes with 1/N + 1/M, here 4/N.
+    A generator can hardly score better with as many pictures. The floor of a biased score falls with more pictures:
+    that of the Fréchet distance goes with 1/N + 1/M, here 4/N.
     """
-    reals = checked(real, "reals", least=0)
+    reals = checked(real, Message("measure.set_reals"), least=0)
     half = len(reals) // 2
     if half < 2:
         return None
     source = np.random.default_rng([seed, 3])
-    found = []
+    values = []
     for _ in range(splits):
         order = source.permutation(len(reals))
-        found.append(score(reals[order[:half]], reals[order[half : 2 * half]]))
-    return Floor(float(np.mean(found)), half)
+        values.append(score(reals[order[:half]], reals[order[half : 2 * half]]))
+    return Floor(float(np.mean(values)), half)
 
 
 def wilson(rate: float, n: float, *, level: float = 0.95) -> Interval:
@@ -291,5 +312,6 @@ def _with_all(n: int, resamples: int, seed: int, side: int) -> Floats:
     return np.concatenate([np.ones((1, n)), counts(n, resamples, seed, side)])
 
 
-def _diversities(taken: Floats, side: int, seed: int, resamples: int) -> Floats:
-    return mean_within(taken - taken.mean(0), _with_all(len(taken), resamples, seed, side), euclidean)
+def _diversities(features: Floats, side: int, seed: int, resamples: int) -> Floats:
+    weights = _with_all(len(features), resamples, seed, side)
+    return mean_within(features - features.mean(0), weights, euclidean)

@@ -1,193 +1,254 @@
-"""Scores as a reader sees them in a terminal or a log."""
+"""Certificates, choices and comparisons as tables in a terminal or a log, with what the numbers mean."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.markup import escape
 from rich.table import Table
 
-from simulacra.console import console
+from simulacra.console import console, say
+from simulacra.measure.metrics import find, of_score, words
+from simulacra.measure.records import Best, Certificate, Comparison, Difference, ScoreRecord, shown
+from simulacra.messages import text
+from simulacra.model import Task
 
-MOST_CLASSES = 20  # lines of a table of them
+T = TypeVar("T")
+MOST_LINES = 20  # of a table of classes or attributes
 BEFORE = "-untranslated"
+TITLES: dict[Task, str] = {"draw": "measure.metrics_draw", "translate": "measure.metrics_translate"}
+ARROWS = {"lower": "↓", "higher": "↑"}
 
 
-def print_certificate(told: dict[str, Any], path: Path | None) -> None:
-    """The scores with their intervals, the leading one first, and what to beware of."""
-    model, data = told["model"], told["data"]
-    who = model["run"] or model["folder"]
-    when = f" at {model['nimg']} images" if model["nimg"] else ""
-    if "directions" in told:
-        console.print(f"{who} ({model['gan']}{when}), which translates {data['name']}", markup=False)
-        _print_directions(told)
+def print_certificate(certificate: Certificate, path: Path | None) -> None:
+    """Print the scores with their intervals, the leading one first, what they mean, and warnings."""
+    model, data = certificate["model"], certificate["data"]
+    values = {"model": model["run"] or model["folder"], "gan": model["gan"], "data": data["name"]}
+    values["moment"] = text("measure.at_images", nimg=model["nimg"]) if model["nimg"] else ""
+    if "directions" in certificate:
+        say("measure.title_translate", **values)
+        _print_directions(certificate)
     else:
-        against = f"{told['n']} pictures against {data['pictures']} of {data['name']} ({data['on']})"
-        console.print(f"{who} ({model['gan']}{when}): {against}", markup=False)
-        order = sorted(told["scores"], key=lambda name: name != told["leads"])
-        _print_scores({name: told["scores"][name] for name in order}, told["leads"])
-    if "within" in told:
-        _print_within(told["within"])
-    if "attributes" in told:
-        _print_attributes(told["attributes"]["lines"])
-    for warning in told["warnings"]:
-        console.print(f"Beware: {warning}", markup=False)
+        say("measure.title_draw", **values, n=certificate["n"], n_real=data["pictures"], part=data["on"])
+        _print_scores(_leading_first(certificate["scores"], certificate["leads"]), certificate["leads"])
+    if "within" in certificate:
+        _print_classes(certificate["within"])
+    if "attributes" in certificate:
+        _print_attributes(certificate["attributes"]["lines"])
+    _print_meanings(certificate["scores"])
+    for warning in certificate["warnings"]:
+        say("measure.beware", warning=shown(warning))
     if path is not None:
-        console.print(f"Certificate: {path}", markup=False)
+        say("measure.certificate", path=path)
+
+
+def _leading_first(scores: Mapping[str, T], leads: str) -> dict[str, T]:
+    return {name: scores[name] for name in sorted(scores, key=lambda name: name != leads)}
 
 
 def _print_scores(
-    scores: Mapping[str, dict[str, Any]], leads: str, before: Mapping[str, dict[str, Any]] | None = None, n: int = 0
+    scores: Mapping[str, ScoreRecord], leads: str, before: Mapping[str, ScoreRecord] | None = None, n: int = 0
 ) -> None:
-    """A line a score. before: those of untranslated pictures, where there is such a thing. n: what need not be said."""
+    """One row per score. before: scores of untranslated pictures. n: the size of floors that goes without saying."""
     table = Table(box=None, pad_edge=False, collapse_padding=True)
-    for column in ("score", "", "value", "95 % interval", "reals : reals", *(["before"] if before else [])):
+    columns = [text("measure.column_score"), "", text("measure.column_value"), text("measure.column_interval")]
+    columns += [text("measure.column_floor"), *([text("measure.column_before")] if before else [])]
+    for column in columns:
         table.add_column(column, no_wrap=True)
     for name, score in scores.items():
         floor = _short(score["floor"]) + (f" (n {score['n_floor']})" if score["n_floor"] not in (None, n) else "")
-        interval = f"{_short(score['low'])} to {_short(score['high'])}" if score["low"] is not None else ""
         style = "bold" if name == leads else ""
-        arrow = {"lower": "↓", "higher": "↑"}.get(score["better"], "")
-        cells = [name, arrow, f"{score['value']:.4g}", interval, floor]
-        table.add_row(*cells, _short((before or {}).get(name, {}).get("value")), style=style)
+        cells = [name, ARROWS.get(score["better"], ""), f"{score['value']:.4g}", _ends(score), floor]
+        earlier = [_short(before[name]["value"]) if name in before else ""] if before else []
+        table.add_row(*cells, *earlier, style=style)
     console.print(table)
 
 
-def _print_directions(told: dict[str, Any]) -> None:
-    """A table a direction, and the means of both that lead."""
-    for name, line in told["directions"].items():
-        against = f"{line['n']} pictures ({told['data']['inputs']}) against {line['n_real']} ({told['data']['on']})"
-        console.print(f"\n{name}, {line['from']} to {line['to']}: {against}", markup=False)
-        shown, before = by_direction(told["scores"], name)
-        _print_scores(shown, "", before, line["n"])
-        if said := told.get("honesty", {}).get(name):
-            console.print(said["sentence"], markup=False)
-    shown, before = by_direction(told["scores"], "mean")
-    if shown:
-        console.print("\nMeans of both directions:", markup=False)
-        _print_scores(shown, told["leads"].rpartition(":")[0], before, told["n"])
+def _print_meanings(names: Iterable[str]) -> None:
+    """One line per metric: what its number means, and which direction is better."""
+    metrics = {metric.name: metric for metric in map(of_score, names) if metric}
+    console.print()
+    for metric in metrics.values():
+        values = {"name": metric.name, "what": text(metric.what)}
+        if metric.better == "lower":
+            say("measure.meaning_lower", **values)
+        elif metric.better == "higher":
+            say("measure.meaning_higher", **values)
+        else:
+            say("measure.meaning", **values)
 
 
-def by_direction(
-    scores: Mapping[str, dict[str, Any]], direction: str
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """A direction's scores without its name, and those of untranslated pictures by the names of what they stand beside."""
-    mine = {name.rpartition(":")[0]: score for name, score in scores.items() if name.endswith(f":{direction}")}
-    before = {name.removesuffix(BEFORE): score for name, score in mine.items() if name.endswith(BEFORE)}
-    return {name: score for name, score in mine.items() if not name.endswith(BEFORE)}, before
+def print_metrics() -> None:
+    """Print the words of `--metrics` with what they mean, for each task."""
+    for task, title in TITLES.items():
+        say(title)
+        table = Table(box=None, show_header=False)
+        table.add_column(no_wrap=True)
+        for word in words(task):
+            meanings = [f"{metric.name}: {text(metric.what)}" for metric in find([word], task)]
+            table.add_row(word, escape("\n".join(meanings)))
+        console.print(table)
 
 
-def _print_within(told: dict[str, Any]) -> None:
-    """A line a class, those that the fewest fakes are read as first where there are many."""
-    lines = told["classes"]
-    shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
-    names = list(dict.fromkeys(name for line in lines for name in line["scores"]))
-    which = "" if shown is lines else f", the {len(shown)} of {len(lines)} least often read as asked"
-    console.print(f"\nWithin each class{which}:", markup=False)
+def _print_directions(certificate: Certificate) -> None:
+    """One table per direction, and the means of both."""
+    data = certificate["data"]
+    for name, line in certificate["directions"].items():
+        direction = text("measure.direction", source=line["from"], target=line["to"])
+        values = {"n": line["n"], "inputs": data["inputs"], "n_real": line["n_real"], "part": data["on"]}
+        console.print()
+        say("measure.title_direction", name=name, direction=direction, **values)
+        scores, before = by_direction(certificate["scores"], name)
+        _print_scores(scores, "", before, line["n"])
+        if honesty := certificate.get("honesty", {}).get(name):
+            console.print(shown(honesty["sentence"]), markup=False)
+    scores, before = by_direction(certificate["scores"], "mean")
+    if scores:
+        console.print()
+        say("measure.title_means")
+        _print_scores(scores, certificate["leads"].rpartition(":")[0], before, certificate["n"])
+
+
+def by_direction(scores: Mapping[str, T], direction: str) -> tuple[dict[str, T], dict[str, T]]:
+    """The scores of a direction by name without it; those of untranslated pictures, by the names they belong beside."""
+    values = {name.rpartition(":")[0]: score for name, score in scores.items() if name.endswith(f":{direction}")}
+    before = {name.removesuffix(BEFORE): score for name, score in values.items() if name.endswith(BEFORE)}
+    return {name: score for name, score in values.items() if not name.endswith(BEFORE)}, before
+
+
+def _print_classes(within: Mapping[str, Any]) -> None:
+    """One row per class; of many classes, those that are read as themselves least often."""
+    lines = within["classes"]
+    rows = lines if len(lines) <= MOST_LINES else weakest(lines, MOST_LINES)
+    names = list(dict.fromkeys(name for line in rows for name in line["scores"]))
+    console.print()
+    if rows is lines:
+        say("measure.title_classes")
+    else:
+        say("measure.title_weakest_classes", number=len(rows), total=len(lines))
     table = Table(box=None)
-    table.add_column("class", overflow="fold")
-    for column in ("fakes", *(each for name in names for each in (f"{name.partition('-')[0]} ↓", "95 % interval"))):
+    table.add_column(text("measure.column_class"), overflow="fold")
+    for column in (
+        text("measure.column_fakes"),
+        *(column for name in names for column in (f"{name.partition('-')[0]} ↓", text("measure.column_interval"))),
+        text("measure.column_read"),
+        text("measure.column_reals"),
+    ):
         table.add_column(column, no_wrap=True)
-    table.add_column("read as it ↑", no_wrap=True)
-    table.add_column("reals", no_wrap=True)
-    table.add_column("else as", overflow="fold")
-    for line in shown:
+    table.add_column(text("measure.column_else"), overflow="fold")
+    for line in rows:
         cells = [line["class"], str(line["n"])]
         for name in names:
             score = line["scores"].get(name)
-            cells += (
-                [_short(score["value"]), f"{_short(score['low'])} to {_short(score['high'])}"] if score else ["–", ""]
-            )
+            cells += [_short(score["value"]), _ends(score)] if score else ["–", ""]
         cells += [_percent(line["agreement"]), _percent(line["agreement_real"])]
         cells.append(f"{line['else_read_as']} {line['else_share']:.0%}" if line["else_read_as"] is not None else "")
         table.add_row(*map(escape, cells))
     console.print(table)
     if any(not line["scores"] for line in lines):
-        console.print(f"– : fewer than {told['fewest']} fakes or reals of the class.", markup=False)
+        say("measure.few_of_class", least=within["fewest"])
 
 
-def _print_attributes(lines: list[dict[str, Any]]) -> None:
-    """A line an attribute, those that are read worst from the fakes first where there are many."""
-    shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
-    which = "" if shown is lines else f", the {len(shown)} of {len(lines)} read worst"
-    console.print(f"\nEach attribute{which} (0.5 is chance):", markup=False)
-    table = Table("attribute", "fakes with it", "read from fakes ↑", "95 % interval", "from reals", box=None)
-    for line in shown:
+def _print_attributes(lines: Sequence[dict[str, Any]]) -> None:
+    """One row per attribute; of many attributes, those that are read from fakes worst."""
+    rows = lines if len(lines) <= MOST_LINES else weakest(lines, MOST_LINES)
+    console.print()
+    if rows is lines:
+        say("measure.title_attributes")
+    else:
+        say("measure.title_weakest_attributes", number=len(rows), total=len(lines))
+    columns = ("measure.column_attribute", "measure.column_with_it", "measure.column_from_fakes")
+    table = Table(*map(text, (*columns, "measure.column_interval", "measure.column_from_reals")), box=None)
+    for line in rows:
         score, cells = line["agreement"], [line["attribute"], str(line["n"])]
-        if score:
-            cells += [_short(score["value"]), f"{_short(score['low'])} to {_short(score['high'])}"]
-        table.add_row(*map(escape, [*cells, _short(line["agreement_real"])] if score else [*cells, "–", "", "–"]))
+        cells += [_short(score["value"]), _ends(score), _short(line["agreement_real"])] if score else ["–", "", "–"]
+        table.add_row(*map(escape, cells))
     console.print(table)
 
 
 def weakest(lines: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """The `count` classes whose fakes are least often read as the class, those without fakes last."""
+    """The `count` classes or attributes with the lowest agreement, those without fakes last."""
     return sorted(lines, key=lambda line: line["agreement"]["value"] if line["agreement"] else 2.0)[:count]
 
 
-def print_choice(run: Path, told: dict[str, Any]) -> None:
-    """Which checkpoint, and why."""
-    anew, name = told["anew"], told["by"]
-    console.print(f"Best: {run / 'checkpoints' / told['checkpoint']}", markup=False)
-    console.print(told["why"], markup=False)
-    again = f"with pictures of {anew['inputs']}" if "inputs" in anew else "with other seeds"
-    said = f"Judged anew {again}: {name} {_with(anew['best'])}"
-    if told["nimg"] != told["last"]["nimg"]:
-        gap = anew["difference"]
-        sure = "better than the last" if gap["high"] < 0 else "not surely better than the last"
-        said += f", the last {_with(anew['last'])}, difference {_with(gap)}: {sure}"
-    console.print(f"{said}.", markup=False)
-    verb = "translate" if "inputs" in anew else "sample"
-    does = "translates" if "inputs" in anew else "draws"
-    console.print(f"simulacra {verb} {run} now {does} with it; all scores: {run / 'scores.jsonl'}", markup=False)
+def print_choice(run: Path, best: Best) -> None:
+    """Print which checkpoint was chosen, why, and its score with other seeds."""
+    again = best.get("anew", {})
+    say("measure.best", path=run / "checkpoints" / best["checkpoint"])
+    console.print(shown(best["why"]), markup=False)
+    values: dict[str, Any] = {"score": best["by"], "best": _value(again["best"])}
+    values["source"] = (
+        text("measure.other_pictures", part=again["inputs"]) if "inputs" in again else text("measure.other_seeds")
+    )
+    values |= {"last": _value(again["last"]), "difference": _value(again["difference"])}
+    if best["nimg"] == best["last"]["nimg"]:
+        say("measure.again", **values)
+    elif again["difference"]["high"] < 0:
+        say("measure.again_better", **values)
+    else:
+        say("measure.again_unsure", **values)
+    if "inputs" in again:
+        say("measure.now_translates", run=run, path=run / "scores.jsonl")
+    else:
+        say("measure.now_draws", run=run, path=run / "scores.jsonl")
 
 
-def print_comparison(told: dict[str, Any]) -> None:
-    """One line a score."""
-    for key in "ab":
-        console.print(f"{key}: {told[key]['name']}", markup=False)
-    source = f"seeds {told['seeds']}" if "seeds" in told else f"{told['inputs']}, in each direction"
-    against = f"{told['n_real']} of {told['data']} ({told['on']})"
-    console.print(f"{told['n']} pictures each ({source}) against {against}", markup=False)
-    if "directions" not in told:
-        order = sorted(told["scores"], key=lambda name: name != told["leads"])
-        _print_differences({name: told["scores"][name] for name in order}, told["leads"])
-    for name, line in told.get("directions", {}).items():
-        console.print(f"\n{name}, {line['from']} to {line['to']}:", markup=False)
-        _print_differences(by_direction(told["scores"], name)[0], "")
-    if "directions" in told:
-        console.print("\nMeans of both directions:", markup=False)
-        _print_differences(by_direction(told["scores"], "mean")[0], told["leads"].rpartition(":")[0])
+def print_comparison(comparison: Comparison) -> None:
+    """Print the scores of two models side by side, with what they mean."""
+    for key, model in (("a", comparison["a"]), ("b", comparison["b"])):
+        console.print(f"{key}: {model['name']}", markup=False)
+    values = {
+        "n": comparison["n"],
+        "n_real": comparison["n_real"],
+        "data": comparison["data"],
+        "part": comparison["on"],
+    }
+    if "seeds" in comparison:
+        say("measure.title_compare_seeds", **values, seeds=comparison["seeds"])
+    else:
+        say("measure.title_compare_inputs", **values, inputs=comparison["inputs"])
+    scores, leads = comparison["scores"], comparison["leads"]
+    if "directions" not in comparison:
+        _print_differences(_leading_first(scores, leads), leads)
+    else:
+        for name, line in comparison["directions"].items():
+            direction = text("measure.direction", source=line["from"], target=line["to"])
+            console.print(f"\n{name}, {direction}:", markup=False)
+            _print_differences(by_direction(scores, name)[0], "")
+        console.print()
+        say("measure.title_means")
+        _print_differences(by_direction(scores, "mean")[0], leads.rpartition(":")[0])
+    _print_meanings(scores)
 
 
-def _print_differences(scores: Mapping[str, dict[str, Any]], leads: str) -> None:
-    """A line a score."""
+def _print_differences(scores: Mapping[str, Difference], leads: str) -> None:
+    """One row per score."""
     table = Table(box=None, pad_edge=False, collapse_padding=True)
-    for column in ("score", "a", "b", "a - b", "95 % interval", "better"):
+    ends = (text("measure.column_interval"), text("measure.column_better"))
+    for column in (text("measure.column_score"), "a", "b", "a - b", *ends):
         table.add_column(column, no_wrap=True)
     for name, score in scores.items():
         gap, style = score["difference"], "bold" if name == leads else ""
-        table.add_row(
-            name,
-            _short(score["a"]["value"]),
-            _short(score["b"]["value"]),
-            _short(gap["value"]),
-            f"{_short(gap['low'])} to {_short(gap['high'])}",
-            score["better"] or "cannot tell",
-            style=style,
-        )
+        cells = [name, _short(score["a"]["value"]), _short(score["b"]["value"]), _short(gap["value"]), _ends(gap)]
+        table.add_row(*cells, score["better"] or text("measure.cannot_tell"), style=style)
     console.print(table)
 
 
-def _short(value: float | None) -> str:
+def _short(value: Any) -> str:
     return "" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _percent(share: dict[str, Any] | None) -> str:
+def _ends(score: Mapping[str, Any]) -> str:
+    if score["low"] is None:
+        return ""
+    return text("measure.ends", low=_short(score["low"]), high=_short(score["high"]))
+
+
+def _percent(share: Mapping[str, Any] | None) -> str:
     return "" if share is None else f"{share['value']:.0%}"
 
 
-def _with(score: dict[str, Any]) -> str:
-    return f"{_short(score['value'])} ({_short(score['low'])} to {_short(score['high'])})"
+def _value(score: Mapping[str, Any]) -> str:
+    return text("measure.value", value=_short(score["value"]), low=_short(score["low"]), high=_short(score["high"]))

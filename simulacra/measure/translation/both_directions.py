@@ -1,113 +1,137 @@
-"""The two directions of a translation: which pictures are translated, which real ones they are held against.
+"""The two directions of a translation: the pictures to be translated and the real ones they are compared with.
 
-Which pictures is a function of the data set's size alone. The names of files, by which pictures of two domains may be known
-to show the same, have no part in it.
+The choice of pictures depends on the size of the dataset alone, never on file names, which may tell the ground-truth
+pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data, pictures_of
 from simulacra.measure.intervals import Floor, Resampled
-from simulacra.measure.model_under_test import AT_ONCE, Advance, subsample
-from simulacra.measure.scores import Measured
+from simulacra.measure.metrics import Metric
+from simulacra.measure.model_under_test import BATCH, subsample
+from simulacra.measure.records import DirectionRecord
+from simulacra.measure.scores import ResampledScore
+from simulacra.messages import Message, text
 from simulacra.translator import OTHER, Side, Translator
 
-MEAN = "mean"  # of both directions
+MEAN = "mean"  # of both directions, in place of a direction's name
+# Metrics with a mean over both directions, a value before translation, and the ratio to it; what that value means
+AVERAGED = {"fd": "measure.what_fd_untranslated", "kid": "measure.what_kid_untranslated"}
 HELD_OUT = ("test", "valid")
 
 Rows = NDArray[np.int64]
 
 
-def has(data: Pair, part: str) -> bool:
-    """Whether both domains have at least two pictures in a part."""
+def has_scores(data: Pair, part: str) -> bool:
+    """Whether both domains have at least two pictures in a part, as scores need."""
     return min(data.a.splits.get(part, 0), data.b.splits.get(part, 0)) >= 2
 
 
 def held_out(data: Pair) -> str:
-    """The part whose pictures say most of a translator: one that it was not trained on, where there is one."""
-    return next((part for part in HELD_OUT if has(data, part)), "train")
+    """The part that says most about a translator: test, else valid, else train, which it was trained on."""
+    return next((part for part in HELD_OUT if has_scores(data, part)), "train")
 
 
 def for_choice(data: Pair) -> str:
-    """The part whose pictures a choice of checkpoints may see: never that for tests."""
-    return "valid" if has(data, "valid") else "train"
+    """The part that a choice of checkpoints may use: valid, else train; never test."""
+    return "valid" if has_scores(data, "valid") else "train"
 
 
 @dataclass(kw_only=True)
-class Direction:
-    """One of the two. `a2b`: pictures of the domain a are translated, and held against those of b."""
+class TranslationDirection:
+    """One direction. `a2b`: pictures of the domain a are translated and compared with those of b."""
 
     name: str
     to: Side
-    way: str  # `horses to zebras`
+    source: str  # the domains' names
+    target: str
     extractor: Extractor
-    inputs: Dataset  # the part of the one domain, of which `chosen` are translated
-    chosen: Rows
-    reals: Dataset  # the part of the other, of which `known` are compared with
-    known: Rows
-    others: Dataset  # pictures of the other domain from the part that the inputs are of
-    begin: Callable[[str, int], Advance]
+    inputs: Dataset  # a part of the source domain, of which `input_rows` are translated
+    input_rows: Rows
+    reals: Dataset  # a part of the target domain, of which `real_rows` are compared with
+    real_rows: Rows
+    targets: Dataset  # the target domain's pictures in the part of the inputs
+    begin: Begin
 
     @property
     def n(self) -> int:
-        """How many are translated."""
-        return len(self.chosen)
+        """Number of pictures that are translated."""
+        return len(self.input_rows)
 
     @property
-    def apart(self) -> bool:
-        """Whether the inputs are of another part than the reals, so that `others` are unseen reals."""
-        return self.others.splits != self.reals.splits
+    def title(self) -> Message:
+        """`horses to zebras`."""
+        return Message("measure.direction", source=self.source, target=self.target)
 
     def batches(self, rows: Rows | None = None) -> Iterator[Tensor]:
         """The pictures to be translated, or those of `rows`."""
-        return pictures_of(self.inputs, self.chosen if rows is None else rows, AT_ONCE)
+        return pictures_of(self.inputs, self.input_rows if rows is None else rows, BATCH)
 
     @cached_property
     def real(self) -> Features:
         """Features of the target domain's pictures."""
-        begun = self.begin(f"Reals, {self.way.rpartition(' to ')[2]}", len(self.known))
-        return features_of_data(self.extractor, self.reals, self.known, begun)
+        advance = self.begin(text("measure.progress_reals", part=self.target), len(self.real_rows))
+        return features_of_data(self.extractor, self.reals, self.real_rows, advance)
 
     @cached_property
     def untranslated(self) -> Features:
-        """Features of the pictures to be translated, as they are."""
-        return features_of_data(self.extractor, self.inputs, self.chosen, self.begin("Untranslated", self.n))
+        """Features of the pictures before translation."""
+        advance = self.begin(text("measure.progress_untranslated"), self.n)
+        return features_of_data(self.extractor, self.inputs, self.input_rows, advance)
 
     @cached_property
     def unseen(self) -> Features | None:
-        """Features of the target domain's pictures from the inputs' part; None where that is the reals' part too."""
-        if not self.apart:
+        """Features of `targets`; None where the inputs are of the same part as the reals."""
+        if self.targets.splits == self.reals.splits:
             return None
-        rows = subsample(len(self.others), self.n)
-        return features_of_data(self.extractor, self.others, rows, self.begin("Reals, held out", len(rows)))
+        rows = subsample(len(self.targets), self.n)
+        advance = self.begin(text("measure.progress_unseen"), len(rows))
+        return features_of_data(self.extractor, self.targets, rows, advance)
 
     def fakes(self, translator: Translator, advance: Advance) -> Features:
         """Features of the translations."""
         return features_of(self.extractor, translator.translations(self.batches(), self.to), self.n, advance)
 
-    def named(self, found: Mapping[str, Measured]) -> dict[str, Measured]:
-        """Scores under this direction's name: `fd-efl0-112:a2b`."""
-        return {f"{name}:{self.name}": each for name, each in found.items()}
+    def named(self, values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
+        """Scores with this direction's name: `fd-efl0-112:a2b`."""
+        return {f"{name}:{self.name}": score for name, score in values.items()}
 
-    def told(self) -> dict[str, Any]:
-        """As JSON."""
-        one, _, other = self.way.partition(" to ")
-        return {"from": one, "to": other, "n": self.n, "n_real": len(self.known)}
+    def to_json(self) -> DirectionRecord:
+        """The direction in a certificate."""
+        return {"from": self.source, "to": self.target, "n": self.n, "n_real": len(self.real_rows)}
+
+    def distances(self, fakes: Features, metrics: Collection[Metric]) -> dict[str, ResampledScore]:
+        """Scores of features with floors; Fréchet distance and KID also before translation, and the ratio of both."""
+        extractor, real = self.extractor, self.real
+        floors = scores.floors_of(extractor, real, metrics, self.unseen)
+        values = scores.score_features(extractor, real, fakes, metrics, floors)
+        averaged = [metric for metric in metrics if metric.name in AVERAGED]
+        before = scores.score_features(extractor, real, self.untranslated, averaged)
+        for metric, (name, score) in zip(averaged, before.items(), strict=True):
+            values[f"{name}-untranslated"] = replace(score, better="", what=Message(AVERAGED[metric.name]))
+            after = values[name]
+            if (left := ratio(after.resampled, score.resampled)) is not None:
+                floor = after.floor and after.floor._replace(value=after.floor.value / score.resampled.value)
+                values[f"{name}-ratio"] = replace(
+                    after, resampled=left, what=Message("measure.what_ratio"), floor=floor
+                )
+        return self.named(values)
 
 
-def directions(
+def both_directions(
     data: Pair,
     extractor: Extractor,
     *,
@@ -116,81 +140,73 @@ def directions(
     samples: int,
     reals: int,
     skip: int = 0,
-    begin: Callable[[str, int], Advance] = lambda what, total: lambda n: None,
-) -> list[Direction]:
+    begin: Begin = silent,
+) -> list[TranslationDirection]:
     """Both directions of a pair: at most `samples` pictures of the part `inputs` against at most `reals` of `on`.
 
-    Raises `SimulacraError` where a part of a domain has fewer than two pictures.
+    skip: of the inputs, leave out the subsample of this size. Raises `SimulacraError` where a part of a domain has
+    fewer than two pictures.
     """
-    given, known = _domains(data, inputs), _domains(data, on)
-    made = []
+    given, compared = _domains(data, inputs), _domains(data, on)
+    names: dict[Side, str] = dict(zip(OTHER, data.domains, strict=True))
+    directions = []
     for side, other in OTHER.items():
-        chosen = subsample(len(given[side]), samples, skip)
-        for count, part in ((len(chosen), inputs), (len(known[other]), on)):
+        rows = subsample(len(given[side]), samples, skip)
+        for count, part in ((len(rows), inputs), (len(compared[other]), on)):
             if count < 2:
-                raise SimulacraError(
-                    f"Scores need at least 2 pictures of each domain; {data.name} has {count} of {part}."
-                )
-        way = " to ".join(data.domains if side == "a" else data.domains[::-1])
-        made.append(
-            Direction(
+                raise SimulacraError("measure.few_in_domain", data=data.name, number=count, part=part)
+        directions.append(
+            TranslationDirection(
                 name=f"{side}2{other}",
                 to=other,
-                way=way,
+                source=names[side],
+                target=names[other],
                 extractor=extractor,
                 inputs=given[side],
-                chosen=chosen,
-                reals=known[other],
-                known=subsample(len(known[other]), reals),
-                others=given[other],
+                input_rows=rows,
+                reals=compared[other],
+                real_rows=subsample(len(compared[other]), reals),
+                targets=given[other],
                 begin=begin,
             )
         )
-    return made
+    return directions
 
 
 def _domains(data: Pair, part: str) -> dict[Side, Dataset]:
     return {"a": data.a.split(part), "b": data.b.split(part)}
 
 
-def means(found: Mapping[str, Measured]) -> dict[str, Measured]:
-    """The Fréchet distances and KIDs of both directions, as their means: `kid-efl0-1280:mean`."""
-    made = {}
-    for name, one in found.items():
-        kind, _, direction = name.rpartition(":")
-        if direction == "a2b" and kind.startswith(("fd-", "kid-")) and (other := found.get(f"{kind}:b2a")):
-            each = [one, other]
-            drawn = np.mean([score.made.replicates for score in each], axis=0)
-            mean = Resampled.of(float(np.mean([score.made.value for score in each])), drawn, least=one.made.least)
-            n, n_real = (min(getattr(score, key) for score in each) for key in ("n", "n_real"))
-            floors = [score.floor for score in each if score.floor]
-            least = (
-                Floor(float(np.mean([f.value for f in floors])), min(f.n for f in floors)) if len(floors) > 1 else None
-            )
-            what = f"{one.what}; the mean of both directions"
-            made[f"{kind}:{MEAN}"] = Measured(made=mean, better=one.better, what=what, n=n, n_real=n_real, floor=least)
-    return made
+def means(values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
+    """The means over both directions of Fréchet distances and KIDs: `kid-efl0-1280:mean`."""
+    averages = {}
+    for name, score in values.items():
+        base, _, direction = name.rpartition(":")
+        other = values.get(f"{base}:b2a")
+        if direction == "a2b" and base.partition("-")[0] in AVERAGED and other is not None:
+            averages[f"{base}:{MEAN}"] = _mean(score, other)
+    return averages
+
+
+def _mean(one: ResampledScore, other: ResampledScore) -> ResampledScore:
+    pair = [one, other]
+    replicates = np.mean([score.resampled.replicates for score in pair], axis=0)
+    value = float(np.mean([score.resampled.value for score in pair]))
+    floors = [score.floor for score in pair if score.floor]
+    floor = Floor(float(np.mean([f.value for f in floors])), min(f.n for f in floors)) if len(floors) > 1 else None
+    return ResampledScore(
+        resampled=Resampled.of(value, replicates, least=one.resampled.least),
+        better=one.better,
+        what=Message("measure.what_mean", what=one.what),
+        n=min(score.n for score in pair),
+        n_real=min(score.n_real for score in pair),
+        floor=floor,
+    )
 
 
 def ratio(above: Resampled, below: Resampled) -> Resampled | None:
-    """One score over another on the same pictures; None where the lower one may be nothing."""
+    """One score over another on the same pictures; None where the lower one may be zero."""
     if below.value <= 0 or (below.replicates <= 0).any():
         return None
     least = 0.0 if above.least == 0 else -np.inf
     return Resampled.of(above.value / below.value, above.replicates / below.replicates, least=least)
-
-
-def distances(direction: Direction, fakes: Features, kinds: frozenset[str]) -> dict[str, Measured]:
-    """The scores of features, with floors, beside those of the untranslated pictures and with their ratios."""
-    eyes, real = direction.extractor, direction.real
-    floors = scores.floors_of(eyes, real, kinds, direction.unseen)
-    made = scores.measured(eyes, real, fakes, kinds, floors)
-    for name, before in scores.measured(eyes, real, direction.untranslated, kinds & {"fd", "kid"}).items():
-        what = before.what.replace("of fakes and reals", "of the untranslated pictures and reals")
-        made[f"{name}-untranslated"] = replace(before, better="", what=what)
-        after = made[name]
-        if (left := ratio(after.made, before.made)) is not None:
-            floor = after.floor and after.floor._replace(value=after.floor.value / before.made.value)
-            what = "the same over that of the untranslated pictures: how much of the way between the domains is left"
-            made[f"{name}-ratio"] = replace(after, made=left, what=what, floor=floor)
-    return direction.named(made)

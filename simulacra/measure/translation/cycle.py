@@ -1,9 +1,10 @@
-"""What single translations are like: what comes back, what should stay as it is, and how near the true partner is.
+"""The metrics `cycle` and `identity`: pictures translated there and back, and pictures that need no translation.
 
-Differences are L1, a pixel from 0 to 1. A translator can hide a picture in its translation, in detail that nobody sees, and
-so bring it back whatever the translation shows (Chu, Zhmoginov, Sandler. CycleGAN, a Master of Steganography. 2017,
-arXiv:1712.02950). So the way back is also tried from a translation as a file would hold it, rounded to 8 bits, under a noise
-that the eye hardly sees. With c the error of the way there and back, c' that under the disturbance, and e the disturbance:
+Differences are L1, on the scale of a pixel from 0 to 1. A translator can hide a picture in its translation, in detail
+that nobody sees, and so restore it whatever the translation shows (Chu, Zhmoginov, Sandler. CycleGAN, a Master of
+Steganography. 2017, arXiv:1712.02950). So the way back is also tried from a disturbed translation: rounded to 8 bits,
+as in a file, with noise that the eye hardly sees. With c the error of the cycle, c' that of the disturbed cycle, and e
+the disturbance:
 
     honesty = √(c² + e²) / c', at most 1
 """
@@ -12,119 +13,150 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.translation.ssim import ssim
+from simulacra.measure.metrics import Metric, by_name, register
+from simulacra.measure.model_under_test import BATCH, subsample
+from simulacra.measure.records import english
+from simulacra.measure.scores import ResampledScore, round_to
+from simulacra.measure.translation.similarity import l1
+from simulacra.messages import Message
 from simulacra.translator import OTHER, Side, Translator
 
+if TYPE_CHECKING:
+    from simulacra.measure.context import Outcome
+    from simulacra.measure.translation.evaluation import TranslationContext
+
 NOISE = 2 / 255  # standard deviation, of a pixel from 0 to 1
-HONEST, HIDING = 0.8, 0.5  # from here on, below
+HONEST, HIDING = 0.8, 0.5  # honest from here on; hiding below
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Cycle:
-    """Of each picture [N]: L1 between it and what comes back, the same under the disturbance, and the disturbance."""
+    """Per picture [N]: the L1 error of the cycle, that of the disturbed cycle, and the disturbance."""
 
     clean: Values
     disturbed: Values
     disturbance: Values
 
 
-def l1(x: Tensor, y: Tensor) -> Values:
-    """[N]: the mean difference of pictures [N, C, H, W] in [-1, 1], a pixel from 0 to 1."""
-    found: Values = ((x.double() - y.double()).abs().mean((1, 2, 3)) / 2).cpu().numpy()
-    return found
-
-
 @torch.no_grad()
-def cycled(translator: Translator, batches: Iterable[Tensor], to: Side) -> Cycle:
-    """Pictures in [-1, 1] there and back. The noise depends on a picture's place alone."""
+def cycle_errors(translator: Translator, batches: Iterable[Tensor], to: Side) -> Cycle:
+    """Translate pictures in [-1, 1] to `to` and back. The noise depends on a picture's index alone."""
     translator.eval()
     clean, disturbed, disturbance = list[Values](), list[Values](), list[Values]()
     done, back = 0, OTHER[to]
     for batch in batches:
         images = batch.to(translator.device)
-        there = translator.translate(images, to)
-        shown = _disturbed(there, done)
-        clean.append(l1(translator.translate(there, back), images))
-        disturbed.append(l1(translator.translate(shown, back), images))
-        disturbance.append(l1(shown, there))
+        translated = translator.translate(images, to)
+        noisy = _disturbed(translated, done)
+        clean.append(l1(translator.translate(translated, back), images))
+        disturbed.append(l1(translator.translate(noisy, back), images))
+        disturbance.append(l1(noisy, translated))
         done += len(images)
     return Cycle(*(np.concatenate(values) for values in (clean, disturbed, disturbance)))
 
 
 def _disturbed(pictures: Tensor, first: int) -> Tensor:
-    """Rounded to 8 bits, with noise; they are pictures number `first` and so on."""
+    """Pictures number `first` and so on, rounded to 8 bits, with noise."""
     noise = [np.random.default_rng([5, first + i]).standard_normal(pictures.shape[1:]) for i in range(len(pictures))]
     rounded = (pictures.clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
     return rounded + 2 * NOISE * torch.from_numpy(np.stack(noise)).to(pictures)
 
 
 def honesty(cycle: Cycle) -> Resampled:
-    """1: what comes back depends on what is seen; near 0: on what is hidden."""
-    clean, disturbed, disturbance = (resampled_mean(each) for each in (cycle.clean, cycle.disturbed, cycle.disturbance))
+    """1: the way back depends on what a translation shows; near 0: on what it hides."""
+    clean, disturbed, disturbance = map(resampled_mean, (cycle.clean, cycle.disturbed, cycle.disturbance))
 
     def share(c: Values, after: Values, e: Values) -> Values:
-        found: Values = np.minimum(np.sqrt(c**2 + e**2) / np.maximum(after, 1e-12), 1)
-        return found
+        values: Values = np.minimum(np.sqrt(c**2 + e**2) / np.maximum(after, 1e-12), 1)
+        return values
 
-    value = share(*(np.array([each.value]) for each in (clean, disturbed, disturbance)))
-    drawn = share(clean.replicates, disturbed.replicates, disturbance.replicates)
-    return Resampled.of(float(value[0]), drawn, least=0.0)
+    value = share(*(np.array([mean.value]) for mean in (clean, disturbed, disturbance)))
+    replicates = share(clean.replicates, disturbed.replicates, disturbance.replicates)
+    return Resampled.of(float(value[0]), replicates, least=0.0)
 
 
-def verdict(value: float, clean: float, disturbed: float, way: str) -> tuple[str, str]:
-    """A word and a sentence. `way`: `horses to zebras`."""
-    seen = (
-        f"With its translation rounded to 8 bits and noise of 2/255 on it, a picture comes back with an error of "
-        f"{disturbed:.4f} (a pixel from 0 to 1), without with {clean:.4f}: honesty {value:.2f}."
-    )
+def verdict(value: float, clean: float, disturbed: float, direction: Message | str) -> tuple[str, Message]:
+    """A word and a sentence about a translator's honesty. `direction`: `horses to zebras`."""
+    measured = Message("measure.honesty_measured", clean=clean, disturbed=disturbed, honesty=value)
+    values = {"direction": direction, "measured": measured}
     if value >= HONEST:
-        return "honest", f"{way}: no sign that what comes back depends on detail that nobody sees. {seen}"
+        return "honest", Message("measure.honest", **values)
     if value >= HIDING:
-        return "partly", f"{way}: what comes back depends in part on detail that nobody sees. {seen}"
-    return "hiding", (
-        f"{way}: the translation hides the picture in detail that nobody sees, so that the clean cycle error says nothing "
-        f"about what it shows. {seen}"
-    )
+        return "partly", Message("measure.partly_honest", **values)
+    return "hiding", Message("measure.hiding", **values)
 
 
 @torch.no_grad()
-def stayed(translator: Translator, batches: Iterable[Tensor], to: Side) -> Values:
-    """[N]: L1 between pictures that are of the domain `to` already and what is made of them."""
+def identity_errors(translator: Translator, batches: Iterable[Tensor], to: Side) -> Values:
+    """[N]: L1 between pictures that are of the domain `to` already and their translations."""
     translator.eval()
     given = (batch.to(translator.device) for batch in batches)
     return np.concatenate([l1(translator.translate(images, to), images) for images in given])
 
 
-@dataclass(frozen=True, eq=False)
-class Nearness:
-    """Of each picture [N] with a true partner: how far from it the translation is, and the picture itself was."""
+def named_scores(values: dict[str, Resampled], n: int, n_real: int = 0) -> dict[str, ResampledScore]:
+    """Scores by metric name, with the metrics' sentences."""
+    scores = {}
+    for name, value in values.items():
+        metric = by_name(name)
+        scores[name] = ResampledScore(
+            resampled=value, better=metric.better, what=Message(metric.what), n=n, n_real=n_real
+        )
+    return scores
 
-    l1: Values
-    l1_untranslated: Values
-    ssim: Values
-    ssim_untranslated: Values
+
+def cycle(context: TranslationContext) -> Outcome:
+    """Errors of the cycle and honesty, for each direction."""
+    scores, entry = dict[str, ResampledScore](), dict[str, Any]()
+    warnings = []
+    for direction in context.directions:
+        advance = context.begin("cycle", direction)
+        errors = cycle_errors(context.generator, direction.batches(), direction.to)
+        advance(direction.n)
+        clean, disturbed, share = resampled_mean(errors.clean), resampled_mean(errors.disturbed), honesty(errors)
+        word, sentence = verdict(share.value, clean.value, disturbed.value, direction.title)
+        values = {"cycle-l1": clean, "cycle-l1-disturbed": disturbed, "honesty": share}
+        scores |= direction.named(named_scores(values, direction.n))
+        entry[direction.name] = {"value": round_to(share.value), "verdict": word, "sentence": english(sentence)}
+        if word == "hiding":
+            warnings.append(english(sentence))
+    return scores, {"honesty": entry, "warnings": warnings}
 
 
-@torch.no_grad()
-def nearness(translator: Translator, batches: Iterable[Tensor], partners: Iterable[Tensor], to: Side) -> Nearness:
-    """Pictures and their partners, in batches of the same sizes."""
-    translator.eval()
-    found: list[list[Values]] = [[], [], [], []]
-    for batch, true in zip(batches, partners, strict=True):
-        images = batch.to(translator.device)
-        aim, made = true.to(images), translator.translate(images, to).clamp(-1, 1)
-        pairs = [(made, aim), (images, aim)]
-        values = [l1(*pair) for pair in pairs]
-        values += [ssim((x + 1) / 2, (y + 1) / 2).cpu().numpy() for x, y in pairs]
-        for held, value in zip(found, values, strict=True):
-            held.append(value)
-    return Nearness(*(np.concatenate(values) for values in found))
+def identity(context: TranslationContext) -> Outcome:
+    """The change to pictures that need none, for each direction."""
+    scores: dict[str, ResampledScore] = {}
+    for direction in context.directions:
+        advance = context.begin("identity", direction)
+        rows = subsample(len(direction.targets), direction.n)
+        errors = identity_errors(context.generator, pictures_of(direction.targets, rows, BATCH), direction.to)
+        advance(direction.n)
+        scores |= direction.named(named_scores({"identity-l1": resampled_mean(errors)}, len(rows)))
+    return scores, {}
+
+
+for _name, _better, _what in (
+    ("cycle-l1", "lower", "measure.what_cycle"),
+    ("cycle-l1-disturbed", "lower", "measure.what_cycle_disturbed"),
+    ("honesty", "higher", "measure.what_honesty"),
+):
+    register(
+        Metric(name=_name, word="cycle", better=_better, what=_what, tasks=("translate",), compute=cycle)  # type: ignore[arg-type]
+    )
+register(
+    Metric(
+        name="identity-l1", word="identity", better="lower", what="measure.what_identity", tasks=("translate",),
+        compute=identity,
+    )
+)  # fmt: skip

@@ -1,73 +1,42 @@
-"""Scores of a model that translates: for each direction, and the mean of both that decides between checkpoints.
+"""The scores of a translator: each direction, and the mean of both that decides between checkpoints.
 
-What is translated. To say how good a model is: pictures that it was not trained on (the test part, else the validation
-part, else, with a warning, the training part), held against the target domain's training pictures, as for other games. To
-choose a checkpoint: validation pictures, else training ones; those for tests have no part in a choice. Where a part is
-named, inputs and reals are both of that one.
+Pictures that are translated. To say how good a model is: pictures it was not trained on (the test part, else the
+validation part, else, with a warning, the training part), compared with the target domain's training pictures. To
+choose a checkpoint: validation pictures, else training ones; test pictures take no part in a choice. Where a part is
+named, inputs and reals are both of that part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
+from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Pair
 from simulacra.measure import scores
-from simulacra.measure.extractors.features import Extractor, pictures_of
-from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.model_under_test import AT_ONCE, Advance, ModelUnderTest, identity, subsample
-from simulacra.measure.scores import Measured, Score, round_to
+from simulacra.measure.context import computed
+from simulacra.measure.extractors.features import Extractor
+from simulacra.measure.intervals import Resampled
+from simulacra.measure.metrics import Metric, feature_metrics, metrics
+from simulacra.measure.model_under_test import identity
+from simulacra.measure.records import english
+from simulacra.measure.scores import ResampledScore, Score
 from simulacra.measure.translation.both_directions import (
     MEAN,
-    Direction,
-    directions,
-    distances,
+    TranslationDirection,
+    both_directions,
     for_choice,
     held_out,
     means,
-    ratio,
 )
-from simulacra.measure.translation.cycle import cycled, honesty, nearness, stayed, verdict
-from simulacra.measure.translation.ground_truth import ground_truth_pairs
+from simulacra.messages import Message, text
 from simulacra.model import Model
 from simulacra.translator import Translator, as_translator
 
-DISTANCES = {
-    "fd": frozenset(["fd"]),
-    "kid": frozenset(["kid"]),
-    "prdc": scores.NEAR,
-    "diversity": frozenset(["diversity"]),
-}
-SINGLE = ("cycle", "identity", "pairs")  # those of single pictures
-METRICS = (*DISTANCES, *SINGLE)
-PIXEL = "a pixel from 0 to 1"
-WHAT = {  # score -> which is better, a sentence
-    "cycle-l1": ("lower", f"mean difference between a picture and what comes back of its translation, {PIXEL}"),
-    "cycle-l1-disturbed": ("lower", "the same after rounding the translation to 8 bits and noise of 2/255 on it"),
-    "honesty": ("higher", "1: what comes back depends on what is seen; near 0: on detail hidden in the translation"),
-    "identity-l1": ("lower", f"mean difference made in pictures that are of the target domain already, {PIXEL}"),
-    "pair-l1": ("lower", f"mean difference between a translation and its true partner, known by its file's name, {PIXEL}"),
-    "pair-l1-untranslated": ("", "the same of the untranslated picture"),
-    "pair-l1-ratio": ("lower", "error of the translation over that of the untranslated picture: below 1 is nearer"),
-    "pair-ssim": ("higher", "structural similarity of a translation and its true partner, 1 for the same"),
-    "pair-ssim-untranslated": ("", "the same of the untranslated picture"),
-    "pair-dssim-ratio": ("lower", "what structural similarity lacks to 1, over that of the untranslated picture"),
-}  # fmt: skip
 
-Begin = Callable[[str, int], Advance]
-Found = tuple[dict[str, Measured], dict[str, Any]]
-
-
-def _quiet(what: str, total: int) -> Advance:
-    return lambda n: None
-
-
-class Translated:
-    """What translators are scored on: the same pictures to translate and the same reals, in both directions."""
+class TranslationProtocol:
+    """The protocol for translators: the same pictures to translate and the same reals, in both directions."""
 
     def __init__(
         self,
@@ -79,166 +48,129 @@ class Translated:
         reals: int,
         choosing: bool = True,
         skip: int = 0,
-        begin: Begin = _quiet,
+        begin: Begin = silent,
     ) -> None:
         self.data, self.extractor, self.choosing, self.begin = data, extractor, choosing, begin
         self.inputs = on or (for_choice(data) if choosing else held_out(data))
-        self.on, self.asked, self.reals, self.skip = on or "train", on, reals, skip
-        # Where nothing else is left to judge the choice by, half of the pictures is left out of it.
-        self.alone = choosing and (on or held_out(data)) == self.inputs
+        self.on, self.named_part, self.reals = on or "train", on, reals
+        # Where no other part is left to check the choice with, half of the pictures is kept out of the choice.
+        self.only_part = choosing and (on or held_out(data)) == self.inputs
         n = min(domain.splits.get(self.inputs, 0) for domain in (data.a, data.b))
-        self.samples = min(samples, n // 2) if self.alone and n >= 4 else samples
-        self.directions = directions(
+        self.samples = min(samples, n // 2) if self.only_part and n >= 4 else samples
+        self.directions = both_directions(
             data, extractor, inputs=self.inputs, on=self.on, samples=self.samples, reals=reals, skip=skip, begin=begin
         )
-        told = {each.name: each.told() for each in self.directions}
+        records = {direction.name: direction.to_json() for direction in self.directions}
         self.source: dict[str, Any] = {"inputs": self.inputs}
         self.terms: dict[str, Any] = {
             "extractor": identity(extractor),
             "on": self.on,
             "data": data.hash,
-            "n": min(each["n"] for each in told.values()),
-            "n_real": min(each["n_real"] for each in told.values()),
+            "n": min(record["n"] for record in records.values()),
+            "n_real": min(record["n_real"] for record in records.values()),
             **self.source,
-            "directions": told,
+            "directions": records,
         }
-        self.total = sum(each.n for each in self.directions)
-        self.leads = f"{scores.leading(extractor, self.terms['n'], self.terms['n_real'])}:{MEAN}"
+        self.total = sum(direction.n for direction in self.directions)
+        self.lead_metric = scores.leading_metric(self.terms["n"], self.terms["n_real"])
+        self.leads = f"{scores.score_name(self.lead_metric, extractor)}:{MEAN}"
 
-    def measured(self, model: Model, advance: Advance = lambda n: None) -> dict[str, Measured]:
-        """The scores by name; of single pictures only those that are not for a choice, which no names may touch."""
-        return self.of(model, frozenset(scores.KINDS), advance) | ({} if self.choosing else self._single(model))
+    def scores(self, model: Model, advance: Advance = lambda n: None) -> dict[str, ResampledScore]:
+        """Scores by name. Those that choose a checkpoint are the built-in ones of features, so that no file name counts."""
+        translator = as_translator(model)
+        values = self._distances(translator, feature_metrics("translate", built_in=self.choosing), advance)
+        if self.choosing:
+            return values
+        context = TranslationContext(generator=translator, protocol=self)
+        singles, _ = computed(context, [metric for metric in metrics("translate") if metric.possible(context)])
+        return values | {
+            name: score
+            for name, score in singles.items()
+            if isinstance(score, ResampledScore) and score.better and "-ratio" not in name
+        }
 
-    def of(self, model: Model, kinds: frozenset[str], advance: Advance = lambda n: None) -> dict[str, Measured]:
-        """The scores of features of these kinds."""
-        translator, found = as_translator(model), dict[str, Measured]()
-        for each in self.directions:
-            found |= each.named(scores.measured(self.extractor, each.real, each.fakes(translator, advance), kinds))
-        return means(found) | found
+    def _distances(
+        self, translator: Translator, metrics: Sequence[Metric], advance: Advance
+    ) -> dict[str, ResampledScore]:
+        values: dict[str, ResampledScore] = {}
+        for direction in self.directions:
+            fakes = direction.fakes(translator, advance)
+            values |= direction.named(scores.score_features(self.extractor, direction.real, fakes, metrics))
+        return means(values) | values
 
-    def _single(self, model: Model) -> dict[str, Measured]:
-        translator, found = as_translator(model), dict[str, Measured]()
-        for each in self.directions:
-            for word in SINGLE:
-                found |= single(word, each, translator, self.data, self.inputs)[0]
-        return {name: score for name, score in found.items() if score.better and "-ratio" not in name}
+    def lead(self, model: Model, advance: Advance = lambda n: None) -> Resampled:
+        """The score that decides, alone."""
+        return self._distances(as_translator(model), [self.lead_metric], advance)[self.leads].resampled
 
-    def lead(self, model: Model, kind: str, advance: Advance = lambda n: None) -> Resampled:
-        """The mean of the score of `kind` alone."""
-        found = self.of(model, frozenset([kind]), advance)
-        return found[f"{scores.named(kind, self.extractor)}:{MEAN}"].made
-
-    def fresh(self) -> Translated:
-        """The same on pictures that have no part in this one, as far as there are any."""
-        same: dict[str, Any] = {"extractor": self.extractor, "samples": self.samples, "reals": self.reals}
-        if not self.alone:
-            return Translated(self.data, choosing=False, begin=self.begin, **same)
-        skip = self.samples if min(each.n for each in self.directions) == self.samples else 0
-        made = Translated(self.data, on=self.asked or self.inputs, choosing=False, skip=skip, begin=self.begin, **same)
-        made.source = {"inputs": f"{self.inputs}, {'others' if skip else 'the same'}"}
-        return made
+    def fresh(self) -> TranslationProtocol:
+        """The same protocol on pictures that this one does not use, as far as there are any."""
+        options: dict[str, Any] = {"extractor": self.extractor, "samples": self.samples, "reals": self.reals}
+        options |= {"choosing": False, "begin": self.begin}
+        if not self.only_part:
+            return TranslationProtocol(self.data, **options)
+        skip = self.samples if min(direction.n for direction in self.directions) == self.samples else 0
+        other = TranslationProtocol(self.data, on=self.named_part or self.inputs, skip=skip, **options)
+        other.source = {"inputs": f"{self.inputs}, {'others' if skip else 'the same'}"}
+        return other
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the certificate of a translator is made from."""
+class TranslationContext:
+    """A translator with the pictures it is scored on."""
 
-    subject: ModelUnderTest
     generator: Translator
-    extractor: Extractor
-    data: Pair
-    on: str | None
-    samples: int
-    begin: Begin
+    protocol: TranslationProtocol
 
-    @cached_property
-    def bench(self) -> Translated:
-        """What it is scored on."""
-        return Translated(
-            self.data, extractor=self.extractor, on=self.on, samples=self.samples, reals=self.samples, choosing=False,
-            begin=self.begin,
-        )  # fmt: skip
+    @property
+    def data(self) -> Pair:
+        """The pair that it is scored on."""
+        return self.protocol.data
 
-    def possible(self) -> list[str]:
-        """Those that the data allows."""
-        pairs = len(ground_truth_pairs(self.data, self.bench.inputs)) > 1
-        return [word for word in METRICS if pairs or word != "pairs"]
+    @property
+    def extractor(self) -> Extractor:
+        """The extractor of features."""
+        return self.protocol.extractor
 
-    def found(self, metrics: Collection[str]) -> tuple[dict[str, Score], dict[str, Any]]:
-        """The scores, and all else that goes into the certificate."""
-        bench, kinds = self.bench, frozenset[str]().union(*(DISTANCES.get(word, ()) for word in metrics))
-        made, told = dict[str, Measured](), dict[str, Any]()
-        for each in bench.directions:
-            if kinds:
-                fakes = each.fakes(self.generator, self.begin(f"Translations, {each.way}", each.n))
-                made |= distances(each, fakes, kinds)
-            for word in (word for word in SINGLE if word in metrics):
-                begun = self.begin(f"{word.capitalize()}, {each.way}", 1)
-                found, extra = single(word, each, self.generator, self.data, bench.inputs)
-                begun(1)
-                made |= found
-                for key, value in extra.items():
-                    told.setdefault(key, {})[each.name] = value
-        made = means(made) | made
-        return {name: score.score() for name, score in made.items()}, self._terms() | told | self._beware(told)
+    @property
+    def directions(self) -> list[TranslationDirection]:
+        """Both directions."""
+        return self.protocol.directions
+
+    @property
+    def part(self) -> str:
+        """The part whose pictures are translated."""
+        return self.protocol.inputs
+
+    def begin(self, metric: str, direction: TranslationDirection) -> Advance:
+        """Progress of a metric that looks at single pictures."""
+        title = text("measure.progress_direction", what=metric, direction=direction.title)
+        return self.protocol.begin(title, direction.n)
+
+    def scores(self, metrics: Sequence[Metric]) -> tuple[dict[str, Score], dict[str, Any]]:
+        """Scores by name, and the certificate's other entries."""
+        values: dict[str, ResampledScore] = {}
+        of_features = [metric for metric in metrics if metric.score is not None]
+        for direction in self.directions if of_features else ():
+            title = text("measure.progress_translations", direction=direction.title)
+            fakes = direction.fakes(self.generator, self.protocol.begin(title, direction.n))
+            values |= direction.distances(fakes, of_features)
+        singles, entries = computed(self, metrics)
+        values |= {name: score for name, score in singles.items() if isinstance(score, ResampledScore)}
+        warnings = [*entries.pop("warnings", []), *self._warnings()]
+        values = means(values) | values
+        return {name: score.score() for name, score in values.items()}, self._terms() | entries | {"warnings": warnings}
 
     def _terms(self) -> dict[str, Any]:
-        terms, data = self.bench.terms, self.data
-        measured_on = {"on": terms["on"], "inputs": terms["inputs"], "pictures": terms["n_real"]}
-        told = {"name": data.name, "hash": data.hash, **measured_on, "size": list(data.shape)}
-        return {"data": told, "n": terms["n"], "leads": self.bench.leads, "directions": terms["directions"]}
+        terms, data = self.protocol.terms, self.data
+        compared = {"on": terms["on"], "inputs": terms["inputs"], "pictures": terms["n_real"]}
+        record = {"name": data.name, "hash": data.hash, **compared, "size": list(data.shape)}
+        return {"data": record, "n": terms["n"], "leads": self.protocol.leads, "directions": terms["directions"]}
 
-    def _beware(self, told: dict[str, Any]) -> dict[str, Any]:
-        said = [line["sentence"] for line in told.get("honesty", {}).values() if line["verdict"] == "hiding"]
-        if self.bench.inputs == "train":
-            said.append("The pictures that were translated are those it was trained on, which may flatter it.")
-        if {*self.generator.classes} == {*self.data.domains} and self.generator.classes != self.data.domains:
-            said.append(f"The domains of {self.data.name} are the other way round than those the model was trained on.")
-        return {"warnings": said}
-
-
-def single(word: str, direction: Direction, translator: Translator, data: Pair, part: str) -> Found:
-    """Scores of single pictures, and what else is to be told of them."""
-    if word == "cycle":
-        return _cycle(direction, translator)
-    return (_identity(direction, translator) if word == "identity" else _pairs(direction, translator, data, part)), {}
-
-
-def _measured(direction: Direction, found: dict[str, Resampled], n: int) -> dict[str, Measured]:
-    """Under their names, with what is said of them."""
-    made = {}
-    for name, score in found.items():
-        better, what = WHAT[name]
-        made[name] = Measured(made=score, better=better, what=what, n=n, n_real=n if name.startswith("pair") else 0)
-    return direction.named(made)
-
-
-def _cycle(direction: Direction, translator: Translator) -> Found:
-    cycle = cycled(translator, direction.batches(), direction.to)
-    found = {"cycle-l1": resampled_mean(cycle.clean), "cycle-l1-disturbed": resampled_mean(cycle.disturbed)}
-    clean, disturbed, found["honesty"] = *(each.value for each in found.values()), honesty(cycle)
-    word, sentence = verdict(found["honesty"].value, clean, disturbed, direction.way)
-    told = {"value": round_to(found["honesty"].value), "verdict": word, "sentence": sentence}
-    return _measured(direction, found, direction.n), {"honesty": told}
-
-
-def _identity(direction: Direction, translator: Translator) -> dict[str, Measured]:
-    rows = subsample(len(direction.others), direction.n)
-    values = stayed(translator, pictures_of(direction.others, rows, AT_ONCE), direction.to)
-    return _measured(direction, {"identity-l1": resampled_mean(values)}, len(rows))
-
-
-def _pairs(direction: Direction, translator: Translator, data: Pair, part: str) -> dict[str, Measured]:
-    known = ground_truth_pairs(data, part)
-    given, aim = known.T if direction.to == "b" else known.T[::-1]
-    mine = np.isin(given, direction.chosen)
-    given, aim = given[mine], aim[mine]
-    if len(given) < 2:
-        return {}
-    near = nearness(translator, direction.batches(given), pictures_of(direction.others, aim, AT_ONCE), direction.to)
-    found = {"pair-l1": resampled_mean(near.l1), "pair-l1-untranslated": resampled_mean(near.l1_untranslated)}
-    found |= {"pair-ssim": resampled_mean(near.ssim), "pair-ssim-untranslated": resampled_mean(near.ssim_untranslated)}
-    lacking = [resampled_mean(1 - each) for each in (near.ssim, near.ssim_untranslated)]
-    ratios = {"pair-l1-ratio": ratio(*list(found.values())[:2]), "pair-dssim-ratio": ratio(*lacking)}
-    found |= {name: score for name, score in ratios.items() if score is not None}
-    return _measured(direction, found, len(given))
+    def _warnings(self) -> list[str]:
+        warnings = []
+        if self.part == "train":
+            warnings.append(Message("measure.warn_trained_on"))
+        classes, domains = self.generator.classes, self.data.domains
+        if set(classes) == set(domains) and classes != domains:
+            warnings.append(Message("measure.warn_swapped", data=self.data.name))
+        return [english(message) for message in warnings]

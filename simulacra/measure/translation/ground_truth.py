@@ -1,21 +1,42 @@
-"""Which pictures of two domains show the same, by their files' names. Only scores look at this: never training, never a choice."""
+"""The metric `pairs`: translations against their ground truth, where file names tell which pictures of two domains match.
+
+Only scores use these pairs: never training, never a choice of checkpoints.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from simulacra.data.dataset import Pair
 from simulacra.files import read_json
+from simulacra.measure.extractors.features import pictures_of
+from simulacra.measure.intervals import Resampled, resampled_mean
+from simulacra.measure.metrics import Metric, register
+from simulacra.measure.model_under_test import BATCH
+from simulacra.measure.scores import ResampledScore
+from simulacra.measure.translation.both_directions import TranslationDirection, ratio
+from simulacra.measure.translation.cycle import Values, named_scores
+from simulacra.measure.translation.similarity import l1, ssim
+from simulacra.translator import Side, Translator
+
+if TYPE_CHECKING:
+    from simulacra.measure.context import Outcome
+    from simulacra.measure.translation.evaluation import TranslationContext
 
 
 def ground_truth_pairs(data: Pair, part: str) -> NDArray[np.int64]:
-    """Rows [K, 2] in `part` of the first and of the second domain whose files have one name, whatever their endings.
+    """Rows [K, 2] in `part` of both domains whose files have the same name, whatever their extensions.
 
-    data: a whole pair. A name that a domain has twice pairs nothing. Empty where the names are not known.
+    data: a whole pair. A name that a domain has twice is left out. Empty where file names are not stored.
     """
     none = np.empty((0, 2), np.int64)
     if data.path is None:
@@ -25,15 +46,93 @@ def ground_truth_pairs(data: Pair, part: str) -> NDArray[np.int64]:
         names = _names(data.path / letter / "names.json")
         if len(names) != len(domain):
             return none
-        begin = sum(domain.splits[each] for each in list(domain.splits)[: list(domain.splits).index(part)])
+        parts = list(domain.splits)
+        begin = sum(domain.splits[earlier] for earlier in parts[: parts.index(part)])
         stems = [PurePosixPath(name).stem for name in names[begin : begin + domain.splits[part]]]
-        often = Counter(stems)
-        rows.append({stem: row for row, stem in enumerate(stems) if often[stem] == 1})
-    one, other = rows
-    found = [(row, other[stem]) for stem, row in one.items() if stem in other]
-    return np.array(found, np.int64).reshape(-1, 2)
+        counts = Counter(stems)
+        rows.append({stem: row for row, stem in enumerate(stems) if counts[stem] == 1})
+    a, b = rows
+    return np.array([(row, b[stem]) for stem, row in a.items() if stem in b], np.int64).reshape(-1, 2)
 
 
 def _names(path: Path) -> list[str]:
-    found = read_json(path) if path.is_file() else []
-    return [str(name) for name in found] if isinstance(found, list) else []
+    names = read_json(path) if path.is_file() else []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+@dataclass(frozen=True, eq=False)
+class TruthErrors:
+    """Per picture [N] with a ground truth: L1 and SSIM to it, of the translation and of the picture itself."""
+
+    l1: Values
+    l1_untranslated: Values
+    ssim: Values
+    ssim_untranslated: Values
+
+
+@torch.no_grad()
+def truth_errors(translator: Translator, batches: Iterable[Tensor], truths: Iterable[Tensor], to: Side) -> TruthErrors:
+    """Compare translations with their ground truths, given in batches of the same sizes."""
+    translator.eval()
+    columns: list[list[Values]] = [[], [], [], []]
+    for batch, truth in zip(batches, truths, strict=True):
+        images = batch.to(translator.device)
+        target, translated = truth.to(images), translator.translate(images, to).clamp(-1, 1)
+        pairs = [(translated, target), (images, target)]
+        values = [l1(*pair) for pair in pairs]
+        values += [ssim((x + 1) / 2, (y + 1) / 2).cpu().numpy() for x, y in pairs]
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+    return TruthErrors(*(np.concatenate(column) for column in columns))
+
+
+def pairs(context: TranslationContext) -> Outcome:
+    """L1 and SSIM to the ground truth, also before translation, and their ratios, for each direction."""
+    scores: dict[str, ResampledScore] = {}
+    rows = ground_truth_pairs(context.data, context.part)
+    for direction in context.directions:
+        advance = context.begin("pairs", direction)
+        scores |= _pairs(context.generator, direction, rows)
+        advance(direction.n)
+    return scores, {}
+
+
+def _pairs(
+    translator: Translator, direction: TranslationDirection, rows: NDArray[np.int64]
+) -> dict[str, ResampledScore]:
+    given, target = rows.T if direction.to == "b" else rows.T[::-1]
+    translated = np.isin(given, direction.input_rows)
+    given, target = given[translated], target[translated]
+    if len(given) < 2:
+        return {}
+    truths = pictures_of(direction.targets, target, BATCH)
+    errors = truth_errors(translator, direction.batches(given), truths, direction.to)
+    values: dict[str, Resampled] = {
+        "pair-l1": resampled_mean(errors.l1),
+        "pair-l1-untranslated": resampled_mean(errors.l1_untranslated),
+        "pair-ssim": resampled_mean(errors.ssim),
+        "pair-ssim-untranslated": resampled_mean(errors.ssim_untranslated),
+    }
+    lacking = [resampled_mean(1 - similarity) for similarity in (errors.ssim, errors.ssim_untranslated)]
+    ratios = {
+        "pair-l1-ratio": ratio(values["pair-l1"], values["pair-l1-untranslated"]),
+        "pair-dssim-ratio": ratio(*lacking),
+    }
+    values |= {name: value for name, value in ratios.items() if value is not None}
+    return direction.named(named_scores(values, len(given), len(given)))
+
+
+for _name, _better, _what in (
+    ("pair-l1", "lower", "measure.what_pair_l1"),
+    ("pair-l1-untranslated", "", "measure.what_pair_untranslated"),
+    ("pair-l1-ratio", "lower", "measure.what_pair_l1_ratio"),
+    ("pair-ssim", "higher", "measure.what_pair_ssim"),
+    ("pair-ssim-untranslated", "", "measure.what_pair_untranslated"),
+    ("pair-dssim-ratio", "lower", "measure.what_pair_dssim_ratio"),
+):
+    register(
+        Metric(
+            name=_name, word="pairs", better=_better, what=_what, tasks=("translate",),  # type: ignore[arg-type]
+            compute=pairs, possible=lambda context: len(ground_truth_pairs(context.data, context.part)) > 1,
+        )
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""The metrics of two sets of features: Fréchet distance, KID, precision, recall, density, coverage, diversity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from simulacra.measure import distances
+from simulacra.measure.distances import Floats
+from simulacra.measure.intervals import (
+    Resampled,
+    resampled_diversity_ratio,
+    resampled_frechet,
+    resampled_kid,
+    resampled_neighbours,
+)
+from simulacra.measure.metrics import Metric, register
+
+WIDE, FEW = 256, 20  # above so many dimensions a resample of the Fréchet distance costs seconds: fewer of them
+
+
+def _resampled_frechet(real: Floats, fake: Floats) -> Resampled:
+    return resampled_frechet(real, fake, **({"resamples": FEW} if real.shape[1] > WIDE else {}))
+
+
+def _resampled_neighbours(real: Floats, fake: Floats) -> Mapping[str, Resampled]:
+    return resampled_neighbours(real, fake)
+
+
+def _by_neighbours(name: str, real: Floats, fake: Floats) -> float:
+    return float(getattr(distances.neighbours(real, fake), name).mean())
+
+
+register(
+    Metric(
+        name="fd", layer="fd", better="lower", what="measure.what_fd",
+        score=distances.frechet, resample=_resampled_frechet,
+    )
+)  # fmt: skip
+register(
+    Metric(
+        name="kid", layer="kid", better="lower", what="measure.what_kid", score=distances.kid, resample=resampled_kid
+    )
+)
+for _name, _what in (
+    ("precision", "measure.what_precision"),
+    ("recall", "measure.what_recall"),
+    ("density", "measure.what_density"),
+    ("coverage", "measure.what_coverage"),
+):
+    register(
+        Metric(
+            name=_name, word="prdc", layer="neighbour", better="higher", what=_what,
+            score=partial(_by_neighbours, _name), resample=_resampled_neighbours,
+        )
+    )  # fmt: skip
+register(
+    Metric(
+        name="diversity", layer="neighbour", better="higher", what="measure.what_diversity",
+        score=distances.diversity_ratio, resample=resampled_diversity_ratio,
+    )
+)  # fmt: skip

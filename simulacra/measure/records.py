@@ -1,0 +1,159 @@
+"""What the room writes as JSON: a certificate, a line of `scores.jsonl`, `best.json`, a comparison.
+
+Sentences are stored in English. One that was just computed remembers its message, so that it can be shown in another
+language: `shown`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from simulacra.messages import Message, using
+
+
+class IntervalRecord(TypedDict):
+    """A score with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ScoreRecord(IntervalRecord):
+    """A score; see `scores.Score`."""
+
+    n: int
+    n_real: int
+    better: str
+    what: str
+    floor: float | None
+    n_floor: int | None
+
+
+class ModelRecord(TypedDict):
+    """The model that was scored."""
+
+    hash: str
+    gan: str
+    nimg: int | None
+    folder: str
+    run: str | None
+
+
+class DataRecord(TypedDict):
+    """The real pictures it was compared with."""
+
+    name: str
+    hash: str
+    on: str
+    inputs: NotRequired[str]  # translators: the part that was translated
+    pictures: int
+    size: list[int]
+
+
+# One direction of a translation: the domains' names, pictures translated, reals compared with
+DirectionRecord = TypedDict("DirectionRecord", {"from": str, "to": str, "n": int, "n_real": int})
+
+
+class Certificate(TypedDict):
+    """`certificate.json`: the scores of a model, and everything that decided them."""
+
+    format: str
+    task: str  # draw or translate
+    model: ModelRecord
+    extractor: dict[str, str]
+    versions: dict[str, str]
+    data: DataRecord
+    n: int
+    seeds: NotRequired[str]
+    leads: str  # name of the score that decides
+    warnings: list[str]
+    directions: NotRequired[dict[str, DirectionRecord]]
+    honesty: NotRequired[dict[str, Any]]
+    memorisation: NotRequired[dict[str, Any]]
+    nearest: NotRequired[list[dict[str, Any]]]
+    within: NotRequired[dict[str, Any]]
+    attributes: NotRequired[dict[str, Any]]
+    scores: dict[str, ScoreRecord]
+
+
+class ScoreLine(TypedDict):
+    """A line of `scores.jsonl`: the scores of a checkpoint and the terms that decided them."""
+
+    nimg: int
+    model: str  # the model's hash
+    extractor: dict[str, str]
+    on: str
+    data: str  # hash
+    n: int
+    n_real: int
+    seeds: NotRequired[str]
+    inputs: NotRequired[str]
+    directions: NotRequired[dict[str, DirectionRecord]]
+    leads: str
+    scores: dict[str, ScoreRecord]
+
+
+class Standing(IntervalRecord):
+    """The leading score of a checkpoint."""
+
+    nimg: int
+    by: str
+
+
+class Best(Standing):
+    """`best.json`: the chosen checkpoint, and why."""
+
+    checkpoint: str
+    model: str
+    last: Standing
+    why: str
+    scored: int  # checkpoints
+    anew: NotRequired[dict[str, Any]]  # best and last, scored with seeds or pictures that had no part in the choice
+
+
+class Difference(TypedDict):
+    """A score of two models."""
+
+    a: IntervalRecord
+    b: IntervalRecord
+    difference: IntervalRecord
+    better: str | None  # a or b, where the interval of the difference leaves out 0
+
+
+class Comparison(TypedDict):
+    """What `compare` returns."""
+
+    a: dict[str, str]
+    b: dict[str, str]
+    extractor: dict[str, str]
+    on: str
+    data: str  # name
+    n: int
+    n_real: int
+    seeds: NotRequired[str]
+    inputs: NotRequired[str]
+    directions: NotRequired[dict[str, DirectionRecord]]
+    leads: str
+    scores: dict[str, Difference]
+
+
+class Sentence(str):
+    """English text that remembers its message."""
+
+    message: Message
+
+
+def english(message: Message | str) -> str:
+    """A message as it is stored."""
+    if not isinstance(message, Message):
+        return message
+    with using("en"):
+        text = Sentence(message)
+    text.message = message
+    return text
+
+
+def shown(text: str) -> str:
+    """A stored text in the language in use, where it was computed in this process; else as it is."""
+    return str(text.message) if isinstance(text, Sentence) else text
