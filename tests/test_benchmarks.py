@@ -54,7 +54,7 @@ def test_other_toolkits_see_the_training_pictures_alone(tmp_path: Path) -> None:
 def test_drawn_pictures_stand_where_a_generator_would(tmp_path: Path) -> None:
     images = noise(10)
     np.save(tmp_path / "drawn.npy", images)
-    batches = list(outside.Drawn(tmp_path / "drawn.npy").pictures(range(2, 10), batch=5))
+    batches = list(outside.StoredPictures(tmp_path / "drawn.npy").pictures(range(2, 10), batch=5))
     assert [tuple(batch.shape) for batch in batches] == [(5, 3, 16, 16), (3, 3, 16, 16)]
     back = ((batches[0] + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.array_equal(back, images[2:7])

@@ -15,8 +15,8 @@ from torch.nn.functional import avg_pool2d
 import simulacra
 from simulacra.data.portraits import table
 from simulacra.errors import SimulacraError
-from simulacra.messages import Message
 from simulacra.measure.memorisation import at_least, find_copies, mann_whitney, thumbnails
+from simulacra.messages import Message
 
 Thumbnails = NDArray[np.float32]
 FAKES, TRAIN = 600, 2400

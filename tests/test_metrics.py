@@ -24,6 +24,7 @@ from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import Resampled, floor
 from simulacra.measure.metrics import TASKS, Metric, by_name, feature_metrics, find, metrics, of_score, register, words
 from simulacra.measure.printing import print_certificate
+from simulacra.model import Task
 from simulacra.training.options import train
 
 OF_FEATURES = [metric.name for metric in feature_metrics("draw")]
@@ -230,4 +231,4 @@ def test_a_certificate_is_stored_in_english_and_shown_in_the_language_in_use(
     assert path is not None
     stored = path.read_text(encoding="utf-8")
     assert "cannot be told" in stored and not re.search(r"[\u4e00-\u9fff]", stored)
-    assert certificate["task"] == "draw" and set(get_args(registry.Task)) == set(TASKS)
+    assert certificate["task"] == "draw" and set(get_args(Task)) == set(TASKS)

@@ -36,7 +36,7 @@ class RunContents:
     folder: Path
     config: JsonObject
     lines: list[Any]  # of the journal
-    scores: list[JsonObject]  # of scores.jsonl
+    scores: list[Any]  # of scores.jsonl
     best: JsonObject | None
     certificate: JsonObject | None
     rollbacks: list[Any]
