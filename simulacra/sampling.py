@@ -13,7 +13,7 @@ from torch import Tensor
 from simulacra.console import Advance
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.gan import Generator, to_image
+from simulacra.generator import Generator, to_image
 from simulacra.grid import MAX_SIDE, Grid
 from simulacra.latent.recipe import Direction, Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance, write_png

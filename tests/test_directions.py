@@ -19,6 +19,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator
 from simulacra.latent.attribute_classifier import AttributeClassifier, auc, train_classifier
+from simulacra.latent.directions import directions as find
 from simulacra.latent.discovery import MAX_COSINE, discover, distinct, free_name, to_direction
 from simulacra.latent.effects import measure_effects, similarity, statistics
 from simulacra.latent.recipe import Direction, move
@@ -90,9 +91,9 @@ def cosine(one: Tensor, other: Tensor) -> float:
     return abs(float(F.cosine_similarity(one, other, dim=0)))
 
 
-def direction(name: str, vector: Tensor | None = None, **told: object) -> Direction:
+def direction(name: str, vector: Tensor | None = None, **fields: object) -> Direction:
     vector = torch.randn(8, generator=torch.Generator().manual_seed(len(name))) if vector is None else vector
-    return Direction(name=name, vector=vector, kind="sefa", **told)  # type: ignore[arg-type]
+    return Direction(name=name, vector=vector, kind="sefa", **fields)  # type: ignore[arg-type]
 
 
 # --- closed form, components -------------------------------------------------------------------------------
@@ -100,8 +101,8 @@ def direction(name: str, vector: Tensor | None = None, **told: object) -> Direct
 
 @pytest.mark.parametrize("find", [sefa, components])
 def test_planted_axes_are_found_in_the_order_of_their_strength(find: Callable[..., list[Candidate]]) -> None:
-    found = find(Planted(), 4)
-    for candidate, number in zip(found, (1, 3, 5, 2), strict=True):
+    candidates = find(Planted(), 4)
+    for candidate, number in zip(candidates, (1, 3, 5, 2), strict=True):
         assert cosine(candidate.axis, axis(number)) > 0.98, number
         assert float(candidate.axis.norm()) == pytest.approx(1)
 
@@ -119,23 +120,23 @@ def test_a_style_enters_every_layer_and_ranges_see_their_own() -> None:
     G = game("stylegan2:tiny").G.eval()
     matrices = entry_matrices(G)
     assert {layer for layer, _ in matrices} == set(range(G.num_ws))
-    styles = [each for name, each in G.named_modules() if name.startswith("layers.") and name.endswith(".style")]
+    styles = [module for name, module in G.named_modules() if name.startswith("layers.") and name.endswith(".style")]
     first = styles[0]
     assert isinstance(first, EqualisedLinear)
     assert torch.allclose(matrices[0][1], first.weight * first.scale, atol=1e-5)
     with torch.no_grad():
-        for each in styles[4:]:
-            each.get_parameter("weight")[:, 2] += 50.0  # number 2 now matters most at the end, and nowhere else
-    found = {candidate.kind: candidate for candidate in reversed(sefa(G, 1))}
-    assert float(found["sefa fine"].axis[2].abs()) > 0.95
-    assert float(found["sefa coarse"].axis[2].abs()) < 0.9
-    assert found["sefa fine"].layers == (4, 6)
+        for module in styles[4:]:
+            module.get_parameter("weight")[:, 2] += 50.0  # number 2 now matters most at the end, and nowhere else
+    candidates = {candidate.kind: candidate for candidate in reversed(sefa(G, 1))}
+    assert float(candidates["sefa fine"].axis[2].abs()) > 0.95
+    assert float(candidates["sefa coarse"].axis[2].abs()) < 0.9
+    assert candidates["sefa fine"].layers == (4, 6)
 
 
 def test_near_duplicates_are_dropped_in_w_and_by_effect() -> None:
     near = F.normalize(axis(0) + 0.1 * axis(1), dim=0)
-    found = distinct([Candidate(axis=a, kind="x") for a in (axis(0), -near, axis(2))])
-    assert [int(candidate.axis.argmax()) for candidate in found] == [0, 2]
+    remaining = distinct([Candidate(axis=a, kind="x") for a in (axis(0), -near, axis(2))])
+    assert [int(candidate.axis.argmax()) for candidate in remaining] == [0, 2]
     assert not distinct([Candidate(axis=axis(0), kind="x")], [direction("a", -3 * axis(0))])
     elsewhere = Candidate(axis=axis(0), kind="x", layers=(0, 2))
     assert len(distinct([Candidate(axis=axis(0), kind="x"), elsewhere])) == 2
@@ -154,20 +155,20 @@ def test_strength_one_is_a_deviation_of_w() -> None:
 @pytest.mark.parametrize("spec", forms())
 def test_every_game_has_directions_that_change_its_pictures(spec: str) -> None:
     G = game(spec).G.eval()
-    found = discover(G, count=2, seed=5)
-    assert len(found) == 2
-    assert len({each.name for each in found}) == len(found)
+    directions = discover(G, count=2, seed=5)
+    assert len(directions) == 2
+    assert len({direction.name for direction in directions}) == len(directions)
     w = G.mapping(G.seeded([1, 2]), G.labelled([1, 2]))
-    for each in found:
-        assert each.vector.shape == (G.w_dim,)
-        assert each.about
+    for direction in directions:
+        assert direction.vector.shape == (G.w_dim,)
+        assert direction.about
         with torch.no_grad():
-            assert (G.synthesis(move(G, w, each, 2.0)) - G.synthesis(w)).abs().max() > 1e-5
+            assert (G.synthesis(move(G, w, direction, 2.0)) - G.synthesis(w)).abs().max() > 1e-5
 
 
 def test_a_search_is_the_same_every_time() -> None:
     once, again = (discover(Planted(), count=3, seed=5) for _ in range(2))
-    assert [each.name for each in once] == [each.name for each in again]
+    assert [direction.name for direction in once] == [direction.name for direction in again]
     assert all(torch.equal(a.vector, b.vector) for a, b in zip(once, again, strict=True))
 
 
@@ -180,12 +181,12 @@ def test_counts_that_cannot_be_are_refused() -> None:
 
 
 def test_words_say_what_grows() -> None:
-    found = discover(Planted(), count=6, classifier=reader())
-    bright = next(each for each in found if cosine(each.vector, axis(3)) > 0.98)
+    directions = discover(Planted(), count=6, classifier=reader())
+    bright = next(direction for direction in directions if cosine(direction.vector, axis(3)) > 0.98)
     assert bright.about.startswith("bright +")
     assert "brighter" in bright.about
     assert float(bright.vector[3]) > 0  # strength upwards is brighter
-    amounts = [effect.amount for effect in measure_effects(Planted(), found)]
+    amounts = [effect.amount for effect in measure_effects(Planted(), directions)]
     assert amounts == sorted(amounts, reverse=True)
 
 
@@ -214,10 +215,10 @@ def test_a_reader_learns_what_is_there_and_admits_what_is_not() -> None:
     images = noise(300) // 2
     images[labels[:, 0] == 1, 4:12, 4:12] += 100
     data = attributed(("square", "coin"), labels, images)
-    found = train_classifier(data, steps=40)
-    assert found.accuracy[0] > 0.95
-    assert found.auc[0] > 0.97
-    assert found.accuracy[1] < 0.8
+    classifier = train_classifier(data, steps=40)
+    assert classifier.accuracy[0] > 0.95
+    assert classifier.auc[0] > 0.97
+    assert classifier.accuracy[1] < 0.8
     again, other = (train_classifier(data, seed=seed, steps=2).network for seed in (0, 0))
     assert all(map(torch.equal, again.state_dict().values(), other.state_dict().values()))
     with pytest.raises(SimulacraError, match="no labels"):
@@ -237,19 +238,19 @@ def test_a_group_whose_choices_lie_on_a_line_is_an_axis() -> None:
     names = ("skin: mid", "skin: dark", "skin: light")
     light = np.array([120, 20, 220])[chosen].astype(np.uint8)
     images = np.broadcast_to(light[:, None, None, None], (60, SIZE, SIZE, 3)).copy()
-    found = traits(attributed(names, labels, images), reader(names))
-    assert [each.name for each in found] == ["skin", *names]
-    assert found[0].about == "from dark to light"
+    groups = traits(attributed(names, labels, images), reader(names))
+    assert [trait.name for trait in groups] == ["skin", *names]
+    assert groups[0].about == "from dark to light"
     logits = torch.tensor([[0.0, 5, 0], [0, 0, 5]])
-    dark, pale = found[0].score(logits).tolist()
+    dark, pale = groups[0].score(logits).tolist()
     assert dark < 0 < pale
     hues = np.zeros((60, SIZE, SIZE, 3), np.uint8)
     hues[np.arange(60), :, :, chosen] = 200
-    assert all(each.kind == "choice" for each in traits(attributed(names, labels, hues), reader(names)))
+    assert all(trait.kind == "choice" for trait in traits(attributed(names, labels, hues), reader(names)))
 
 
 def test_classes_are_choices() -> None:
-    assert [each.kind for each in traits(labelled(noise()), reader(("0", "1", "2")))] == ["choice"] * 3
+    assert [trait.kind for trait in traits(labelled(noise()), reader(("0", "1", "2")))] == ["choice"] * 3
 
 
 # --- learning ----------------------------------------------------------------------------------------------
@@ -257,14 +258,14 @@ def test_classes_are_choices() -> None:
 
 def test_a_planted_attribute_is_learned_and_luck_is_left_out() -> None:
     data = attributed(("bright", "luck"), np.zeros((40, 2)))
-    told = learn_directions(Planted(), data, classifier=reader(), samples=800)
-    assert [each.name for each in told.directions] == ["bright"]
-    bright = told.directions[0]
+    learned = learn_directions(Planted(), data, classifier=reader(), samples=800)
+    assert [direction.name for direction in learned.directions] == ["bright"]
+    bright = learned.directions[0]
     assert cosine(bright.vector, axis(3)) > 0.99
     assert float(bright.vector[3]) > 0
     assert bright.accuracy is not None
     assert bright.accuracy > 0.95
-    assert told.left_out["luck"].code == "latent.left_out_inaccurate"
+    assert learned.left_out["luck"].code == "latent.left_out_inaccurate"
     blind = learn_directions(Planted(), data, classifier=reader(accuracy=0.6), samples=200)
     assert not blind.directions
     assert blind.left_out["bright"] == Message("latent.left_out_unrecognised", accuracy=0.6)
@@ -278,12 +279,12 @@ def test_what_brings_something_else_is_left_out() -> None:
 
     names = ("hat: high", "hat: low")
     eyes = replace(reader(names), network=Steps())
-    told = learn_directions(Planted(), attributed(names, np.zeros((40, 2))), classifier=eyes, samples=800)
-    assert [each.name for each in told.directions] == ["hat: low"]
-    assert told.left_out["hat: high"] == Message("latent.left_out_rival", name="hat: low")
+    learned = learn_directions(Planted(), attributed(names, np.zeros((40, 2))), classifier=eyes, samples=800)
+    assert [direction.name for direction in learned.directions] == ["hat: low"]
+    assert learned.left_out["hat: high"] == Message("latent.left_out_rival", name="hat: low")
     rare = replace(eyes, names=("hat: high", "cap"))
-    told = learn_directions(Planted(), attributed(rare.names, np.zeros((40, 2))), classifier=rare, samples=800)
-    assert "latent.left_out_duplicate" in {reason.code for reason in told.left_out.values()}
+    learned = learn_directions(Planted(), attributed(rare.names, np.zeros((40, 2))), classifier=rare, samples=800)
+    assert "latent.left_out_duplicate" in {reason.code for reason in learned.left_out.values()}
 
 
 def test_learning_refuses_what_it_cannot_use() -> None:
@@ -303,9 +304,9 @@ def test_rare_ones_weigh_as_much_as_the_others() -> None:
 
 def test_orthogonal_leaves_the_others_alone() -> None:
     vectors = torch.randn(3, 10, generator=torch.Generator().manual_seed(0))
-    made = without_span(vectors[0], [vectors[1], vectors[2], vectors[2]])
-    assert (vectors[1:] @ made).abs().max() < 1e-5
-    assert float(made @ vectors[0]) > 0
+    remainder = without_span(vectors[0], [vectors[1], vectors[2], vectors[2]])
+    assert (vectors[1:] @ remainder).abs().max() < 1e-5
+    assert float(remainder @ vectors[0]) > 0
     assert torch.equal(without_span(vectors[0], []), vectors[0])
 
 
@@ -337,11 +338,11 @@ def model(tmp_path: Path) -> Path:
 
 def test_round_trip(model: Path) -> None:
     assert open_directions(model) == []
-    told = direction("ä b", layers=(0, 2), about="größer", accuracy=0.75, label="size")
-    save_directions([told, direction("other", -torch.ones(8))], model)
+    saved = direction("ä b", layers=(0, 2), about="größer", accuracy=0.75, label="size")
+    save_directions([saved, direction("other", -torch.ones(8))], model)
     first, second = open_directions(model)
-    assert torch.equal(first.vector, told.vector)
-    assert replace(first, vector=told.vector).__dict__ == told.__dict__
+    assert torch.equal(first.vector, saved.vector)
+    assert replace(first, vector=saved.vector).__dict__ == saved.__dict__
     assert second.name == "other"
     assert directions_file(model) == model / FILE
     assert (model / FILE).read_bytes().count("größer".encode()) == 1  # readable
@@ -352,14 +353,14 @@ def test_what_a_user_named_stays(model: Path) -> None:
     save_directions([a, b], model)
     rename_direction("a", "hat", model)
     add_direction(direction("mine", axis(2)), model)
-    found = save_directions(
+    saved = save_directions(
         [replace(a, vector=-a.vector), direction("mine", axis(4)), direction("new", axis(5))], model
     )
-    assert [each.name for each in found] == ["hat", "mine", "mine 2", "new"]
-    assert [each.own for each in open_directions(model)] == [True, True, False, False]
-    for old, new, told in (("none", "x", "no direction"), ("hat", "new", "already"), ("hat", " ", "not a name"),
+    assert [other.name for other in saved] == ["hat", "mine", "mine 2", "new"]
+    assert [other.own for other in open_directions(model)] == [True, True, False, False]
+    for old, new, message in (("none", "x", "no direction"), ("hat", "new", "already"), ("hat", " ", "not a name"),
                            ("hat", "a=b", "not a name"), ("hta", "x", "Did you mean 'hat'")):  # fmt: skip
-        with pytest.raises(SimulacraError, match=told):
+        with pytest.raises(SimulacraError, match=message):
             rename_direction(old, new, model)
     with pytest.raises(SimulacraError, match="already"):
         add_direction(direction("mine"), model)
@@ -391,7 +392,7 @@ def test_directions_of_a_run_outlive_its_checkpoint(model: Path, tmp_path: Path)
     model.rename(checkpoint)
     save_directions([direction("a")], tmp_path / "run")
     assert directions_file(tmp_path / "run") == tmp_path / "run" / "directions" / "000000040.safetensors"
-    assert [each.name for each in open_directions(checkpoint)] == ["a"]
+    assert [saved.name for saved in open_directions(checkpoint)] == ["a"]
 
 
 def test_names_are_free() -> None:
@@ -401,12 +402,18 @@ def test_names_are_free() -> None:
 
 def test_the_model_that_comes_along_has_some(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("simulacra.latent.saved.user_data_path", lambda name: tmp_path / name)
-    shipped = open_directions()
-    assert {"glasses", "beard", "smile", "hair length", "hair colour", "skin tone"} <= {each.name for each in shipped}
+    bundled = open_directions()
+    assert {"glasses", "beard", "smile", "hair length", "hair colour", "skin tone"} <= {saved.name for saved in bundled}
     rename_direction("glasses", "spectacles")
     assert directions_file().is_relative_to(tmp_path)
-    assert [each.own for each in open_directions() if each.name == "spectacles"] == [True]
-    assert len(open_directions()) == len(shipped)
+    assert [saved.own for saved in open_directions() if saved.name == "spectacles"] == [True]
+    assert len(open_directions()) == len(bundled)
+
+
+def test_directions_returns_what_is_saved(model: Path) -> None:
+    saved = find(model, count=2, device="cpu")
+    assert [direction.name for direction in saved] == [direction.name for direction in open_directions(model)]
+    assert len(saved) == 2
 
 
 # --- the command -------------------------------------------------------------------------------------------
@@ -417,14 +424,14 @@ def test_the_command_finds_keeps_and_draws(run_cli: Cli, model: Path, tmp_path: 
     status, out, err = run_cli("directions", model, "--count", 2, "--sheet", sheet)
     assert status == 0, err
     assert str(model / FILE) in out
-    found = open_directions(model)
-    assert len(found) == 2
+    saved = open_directions(model)
+    assert len(saved) == 2
     from PIL import Image
 
     with Image.open(sheet) as image:
         assert image.height == 2 * 64
         assert image.width > 7 * 64
-    status, out, _ = run_cli("directions", model, "--rename", f"{found[0].name}=hat")
+    status, out, _ = run_cli("directions", model, "--rename", f"{saved[0].name}=hat")
     assert status == 0
     assert "hat" in out
     status, out, _ = run_cli("directions", model, "--count", 2)
@@ -444,7 +451,7 @@ def test_the_command_learns(run_cli: Cli, model: Path, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--count", "0"], "1 to 1000"),
         (["--orthogonal"], "--labels"),
@@ -455,10 +462,10 @@ def test_the_command_learns(run_cli: Cli, model: Path, tmp_path: Path, monkeypat
         (["--samples", "5", "--data", "peeps"], "64"),
     ],
 )
-def test_the_commands_errors_are_a_sentence(run_cli: Cli, model: Path, words: list[str], told: str) -> None:  # noqa: F811
+def test_the_commands_errors_are_a_sentence(run_cli: Cli, model: Path, words: list[str], message: str) -> None:  # noqa: F811
     status, _, err = run_cli("directions", model, *words)
     assert status == 1
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert not (model / FILE).exists()
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.gan import to_image
 from simulacra.generator import Generator
-from simulacra.latent.mix import cross_matrix, mixing_matrix, parse_layers, write_mix
+from simulacra.latent.mix import cross_matrix, mix, mixing_matrix, parse_layers, write_mix
 from simulacra.provenance import read_provenance
+from simulacra.storage import fingerprint, save_model
 
 SIDE = 16
 
@@ -80,16 +81,16 @@ def test_what_cannot_be_mixed_is_said() -> None:
 
 def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object, **options: object) -> list[Tensor]:
     """The w of all that is drawn, in the order of the grid."""
-    seen: list[Tensor] = []
-    render = generator.synthesis
+    ws: list[Tensor] = []
+    synthesis = generator.synthesis
 
     def watched(w: Tensor) -> Tensor:
-        seen.extend(w)
-        return render(w)
+        ws.extend(w)
+        return synthesis(w)
 
     monkeypatch.setattr(generator, "synthesis", watched)
     cross_matrix(generator, *args, **options)  # type: ignore[arg-type]
-    return seen
+    return ws
 
 
 @pytest.mark.parametrize("spec", forms())
@@ -123,8 +124,8 @@ def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.Monke
 def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     generator: Generator = game("mlp:tiny+labels").G
     generator.remember(torch.arange(30) % 3)
-    seen = drawn_w(monkeypatch, generator, range(6), range(10, 16))
-    tops, rest = seen[:6], seen[6:]
+    ws = drawn_w(monkeypatch, generator, range(6), range(10, 16))
+    tops, rest = ws[:6], ws[6:]
     for row in range(6):
         mother, *born = rest[row * 7 : row * 7 + 7]
         for top, child in zip(tops, born, strict=True):
@@ -134,21 +135,30 @@ def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatc
 def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
     generator, out = game("mlp:tiny").G, tmp_path / "mix.png"
     write_mix(generator, out, [1, 2], [3], model="abc")
-    told = read_provenance(out)
-    assert told is not None and told["model"] == "abc"
-    assert told["mix"] == {"rows": [1, 2], "columns": [3], "way": "cross", "truncation": 1.0}
+    record = read_provenance(out)
+    assert record is not None and record["model"] == "abc"
+    assert record["mix"] == {"rows": [1, 2], "columns": [3], "way": "cross", "truncation": 1.0}
     before = out.stat().st_mtime_ns
     assert write_mix(generator, out, [1, 2], [3], model="abc") == out and out.stat().st_mtime_ns == before
     with pytest.raises(SimulacraError, match="another picture"):
         write_mix(generator, out, [1, 2], [4], model="abc")
     styled = tmp_path / "styled.png"
     write_mix(grown("stylegan2"), styled, [1], [2], model="abc")
-    told = read_provenance(styled)
-    assert told is not None and told["mix"]["way"] == "layers" and told["mix"]["layers"][0] == 0
+    record = read_provenance(styled)
+    assert record is not None and record["mix"]["way"] == "layers" and record["mix"]["layers"][0] == 0
+
+
+def test_mix_takes_a_model_by_name(tmp_path: Path) -> None:
+    gan = game("stylegan2:tiny")
+    save_model(gan.G, tmp_path / "model", gan="stylegan2", config=gan.config, about={})
+    path = mix(tmp_path / "model", tmp_path / "mix.png", rows="1-2", columns=[5], layers="0-1", device="cpu")
+    record = read_provenance(path)
+    assert record is not None and record["model"] == fingerprint(tmp_path / "model")
+    assert record["mix"] == {"rows": [1, 2], "columns": [5], "way": "layers", "truncation": 1.0, "layers": [0, 2]}
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"layers": (0, 2)}, "no layers"),
         ({"way": "blend", "layers": (0, 2)}, "--layers"),
@@ -156,11 +166,11 @@ def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
         ({"rows": range(1000)}, "take fewer"),
     ],
 )
-def test_a_mix_that_cannot_be_is_one_sentence(options: dict[str, object], told: str, tmp_path: Path) -> None:
-    asked: dict[str, object] = {"rows": [1], "columns": [2], "out": "mix.png", "model": "abc"} | options
-    out = tmp_path / str(asked.pop("out"))
-    with pytest.raises(SimulacraError, match=told):
-        write_mix(game("mlp:tiny").G, out, **asked)  # type: ignore[arg-type]
+def test_a_mix_that_cannot_be_is_one_sentence(options: dict[str, object], message: str, tmp_path: Path) -> None:
+    arguments: dict[str, object] = {"rows": [1], "columns": [2], "out": "mix.png", "model": "abc"} | options
+    out = tmp_path / str(arguments.pop("out"))
+    with pytest.raises(SimulacraError, match=message):
+        write_mix(game("mlp:tiny").G, out, **arguments)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from PIL import Image
 from support import forms, game
 from torch import Tensor
 
+from simulacra import messages
+from simulacra.console import Advance
 from simulacra.data import decoding
 from simulacra.errors import SimulacraError
 from simulacra.gan import configured
@@ -21,10 +25,11 @@ from simulacra.latent import inversion, search
 from simulacra.latent.inversion import Progress, invert
 from simulacra.latent.latent_prior import latent_prior
 from simulacra.latent.perceptual_loss import PerceptualLoss, premultiply, psnr, quantise
-from simulacra.latent.project import preprocess_photo, project_photo, side_by_side
+from simulacra.latent.project import preprocess_photo, project, project_photo, side_by_side
 from simulacra.latent.recipe import Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance
 from simulacra.sampling import read_recipe, write_recipe
+from simulacra.storage import save_model
 
 SEED = 12_345
 
@@ -75,13 +80,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
 def test_own_pictures_are_found_again(shape: tuple[int, int, int], prior: str, quick: None) -> None:
     generator = planted(shape, prior=prior)
-    found = invert(generator, own(generator), steps=100, seed=1)
-    assert found.psnr >= 28
-    assert found.psnr == pytest.approx(float(psnr(found.picture[None], found.target)))
+    projection = invert(generator, own(generator), steps=100, seed=1)
+    assert projection.psnr >= 28
+    assert projection.psnr == pytest.approx(float(psnr(projection.picture[None], projection.target)))
     if prior == "uniform":
-        assert all(-1 <= value <= 1 for value in found.recipe.w[0])
+        assert all(-1 <= value <= 1 for value in projection.recipe.w[0])
     else:
-        assert 0.4 < found.radius < 1.6
+        assert 0.4 < projection.radius < 1.6
 
 
 def test_every_game_s_loss_falls(few: None) -> None:
@@ -89,39 +94,40 @@ def test_every_game_s_loss_falls(few: None) -> None:
     falls = []
     for spec in forms():
         generator: Generator = game(spec, (3, 16, 16)).G.requires_grad_(False)
-        found = invert(generator, own(generator.eval()), steps=2, starts=2)
-        (first, _), (second, _) = found.course
+        projection = invert(generator, own(generator.eval()), steps=2, starts=2)
+        (first, _), (second, _) = projection.course
         falls.append(first - second)
-        assert tuple(found.picture.shape) == generator.shape, spec
+        assert tuple(projection.picture.shape) == generator.shape, spec
         assert (
-            found.picture.isfinite().all() and np.isfinite([found.psnr, found.feature_distance, found.radius]).all()
+            projection.picture.isfinite().all()
+            and np.isfinite([projection.psnr, projection.feature_distance, projection.radius]).all()
         ), spec
-        recipe = from_json(json.loads(json.dumps(to_json(found.recipe))))
+        recipe = from_json(json.loads(json.dumps(to_json(projection.recipe))))
         with torch.no_grad():
             again = generator.synthesis(to_w(generator, recipe, {}))[0]
-        assert torch.equal(again, found.picture), spec
+        assert torch.equal(again, projection.picture), spec
     assert np.mean(falls) > 0
 
 
 def test_the_loss_falls_to_the_end(quick: None) -> None:
     generator = planted()
-    told: list[Progress] = []
-    found = invert(generator, own(generator), steps=60, on_step=told.append)
-    assert [progress.step for progress in told] == [0] * 3 + list(range(1, 61)) and told[0].steps == 60
-    bred, descended = told[:3], told[3:]
+    log: list[Progress] = []
+    projection = invert(generator, own(generator), steps=60, on_step=log.append)
+    assert [progress.step for progress in log] == [0] * 3 + list(range(1, 61)) and log[0].steps == 60
+    bred, descended = log[:3], log[3:]
     assert bred[0].loss >= bred[1].loss >= bred[2].loss > descended[-1].loss, "of each generation the best stay"
-    assert found.course == tuple((progress.loss, progress.psnr) for progress in descended)
+    assert projection.course == tuple((progress.loss, progress.psnr) for progress in descended)
     losses = [progress.loss for progress in descended]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
-    assert told[0].picture.shape == generator.shape and not told[0].picture.requires_grad
+    assert log[0].picture.shape == generator.shape and not log[0].picture.requires_grad
 
 
 def test_more_of_a_latent_is_recovered_than_of_its_picture_alone(quick: None) -> None:
     """A planted latent itself comes back, where the picture decides it."""
     generator = planted()
-    found = invert(generator, own(generator), steps=150)
+    projection = invert(generator, own(generator), steps=150)
     wanted = generator.seeded([SEED])[0]
-    assert float((torch.tensor(found.recipe.w[0]) - wanted).norm() / wanted.norm()) < 0.2
+    assert float((torch.tensor(projection.recipe.w[0]) - wanted).norm() / wanted.norm()) < 0.2
 
 
 def test_the_same_again_is_the_same_and_chance_is_left_alone(few: None) -> None:
@@ -137,12 +143,12 @@ def test_the_same_again_is_the_same_and_chance_is_left_alone(few: None) -> None:
 
 def test_a_search_can_be_stopped_between_steps(few: None) -> None:
     generator = planted()
-    told: list[Progress] = []
-    stopped = invert(generator, own(generator), on_step=told.append, stop=lambda: sum(p.step > 0 for p in told) == 3)
+    log: list[Progress] = []
+    stopped = invert(generator, own(generator), on_step=log.append, stop=lambda: sum(p.step > 0 for p in log) == 3)
     assert stopped.stopped and len(stopped.course) == 3
-    told.clear()
-    bred = invert(generator, own(generator), on_step=told.append, stop=lambda: len(told) == 2)
-    assert bred.stopped and not bred.course and len(told) == 2, "while starts are bred"
+    log.clear()
+    bred = invert(generator, own(generator), on_step=log.append, stop=lambda: len(log) == 2)
+    assert bred.stopped and not bred.course and len(log) == 2, "while starts are bred"
     at_once = invert(generator, own(generator), stop=lambda: True)
     assert at_once.stopped and not at_once.course and at_once.psnr > 0
     assert not invert(generator, own(generator), steps=1).stopped
@@ -160,19 +166,19 @@ def test_weights_keep_no_gradients(few: None) -> None:
 def test_a_class_is_found_or_kept(quick: None) -> None:
     generator = planted(spec="mlp:tiny+labels")
     generator.remember(torch.arange(30) % 3)
-    found = invert(generator, own(generator, "2"), steps=100, starts=9)
-    assert found.recipe.label == "2" and found.psnr > 26
+    projection = invert(generator, own(generator, "2"), steps=100, starts=9)
+    assert projection.recipe.label == "2" and projection.psnr > 26
     assert invert(generator, own(generator, "2"), steps=2, label="1").recipe.label == "1"
 
 
 def test_attributes_are_found_or_kept(quick: None) -> None:
     generator = attributed()
-    found = invert(generator, own(generator, "glasses=0.9, hair: red=0.2, hair: grey=0.1"), steps=150)
-    assert found.psnr > 28
-    amounts = generator.asked(found.recipe.label)
+    projection = invert(generator, own(generator, "glasses=0.9, hair: red=0.2, hair: grey=0.1"), steps=150)
+    assert projection.psnr > 28
+    amounts = generator.asked(projection.recipe.label)
     assert set(amounts) == {0, 1, 2} and all(0 <= amount <= 1 for amount in amounts.values())
-    kept = invert(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
-    assert generator.asked(kept.recipe.label) == {0: 0.25, 1: 1, 2: 0}
+    given = invert(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
+    assert generator.asked(given.recipe.label) == {0: 0.25, 1: 1, 2: 0}
 
 
 def test_a_wrong_label_is_one_sentence() -> None:
@@ -201,15 +207,15 @@ def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
 
 def test_what_is_known_of_a_model_s_own(few: None) -> None:
     for generator in (planted(), planted(prior="uniform"), game("stylegan2:tiny").G.eval()):
-        space = latent_prior(generator)
+        prior = latent_prior(generator)
         with torch.no_grad():
             w = generator.mapping(generator.seeded(range(200)))
-        u = space.whiten(w)
-        assert torch.allclose(space.from_whitened(u), w, atol=1e-3)
-        assert float(space.radius(u).mean()) == pytest.approx(1, abs=0.1)
-        assert float((space.penalty(u) == 0).float().mean()) > 0.85, "most of the model's own lie inside"
-        assert (space.penalty(u * 3) > 0).float().mean() > 0.8
-        assert torch.allclose(space.penalty(torch.stack([u * 3] * 4, 1)), space.penalty(u * 3), atol=1e-4)
+        u = prior.whiten(w)
+        assert torch.allclose(prior.from_whitened(u), w, atol=1e-3)
+        assert float(prior.radius(u).mean()) == pytest.approx(1, abs=0.1)
+        assert float((prior.penalty(u) == 0).float().mean()) > 0.85, "most of the model's own lie inside"
+        assert (prior.penalty(u * 3) > 0).float().mean() > 0.8
+        assert torch.allclose(prior.penalty(torch.stack([u * 3] * 4, 1)), prior.penalty(u * 3), atol=1e-4)
     assert latent_prior(planted(prior="uniform")).from_whitened(torch.full((1, 8), 9.0)).max() == 1
 
 
@@ -219,12 +225,12 @@ def test_what_is_known_of_a_model_s_own(few: None) -> None:
 def test_closeness() -> None:
     generator = planted()
     target, other = own(generator), own(generator, seed=7)
-    closeness = PerceptualLoss(target)
+    loss = PerceptualLoss(target)
     both = torch.stack([target, other]).requires_grad_()
-    pixels, perceived = closeness.pixels(both), closeness.features(both)
+    pixels, features = loss.pixels(both), loss.features(both)
     assert float(pixels[0].detach()) == 0 and float(pixels[1].detach()) > 0
-    assert float(perceived[0].detach()) == pytest.approx(0, abs=1e-6) and float(perceived[1].detach()) > 0.01
-    (gradient,) = torch.autograd.grad((pixels + perceived).sum(), both)
+    assert float(features[0].detach()) == pytest.approx(0, abs=1e-6) and float(features[1].detach()) > 0.01
+    (gradient,) = torch.autograd.grad((pixels + features).sum(), both)
     assert gradient.isfinite().all() and gradient[1].abs().max() > 0
 
 
@@ -261,16 +267,16 @@ def photo(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 16, 16), (4, 16, 24), (3, 32, 16)])
 def test_a_photo_is_seen_as_data_preparation_makes_it(photo: Path, shape: tuple[int, int, int]) -> None:
     channels, height, width = shape
-    seen = preprocess_photo(photo, shape)
-    assert tuple(seen.shape) == shape
+    tensor = preprocess_photo(photo, shape)
+    assert tuple(tensor.shape) == shape
     kinds = {1: "grey", 3: "rgb", 4: "rgba"}
     recipe = decoding.Recipe(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
     expected, facts = decoding.render(photo.read_bytes(), recipe)
     assert facts.rotated
-    assert np.array_equal(np.rint((seen.permute(1, 2, 0).numpy() + 1) * 127.5), expected)
-    assert torch.equal(seen, preprocess_photo(photo.read_bytes(), shape))
+    assert np.array_equal(np.rint((tensor.permute(1, 2, 0).numpy() + 1) * 127.5), expected)
+    assert torch.equal(tensor, preprocess_photo(photo.read_bytes(), shape))
     if channels > 1:
-        assert seen[0, :, 0].mean() > 0.3 > seen[0, :, -1].mean(), "red is at the left, so it stands upright"
+        assert tensor[0, :, 0].mean() > 0.3 > tensor[0, :, -1].mean(), "red is at the left, so it stands upright"
 
 
 def test_transparency_is_white_unless_the_model_has_it(tmp_path: Path) -> None:
@@ -287,21 +293,27 @@ def test_a_wrong_photo_is_one_sentence(what: str, photo: Path, tmp_path: Path) -
         path.mkdir()
     elif what != "missing":
         path.write_bytes({"text": b"no picture", "empty": b"", "cut": photo.read_bytes()[:300]}[what])
-    told = {"missing": "does not exist", "folder": "is a folder", "text": "not a picture", "empty": "empty", "cut": ""}
-    with pytest.raises(SimulacraError, match=rf"odd\.jpg.*{told[what]}"):
+    message = {
+        "missing": "does not exist",
+        "folder": "is a folder",
+        "text": "not a picture",
+        "empty": "empty",
+        "cut": "",
+    }
+    with pytest.raises(SimulacraError, match=rf"odd\.jpg.*{message[what]}"):
         preprocess_photo(path, (3, 16, 16))
 
 
 def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: None) -> None:
     generator, out = planted(), tmp_path / "out"
-    found = project_photo(generator, photo, out, model="abc", steps=6, film=True)
-    kept = {path.name for path in out.iterdir()}
-    assert kept == {"result.png", "side-by-side.png", "recipe.json", "course.json", "course.webp"}
-    assert read_recipe(out / "recipe.json") == read_recipe(out / "result.png") == found.recipe
-    told = read_provenance(out / "result.png")
-    assert told is not None and told["model"] == "abc"
+    projection = project_photo(generator, photo, out, model="abc", steps=6, film=True)
+    names = {path.name for path in out.iterdir()}
+    assert names == {"result.png", "side-by-side.png", "recipe.json", "course.json", "course.webp"}
+    assert read_recipe(out / "recipe.json") == read_recipe(out / "result.png") == projection.recipe
+    record = read_provenance(out / "result.png")
+    assert record is not None and record["model"] == "abc"
     course = json.loads((out / "course.json").read_text())
-    assert len(course["loss"]) == len(course["psnr by step"]) == 6 and course["psnr"] == found.psnr
+    assert len(course["loss"]) == len(course["psnr by step"]) == 6 and course["psnr"] == projection.psnr
     with Image.open(out / "side-by-side.png") as image:
         assert image.size == (3 * 256, 256)
     again = write_recipe(generator, tmp_path, read_recipe(out / "result.png"), {}, name="again", model="abc")
@@ -309,6 +321,44 @@ def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: Non
         assert np.array_equal(np.asarray(one), np.asarray(other))
     with pytest.raises(SimulacraError, match="exists already"):
         project_photo(generator, photo, out, model="abc", steps=6)
+
+
+def test_project_takes_a_model_by_name(photo: Path, tmp_path: Path, few: None) -> None:
+    gan = game("mlp:tiny", (3, 16, 16))
+    save_model(gan.G, tmp_path / "model", gan="mlp", config=gan.config, about={})
+    projection = project(photo, tmp_path / "model", steps=4, starts=2, device="cpu")
+    out = photo.with_name("photo-projected")
+    assert read_recipe(out / "recipe.json") == projection.recipe and not (out / "course.webp").exists()
+    titles: list[str] = []
+
+    def begin(title: str, total: int) -> Advance:
+        titles.append(title)
+        return lambda count: None
+
+    options: dict[str, Any] = {"steps": 4, "encoder_minutes": 0.001, "film": True, "device": "cpu", "begin": begin}
+    project(str(photo), str(tmp_path / "model"), str(tmp_path / "other"), **options)
+    assert (tmp_path / "other" / "course.webp").is_file() and (tmp_path / "model" / encoding.FILE).is_file()
+    assert len(titles) == 2
+    with pytest.raises(SimulacraError) as caught:
+        project(photo, tmp_path / "model")
+    assert caught.value.code == "latent.projection_exists"
+
+
+@pytest.mark.parametrize(
+    ("psnr", "code"),
+    [
+        (12.7, "latent.psnr_rough"),
+        (20.0, "latent.psnr_similar"),
+        (27.9, "latent.psnr_similar"),
+        (28.0, "latent.psnr_match"),
+    ],
+)
+def test_a_verdict_says_what_the_psnr_means(psnr: float, code: str, few: None) -> None:
+    projection = replace(invert(planted(), own(planted()), steps=1), psnr=psnr)
+    assert projection.verdict().code == code
+    for language, words in (("en", f"{psnr} dB, "), ("zh", f"{psnr} dB，")):
+        with messages.using(language):
+            assert str(projection.verdict()).startswith(words)
 
 
 def test_nothing_is_left_of_a_projection_that_fails(photo: Path, tmp_path: Path) -> None:
@@ -320,9 +370,9 @@ def test_nothing_is_left_of_a_projection_that_fails(photo: Path, tmp_path: Path)
 @pytest.mark.parametrize("shape", [(1, 16, 16), (4, 16, 16)])
 def test_difference_is_black_where_there_is_none(shape: tuple[int, int, int], few: None) -> None:
     generator = planted(shape)
-    found = invert(generator, own(generator), steps=1)
-    object.__setattr__(found, "picture", found.target)
-    pixels = np.asarray(side_by_side(found).convert("RGB"))
+    projection = invert(generator, own(generator), steps=1)
+    object.__setattr__(projection, "picture", projection.target)
+    pixels = np.asarray(side_by_side(projection).convert("RGB"))
     assert pixels[:, 512:].max() == 0
 
 
@@ -332,19 +382,19 @@ def test_difference_is_black_where_there_is_none(shape: tuple[int, int, int], fe
 def test_an_encoder_learns_to_guess(few: None, tmp_path: Path) -> None:
     generator = planted()
     course: list[tuple[float, float]] = []
-    taught = encoding.train_encoder(generator, steps=60, on_step=lambda *told: course.append(told))
+    encoder = encoding.train_encoder(generator, steps=60, on_step=lambda *values: course.append(values))
     assert len(course) == 60 and course[-1][0] == 1
     assert course[-1][1] < 0.8, "the mean of all latents has 1"
     target = own(generator)
-    guess = taught(target[None])
+    guess = encoder(target[None])
     assert guess.shape == (1, 8)
-    found = invert(generator, target, steps=1, starts=1, encoder=taught)
+    projection = invert(generator, target, steps=1, starts=1, encoder=encoder)
     with torch.no_grad():
         start = psnr(generator.synthesis(guess), target)
-    assert found.course[0][1] == pytest.approx(float(start), abs=1.5), "it starts there, with noise"
+    assert projection.course[0][1] == pytest.approx(float(start), abs=1.5), "it starts there, with noise"
 
     path = tmp_path / "encoder.safetensors"
-    encoding.save_encoder(taught, path, "abc")
+    encoding.save_encoder(encoder, path, "abc")
     loaded = encoding.load_encoder(path, generator, "abc")
     assert loaded is not None and torch.equal(loaded(target[None]), guess)
     assert encoding.load_encoder(path, generator, "of another model") is None
@@ -358,11 +408,11 @@ def test_an_encoder_is_taught_once(few: None, tmp_path: Path, monkeypatch: pytes
     generator = planted()
     monkeypatch.setattr(encoding, "fingerprint", lambda where: "abc")
     monkeypatch.setattr(encoding, "encoder_file", lambda where: tmp_path / "encoder.safetensors")
-    told: list[float] = []
-    first = encoding.encoder_for("x", generator, minutes=0.001, on_step=lambda share, loss: told.append(share))
-    count = len(told)
-    second = encoding.encoder_for("x", generator, on_step=lambda share, loss: told.append(share))
-    assert count == len(told) >= 1
+    log: list[float] = []
+    first = encoding.encoder_for("x", generator, minutes=0.001, on_step=lambda share, loss: log.append(share))
+    count = len(log)
+    second = encoding.encoder_for("x", generator, on_step=lambda share, loss: log.append(share))
+    assert count == len(log) >= 1
     assert torch.equal(first(own(generator)[None]), second(own(generator)[None]))
 
 
@@ -370,7 +420,7 @@ def test_an_encoder_is_taught_once(few: None, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("odd", "told"),
+    ("odd", "message"),
     [
         ({"target": torch.zeros(3, 8, 8)}, "3x8x8"),
         ({"target": torch.zeros(16, 16)}, "16x16"),
@@ -382,10 +432,10 @@ def test_an_encoder_is_taught_once(few: None, tmp_path: Path, monkeypatch: pytes
         ({"wide": True}, "no layers"),
     ],
 )
-def test_what_cannot_be_projected_is_one_sentence(odd: dict[str, object], told: str) -> None:
-    asked: dict[str, object] = {"target": torch.zeros(3, 16, 16)} | odd
-    with pytest.raises(SimulacraError, match=told):
-        invert(planted(), **asked)  # type: ignore[arg-type]
+def test_what_cannot_be_projected_is_one_sentence(odd: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {"target": torch.zeros(3, 16, 16)} | odd
+    with pytest.raises(SimulacraError, match=message):
+        invert(planted(), **arguments)  # type: ignore[arg-type]
 
 
 def test_a_file_without_a_recipe_is_one_sentence(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ pairs = st.one_of(st.none(), st.tuples(st.integers(0, 4), st.integers(5, 9)))
 
 
 def generator(form: str) -> Generator:
-    made: Any = game(form).G
-    made.eval()
-    return made  # type: ignore[no-any-return]
+    model: Any = game(form).G
+    model.eval()
+    return model  # type: ignore[no-any-return]
 
 
 def way(model: Generator, name: str = "up") -> Direction:
@@ -33,7 +33,7 @@ def way(model: Generator, name: str = "up") -> Direction:
 
 @torch.no_grad()
 def rendered(model: Generator, recipe: Recipe, *directions: Direction) -> Tensor:
-    return model.synthesis(to_w(model, recipe, {each.name: each for each in directions}))
+    return model.synthesis(to_w(model, recipe, {direction.name: direction for direction in directions}))
 
 
 @every_form
@@ -126,11 +126,11 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("told", "says"), BAD, ids=[str(told)[:40] for told, _ in BAD])
-def test_what_is_wrong_is_said_in_a_sentence(told: Any, says: str) -> None:
+@pytest.mark.parametrize(("payload", "message"), BAD, ids=[str(payload)[:40] for payload, _ in BAD])
+def test_what_is_wrong_is_said_in_a_sentence(payload: Any, message: str) -> None:
     model = generator("dcgan:tiny")
-    with pytest.raises(SimulacraError, match=says):
-        to_w(model, from_json(told), {"up": way(model)})
+    with pytest.raises(SimulacraError, match=message):
+        to_w(model, from_json(payload), {"up": way(model)})
 
 
 def test_a_direction_of_another_model_is_refused() -> None:
@@ -173,8 +173,8 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(Recipe.__dataclass_fields__)), json_values))
-def test_no_json_brings_anything_but_a_recipe_or_a_sentence(told: Any) -> None:
+def test_no_json_brings_anything_but_a_recipe_or_a_sentence(payload: Any) -> None:
     try:
-        assert isinstance(from_json(told), Recipe)
+        assert isinstance(from_json(payload), Recipe)
     except SimulacraError as error:
         assert str(error)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator, to_image
-from simulacra.provenance import read_provenance
+from simulacra.provenance import KEY, png_info, read_provenance, write_png
 from simulacra.sampling import write_pictures
 from simulacra.seeds import format_seeds, parse_seeds
 
@@ -47,10 +47,10 @@ def test_truncation_pulls_towards_the_centre(psi: float, generator: Generator) -
 def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
     least: float, generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     def mapping(z: Tensor, y: Tensor | None = None) -> Tensor:
-        seen.append(z)
+        inputs.append(z)
         return z
 
     monkeypatch.setattr(generator, "mapping", mapping)
@@ -58,7 +58,7 @@ def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
     plain[0, 0] = 0.0
     monkeypatch.setattr(generator, "seeded", lambda seeds: plain[list(seeds)].clone())
     drawn(generator, range(50), min_latent=least)
-    z = torch.cat(seen)
+    z = torch.cat(inputs)
     assert z.abs().min() >= least
     far = plain.abs() >= least
     assert torch.equal(z[far], plain[far])
@@ -140,7 +140,7 @@ def test_the_same_again_changes_nothing(generator: Generator, tmp_path: Path) ->
     again = write_pictures(generator, tmp_path, [0, 1, 2], **ask)  # type: ignore[arg-type]
     assert again == first
     del before[first[1]]
-    assert all((path.stat().st_mtime_ns, path.stat().st_ino) == told for path, told in before.items())
+    assert all((path.stat().st_mtime_ns, path.stat().st_ino) == stat for path, stat in before.items())
     assert first[1].exists(), "what was missing is drawn"
 
 
@@ -192,8 +192,8 @@ def test_every_picture_has_its_own_seed_s_name_over_many_batches(tmp_path: Path)
     paths = write_pictures(generator, tmp_path, range(60, 200), model="abc")
     assert len(paths) == 140
     for path, seed in zip(paths, range(60, 200), strict=True):
-        told = read_provenance(path)
-        assert told is not None and told["seed"] == seed and path.name == f"seed{seed:06d}.png"
+        record = read_provenance(path)
+        assert record is not None and record["seed"] == seed and path.name == f"seed{seed:06d}.png"
         with Image.open(path) as image:
             alone = np.asarray(to_image(drawn(generator, [seed])[0])).astype(int)
             assert np.abs(np.asarray(image) - alone).max() <= 1
@@ -203,6 +203,20 @@ def test_progress_counts_every_picture(generator: Generator, tmp_path: Path) -> 
     counts: list[int] = []
     write_pictures(generator, tmp_path, range(70), model="abc", singles=False, grid=True, advance=counts.append)
     assert sum(counts) == 70 and len(counts) > 1
+
+
+def test_provenance_survives_beside_other_texts(tmp_path: Path) -> None:
+    path, image = tmp_path / "x.png", Image.new("RGB", (2, 2))
+    write_png(image, path, {"seed": 7, "of": "Größe"}, texts={"Title": "Größe"})
+    assert read_provenance(path) == {"seed": 7, "of": "Größe"}
+    with Image.open(path) as stored:
+        assert stored.info["Title"] == "Größe"
+    image.save(path, pnginfo=png_info(None, {"Title": "x"}))
+    assert read_provenance(path) is None
+    for text in ("[1]", "no JSON"):
+        info = png_info(None, {KEY: text})
+        image.save(path, pnginfo=info)
+        assert read_provenance(path) is None, "not a record"
 
 
 # --- seeds --------------------------------------------------------------------------------------------------------

@@ -46,23 +46,23 @@ def test_tiles_equal_the_whole(height: int, width: int, change: bool) -> None:
     assert shared >= 2 * tiles.reach(network)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     pixels[: height // 2] //= 4  # another contrast than the rest
-    seen: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
 
-    def through(tile: tiles.Pixels) -> tiles.Floats:
-        seen.append(tile.shape)
+    def translate(tile: tiles.Pixels) -> tiles.Floats:
+        shapes.append(tile.shape)
         return tiles._translate(translator, tile, "b")
 
     with torch.no_grad():
-        whole = through(pixels)
+        whole = translate(pixels)
         with recorded_statistics(network) as statistics:
-            np.testing.assert_array_equal(through(pixels), whole)
+            np.testing.assert_array_equal(translate(pixels), whole)
         with fixed_statistics(network, statistics):
-            parts = np.concatenate(list(tiles.blend_tiles(through, pixels, side, shared)))
+            parts = np.concatenate(list(tiles.blend_tiles(translate, pixels, side, shared)))
         np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-4)
-        np.testing.assert_array_equal(through(pixels), whole)  # the norms are as they were
+        np.testing.assert_array_equal(translate(pixels), whole)  # the norms are as they were
     if max(height, width) > side:
-        assert len(seen) > 4
-        alone = np.concatenate(list(tiles.blend_tiles(through, pixels, side, shared)))
+        assert len(shapes) > 4
+        alone = np.concatenate(list(tiles.blend_tiles(translate, pixels, side, shared)))
         assert np.abs(alone - whole).max() > 1e-2, "without shared statistics they do not"
 
 
@@ -78,8 +78,8 @@ def test_reach_is_how_far_the_network_sees() -> None:
             other[0, :, place, place] += 0.5
             with fixed_statistics(network, statistics):
                 changed = (network(x) != network(other)).any(1)[0].nonzero()
-            far = int((changed - place).abs().max())
-            assert far <= tiles.reach(network) <= far + 12
+            distance = int((changed - place).abs().max())
+            assert distance <= tiles.reach(network) <= distance + 12
 
 
 def test_memory_is_bounded() -> None:
@@ -97,10 +97,10 @@ def test_memory_is_bounded() -> None:
 def test_windows_are_spread_over_the_picture() -> None:
     for height, width in ((1000, 1500), (64, 4000), (3000, 10), (300, 300)):
         pixels = np.arange(height * width, dtype=np.int64).reshape(height, width, 1)
-        found = tiles.windows(seasons(), pixels, 256 * 256)  # type: ignore[arg-type]
-        assert found[..., 0].size <= 256 * 256
-        middle = np.divmod(found[:, found.shape[1] // 2, found.shape[2] // 2, 0], width)
-        for places, length, part in zip(middle, (height, width), found.shape[1:], strict=False):
+        windows = tiles.windows(seasons(), pixels, 256 * 256)  # type: ignore[arg-type]
+        assert windows[..., 0].size <= 256 * 256
+        middle = np.divmod(windows[:, windows.shape[1] // 2, windows.shape[2] // 2, 0], width)
+        for places, length, part in zip(middle, (height, width), windows.shape[1:], strict=False):
             assert abs(places.mean() / length - 0.5) < 0.1 and (part == length or np.ptp(places) > length / 2)
 
 

@@ -54,8 +54,8 @@ def test_a_folder_keeps_names_and_folders(model: Path, tmp_path: Path) -> None:
         coloured().save(source / name)
     (source / "bad.png").write_text("no picture")
     (source / "notes.txt").write_text("no picture either")
-    told = translate(model, source, tmp_path / "out", "winter")
-    assert (told.to, told.translated, told.existing, told.set_aside) == (
+    summary = translate(model, source, tmp_path / "out", "winter")
+    assert (summary.to, summary.translated, summary.existing, summary.set_aside) == (
         "winter",
         5,
         0,
@@ -63,17 +63,17 @@ def test_a_folder_keeps_names_and_folders(model: Path, tmp_path: Path) -> None:
     )
     names = {"one.png", "deep/two.png", "deep/er/three.png", "same.jpg.png", "same.png.png"}
     assert files(tmp_path / "out").keys() == names
-    assert {str(path.relative_to(tmp_path / "out")) for path in told.paths} == names
-    about = read_provenance(tmp_path / "out" / "deep" / "two.png") or {}
-    assert (about["to"], about["source"]) == ("b", "deep/two.png") and len(about["model"]) == 16
+    assert {str(path.relative_to(tmp_path / "out")) for path in summary.paths} == names
+    record = read_provenance(tmp_path / "out" / "deep" / "two.png") or {}
+    assert (record["to"], record["source"]) == ("b", "deep/two.png") and len(record["model"]) == 16
 
 
 def test_names_never_meet(tmp_path: Path) -> None:
     names = ["A.png", "a.jpg", "a.jpg.png", "b.cycle.jpg", "b.jpg", "a.png.bmp", "b.jpg.cycle.png"]
     items = [Item(name, FilePart(name)) for name in names]
     for cycle in (False, True):
-        jobs = list(folders.plan_translations(items, tmp_path, single=False, cycle=cycle))
-        paths = [str(path).lower() for job in jobs for path in job.paths]
+        plans = list(folders.plan_translations(items, tmp_path, single=False, cycle=cycle))
+        paths = [str(path).lower() for plan in plans for path in plan.paths]
         assert len(set(paths)) == len(paths) == len(names) * (1 + cycle)
 
 
@@ -86,12 +86,12 @@ def test_a_second_run_has_nothing_to_do(model: Path, tmp_path: Path, monkeypatch
     before = files(out)
     with monkeypatch.context() as none:
         none.setattr(folders, "translate_pixels", None)
-        told = translate(model, source, out, "b")
-    assert (told.translated, told.existing) == (0, 3) and files(out) == before
+        summary = translate(model, source, out, "b")
+    assert (summary.translated, summary.existing) == (0, 3) and files(out) == before
     (out / "1.png").unlink()
     assert translate(model, source, out, "b").translated == 1 and files(out) == before
-    told = translate(model, source, out, "b", cycle=True)
-    assert told.translated == 3 and len(files(out)) == 6 and before.items() <= files(out).items()
+    summary = translate(model, source, out, "b", cycle=True)
+    assert summary.translated == 3 and len(files(out)) == 6 and before.items() <= files(out).items()
 
 
 @pytest.mark.parametrize("change", ["to", "size", "content", "model", "stranger"])
@@ -138,8 +138,8 @@ def test_one_picture(model: Path, tmp_path: Path) -> None:
     for out, name in ((tmp_path / "y.png", "y.png"), (tmp_path / "folder", "folder/x.png")):
         (path,) = translate(model, tmp_path / "x.jpg", out, "b").paths
         assert path == tmp_path / name and path.is_file()
-    told = translate(model, tmp_path / "x.jpg", tmp_path / "z.png", "b", cycle=True)
-    assert [path.name for path in told.paths] == ["z.png", "z.cycle.png"]
+    summary = translate(model, tmp_path / "x.jpg", tmp_path / "z.png", "b", cycle=True)
+    assert [path.name for path in summary.paths] == ["z.png", "z.cycle.png"]
     with pytest.raises(SimulacraError, match=r"call it y\.png"):
         translate(model, tmp_path / "x.jpg", tmp_path / "y.jpg", "b")
 
@@ -224,26 +224,26 @@ def test_metadata_goes_along(model: Path, tmp_path: Path) -> None:
     text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
     text.add_text("simulacra", json.dumps({"seed": 3}))
     coloured(24, 20).save(tmp_path / "y.png", pnginfo=text, icc_profile=profile(b"GRAY"))
-    told = translate(model, tmp_path, tmp_path / "out", "b", keep_size=True)
-    with Image.open(told.paths[0]) as image:
-        about = image.getexif()
+    summary = translate(model, tmp_path, tmp_path / "out", "b", keep_size=True)
+    with Image.open(summary.paths[0]) as image:
+        exif_read = image.getexif()
         assert image.size == (20, 24), "turned upright"
-        assert about.get(0x0112, 1) == 1 and about[0x010F] == "Maker"
-        camera = about.get_ifd(0x8769)
+        assert exif_read.get(0x0112, 1) == 1 and exif_read[0x010F] == "Maker"
+        camera = exif_read.get_ifd(0x8769)
         assert (camera[0xA002], camera[0xA003], camera[0x9003]) == (20, 24, "2020:01:02 03:04:05")
-        assert about.get_ifd(0x8825)[1] == "N" and image.info["icc_profile"] == profile(b"RGB ")
+        assert exif_read.get_ifd(0x8825)[1] == "N" and image.info["icc_profile"] == profile(b"RGB ")
         assert image.info["Comment"] == "hello"
-    with Image.open(told.paths[1]) as image:
+    with Image.open(summary.paths[1]) as image:
         assert image.info["Title"] == "Größe" and "icc_profile" not in image.info
         assert image.size == (20, 24) and image.getexif().get(0x0112, 1) == 1
-    assert (read_provenance(told.paths[1]) or {})["source"] == "y.png"
+    assert (read_provenance(summary.paths[1]) or {})["source"] == "y.png"
 
 
 def test_damaged_metadata_is_left_out(model: Path, tmp_path: Path) -> None:
     coloured().save(tmp_path / "x.jpg", exif=b"Exif\0\0II*\0garbage")
-    told = translate(model, tmp_path / "x.jpg", tmp_path / "out", "b")
-    assert told.translated == 1
-    with Image.open(told.paths[0]) as image:
+    summary = translate(model, tmp_path / "x.jpg", tmp_path / "out", "b")
+    assert summary.translated == 1
+    with Image.open(summary.paths[0]) as image:
         assert not image.getexif()
 
 
@@ -261,8 +261,8 @@ def test_what_is_too_large_for_the_memory_is_set_aside(
 
     coloured().save(tmp_path / "x.png")
     monkeypatch.setattr("simulacra.translation.single.translate_tiled", full)
-    told = translate(model, tmp_path / "x.png", tmp_path / "out", "b")
-    assert told.set_aside == (("x.png", "too large for the memory"),) and not told.paths
+    summary = translate(model, tmp_path / "x.png", tmp_path / "out", "b")
+    assert summary.set_aside == (("x.png", "too large for the memory"),) and not summary.paths
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_the_command(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pyt
     assert status == 0 and "1 translated to winter, 2 were there already" in out
     status, _, err = run_cli("translate", model, "alone", "out", "--to", "a")
     assert status == 1 and "bad.jpg: empty file" in err and "Nothing could be translated" in err
-    for words, told in (
+    for words, message in (
         ((model, "in", "new"), "to a (summer) and to b (winter): say --to a or --to b"),
         ((model, "in", "new", "--to", "wintre"), "Did you mean 'winter'?"),
         (("peeps", "in", "new", "--to", "b"), "peeps draws pictures and translates none"),
@@ -307,18 +307,18 @@ def test_the_command(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pyt
         ((model, "in", "in/0.png", "--to", "b"), "is a file"),
     ):
         status, _, err = run_cli("translate", *words)
-        assert status == 1 and told in err and err.startswith("simulacra: ")
+        assert status == 1 and message in err and err.startswith("simulacra: ")
     assert not Path("new").exists()
 
 
 def test_a_model_for_one_size_alone_says_so(run_cli: Cli, model: Path, tmp_path: Path) -> None:
     whole = saved(tmp_path / "whole", network="unet")
     coloured().save(tmp_path / "0.png")
-    for i, (kept, words, told) in enumerate(
+    for i, (which, words, warns) in enumerate(
         [(whole, ["--keep-size"], True), (whole, [], False), (model, ["--keep-size"], False)]
     ):
-        status, _, err = run_cli("translate", kept, tmp_path / "0.png", tmp_path / f"out{i}", "--to", "b", *words)
-        assert status == 0 and ("pictures of 16x16 as a whole" in err) == told
+        status, _, err = run_cli("translate", which, tmp_path / "0.png", tmp_path / f"out{i}", "--to", "b", *words)
+        assert status == 0 and ("pictures of 16x16 as a whole" in err) == warns
 
 
 def test_stopped_by_the_user(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

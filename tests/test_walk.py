@@ -18,11 +18,13 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
+from simulacra.latent.film import walk as film_walk
 from simulacra.latent.film import write_film, write_walk
 from simulacra.latent.recipe import Recipe, to_w
 from simulacra.latent.walk import Easing, Space, Walk, ease, interpolate_z, lerp, seed_stops, slerp
 from simulacra.provenance import read_provenance
 from simulacra.sampling import read_recipe
+from simulacra.storage import save_model
 
 SPACES: tuple[Space, ...] = ("auto", "z", "w")
 
@@ -60,16 +62,16 @@ def test_an_arc_is_the_same_both_ways(pair: tuple[Tensor, Tensor], t: float) -> 
     one, other = pair
     cosine = torch.nn.functional.cosine_similarity(one.double(), other.double())
     if cosine > -0.999:  # nearly opposite ones could go round by either side
-        there, back = slerp(one, other, at(t)), slerp(other, one, at(1 - t))
-        assert torch.allclose(there, back, atol=2e-4)
+        forth, back = slerp(one, other, at(t)), slerp(other, one, at(1 - t))
+        assert torch.allclose(forth, back, atol=2e-4)
 
 
 def test_arcs_in_closed_form() -> None:
     x, y = torch.eye(3)[:1], torch.eye(3)[1:2]
     for t in (0.0, 0.25, 0.5, 1.0):
-        found = slerp(x, 2 * y, at(t))
+        arc = slerp(x, 2 * y, at(t))
         angle, length = t * math.pi / 2, 1 + t
-        assert torch.allclose(found, torch.tensor([[math.cos(angle), math.sin(angle), 0.0]]) * length, atol=1e-6)
+        assert torch.allclose(arc, torch.tensor([[math.cos(angle), math.sin(angle), 0.0]]) * length, atol=1e-6)
     assert torch.allclose(slerp(x, 3 * x, at(0.5)), 2 * x), "the same direction: straight"
     around = slerp(x, -x, at(0.5))
     assert float(around.norm()) == pytest.approx(1) and abs(float(around[0, 0])) < 1e-6, "opposite ones: round"
@@ -80,9 +82,9 @@ def test_arcs_in_closed_form() -> None:
 @given(pairs(), shares)
 def test_a_line(pair: tuple[Tensor, Tensor], t: float) -> None:
     one, other = pair
-    found = lerp(one, other, at(t))
-    assert torch.allclose(found, one + t * (other - one), atol=1e-4)
-    assert torch.allclose(found, lerp(other, one, at(1 - t)), atol=1e-4)
+    point = lerp(one, other, at(t))
+    assert torch.allclose(point, one + t * (other - one), atol=1e-4)
+    assert torch.allclose(point, lerp(other, one, at(1 - t)), atol=1e-4)
     assert torch.equal(lerp(one, other, at(0)), one) and torch.equal(lerp(one, other, at(1)), other)
 
 
@@ -105,9 +107,9 @@ def test_a_step_between_two_latents_is_as_likely_as_they_are(prior: str) -> None
 @given(st.lists(shares, min_size=2, max_size=20), st.sampled_from(["linear", "smooth"]))
 def test_easing_is_monotone_and_symmetric(t: list[float], easing: Easing) -> None:
     places = np.sort(np.array(t))
-    found = ease(places, easing)
-    assert (np.diff(found) >= 0).all()
-    assert np.allclose(found + ease(1 - places, easing), 1)
+    eased = ease(places, easing)
+    assert (np.diff(eased) >= 0).all()
+    assert np.allclose(eased + ease(1 - places, easing), 1)
     assert ease(np.array([0.0, 0.5, 1.0]), easing).tolist() == [0, 0.5, 1]
 
 
@@ -123,26 +125,26 @@ def test_every_game_can_be_walked(spec: str) -> None:
         walk = Walk(generator, stops, space=space)
         with torch.no_grad():
             expected = torch.cat([generator.synthesis(to_w(generator, stop, {})) for stop in stops])
-            there = generator.synthesis(walk.latents_at(np.array([0.0, 1.0, 2.0])))
+            reached = generator.synthesis(walk.latents_at(np.array([0.0, 1.0, 2.0])))
             ends = generator.synthesis(walk.latents_at(np.array([0.0, 3.0])))
-        assert torch.allclose(there, expected, atol=1e-4), space
+        assert torch.allclose(reached, expected, atol=1e-4), space
         assert torch.allclose(ends[0], ends[1], atol=1e-4), "a loop closes"
-        moments = list(walk.frames(9))
-        assert len(moments) == 9 and moments[0].picture.shape == generator.shape
-        assert torch.allclose(moments[3].picture, expected[1], atol=1e-4)
+        frames = list(walk.frames(9))
+        assert len(frames) == 9 and frames[0].picture.shape == generator.shape
+        assert torch.allclose(frames[3].picture, expected[1], atol=1e-4)
 
 
 def test_a_way_there_ends_at_the_last_stop() -> None:
     generator = game("mlp:tiny").G
-    moments = list(Walk(generator, seed_stops([1, 2, 3]), loop=False).frames(7))
-    assert [moments[i].position for i in (0, 3, 6)] == [0, 1, 2]
+    frames = list(Walk(generator, seed_stops([1, 2, 3]), loop=False).frames(7))
+    assert [frames[i].position for i in (0, 3, 6)] == [0, 1, 2]
     with torch.no_grad():
-        assert torch.allclose(moments[6].w, generator.seeded([3])[0], atol=1e-5)
+        assert torch.allclose(frames[6].w, generator.seeded([3])[0], atol=1e-5)
 
 
 def test_a_loop_has_its_first_picture_once() -> None:
-    places = [moment.position for moment in Walk(game("mlp:tiny").G, seed_stops([1, 2])).frames(8, easing="linear")]
-    assert places == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
+    positions = [frame.position for frame in Walk(game("mlp:tiny").G, seed_stops([1, 2])).frames(8, easing="linear")]
+    assert positions == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
 
 
 def test_a_walk_is_the_same_in_any_batch() -> None:
@@ -155,7 +157,7 @@ def test_an_even_walk_changes_pictures_evenly() -> None:
     walk = Walk(game("mlp:tiny").G, seed_stops([1, 2, 3, 4]))
 
     def unevenness(**options: bool) -> float:
-        pictures = torch.stack([moment.picture for moment in walk.frames(60, easing="linear", **options)])
+        pictures = torch.stack([frame.picture for frame in walk.frames(60, easing="linear", **options)])
         steps = (pictures[1:] - pictures[:-1]).square().mean((1, 2, 3)).sqrt()
         return float(steps.std() / steps.mean())
 
@@ -166,13 +168,13 @@ def test_edited_and_found_pictures_can_be_walked_between() -> None:
     generator = game("stylegan2:tiny").G.eval()
     with torch.no_grad():
         w = generator.mapping(generator.seeded([1]))[0]
-    found = Recipe(w=tuple(tuple(row) for row in w.repeat(generator.num_ws, 1).tolist()))
-    walk = Walk(generator, [found, Recipe(seed=2)])
+    wide = Recipe(w=tuple(tuple(row) for row in w.repeat(generator.num_ws, 1).tolist()))
+    walk = Walk(generator, [wide, Recipe(seed=2)])
     assert walk.latents_at(np.array([0.3])).shape == (1, generator.num_ws, generator.w_dim)
     mixed = Recipe(seed=3, other=Recipe(seed=4), layers=(0, 2))
-    assert len(list(Walk(generator, [mixed, found]).frames(3))) == 3
+    assert len(list(Walk(generator, [mixed, wide]).frames(3))) == 3
     with pytest.raises(SimulacraError, match="walk in w"):
-        Walk(generator, [found, Recipe(seed=2)], space="z")
+        Walk(generator, [wide, Recipe(seed=2)], space="z")
 
 
 def test_truncated_stops_stay_where_they_are() -> None:
@@ -196,9 +198,9 @@ def test_what_cannot_be_walked_is_one_sentence() -> None:
 
 
 def film(generator: Generator, out: Path, **options: object) -> int:
-    asked: dict[str, object] = {"seconds": 0.5, "fps": 20, "easing": "smooth", "even": False, "size": None}
+    settings: dict[str, object] = {"seconds": 0.5, "fps": 20, "easing": "smooth", "even": False, "size": None}
     walk = Walk(generator, seed_stops([1, 2]))
-    return write_walk(walk, out, model="abc", **(asked | options))  # type: ignore[arg-type]
+    return write_walk(walk, out, model="abc", **(settings | options))  # type: ignore[arg-type]
 
 
 def played(path: Path) -> tuple[int, int]:
@@ -235,10 +237,21 @@ def test_an_mp4(shape: tuple[int, int, int], tmp_path: Path) -> None:
         stream = opened.streams.video[0]
         assert (stream.frames, stream.average_rate, stream.width, stream.height) == (12, 24, 8, 16)
         assert opened.duration / 1e6 == pytest.approx(0.5, abs=0.05)
-        shown = [frame.to_ndarray(format="rgb24").mean() for frame in opened.decode(video=0)]
-    assert len(shown) == 12 and shown[-1] > shown[0] + 10
+        means = [frame.to_ndarray(format="rgb24").mean() for frame in opened.decode(video=0)]
+    assert len(means) == 12 and means[-1] > means[0] + 10
     generator = game("mlp:tiny", shape).G
     assert film(generator, tmp_path / "other.mp4") == 10
+
+
+def test_walk_takes_a_model_by_name(tmp_path: Path) -> None:
+    gan = game("mlp:tiny")
+    save_model(gan.G, tmp_path / "model", gan="mlp", config=gan.config, about={})
+    for seeds in ("1,2", [1, 2]):
+        out = tmp_path / f"walk{len(seeds)}.webp"
+        assert film_walk(tmp_path / "model", out, seeds=seeds, seconds=0.5, fps=20, device="cpu") == out
+        film(gan.G, tmp_path / "expected.webp")
+        assert out.read_bytes() == (tmp_path / "expected.webp").read_bytes()
+        (tmp_path / "expected.webp").unlink()
 
 
 def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
@@ -254,8 +267,8 @@ def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
 
 def test_frames_between_labels_say_where_on_the_walk_they_are(tmp_path: Path) -> None:
     film(game("cgan:tiny").G, tmp_path / "frames")
-    told = read_provenance(tmp_path / "frames" / "000005.png")
-    assert told is not None and told["walk"]["place"] == 1
+    record = read_provenance(tmp_path / "frames" / "000005.png")
+    assert record is not None and record["walk"]["place"] == 1
     with pytest.raises(SimulacraError, match="no recipe"):
         read_recipe(tmp_path / "frames" / "000005.png")
 
@@ -284,7 +297,7 @@ def test_frames_are_made_as_they_are_wanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "message"),
     [
         ("walk.avi", {}, r"\.webp"),
         ("there.webp", {}, "exists already"),
@@ -297,10 +310,10 @@ def test_frames_are_made_as_they_are_wanted(tmp_path: Path) -> None:
     ],
 )
 def test_a_film_that_cannot_be_is_one_sentence(
-    name: str, options: dict[str, object], told: str, tmp_path: Path
+    name: str, options: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "there.webp").write_text("mine")
-    with pytest.raises(SimulacraError, match=told):
+    with pytest.raises(SimulacraError, match=message):
         film(game("mlp:tiny").G, tmp_path / name, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["there.webp"]
     assert (tmp_path / "there.webp").read_text() == "mine"
