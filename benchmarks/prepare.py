@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from simulacra.data.prepare import Options, prepare
+from simulacra.data.prepare import prepare
 
 PICTURES, SIDE, TURNS = 600, 512, 3
 SIZE = 64
@@ -63,7 +63,7 @@ def measure(room: Path, suffix: str) -> None:
             pool.map(bare, paths, chunksize=16)
         seconds["bare Pillow loop"].append(time.perf_counter() - start)
         start = time.perf_counter()
-        prepare(pictures, room / "set", Options(size=(SIZE, SIZE)))
+        prepare(pictures, room / "set", size=(SIZE, SIZE))
         seconds["prepare, everything"].append(time.perf_counter() - start)
         shutil.rmtree(room / "set")
     rates = {what: PICTURES / statistics.median(taken) for what, taken in seconds.items()}

@@ -60,7 +60,7 @@ def played(game: str, settings: dict[str, Any], plays: int, *, recorded: bool, f
     gan, config = configured(game, (3, SIDE, SIDE), settings, labels=0 if isinstance(data, Pair) else len(data.classes))
     feed = Feed(data, CUDA, seed=0)
     built = gan(gan.resolve(config, 100_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    feed.tell(built.G)
+    feed.attach_labels(built.G)
     made = Trainer(built, feed, folder, seed=0, precision="bf16")
     if not recorded:
         made.recorder = None

@@ -17,7 +17,7 @@ def demo(run: Path) -> bool:
     A second call goes on with, or shows, what the first left.
     """
     from simulacra.data.opening import is_prepared
-    from simulacra.data.prepare import Options, prepare
+    from simulacra.data.prepare import prepare
     from simulacra.measure.choose import choose
     from simulacra.measure.printing import print_choice
     from simulacra.publish.report import report
@@ -28,7 +28,7 @@ def demo(run: Path) -> bool:
 
     data = run.parent / f"{run.name}-people{SIZE}"
     if not is_prepared(data):
-        prepare("peeps", data, Options(size=(SIZE, SIZE)))
+        prepare("peeps", data, size=SIZE)
     folder, ended = execute(data, TrainOptions(run=run, minutes=MINUTES), draw=True)
     if not ended:
         return True

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,8 +19,9 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset, Pair, content_hash, pair_hash
 from simulacra.data.feed import Feed
 from simulacra.data.opening import FORMAT
-from simulacra.data.options import Options
+from simulacra.data.options import PrepareOptions
 from simulacra.data.prepare import prepare
+from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Shape, configured, find, gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
@@ -89,7 +93,20 @@ KINDS = 3  # classes of the tiny data sets
 TOLD = "+labels"  # after a game's name: its conditional form
 
 
-def prepared(source: str | Path, out: Path, options: Options | None = None, **settings: Any) -> Dataset:
+@contextmanager
+def refused(code: str, **values: Any) -> Iterator[SimulacraError]:
+    """Expect a SimulacraError with this code and at least these values; its sentence must render."""
+    caught = SimulacraError(code)
+    with pytest.raises(SimulacraError) as raised:
+        yield caught
+    error = raised.value
+    assert error.code == code, str(error)
+    assert values.items() <= error.values.items(), error.values
+    assert str(error) != code
+    caught.values = error.values
+
+
+def prepared(source: str | Path, out: Path, options: PrepareOptions | None = None, **settings: Any) -> Dataset:
     """`prepare` for a source of one domain."""
     data = prepare(source, out, options, **settings)
     assert isinstance(data, Dataset)
@@ -142,7 +159,7 @@ def make_trainer(
     data = data or suitable(spec, noise())
     gan = game(spec, data.shape, **settings)
     feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
-    feed.tell(gan.G)
+    feed.attach_labels(gan.G)
     return Trainer(gan, feed, folder, seed=3, precision=precision, micro=micro)
 
 

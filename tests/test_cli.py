@@ -79,10 +79,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def faces(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The photos prepared at 16 px."""
-    from simulacra.data.prepare import Options, prepare
+    from simulacra.data.prepare import prepare
 
     out = tmp_path_factory.mktemp("data") / "faces"
-    prepare(photos, out, Options(size=(16, 16), workers=1))
+    prepare(photos, out, size=(16, 16), workers=1)
     return out
 
 

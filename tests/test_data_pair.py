@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import refused
 
 from simulacra.data.dataset import Dataset, Pair, verify
 from simulacra.data.domains import parts_of
 from simulacra.data.inspect import inspect
 from simulacra.data.opening import open_domain, open_pair
 from simulacra.data.prepare import prepare
-from simulacra.errors import SimulacraError
+from simulacra.messages import Message
 
 
 def pictures(folder: Path, n: int, *, colour: bool = True, size: tuple[int, int] = (24, 20), seed: int = 0) -> Path:
@@ -101,17 +102,17 @@ def test_a_domain_of_one_picture_and_of_other_sizes(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 1, size=(9, 200)), pictures(tmp_path / "two", 5, size=(300, 40))
     made = prepare(a, tmp_path / "pair", b=b, size=16)
     assert (len(made.a.split("train")), len(made.b.split("train"))) == (1, 5)
-    with pytest.raises(SimulacraError, match="part 'test' of pair is empty"):
+    with refused("data.empty_part", name="pair", part="test"):
         made.split("test")
 
 
 def test_what_cannot_be_a_pair_is_a_sentence(tmp_path: Path) -> None:
     a = pictures(tmp_path / "one", 6)
     (tmp_path / "empty").mkdir()
-    for others, said in ((a, "a translation needs two different ones"), (tmp_path / "empty", "No pictures in"),
-                         (tmp_path / "nowhere", "the path does not exist")):  # fmt: skip
-        with pytest.raises(SimulacraError, match=said):
-            prepare(a, tmp_path / "pair", b=others, size=16)
+    for b, code in ((a, "data.same_domains"), (tmp_path / "empty", "data.no_pictures"),
+                    (tmp_path / "nowhere", "data.no_source")):  # fmt: skip
+        with refused(code):
+            prepare(a, tmp_path / "pair", b=b, size=16)
         assert not (tmp_path / "pair").exists()
 
 
@@ -119,26 +120,34 @@ def test_a_pair_is_made_once_and_can_be_made_smaller(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 10), pictures(tmp_path / "two", 10, seed=1)
     first = prepare(a, tmp_path / "pair", b=b, size=16)
     assert prepare(a, tmp_path / "pair", b=b, size=16).hash == first.hash
-    with pytest.raises(SimulacraError, match=r"size was \[16, 16\], not \[8, 8\]"):
+    changed = Message("data.option_was", name="size", before="[16, 16]", now="[8, 8]")
+    with refused("data.out_has_other_options", options=[changed]):
         prepare(a, tmp_path / "pair", b=b, size=8)
     pictures(tmp_path / "two", 11, seed=2)
-    with pytest.raises(SimulacraError, match="made from other pictures"):
+    with refused("data.out_has_other_pictures"):
         prepare(a, tmp_path / "pair", b=b, size=16)
     small = prepare(tmp_path / "pair", tmp_path / "small", size=8)
     assert isinstance(small, Pair) and small.shape == (3, 8, 8)
-    with pytest.raises(SimulacraError, match="is a pair of domains: name"):
+    with refused("data.is_a_pair"):
         inspect(tmp_path / "pair")
 
 
-@pytest.mark.parametrize("what", ["a/images.npy", "b/data.json", "data.json"])
-def test_a_damaged_pair_is_a_sentence(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("a/images.npy", "data.damaged_dataset"),
+        ("b/data.json", "data.damaged_pair"),
+        ("data.json", "data.damaged_pair"),
+    ],
+)
+def test_a_damaged_pair_is_refused(what: str, code: str, tmp_path: Path) -> None:
     prepare(pictures(tmp_path / "one", 6), tmp_path / "pair", b=pictures(tmp_path / "two", 6, seed=1), size=16)
     path = tmp_path / "pair" / what
     if path.suffix == ".json":
         path.write_text(path.read_text().replace('"hash": "', '"hash": "0'))
     else:
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(SimulacraError, match="prepare it again"):
+    with refused(code):
         open_pair(tmp_path / "pair")
 
 
@@ -147,7 +156,7 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     images = np.load(tmp_path / "pair" / "b" / "images.npy", mmap_mode="r+")
     images[0, 0, 0, 0] ^= 1
     images.flush()
-    with pytest.raises(SimulacraError, match="has changed"):
+    with refused("data.changed"):
         verify(open_pair(tmp_path / "pair"))
 
 

@@ -5,6 +5,8 @@ import os
 import struct
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from simulacra.data.decoding import Recipe, SetAside, crop_box, is_grey, render
+from simulacra.data.decoding import DecodeOptions, crop_box, decode, is_grey
 from simulacra.data.items import FilePart, Item, natural, printable
+from simulacra.data.rejects import UnusablePicture
+from simulacra.messages import Message
 
-RGB = Recipe(size=(16, 16), channels="rgb")
+RGB = DecodeOptions(size=(16, 16), channels="rgb")
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
@@ -35,10 +39,17 @@ def noise(side: int = 64) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
-def reason(data: bytes, recipe: Recipe = RGB) -> str:
-    with pytest.raises(SetAside) as caught:
-        render(data, recipe)
+def reason(data: bytes, options: DecodeOptions = RGB) -> Message:
+    with pytest.raises(UnusablePicture) as caught:
+        decode(data, options)
     return caught.value.reason
+
+
+@contextmanager
+def unusable(code: str) -> Iterator[None]:
+    with pytest.raises(UnusablePicture) as caught:
+        yield
+    assert caught.value.reason == Message(code)
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -54,21 +65,21 @@ def bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "empty file"),
-        (b"Dear diary, this is no picture.", "not a picture inside"),
-        (packed(noise())[:3000], "cut off"),
-        (packed(noise(), "JPEG")[:2000], "cut off"),
-        (packed(noise())[:20], "cut off"),
-        (packed(noise()).replace(b"IDAT", b"IDAT" + b"junk" * 9), "cut off"),
-        (b"GIF89a" + b"\xff" * 3, "damaged"),
-        (packed(plain(size=(1, 1))), "smaller than 8 pixels"),
-        (packed(plain(size=(7, 500))), "smaller than 8 pixels"),
-        (bomb(12_000, 12_000), "more than 100 million pixels"),
-        (bomb(60_000, 60_000), "a decompression bomb"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture inside"),
+        (b"", Message("data.empty_file")),
+        (b"Dear diary, this is no picture.", Message("data.not_a_picture")),
+        (packed(noise())[:3000], Message("data.truncated_picture")),
+        (packed(noise(), "JPEG")[:2000], Message("data.truncated_picture")),
+        (packed(noise())[:20], Message("data.truncated_picture")),
+        (packed(noise()).replace(b"IDAT", b"IDAT" + b"junk" * 9), Message("data.truncated_picture")),
+        (b"GIF89a" + b"\xff" * 3, Message("data.damaged_picture")),
+        (packed(plain(size=(1, 1))), Message("data.too_small", side=8)),
+        (packed(plain(size=(7, 500))), Message("data.too_small", side=8)),
+        (bomb(12_000, 12_000), Message("data.too_many_pixels", millions="100")),
+        (bomb(60_000, 60_000), Message("data.decompression_bomb")),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", Message("data.not_a_picture")),
     ],
 )
-def test_unusable_is_set_aside_with_its_reason(data: bytes, why: str) -> None:
+def test_unusable_is_set_aside_with_its_reason(data: bytes, why: Message) -> None:
     assert reason(data) == why
 
 
@@ -89,44 +100,46 @@ def test_unusable_is_set_aside_with_its_reason(data: bytes, why: str) -> None:
     ],
 )
 def test_every_mode_becomes_rgb(image: Image.Image, form: str, expected: tuple[int, int, int]) -> None:
-    pixels, _ = render(packed(image, form), RGB)
+    pixels, _ = decode(packed(image, form), RGB)
     assert pixels.shape == (16, 16, 3)
     assert np.abs(pixels.reshape(-1, 3).astype(int) - expected).max() <= 3
 
 
 def test_sixteen_bits_keep_their_order() -> None:
     ramp = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1)))
-    pixels, facts = render(packed(ramp), Recipe(size=(64, 64), channels="grey"))
-    assert facts.mode.startswith("I;16")
+    pixels, info = decode(packed(ramp), DecodeOptions(size=(64, 64), channels="grey"))
+    assert info.mode.startswith("I;16")
     assert np.abs(pixels[0, :, 0].astype(float) - np.linspace(0, 255, 64)).max() <= 1
 
 
 def test_numbers_that_are_no_brightness_are_set_aside() -> None:
     broken = plain("F", 0.5)
     broken.putpixel((3, 3), float("nan"))
-    assert reason(packed(broken, "TIFF")) == "its numbers are not brightnesses"
+    assert reason(packed(broken, "TIFF")) == Message("data.not_brightnesses")
 
 
 def test_palette_with_a_transparent_colour_shows_the_background() -> None:
     image = plain("P", 1)
     image.putpalette([*RED, *BLUE])
-    opaque, _ = render(packed(image), RGB)
-    clear, facts = render(packed(image, transparency=1), Recipe(size=(16, 16), channels="rgb", background=(0, 255, 0)))
+    opaque, _ = decode(packed(image), RGB)
+    clear, info = decode(
+        packed(image, transparency=1), DecodeOptions(size=(16, 16), channels="rgb", background=(0, 255, 0))
+    )
     assert tuple(opaque[0, 0]) == BLUE
-    assert tuple(clear[0, 0]) == (0, 255, 0) and facts.transparent
+    assert tuple(clear[0, 0]) == (0, 255, 0) and info.transparent
 
 
 def test_a_colour_key_is_transparent_too() -> None:
-    clear, _ = render(packed(plain("RGB", RED), transparency=RED), RGB)
+    clear, _ = decode(packed(plain("RGB", RED), transparency=RED), RGB)
     assert tuple(clear[0, 0]) == (255, 255, 255)
 
 
 def test_alpha_is_kept_on_request_and_invisible_colours_do_not_bleed() -> None:
     image = plain("RGBA", (*RED, 0))
     image.paste((*BLUE, 255), (0, 0, 16, 32))
-    pixels, _ = render(packed(image), Recipe(size=(8, 8), channels="rgba"))
+    pixels, _ = decode(packed(image), DecodeOptions(size=(8, 8), channels="rgba"))
     assert pixels.shape == (8, 8, 4) and pixels[0, 0, 3] == 255 and pixels[0, 7, 3] == 0
-    flat, _ = render(packed(image), Recipe(size=(8, 8), channels="rgb"))
+    flat, _ = decode(packed(image), DecodeOptions(size=(8, 8), channels="rgb"))
     assert flat[:, 3:5, 2].min() >= 250, "red from the invisible half has darkened the edge"
 
 
@@ -139,36 +152,36 @@ def test_exif_rotation_is_applied(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = packed(stored, "JPEG", exif=exif.tobytes(), quality=100, subsampling=0)
-    pixels, facts = render(data, Recipe(size=(10, 20), channels="rgb"))
-    assert (facts.width, facts.height, facts.rotated) == (40, 20, orientation > 1)
+    pixels, info = decode(data, DecodeOptions(size=(10, 20), channels="rgb"))
+    assert (info.width, info.height, info.rotated) == (40, 20, orientation > 1)
     assert pixels[2, 4, 2] > 200 and pixels[2, 15, 0] > 200 and pixels[7, 4, 0] > 200
 
 
 def test_animation_gives_its_first_frame() -> None:
     for form in ("GIF", "WEBP", "PNG"):
         data = packed(plain(), form, save_all=True, append_images=[plain("RGB", BLUE)], lossless=True)
-        pixels, facts = render(data, RGB)
-        assert facts.animated and tuple(pixels[0, 0]) == RED, form
+        pixels, info = decode(data, RGB)
+        assert info.animated and tuple(pixels[0, 0]) == RED, form
 
 
 def test_heic_is_read_or_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     heif = pytest.importorskip("pillow_heif")
     file = io.BytesIO()
     heif.from_pillow(plain(size=(64, 64))).save(file, quality=95)
-    pixels, facts = render(file.getvalue(), RGB)
-    assert facts.format == "HEIF" and pixels[8, 8, 0] > 230
+    pixels, info = decode(file.getvalue(), RGB)
+    assert info.format == "HEIF" and pixels[8, 8, 0] > 230
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    assert "install simulacra[heif]" in reason(file.getvalue())
+    assert "simulacra[heif]" in str(reason(file.getvalue()))
 
 
 def test_smaller_than_the_target_is_enlarged() -> None:
-    pixels, facts = render(packed(plain(size=(9, 12))), RGB)
-    assert pixels.shape == (16, 16, 3) and (facts.width, facts.height) == (9, 12)
+    pixels, info = decode(packed(plain(size=(9, 12))), RGB)
+    assert pixels.shape == (16, 16, 3) and (info.width, info.height) == (9, 12)
 
 
 def test_a_jpeg_decoded_in_part_is_as_good_as_the_whole() -> None:
     smooth = noise(16).resize((800, 800), Image.Resampling.BICUBIC)
-    pixels, _ = render(packed(smooth, "JPEG", quality=95), Recipe(size=(40, 40), channels="rgb"))
+    pixels, _ = decode(packed(smooth, "JPEG", quality=95), DecodeOptions(size=(40, 40), channels="rgb"))
     whole = np.asarray(smooth.resize((40, 40), Image.Resampling.LANCZOS)).astype(float)
     assert np.abs(pixels - whole).mean() < 2
 
@@ -181,9 +194,9 @@ def test_whether_a_header_is_grey() -> None:
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0"]))
 def test_no_bytes_are_fatal(data: bytes, start: bytes) -> None:
     try:
-        pixels, _ = render(start + data, RGB)
-    except SetAside as fault:
-        assert fault.reason
+        pixels, _ = decode(start + data, RGB)
+    except UnusablePicture as fault:
+        assert str(fault)
     else:
         assert pixels.shape == (16, 16, 3)
 
@@ -209,7 +222,7 @@ def test_the_crop_lies_inside_in_the_middle_with_the_right_shape(
 def test_half_of_it_is_the_central_half() -> None:
     image = plain(size=(100, 100))
     image.paste(BLUE, (25, 25, 75, 75))
-    pixels, _ = render(packed(image), Recipe(size=(10, 10), channels="rgb", crop=0.5))
+    pixels, _ = decode(packed(image), DecodeOptions(size=(10, 10), channels="rgb", crop=0.5))
     # The filter sees a little of what lies beside the crop, as it should: no seam at the edges.
     assert np.abs(pixels[2:-2, 2:-2].astype(int) - BLUE).max() <= 3
 
@@ -221,20 +234,20 @@ def test_files_that_change_vanish_or_are_forbidden(tmp_path: Path, monkeypatch: 
     assert item.read() == path.read_bytes()
     with path.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(SetAside, match="changed"):
+    with unusable("data.changed_while_reading"):
         item.read()
     path.unlink()
-    with pytest.raises(SetAside, match="gone"):
+    with unusable("data.gone_while_reading"):
         item.read()
     os.mkfifo(path)
-    with pytest.raises(SetAside, match="regular"):
+    with unusable("data.not_a_regular_file"):
         Item("a.png", FilePart(str(path))).read()
 
     def refuse(*_: object) -> int:
         raise PermissionError
 
     monkeypatch.setattr("simulacra.data.items.os.open", refuse)
-    with pytest.raises(SetAside, match="permission"):
+    with unusable("data.no_permission"):
         item.read()
 
 

@@ -17,20 +17,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support import prepared
+from support import prepared, refused
 
 from simulacra.data import writing
 from simulacra.data.dataset import Dataset, content_hash, verify
-from simulacra.data.decoding import Recipe
+from simulacra.data.decoding import DecodeOptions
 from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
 from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
 from simulacra.data.opening import open_domain
-from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size, prepare
+from simulacra.data.options import PrepareOptions, Size, parse_crop, parse_size
+from simulacra.data.prepare import export_zip, prepare
 from simulacra.data.selection import select, shuffled, split_counts
 from simulacra.data.sheet import mean_picture, random_grid
-from simulacra.data.writing import Job, Outcome, Task, new_array, shorten
+from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, shorten
 from simulacra.errors import SimulacraError
+from simulacra.messages import Message, using
 
 TINY: dict[str, Any] = {"size": (8, 8), "workers": 1}
 
@@ -63,33 +65,46 @@ def test_sizes_are_written_width_by_height(width: int, height: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "64x", "3", "4096", "64x48x3", "-64", "6 4", "٦٤", "64.0"])
 def test_what_is_no_size_is_a_sentence(text: str) -> None:
-    with pytest.raises(SimulacraError, match="--size"):
+    with pytest.raises(SimulacraError, match="ize") as caught:
         parse_size(text)
+    assert caught.value.code in ("data.not_a_size", "data.impossible_size")
 
 
 def test_crops() -> None:
     assert (parse_crop("center"), parse_crop("none"), parse_crop("0.5")) == ("centre", "none", 0.5)
     for wrong in ("half", "0", "1.5", "nan"):
-        with pytest.raises(SimulacraError, match="--crop"):
-            Options(crop=parse_crop(wrong))
+        with refused("data.unknown_crop"):
+            PrepareOptions(crop=parse_crop(wrong))
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "code", "values"),
     [
-        ({"size": (2, 2)}, "not possible"),
-        ({"split": (0.5, 0.1, 0.1)}, "add up to 1"),
-        ({"split": (0.0, 0.5, 0.5)}, "above 0"),
-        ({"background": "whit"}, "Did you mean 'white'"),
-        ({"limit": 0}, "--limit 0"),
-        ({"per_folder": -1}, "--per-folder -1"),
-        ({"channels": "gray"}, "--channels"),
-        ({"resample": "nearest"}, "--resample"),
+        ({"size": (2, 2)}, "data.impossible_size", {"size": "2x2"}),
+        ({"split": (0.5, 0.1, 0.1)}, "data.impossible_split", {}),
+        ({"split": (0.0, 0.5, 0.5)}, "data.impossible_split", {}),
+        ({"background": "whit"}, "data.not_a_colour", {"hint": Message("errors.did_you_mean", name="white")}),
+        ({"limit": 0}, "data.count_below_one", {"option": "--limit", "value": 0}),
+        ({"per_folder": -1}, "data.count_below_one", {"option": "--per-folder", "value": -1}),
+        ({"channels": "gray"}, "data.unknown_channels", {}),
+        ({"resample": "nearest"}, "data.unknown_filter", {}),
     ],
 )
-def test_wrong_options_are_sentences(wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises(SimulacraError, match=told):
-        Options(**wrong)
+def test_wrong_options_are_refused(wrong: dict[str, Any], code: str, values: dict[str, Any]) -> None:
+    with refused(code, **values):
+        PrepareOptions(**wrong)
+
+
+def test_keywords_of_prepare(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 3)
+    sizes: list[Size] = [8, "8x12", (12, 8)]
+    assert [prepare(root, tmp_path / f"set{n}", size=size, workers=1).shape for n, size in enumerate(sizes)] == [
+        (3, 8, 8),
+        (3, 12, 8),
+        (3, 12, 8),
+    ]
+    with refused("data.unknown_option", name="siz", hint=Message("errors.did_you_mean", name="size")):
+        prepare(root, tmp_path / "set", siz=8)  # type: ignore[call-overload]
 
 
 @given(st.integers(1, 10_000), st.floats(0, 0.49), st.floats(0, 0.49))
@@ -130,7 +145,7 @@ def test_the_same_seed_makes_the_same_set_on_any_number_of_workers(tmp_path: Pat
     root = make_folder(tmp_path / "in", 40)
     (root / "person 0" / "bad.png").write_bytes(b"no")
     hashes = [
-        prepare(root, tmp_path / f"set{n}", Options(size=(8, 8), seed=seed, workers=workers)).hash
+        prepare(root, tmp_path / f"set{n}", PrepareOptions(size=(8, 8), seed=seed, workers=workers)).hash
         for n, (seed, workers) in enumerate([(0, 1), (0, 2), (0, 3), (1, 1)])
     ]
     assert len(set(hashes[:3])) == 1 and hashes[3] != hashes[0]
@@ -140,12 +155,12 @@ def test_limits_are_filled_up_with_pictures_that_can_be_used(tmp_path: Path) -> 
     root = make_folder(tmp_path / "in", 30)
     for number in range(0, 30, 2):
         (root / f"person {number % 3}" / f"{number}.png").write_bytes(b"no picture")
-    data = prepared(root, tmp_path / "set", Options(**TINY, per_folder=3, limit=8))
+    data = prepared(root, tmp_path / "set", PrepareOptions(**TINY, per_folder=3, limit=8))
     assert len(data) == 8 and sum(data.splits.values()) == 8
     assert max(sum(name.startswith(f"person {n}/") for name in names(data)) for n in range(3)) <= 3
     assert data.images.reshape(8, -1).max(axis=1).min() > 0, "an empty row"
     rejects = json.loads((tmp_path / "set" / "rejects.json").read_text())
-    assert rejects and {reject["reason"] for reject in rejects} == {"not a picture inside"}
+    assert rejects and {reject["reason"] for reject in rejects} == {"not an image"}
     for name, pixels, label in zip(
         names(data), data.images, data.labels if data.labels is not None else [], strict=True
     ):
@@ -157,7 +172,7 @@ def test_gaps_are_closed_when_nothing_is_left_to_fill_them(tmp_path: Path) -> No
     root = make_folder(tmp_path / "in", 12)
     for number in (1, 5, 6):
         (root / f"person {number % 3}" / f"{number}.png").write_bytes(b"")
-    data = prepared(root, tmp_path / "set", Options(**TINY))
+    data = prepared(root, tmp_path / "set", PrepareOptions(**TINY))
     assert len(data) == 9 and len(names(data)) == 9
     verify(data)
 
@@ -171,9 +186,9 @@ def test_duplicates_are_told_and_dropped_on_request(tmp_path: Path) -> None:
     report = inspect(root, workers=1)
     assert [sorted(group) for group in report.duplicates] == [["person 0/0.png", "person 1/copy.png"]]
     assert [sorted(group) for group in report.near_duplicates] == [["person 0/0.png", "person 0/near.png"]]
-    assert "1 pictures occur in more than one class" in report.notes
-    assert len(prepare(root, tmp_path / "all", Options(**TINY))) == 14
-    assert len(prepare(root, tmp_path / "set", Options(**TINY, drop_duplicates=True))) == 13
+    assert report.notes == [Message("data.in_several_classes", count=1)]
+    assert len(prepare(root, tmp_path / "all", PrepareOptions(**TINY))) == 14
+    assert len(prepare(root, tmp_path / "set", PrepareOptions(**TINY, drop_duplicates=True))) == 13
 
 
 def test_near_is_not_far() -> None:
@@ -194,12 +209,12 @@ def test_grids_are_means() -> None:
 def test_auto_is_grey_only_if_all_are(tmp_path: Path) -> None:
     for number in range(3):
         Image.new("L", (20, 20), 50 * number).save(tmp_path / f"{number}.png")
-    assert prepare(tmp_path, tmp_path / "grey", Options(**TINY)).shape == (1, 8, 8)
+    assert prepare(tmp_path, tmp_path / "grey", PrepareOptions(**TINY)).shape == (1, 8, 8)
     Image.new("RGB", (20, 20), "red").save(tmp_path / "red.png")
-    assert prepare(tmp_path, tmp_path / "rgb", Options(**TINY)).shape == (3, 8, 8)
-    data = prepared(tmp_path, tmp_path / "rgba", Options(size=(4, 12), channels="rgba", workers=1))
+    assert prepare(tmp_path, tmp_path / "rgb", PrepareOptions(**TINY)).shape == (3, 8, 8)
+    data = prepared(tmp_path, tmp_path / "rgba", PrepareOptions(size=(4, 12), channels="rgba", workers=1))
     assert data.shape == (4, 4, 12)
-    with pytest.raises(SimulacraError, match="no transparency"):
+    with refused("data.zip_without_transparency"):
         export_zip(data, tmp_path / "out.zip")
 
 
@@ -207,7 +222,7 @@ def test_classes_without_pictures_are_left_out(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "in", 6)
     for path in (root / "person 1").iterdir():
         path.write_bytes(b"")
-    data = prepared(root, tmp_path / "set", Options(**TINY))
+    data = prepared(root, tmp_path / "set", PrepareOptions(**TINY))
     assert data.classes == ("person 0", "person 2") and data.labels is not None
     assert set(data.labels.tolist()) == {0, 1}
 
@@ -216,8 +231,10 @@ def test_nothing_usable_is_a_sentence_with_the_reasons(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(3):
         (tmp_path / "in" / f"{number}.png").write_bytes(b"" if number else b"text")
-    with pytest.raises(SimulacraError, match="2 empty file; 1 not a picture inside"):
-        prepare(tmp_path / "in", tmp_path / "set", Options(**TINY))
+    with refused("data.none_usable") as error:
+        prepare(tmp_path / "in", tmp_path / "set", PrepareOptions(**TINY))
+    reasons = [("data.empty_file", 2), ("data.not_a_picture", 1)]
+    assert [(item.values["what"].code, item.values["count"]) for item in error.values["reasons"]] == reasons
     assert not (tmp_path / "set").exists() and not leftovers(tmp_path)
 
 
@@ -227,28 +244,29 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(SimulacraError, match="disk is full"):
-        prepare(make_folder(tmp_path / "in", 3), tmp_path / "set", Options(**TINY))
+        prepare(make_folder(tmp_path / "in", 3), tmp_path / "set", PrepareOptions(**TINY))
     assert not (tmp_path / "set").exists() and not leftovers(tmp_path)
 
 
 def test_again_is_free_other_is_refused(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "in", 6)
     out = tmp_path / "set"
-    prepare(root, out, Options(**TINY))
+    prepare(root, out, PrepareOptions(**TINY))
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    prepare(root, out, Options(size=(8, 8), workers=2))
-    with pytest.raises(SimulacraError, match="seed was 0, not 1"):
-        prepare(root, out, Options(**TINY, seed=1))
+    prepare(root, out, PrepareOptions(size=(8, 8), workers=2))
+    changed = Message("data.option_was", name="seed", before="0", now="1")
+    with refused("data.out_has_other_options", options=[changed]):
+        prepare(root, out, PrepareOptions(**TINY, seed=1))
     (root / "person 0" / "0.png").unlink()
-    with pytest.raises(SimulacraError, match="other pictures"):
-        prepare(root, out, Options(**TINY))
+    with refused("data.out_has_other_pictures"):
+        prepare(root, out, PrepareOptions(**TINY))
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
     (tmp_path / "mine").mkdir()
-    with pytest.raises(SimulacraError, match="not a finished data set"):
-        prepare(root, tmp_path / "mine", Options(**TINY))
+    with refused("data.out_is_not_a_dataset"):
+        prepare(root, tmp_path / "mine", PrepareOptions(**TINY))
 
 
-PREPARE = "import sys; from simulacra.data.prepare import *; prepare(sys.argv[1], sys.argv[2], Options(size=(8, 8)))"
+PREPARE = "import sys; from simulacra.data.prepare import prepare; prepare(sys.argv[1], sys.argv[2], size=8)"
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
@@ -275,40 +293,40 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
 
 def test_opening_what_is_not_whole_is_a_sentence(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "in", 6)
-    data = prepared(root, tmp_path / "set", Options(**TINY))
-    for path, told in [(tmp_path / "sett", "no data set at"), (root, "simulacra prepare")]:
-        with pytest.raises(SimulacraError, match=told):
+    data = prepared(root, tmp_path / "set", PrepareOptions(**TINY))
+    for path, code in [(tmp_path / "sett", "data.no_dataset"), (root, "data.not_prepared")]:
+        with refused(code, path=path):
             open_domain(path)
     images = tmp_path / "set" / "images.npy"
     whole = images.read_bytes()
     for broken in (whole[:-1], whole + b"x", b"", b"junk" * 100):
         images.write_bytes(broken)
-        with pytest.raises(SimulacraError, match="damaged"):
+        with refused("data.damaged_dataset"):
             open_domain(tmp_path / "set")
     images.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(SimulacraError, match="has changed"):
+    with refused("data.changed"):
         verify(open_domain(tmp_path / "set"))
     images.write_bytes(whole)
     verify(open_domain(tmp_path / "set"))
     np.save(tmp_path / "set" / "labels.npy", np.full(6, 7))
-    with pytest.raises(SimulacraError, match="damaged"):
+    with refused("data.damaged_dataset"):
         open_domain(tmp_path / "set")
     (tmp_path / "set" / "data.json").unlink()
-    with pytest.raises(SimulacraError, match="not a whole data set"):
+    with refused("data.half_written"):
         open_domain(tmp_path / "set")
     assert data.hash
 
 
 def test_splits_are_views_in_order(tmp_path: Path) -> None:
-    data = prepared(make_folder(tmp_path / "in", 10), tmp_path / "set", Options(**TINY))
+    data = prepared(make_folder(tmp_path / "in", 10), tmp_path / "set", PrepareOptions(**TINY))
     parts = [data.split(name) for name in ("train", "valid", "test")]
     assert [len(part) for part in parts] == [8, 1, 1]
     assert (np.concatenate([part.images for part in parts]) == data.images).all()
     assert data.labels is not None and parts[1].labels is not None
     assert parts[1].labels.tolist() == data.labels[8:9].tolist()
-    with pytest.raises(SimulacraError, match="is empty"):
+    with refused("data.empty_part", part="test"):
         parts[0].split("test")
-    with pytest.raises(SimulacraError, match="no part 'tests'"):
+    with refused("data.unknown_part", part="tests"):
         data.split("tests")
 
 
@@ -329,7 +347,7 @@ def test_the_hash_sees_pixels_shape_labels_and_names() -> None:
 
 def test_an_array_is_shortened_in_place(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
-    new_array(path, 1000, Recipe(size=(5, 7), channels="rgb"))
+    new_array(ArrayTarget(path, DecodeOptions(size=(5, 7), channels="rgb")), 1000)
     rows = np.load(path, mmap_mode="r+")
     rows[:3] = np.arange(3)[:, None, None, None]
     del rows
@@ -345,18 +363,24 @@ def test_the_report_says_what_there_is(tmp_path: Path, capsys: pytest.CaptureFix
     Image.new("RGBA", (9, 30), (0, 0, 0, 0)).save(root / "person 1" / "clear.png")
     report = inspect(root, workers=1)
     assert (report.found, report.usable, report.not_pictures, report.blank) == (8, 7, 1, 1)
-    assert report.rejects == {"empty file": ["person 0/[bold]odd.png"]}
+    assert report.rejects == {Message("data.empty_file"): ["person 0/[bold]odd.png"]}
     assert report.sizes == {(16, 16): 6, (9, 30): 1} and report.transparent == 1 and report.enlarged == 7
-    assert json.loads(json.dumps(report.to_json()))["sizes"] == {"16x16": 6, "9x30": 1}
+    record = json.loads(json.dumps(report.to_json()))
+    assert record["sizes"] == {"16x16": 6, "9x30": 1} and list(record["rejects"]) == ["empty file"]
     print_report(report)
     said = capsys.readouterr().out
     assert "7 of 8" in said and "[bold]odd.png" in said and "empty file" in said
+    with using("zh"):
+        print_report(report)
+        assert "empty file" in report.to_json()["rejects"], "files are in English"
+    said = capsys.readouterr().out
+    assert "空文件" in said and "空文件 (" not in said and "empty" not in said
 
 
 def test_the_sheet_is_drawn_whatever_the_names(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "in", 6)
     (root / "person 0").rename(root / "$x_{写真} 😀")
-    prepare(root, tmp_path / "set", Options(**TINY))
+    prepare(root, tmp_path / "set", PrepareOptions(**TINY))
     with Image.open(tmp_path / "set" / "sheet.png") as sheet:
         assert min(sheet.size) > 500 and len(sheet.convert("RGB").getcolors(1 << 22) or []) > 50
     told = json.loads((tmp_path / "set" / "sheet.json").read_text("utf-8"))
@@ -369,9 +393,9 @@ def test_the_mean_and_the_grid() -> None:
     assert random_grid(images).shape == (4, 3 * 7 - 1, 3)
 
 
-def held(job: Job, tasks: Sequence[Task]) -> list[Outcome]:
+def held(target: ArrayTarget, tasks: Sequence[Task]) -> list[Outcome]:
     """In a worker: how many archives it holds open before it has read anything."""
-    return [Outcome(task.row, None, str(_zip.cache_info().currsize)) for task in tasks]
+    return [Outcome(_zip.cache_info().currsize, None) for task in tasks]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked, and inherit nothing")
@@ -381,8 +405,8 @@ def test_workers_open_an_archive_for_themselves(tmp_path: Path, monkeypatch: pyt
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.writestr("1.png", b"")
     assert _zip(str(tmp_path / "one.zip")).namelist() == ["1.png"]
-    monkeypatch.setattr(writing, "work", held)
-    job = Job(tmp_path / "images.npy", Recipe(size=(16, 16), channels="rgb"))
+    monkeypatch.setattr(writing, "decode_tasks", held)
+    target = ArrayTarget(tmp_path / "images.npy", DecodeOptions(size=(16, 16), channels="rgb"))
     tasks = [Task(row, Item("1.png", ZipMember(str(tmp_path / "one.zip"), "1.png"))) for row in range(8)]
-    assert {outcome.reason for part in writing.run(job, tasks, workers=2) for outcome in part} == {"0"}
+    assert {outcome.row for part in writing.run(target, tasks, workers=2) for outcome in part} == {0}
     close_all()

@@ -85,7 +85,7 @@ def test_pictures_are_what_they_are_on_disk() -> None:
     index, _ = feed.order(0, 6)
     back = ((batch.images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.array_equal(back, images[index])
-    assert feed.passes(15) == 2.5
+    assert feed.epochs(15) == 2.5
 
 
 def test_one_picture_is_enough() -> None:

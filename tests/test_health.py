@@ -20,7 +20,7 @@ from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.console import console
 from simulacra.data.dataset import Dataset, Pair
-from simulacra.data.feed import unpacked
+from simulacra.data.feed import to_tensor
 from simulacra.data.opening import open_domain
 from simulacra.gan import Batch, Generator, configured, find, gans
 from simulacra.gans.mlp import MLP
@@ -146,7 +146,7 @@ def changing(kind: str, p: float) -> Augment:
 @pytest.mark.parametrize(("kind", "p"), [("ada", 0.3), ("ada", 0.6), ("ada", 0.9), ("diff", 1.0)])
 def test_a_leak_is_where_fakes_lie_between_reals_and_augmented_reals(reals: Dataset, kind: str, p: float) -> None:
     look, made = Leak(reals, 10_000), changing(kind, p)
-    others = unpacked(reals.images[200:264], CPU)
+    others = to_tensor(reals.images[200:264], CPU)
     torch.manual_seed(1)
     leaked = made(others)
     cases = {"well": (others, 0.0), "leaked": (leaked, 1.0), "half": (torch.cat([others[:32], leaked[32:]]), 0.5)}
@@ -164,7 +164,7 @@ def test_fakes_that_are_like_neither_tell_nothing_of_a_leak(reals: Dataset) -> N
     look = Leak(reals, 10_000)
     assert look.measures(changing("diff", 1), pictures) == {}
     assert look.measures(changing("ada", 0.5), pictures) == {"augment_p": 0.5}
-    assert look.measures(changing("ada", 0.0), unpacked(reals.images[:64], CPU)) == {"augment_p": 0.0}
+    assert look.measures(changing("ada", 0.0), to_tensor(reals.images[:64], CPU)) == {"augment_p": 0.0}
     assert look.measures(Augment(), pictures) == {}
     assert Leak(reals, 5).measures(changing("diff", 1), pictures) == Leak(reals, 0).measures(Augment(), pictures) == {}
 
@@ -410,7 +410,7 @@ def test_a_run_whose_pictures_are_augmented_leaks(
     kind: str, leaks: bool, people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Previews are planted: unseen people, plain or as the augmentation makes them."""
-    unseen = unpacked(open_domain(people["many"]).split("valid").images, CPU)
+    unseen = to_tensor(open_domain(people["many"]).split("valid").images, CPU)
     torch.manual_seed(1)
     planted = changing(kind, 0.9)(unseen) if leaks else unseen
     monkeypatch.setattr(Generator, "pictures", lambda self, seeds: [planted])

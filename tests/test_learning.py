@@ -12,7 +12,7 @@ import torch
 from support import CPU, KINDS, game, make_trainer, noise, packed, paired
 from torch import Tensor
 
-from simulacra.data.feed import Feed, unpacked
+from simulacra.data.feed import Feed, to_tensor
 from simulacra.gan import Batch, gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
@@ -89,7 +89,7 @@ def test_cyclegan_finds_a_translation_without_pairs(loss: str, match: float, tmp
     settings: dict[str, Any] = {"features": 8, "batch": 8, "lr": 2e-3, "ema": 500, "loss": loss, "gamma": 1}
     settings |= {"match": match, "bank": 112}
     trainer = make_trainer("cyclegan:tiny", tmp_path, paired(red[:112], blue[112:224]), **settings)
-    one, other = (unpacked(side[224:], CPU) for side in (red, blue))
+    one, other = (to_tensor(side[224:], CPU) for side in (red, blue))
     untranslated, G = (one - other).abs().mean(), trainer.ema.average
     assert isinstance(G, Translator)
     wrong = torch.ones(2)

@@ -270,8 +270,8 @@ def test_a_photo_is_seen_as_data_preparation_makes_it(photo: Path, shape: tuple[
     tensor = preprocess_photo(photo, shape)
     assert tuple(tensor.shape) == shape
     kinds = {1: "grey", 3: "rgb", 4: "rgba"}
-    recipe = decoding.Recipe(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
-    expected, facts = decoding.render(photo.read_bytes(), recipe)
+    recipe = decoding.DecodeOptions(size=(height, width), channels=kinds[channels])  # type: ignore[arg-type]
+    expected, facts = decoding.decode(photo.read_bytes(), recipe)
     assert facts.rotated
     assert np.array_equal(np.rint((tensor.permute(1, 2, 0).numpy() + 1) * 127.5), expected)
     assert torch.equal(tensor, preprocess_photo(photo.read_bytes(), shape))
@@ -296,7 +296,7 @@ def test_a_wrong_photo_is_one_sentence(what: str, photo: Path, tmp_path: Path) -
     message = {
         "missing": "does not exist",
         "folder": "is a folder",
-        "text": "not a picture",
+        "text": "not an image",
         "empty": "empty",
         "cut": "",
     }

@@ -59,7 +59,7 @@ def test_a_folder_keeps_names_and_folders(model: Path, tmp_path: Path) -> None:
         "winter",
         5,
         0,
-        (("bad.png", "not a picture inside"),),
+        (("bad.png", "not an image"),),
     )
     names = {"one.png", "deep/two.png", "deep/er/three.png", "same.jpg.png", "same.png.png"}
     assert files(tmp_path / "out").keys() == names

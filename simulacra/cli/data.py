@@ -91,27 +91,28 @@ def prepare(
     zip
         Also write a zip in StyleGAN's format.
     """
-    from simulacra.console import console
+    from simulacra.console import console, say
     from simulacra.data.dataset import Pair
-    from simulacra.data.prepare import Options, export_zip, parse_crop, parse_size
+    from simulacra.data.options import PrepareOptions, parse_crop, parse_size
+    from simulacra.data.prepare import export_zip
     from simulacra.data.prepare import prepare as make
 
-    options = Options(
+    options = PrepareOptions(
         size=parse_size(size), crop=parse_crop(crop), channels=channels, background=background, per_folder=per_folder,
         limit=limit, labels=labels, split=split, seed=seed, resample=resample, min_side=min_side,
         max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, workers=workers,
     )  # fmt: skip
-    made = make(source, out, options) if pair is None else make(source, pair, options, b=out)
-    place = out if pair is None else pair
-    domains = {place / "a": made.a, place / "b": made.b} if isinstance(made, Pair) else {place: made}
-    for folder, each in domains.items():
-        parts = ", ".join(f"{count} {part}" for part, count in each.splits.items())
-        console.print(f"{folder}: {len(each)} pictures ({parts}). Look at {folder / 'sheet.png'}", markup=False)
-    if isinstance(made, Pair):
-        console.print(f"A pair: {made.domains[0]} is a, {made.domains[1]} is b.", markup=False)
-    console.print(f"Train with: simulacra train {place}", markup=False)
+    folder = out if pair is None else pair
+    data = make(source, out, options) if pair is None else make(source, pair, options, b=out)
+    domains = {folder / "a": data.a, folder / "b": data.b} if isinstance(data, Pair) else {folder: data}
+    for path, domain in domains.items():
+        parts = [f"{count:,} {part}" for part, count in domain.splits.items()]
+        say("data.prepared", path=path, count=len(domain), parts=parts, sheet=path / "sheet.png")
+    if isinstance(data, Pair):
+        say("data.pair_domains", a=data.domains[0], b=data.domains[1])
+    say("data.train_next", path=folder)
     if zip is not None:
-        if isinstance(made, Pair):
-            raise SimulacraError("StyleGAN's zip holds one domain: write it from a or b, simulacra prepare PAIR/a ...")
-        export_zip(made, zip)
+        if isinstance(data, Pair):
+            raise SimulacraError("data.zip_holds_one_domain", path=folder)
+        export_zip(data, zip)
         console.print(str(zip), markup=False)

@@ -1,4 +1,4 @@
-"""Zip, tar, IDX and CIFAR files: recognised and listed; no member chooses where it is written."""
+"""Recognise and list zip, tar, IDX and CIFAR files. Nothing is extracted under a name that an archive chooses."""
 
 from __future__ import annotations
 
@@ -14,56 +14,59 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from simulacra.data.arrays import read_pickle
+from simulacra.data.arrays import read_cifar
 from simulacra.data.contents import Listing
 from simulacra.data.items import FilePart, ZipMember, printable
+from simulacra.data.rejects import Reject
 from simulacra.errors import SimulacraError
+from simulacra.messages import Message
 
+LINK = Message("data.link_in_archive")
 CIFAR_FOLDERS = ("cifar-10-batches-py", "cifar-100-python")
 CIFAR_PARTS = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "train", "test")
 
 
 @dataclass(frozen=True)
-class Batches:
-    """The files of a CIFAR archive: pictures by the name of their batch, and the names of the classes."""
+class CifarFiles:
+    """The files of a CIFAR archive: (name, file) of each batch of pictures, and the file with the class names."""
 
     data: Sequence[tuple[str, FilePart]]
     meta: FilePart
     stamp: str
 
     def class_names(self) -> tuple[str, ...]:
-        """The ten, or hundred fine, names."""
-        told = read_pickle(self.meta.read(), "CIFAR's list of classes")
-        names = told.get("label_names") or told.get("fine_label_names") or []
+        """The ten names, or the hundred fine ones."""
+        meta = read_cifar(self.meta.read(), "meta")
+        names = meta.get("label_names") or meta.get("fine_label_names") or []
         return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
 
 
 def is_idx(name: str) -> bool:
-    """Whether a file name is that of IDX pictures: train-images-idx3-ubyte.gz and its kin."""
+    """Whether a file name is that of IDX pictures, such as train-images-idx3-ubyte.gz."""
     return "idx3" in name and name.endswith(("ubyte", "ubyte.gz")) and not name.startswith(".")
 
 
 def idx_labels_of(images: Path) -> Path | None:
-    """The file of labels beside a file of IDX pictures, packed or not."""
+    """The file of labels beside a file of IDX pictures, compressed or not; None if there is none."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
     return next((p for p in (images.with_name(name), images.with_name(f"{name}.gz")) if p.exists()), None)
 
 
 def is_zip(path: Path) -> bool:
-    """Whether the file is a zip, whatever it is called."""
+    """Whether the file is a zip, whatever its name."""
     return zipfile.is_zipfile(path)
 
 
 def is_tar(path: Path) -> bool:
-    """Whether the file is a tar, packed or not."""
+    """Whether the file is a tar, compressed or not."""
     try:
         return tarfile.is_tarfile(path)
     except (OSError, EOFError, zlib.error, lzma.LZMAError):
         return False
 
 
-def uncompressed(path: Path, room: Path) -> Path:
-    """A tar that can be read from anywhere: itself, or its unpacked copy in `room`."""
+def uncompressed(path: Path, scratch: Path) -> Path:
+    """The tar itself, or its uncompressed copy in the folder `scratch`: a tar with random access."""
     with path.open("rb") as file:
         start = file.read(6)
     openers: dict[bytes, Callable[[Path, Literal["rb"]], IO[bytes]]] = {
@@ -73,28 +76,28 @@ def uncompressed(path: Path, room: Path) -> Path:
     }
     if start[:2] not in openers:
         return path
-    out = room / "pictures.tar"
+    out = scratch / "pictures.tar"
     try:
-        with openers[start[:2]](path, "rb") as packed, out.open("wb") as plain:
-            shutil.copyfileobj(packed, plain, 1 << 20)
+        with openers[start[:2]](path, "rb") as compressed, out.open("wb") as plain:
+            shutil.copyfileobj(compressed, plain, 1 << 20)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise _damaged(path, error) from error
     return out
 
 
 def list_tar(path: Path) -> Listing:
-    """The files of an uncompressed tar, each a part of it. A link leads to nothing and is set aside."""
+    """The files of an uncompressed tar, each as a part of it. Links are rejected."""
     listing = Listing()
-    about = path.stat()
+    stat = path.stat()
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 name = printable(member.name).removeprefix("./")
                 if member.isreg():
-                    part = FilePart(str(path), member.offset_data, member.size, (about.st_size, about.st_mtime_ns))
+                    part = FilePart(str(path), member.offset_data, member.size, (stat.st_size, stat.st_mtime_ns))
                     listing.add(name, part, f"{member.size}.{member.mtime:.0f}")
                 elif member.issym() or member.islnk():
-                    listing.set_aside.append((name, "a link inside an archive"))
+                    listing.rejects.append(Reject(name, LINK))
     except (tarfile.TarError, OSError) as error:
         raise _damaged(path, error) from error
     return listing
@@ -114,9 +117,9 @@ def list_zip(path: Path) -> Listing:
     return listing
 
 
-def cifar_batches(path: Path) -> Batches | None:
-    """CIFAR's files, if the tar begins with one of its folders."""
-    about = path.stat()
+def cifar_files(path: Path) -> CifarFiles | None:
+    """CIFAR's files, or None if the tar holds other folders than CIFAR's."""
+    stat = path.stat()
     parts: dict[str, FilePart] = {}
     try:
         with tarfile.open(path, "r:") as archive:
@@ -129,8 +132,8 @@ def cifar_batches(path: Path) -> Batches | None:
         raise _damaged(path, error) from error
     meta = parts.get("batches.meta") or parts.get("meta")
     data = [(name, parts[name]) for name in CIFAR_PARTS if name in parts]
-    return Batches(data, meta, f"{about.st_size}.{about.st_mtime_ns}") if meta and data else None
+    return CifarFiles(data, meta, f"{stat.st_size}.{stat.st_mtime_ns}") if meta and data else None
 
 
 def _damaged(path: Path, error: Exception) -> SimulacraError:
-    return SimulacraError(f"{path} is cut off or damaged ({error}). Fetch it again.")
+    return SimulacraError("data.damaged_archive", path=path, reason=str(error))

@@ -1,4 +1,4 @@
-"""Pictures that come as arrays: IDX (MNIST and its kin) and CIFAR's pickles, read without trusting them."""
+"""Pictures stored as arrays: IDX (MNIST and similar sets) and CIFAR's pickles, read by an allow-listed unpickler."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from simulacra.errors import SimulacraError
 
 IDX_IMAGES, IDX_LABELS = 0x00000803, 0x00000801
 CIFAR_SIDE = 32
-READ_AT_ONCE = 1 << 22
+CHUNK = 1 << 22  # bytes
 
 
 class _Dtype:
-    """Stands for numpy.dtype in a CIFAR file, where nothing but bytes occurs."""
+    """Replaces numpy.dtype in a CIFAR file; only uint8 is allowed."""
 
     def __init__(self, name: str | bytes, *_: object) -> None:
         if name not in ("u1", b"u1"):
@@ -33,12 +33,12 @@ class _Dtype:
 
 
 class _Array:
-    """Stands for numpy.ndarray: keeps the shape and the bytes that numpy would have been given."""
+    """Replaces numpy.ndarray: stores the shape and bytes as `pixels`."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, raw = state
         if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes) or fortran:
-            raise pickle.UnpicklingError("an array of something else than bytes")
+            raise pickle.UnpicklingError("an array of another type than uint8")
         self.pixels = np.frombuffer(raw, np.uint8).reshape([int(n) for n in shape])
 
 
@@ -52,15 +52,14 @@ def _encode(text: str, codec: str | bytes = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-class _Unpickler(pickle.Unpickler):
-    """Reads dicts, lists, text, numbers and arrays of bytes out of a pickle, and cannot do anything else.
+class _AllowListedUnpickler(pickle.Unpickler):
+    """Reads dicts, lists, text, numbers and arrays of bytes from a pickle; anything else raises UnpicklingError.
 
-    A pickle is a program: it may name any function and call it. `find_class` is the only way by which it gets
-    hold of one, and here it is given nothing but the four harmless stand-ins above, never numpy's own or any
-    module's. Every other name ends the reading, and no persistent or extension object is known.
+    A pickle may name any function and call it; `find_class` is the only way to one. Here it returns nothing but the
+    four stand-ins above, never a function of numpy or of another module. Persistent and extension objects are unknown.
     """
 
-    NAMES = {  # noqa: RUF012
+    ALLOWED = {  # noqa: RUF012
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy", "ndarray"): _Array,
@@ -69,61 +68,63 @@ class _Unpickler(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a name on the list; UnpicklingError for any other."""
+        """The stand-in for a name on the list. Raises UnpicklingError for any other."""
         try:
-            return self.NAMES[module, name]
+            return self.ALLOWED[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
 
 
-def read_pickle(data: bytes, name: str) -> dict[str, Any]:
-    """A CIFAR file as a dict of lists and arrays; SimulacraError for one that holds, or asks for, more."""
+def read_cifar(data: bytes, name: str) -> dict[str, Any]:
+    """A CIFAR file as a dict of lists and arrays; nothing in it is executed.
+
+    Raises SimulacraError for a pickle that is damaged, or names anything that is not on the allow list.
+    """
     try:
-        told = _Unpickler(io.BytesIO(data), encoding="bytes").load()
-        named = {key.decode() if isinstance(key, bytes) else str(key): value for key, value in told.items()}
+        content = _AllowListedUnpickler(io.BytesIO(data), encoding="bytes").load()
+        named = {key.decode() if isinstance(key, bytes) else str(key): value for key, value in content.items()}
         return {key: value.pixels if isinstance(value, _Array) else value for key, value in named.items()}
-    except Exception as error:  # a broken pickle fails in every way there is
-        raise SimulacraError(f"{name} is not one of CIFAR's files, and is not trusted ({error}).") from error
+    except Exception as error:  # a damaged pickle raises any exception at all
+        raise SimulacraError("data.untrusted_pickle", name=name, reason=str(error)) from error
 
 
-def cifar_pixels(told: dict[str, Any], name: str) -> tuple[NDArray[np.uint8], list[int]]:
-    """Pictures [N, 32, 32, 3] and class numbers [N] of one batch."""
-    labels = next((told[key] for key in ("labels", "fine_labels") if key in told), None)
-    pixels = told.get("data")
+def cifar_pixels(content: dict[str, Any], name: str) -> tuple[NDArray[np.uint8], list[int]]:
+    """Pictures [N, 32, 32, 3] and class numbers [N] of one batch. Raises SimulacraError if it has none."""
+    labels = next((content[key] for key in ("labels", "fine_labels") if key in content), None)
+    pixels = content.get("data")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != 3 * CIFAR_SIDE**2:
-        raise SimulacraError(f"{name} holds no CIFAR pictures (rows of {3 * CIFAR_SIDE**2} bytes).")
+        raise SimulacraError("data.not_cifar_pictures", name=name, bytes=3 * CIFAR_SIDE**2)
     if not isinstance(labels, list) or len(labels) != len(pixels):
-        raise SimulacraError(f"{name} has not one label for each picture.")
+        raise SimulacraError("data.labels_do_not_match", path=name, count=len(pixels))
     return pixels.reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).transpose(0, 2, 3, 1), [int(n) for n in labels]
 
 
 def unpack_idx(path: Path, out: Path) -> int:
     """Write the pictures of an IDX file (.gz or not) to `out` as .npy [N, H, W]; returns N."""
-    with _opened(path) as file:
+    with _open(path) as file:
         magic, n, height, width = _header(file, path, 4)
         if magic != IDX_IMAGES:
-            raise SimulacraError(f"{path} is not an IDX file of pictures (it begins with {magic:#010x}).")
-        size = n * height * width
+            raise SimulacraError("data.not_idx", path=path, reason=f"{magic:#010x}")
         if not 0 < height * width <= 1 << 24:
-            raise SimulacraError(f"{path} is damaged: it promises pictures of {width}x{height}.")
-        with out.open("wb") as packed:
+            raise SimulacraError("data.damaged_file", path=path, reason=f"{width}x{height}")
+        with out.open("wb") as array:
             header = {"descr": "|u1", "fortran_order": False, "shape": (n, height, width)}
-            np.lib.format.write_array_header_1_0(packed, header)
-            for part in _parts(file, size, path):
-                packed.write(part)
+            np.lib.format.write_array_header_1_0(array, header)
+            for chunk in _chunks(file, n * height * width, path):
+                array.write(chunk)
     return n
 
 
 def read_idx_labels(path: Path, n: int) -> NDArray[np.int64]:
-    """The class numbers [n] of an IDX file of labels."""
-    with _opened(path) as file:
+    """The class numbers [n] of an IDX file of labels. Raises SimulacraError if it has another count."""
+    with _open(path) as file:
         magic, count = _header(file, path, 2)
         if magic != IDX_LABELS or count != n:
-            raise SimulacraError(f"{path} does not hold one label for each of {n} pictures.")
-        return np.frombuffer(b"".join(_parts(file, n, path)), np.uint8).astype(np.int64)
+            raise SimulacraError("data.labels_do_not_match", path=path, count=n)
+        return np.frombuffer(b"".join(_chunks(file, n, path)), np.uint8).astype(np.int64)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open(path: Path) -> BinaryIO:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
@@ -131,15 +132,16 @@ def _header(file: BinaryIO, path: Path, numbers: int) -> tuple[int, ...]:
     try:
         return struct.unpack(f">{numbers}I", file.read(4 * numbers))
     except (struct.error, zlib.error, OSError, EOFError) as error:
-        raise SimulacraError(f"{path} is not an IDX file ({error}).") from error
+        raise SimulacraError("data.not_idx", path=path, reason=str(error)) from error
 
 
-def _parts(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
+    """The next `size` bytes, which must be the last of the file."""
     try:
-        while size and (part := file.read(min(size, READ_AT_ONCE))):
-            size -= len(part)
-            yield part
+        while size and (chunk := file.read(min(size, CHUNK))):
+            size -= len(chunk)
+            yield chunk
         if size or file.read(1):
-            raise SimulacraError(f"{path} is damaged: it is {'shorter' if size else 'longer'} than it says.")
+            raise SimulacraError("data.wrong_length", path=path)
     except (zlib.error, OSError, EOFError) as error:
-        raise SimulacraError(f"{path} is damaged ({error}).") from error
+        raise SimulacraError("data.damaged_file", path=path, reason=str(error)) from error

@@ -1,4 +1,4 @@
-"""What a folder or an archive holds: pictures, tables, and files that are neither."""
+"""Sort the files of a folder or archive by name: pictures, tables, and everything else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from simulacra.data.items import FilePart, Item, ZipMember
+from simulacra.data.rejects import Reject
+from simulacra.messages import Message
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
@@ -16,44 +18,44 @@ SUFFIXES = (
 )
 TABLES = (".csv", ".tsv", ".jsonl")
 NAMED_TABLES = ("list_attr_celeba.txt", "dataset.json")
+LINK_FAULTS = {
+    errno.ELOOP: Message("data.link_to_itself"),
+    errno.ENOENT: Message("data.link_to_nothing"),
+    errno.EACCES: Message("data.no_permission"),
+}
 
 
 @dataclass
 class Listing:
-    """Files sorted by what their names promise."""
+    """Files by what their names promise; `other_files` counts those that are neither pictures nor tables."""
 
     items: list[Item] = field(default_factory=list)
     tables: dict[str, FilePart | ZipMember] = field(default_factory=dict)
-    set_aside: list[tuple[str, str]] = field(default_factory=list)
-    not_pictures: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    other_files: int = 0
 
     def add(self, name: str, place: FilePart | ZipMember, stamp: str) -> None:
-        """Put one file where it belongs. Hidden files and what is no picture are only counted."""
+        """Add a file. Hidden files are only counted."""
         path = PurePosixPath(name)
         if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
-            self.not_pictures += 1
+            self.other_files += 1
         elif path.suffix.lower() in TABLES or path.name in NAMED_TABLES:
             self.tables[name] = place
         elif path.suffix.lower() in SUFFIXES:
             self.items.append(Item(name, place, stamp))
         else:
-            self.not_pictures += 1
+            self.other_files += 1
 
-    def broken(self, name: str, error: OSError) -> None:
-        """Note a file that cannot even be looked at."""
+    def add_unreadable(self, name: str, error: OSError) -> None:
+        """Add a file that `stat` failed on."""
         if PurePosixPath(name).suffix.lower() not in SUFFIXES:
-            self.not_pictures += 1
+            self.other_files += 1
             return
-        reasons = {
-            errno.ELOOP: "a link to itself",
-            errno.ENOENT: "a link to nothing",
-            errno.EACCES: "may not be read (permission)",
-        }
-        self.set_aside.append((name, reasons.get(error.errno or 0, "cannot be read")))
+        self.rejects.append(Reject(name, LINK_FAULTS.get(error.errno or 0, Message("data.cannot_be_read"))))
 
 
 def common_folder(names: Iterable[str]) -> tuple[str, ...]:
-    """The folders that all of these lie in: archives like to have one around everything."""
+    """The folders that all these files share: archives often have one around everything."""
     common: tuple[str, ...] | None = None
     for name in names:
         parts = PurePosixPath(name).parts[:-1]

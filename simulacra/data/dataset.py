@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simulacra.errors import SimulacraError
 
 SPLITS = ("train", "valid", "test")
-HASHED_AT_ONCE = 1 << 26  # bytes
+HASH_CHUNK = 1 << 26  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,9 @@ class Dataset:
     def split(self, name: str) -> Dataset:
         """The part "train", "valid" or "test" as a view. Raises SimulacraError if it is unknown or empty."""
         if name not in self.splits:
-            raise SimulacraError(f"{self.name} has no part {name!r}; its parts are {', '.join(self.splits)}.")
+            raise SimulacraError("data.unknown_part", name=self.name, part=name, parts=list(self.splits))
         if not self.has(name):
-            raise SimulacraError(f"The part {name!r} of {self.name} is empty: prepare it with a larger one.")
+            raise SimulacraError("data.empty_part", name=self.name, part=name)
         parts = list(self.splits)
         start = sum(self.splits[part] for part in parts[: parts.index(name)])
         rows = slice(start, start + self.splits[name])
@@ -97,7 +97,7 @@ class Pair:
     def split(self, name: str) -> Pair:
         """The part "train", "valid" or "test" of both domains as a view. Raises SimulacraError if one has none."""
         if name in self.a.splits and not self.has(name):
-            raise SimulacraError(f"The part {name!r} of {self.name} is empty: prepare it with a larger one.")
+            raise SimulacraError("data.empty_part", name=self.name, part=name)
         return replace(self, a=self.a.split(name), b=self.b.split(name))
 
 
@@ -107,25 +107,25 @@ def content_hash(
     classes: tuple[str, ...] = (),
     attributes: tuple[str, ...] = (),
 ) -> str:
-    """The sha256 of shape, pictures [N, H, W, C], labels and their names: equal for equal data."""
-    told = {
+    """SHA-256 of shape, pictures [N, H, W, C], labels and their names."""
+    header = {
         "shape": images.shape,
         "labels": None if labels is None else [str(labels.dtype), labels.shape],
         "classes": classes,
         "attributes": attributes,
     }
-    digest = hashlib.sha256(json.dumps(told).encode())
-    step = max(1, HASHED_AT_ONCE // max(1, images[:1].nbytes))
-    for start in range(0, len(images), step):
-        digest.update(np.ascontiguousarray(images[start : start + step]).data)
+    digest = hashlib.sha256(json.dumps(header).encode())
+    rows = max(1, HASH_CHUNK // max(1, images[:1].nbytes))
+    for start in range(0, len(images), rows):
+        digest.update(np.ascontiguousarray(images[start : start + rows]).data)
     if labels is not None:
         digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
 
 
-def pair_hash(one: str, other: str) -> str:
-    """The hash of a pair, from its domains'."""
-    return hashlib.sha256(f"{one} {other}".encode()).hexdigest()
+def pair_hash(a: str, b: str) -> str:
+    """Hash of a pair, from those of its domains."""
+    return hashlib.sha256(f"{a} {b}".encode()).hexdigest()
 
 
 def verify(data: Dataset | Pair) -> None:
@@ -137,4 +137,4 @@ def verify(data: Dataset | Pair) -> None:
     else:
         actual = content_hash(data.images, data.labels, data.classes, data.attributes)
     if actual != data.hash:
-        raise SimulacraError(f"{data.path or data.name} has changed since then: prepare it again.")
+        raise SimulacraError("data.changed", data=data.path or data.name)

@@ -1,4 +1,4 @@
-"""One picture from whatever a file holds: upright, cropped and resized, or set aside with its reason."""
+"""Decode one picture of any format: upright, cropped and resized, or `UnusablePicture` with the reason."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from simulacra.data.rejects import UnusablePicture
+
 Crop = float | Literal["centre", "none"]
 Box = tuple[float, float, float, float]
+Data = bytes | NDArray[np.uint8] | Image.Image  # a file's bytes, pixels [H, W] or [H, W, C], or a Pillow image
 
-# No EPS among them: Pillow would hand the file to Ghostscript, which is a program for running programs.
+# Without EPS: Pillow would hand such a file to Ghostscript, which executes it.
 FORMATS = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "MPO"),
     *("PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
@@ -26,7 +29,7 @@ FORMATS = (
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-MAY_MOVE = ("GIF", "WEBP", "PNG", "TIFF", "AVIF")
+ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "TIFF", "AVIF")
 ORIENTATION = 0x0112  # the EXIF tag
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,25 +40,20 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SAMPLINGS = {
+FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
     "bicubic": Image.Resampling.BICUBIC,
     "box": Image.Resampling.BOX,
 }
-OVERSAMPLING = 2.0  # a JPEG decoded at a fraction of its size keeps at least this many pixels per pixel wanted
-
-
-class SetAside(Exception):
-    """This picture cannot be used. `reason` is shared by all with that fault; `detail` is its own."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+OVERSAMPLING = 2.0  # least input pixels per output pixel, along a side, of a JPEG that is decoded at reduced size
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How every picture of a set is made. `size` is (H, W), `background` an RGB colour."""
+class DecodeOptions:
+    """How pictures are decoded. `size` is (H, W); `background`, an RGB colour, shows through transparent pixels.
+
+    Pictures with a side below `min_side` or with more than `max_pixels` pixels are unusable.
+    """
 
     size: tuple[int, int]
     channels: Literal["grey", "rgb", "rgba"]
@@ -66,8 +64,8 @@ class Recipe:
     max_pixels: int = 100_000_000
 
 
-class Facts(NamedTuple):
-    """What a picture was before it was prepared; width and height as it is seen, upright."""
+class ImageInfo(NamedTuple):
+    """Properties of a picture before it was prepared; `width` and `height` after it was turned upright."""
 
     width: int
     height: int
@@ -79,10 +77,10 @@ class Facts(NamedTuple):
 
 
 def crop_box(width: int, height: int, size: tuple[int, int], crop: Crop) -> Box:
-    """The part of a picture to keep, as (left, top, right, bottom) in pixels.
+    """Crop box (left, top, right, bottom) in pixels for pictures of `size` (H, W).
 
-    "none" is all of it, squeezed to `size` (H, W) later. "centre" is the largest centred rectangle with the
-    aspect of `size`. A fraction takes the central part of that share of the width and of the height first.
+    `crop`: "none" keeps the whole picture, to be squeezed; "centre" the largest centred rectangle with the aspect of
+    `size`; a fraction first takes the central part with that share of the width and of the height.
     """
     if crop == "none":
         return 0.0, 0.0, float(width), float(height)
@@ -94,49 +92,47 @@ def crop_box(width: int, height: int, size: tuple[int, int], crop: Crop) -> Box:
     return max(0.0, left), max(0.0, top), min(float(width), left + wide), min(float(height), top + tall)
 
 
-Data = bytes | NDArray[np.uint8] | Image.Image  # a file's bytes; pixels [H, W] or [H, W, C]; a picture as Pillow has it
-
-
 @contextlib.contextmanager
 def _guarded() -> Iterator[None]:
-    """Whatever a decoder raises becomes SetAside, and what it warns of is not said."""
+    """Turn every exception of a decoder into UnusablePicture, and hide its warnings."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks about odd files: the facts and reasons say it better
+            warnings.simplefilter("ignore")
             yield
-    except SetAside:
+    except UnusablePicture:
         raise
     except MemoryError as error:
-        raise SetAside("too large for the memory") from error
-    except Exception as error:  # decoders answer a damaged file with any exception at all
+        raise UnusablePicture("data.too_large_for_memory") from error
+    except Exception as error:  # decoders raise any exception at all on a damaged file
         raise _explained(error) from error
 
 
 @_guarded()
-def render(data: Data, recipe: Recipe) -> tuple[NDArray[np.uint8], Facts]:
-    """A picture made into [h, w, c] uint8, with the original's facts.
+def decode(data: Data, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageInfo]:
+    """Decode a picture into [h, w, c] uint8; returns it with the properties of the original.
 
-    Raises SetAside, and nothing else, whatever the bytes are.
+    Raises UnusablePicture, and nothing else, whatever the bytes are.
     """
     image = open_picture(data)
-    facts, orientation = _facts(image, recipe)
-    image = _reduced(image, recipe, orientation)
+    info, orientation = _inspected(image, options)
+    image = _reduced(image, options, orientation)
     image.load()
     image = plain(image)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
-    return _fitted(image, recipe), facts
+    return _fitted(image, options), info
 
 
 @_guarded()
 def upright_size(data: Data, max_pixels: int) -> tuple[int, int]:
-    """Width and height of a picture as it is seen. Raises SetAside for what is none, or has more pixels than that."""
-    facts, _ = _facts(open_picture(data), Recipe(size=(1, 1), channels="rgb", min_side=1, max_pixels=max_pixels))
-    return facts.width, facts.height
+    """Width and height of a picture once it is upright. Raises UnusablePicture, also for more than `max_pixels`."""
+    options = DecodeOptions(size=(1, 1), channels="rgb", min_side=1, max_pixels=max_pixels)
+    info, _ = _inspected(open_picture(data), options)
+    return info.width, info.height
 
 
 def is_grey(data: bytes | NDArray[np.uint8]) -> bool:
-    """Whether the header promises a picture without colour; an unreadable one has no say (True)."""
+    """Whether the header says that the picture has no colour; True for an unreadable one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -146,31 +142,33 @@ def is_grey(data: bytes | NDArray[np.uint8]) -> bool:
 
 
 def open_picture(data: Data) -> Image.Image:
-    """Read the header only. SetAside for what holds no picture; other errors as Pillow raises them."""
+    """Open a picture; only its header is read. Raises UnusablePicture for other content, else what Pillow raises."""
     if isinstance(data, Image.Image):
         try:
-            return ImageOps.exif_transpose(data)  # a copy: Pillow changes a picture as it decodes it
+            return ImageOps.exif_transpose(data)  # a copy: decoding changes an image
         except (ValueError, SyntaxError, struct.error, KeyError, TypeError):  # a broken EXIF block
             return data.copy()
     if isinstance(data, np.ndarray):
         return Image.fromarray(data[..., 0] if data.ndim == 3 and data.shape[-1] == 1 else data)
     if not data:
-        raise SetAside("empty file")
+        raise UnusablePicture("data.empty_file")
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         try:
             from pillow_heif import register_heif_opener
         except ImportError as error:
-            raise SetAside("HEIC: install simulacra[heif] to read it") from error
+            raise UnusablePicture("data.heic_needs_extra") from error
         register_heif_opener()
     try:
-        return Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in _known_formats()])
+        Image.init()
+        return Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     except UnidentifiedImageError as error:
-        started_well = data.startswith(MAGIC) or data[4:8] == b"ftyp"
-        raise SetAside("damaged" if started_well else "not a picture inside") from error
+        if data.startswith(MAGIC) or data[4:8] == b"ftyp":
+            raise UnusablePicture("data.damaged_picture") from error
+        raise UnusablePicture("data.not_a_picture") from error
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The same picture as 8-bit L, LA, RGB or RGBA. 16-bit and float pictures are scaled, never clipped."""
+    """Convert to 8-bit L, LA, RGB or RGBA. 16-bit and float pictures are scaled, never clipped."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return _scaled(image)
     if "transparency" in image.info or image.mode in ("PA", "RGBa"):
@@ -182,57 +180,53 @@ def plain(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
 
 
-def _known_formats() -> dict[str, object]:
-    Image.init()
-    return dict(Image.OPEN)
-
-
-def _facts(image: Image.Image, recipe: Recipe) -> tuple[Facts, int]:
+def _inspected(image: Image.Image, options: DecodeOptions) -> tuple[ImageInfo, int]:
+    """Properties and EXIF orientation. Raises UnusablePicture for a picture that is too large or too small."""
     width, height = image.size
-    if width * height > recipe.max_pixels:
-        raise SetAside(f"more than {recipe.max_pixels / 1e6:g} million pixels", f"{width}x{height}")
-    if min(width, height) < recipe.min_side:
-        raise SetAside(f"smaller than {recipe.min_side} pixels", f"{width}x{height}")
+    if width * height > options.max_pixels:
+        raise UnusablePicture("data.too_many_pixels", f"{width}x{height}", millions=f"{options.max_pixels / 1e6:g}")
+    if min(width, height) < options.min_side:
+        raise UnusablePicture("data.too_small", f"{width}x{height}", side=options.min_side)
     if image.format not in ("JPEG", "MPO"):
-        image.load()  # before EXIF: for some formats Pillow loads to find it, and such a failure shows only once
+        image.load()  # before EXIF: Pillow loads some formats to find it, and raises for a damaged file only once
     try:
         orientation = int(image.getexif().get(ORIENTATION, 1)) if image.format else 1
-    except Exception:  # a broken EXIF block does not make a broken picture
+    except Exception:  # a picture with a broken EXIF block is usable
         orientation = 1
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Facts(
+    return ImageInfo(
         width,
         height,
         image.mode,
         image.format or "array",
         rotated=orientation in UPRIGHT,
-        animated=image.format in MAY_MOVE and bool(getattr(image, "is_animated", False)),
+        animated=image.format in ANIMATED_FORMATS and bool(getattr(image, "is_animated", False)),
         transparent="A" in image.mode or "a" in image.mode or "transparency" in image.info,
     ), orientation
 
 
-def _reduced(image: Image.Image, recipe: Recipe, orientation: int) -> Image.Image:
-    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 where that still leaves OVERSAMPLING times what is wanted."""
+def _reduced(image: Image.Image, options: DecodeOptions, orientation: int) -> Image.Image:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 where OVERSAMPLING still holds."""
     if image.format in ("JPEG", "MPO"):
         width, height = image.size
-        size = recipe.size[::-1] if orientation in (5, 6, 7, 8) else recipe.size
-        left, top, right, bottom = crop_box(width, height, size, recipe.crop)
-        wanted = (
+        size = options.size[::-1] if orientation in (5, 6, 7, 8) else options.size
+        left, top, right, bottom = crop_box(width, height, size, options.crop)
+        least = (
             math.ceil(OVERSAMPLING * size[1] * width / (right - left)),
             math.ceil(OVERSAMPLING * size[0] * height / (bottom - top)),
         )
-        mode = "L" if recipe.channels == "grey" and image.mode == "RGB" else image.mode
-        image.draft(mode, wanted)
+        mode = "L" if options.channels == "grey" and image.mode == "RGB" else image.mode
+        image.draft(mode, least)
     return image
 
 
 def _scaled(image: Image.Image) -> Image.Image:
-    """Wide numbers as 8 bits: the least of 1 (for floats), 255 and 65535 that holds them all is white."""
+    """Wide numbers as 8 bits: white is the least of 1 (for floats), 255 and 65535 that no pixel exceeds."""
     pixels = np.asarray(image).astype(np.float64)
     low, high = float(pixels.min()), float(pixels.max())
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high > 65535:
-        raise SetAside("its numbers are not brightnesses", f"from {low:g} to {high:g}")
+        raise UnusablePicture("data.not_brightnesses", f"from {low:g} to {high:g}")
     if image.mode.startswith("I;16"):
         white = 65535
     else:
@@ -240,23 +234,25 @@ def _scaled(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(pixels * (255 / white)).astype(np.uint8))
 
 
-def _fitted(image: Image.Image, recipe: Recipe) -> NDArray[np.uint8]:
-    box = crop_box(*image.size, recipe.size, recipe.crop)
-    # Pillow resizes with alpha premultiplied, so that the colour of what is invisible does not bleed in.
-    small = image.resize(recipe.size[::-1], SAMPLINGS[recipe.resample], box=box, reducing_gap=3.0)
-    if recipe.channels == "rgba":
+def _fitted(image: Image.Image, options: DecodeOptions) -> NDArray[np.uint8]:
+    """Crop, resize and convert to the channels: [h, w, c]."""
+    box = crop_box(*image.size, options.size, options.crop)
+    # Pillow resizes with premultiplied alpha, so that the colour of invisible pixels does not bleed in.
+    small = image.resize(options.size[::-1], FILTERS[options.resample], box=box, reducing_gap=3.0)
+    if options.channels == "rgba":
         return np.asarray(small.convert("RGBA"))
     if small.mode in ("LA", "RGBA"):
-        ground = Image.new("RGBA", small.size, (*recipe.background, 255))
+        ground = Image.new("RGBA", small.size, (*options.background, 255))
         small = Image.alpha_composite(ground, small.convert("RGBA"))
-    pixels = np.asarray(small.convert("L" if recipe.channels == "grey" else "RGB"))
+    pixels = np.asarray(small.convert("L" if options.channels == "grey" else "RGB"))
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _explained(error: Exception) -> SetAside:
+def _explained(error: Exception) -> UnusablePicture:
+    """The reason behind a decoder's exception."""
     text = str(error)
     if isinstance(error, Image.DecompressionBombError):
-        return SetAside("a decompression bomb", text)
+        return UnusablePicture("data.decompression_bomb", text)
     if any(word in text.lower() for word in ("truncated", "broken data stream", "premature")):
-        return SetAside("cut off", text)
-    return SetAside("damaged", text or type(error).__name__)
+        return UnusablePicture("data.truncated_picture", text)
+    return UnusablePicture("data.damaged_picture", text or type(error).__name__)

@@ -1,4 +1,4 @@
-"""The same picture twice, or nearly: found among prepared pictures in a time that grows as n log n."""
+"""Find pictures that are equal or nearly equal, in time O(n log n)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR_BITS = 4  # of 64: fingerprints this close are looked at
-NEAR_LEVELS = 6.0  # of 255: near duplicates differ by less than this on average
-NEIGHBOURS = 32  # how far one looks along a sorted list of fingerprints
-AT_ONCE = 1024
+NEAR_BITS = 4  # of 64: only pictures whose fingerprints differ by at most this are compared
+NEAR_LEVELS = 6.0  # of 255: mean absolute difference below which pictures are near duplicates
+NEIGHBOURS = 32  # positions in a sorted list of fingerprints over which pictures are compared
+CHUNK = 1024  # pictures
 
 
 def digests(images: NDArray[np.uint8], rows: Sequence[int] | None = None) -> list[bytes]:
@@ -22,7 +22,7 @@ def digests(images: NDArray[np.uint8], rows: Sequence[int] | None = None) -> lis
 
 
 def exact_groups(images: NDArray[np.uint8]) -> list[list[int]]:
-    """Rows that hold the very same pixels, in groups of two or more."""
+    """Rows with equal pixels, in groups of two or more."""
     groups: dict[bytes, list[int]] = defaultdict(list)
     for row, digest in enumerate(digests(images)):
         groups[digest].append(row)
@@ -30,19 +30,22 @@ def exact_groups(images: NDArray[np.uint8]) -> list[list[int]]:
 
 
 def grids(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Pictures [N, H, W, C] as the means of their brightness on a grid [N, 8, 9]."""
+    """Mean brightness of pictures [N, H, W, C] on a grid: [N, 8, 9]."""
     n, height, width = images.shape[:3]
     down, across = _means(8, height), _means(9, width)
     small = np.empty((n, 8, 9), np.float32)
-    for start in range(0, n, AT_ONCE):
-        grey = images[start : start + AT_ONCE, :, :, :3].mean(axis=3, dtype=np.float32)  # [n, H, W]
-        small[start : start + AT_ONCE] = down @ grey @ across.T
+    for start in range(0, n, CHUNK):
+        grey = images[start : start + CHUNK, :, :, :3].mean(axis=3, dtype=np.float32)  # [n, H, W]
+        small[start : start + CHUNK] = down @ grey @ across.T
     return small
 
 
 def fingerprints(small: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """dHash: 64 bits [N] that say where a grid [N, 8, 9] gets brighter to the right."""
-    # Half a level of slack: in an even background rounding would decide otherwise.
+    """dHash [N]: each of 64 bits says whether the grid [N, 8, 9] gets brighter to the right.
+
+    Krawetz, "Kind of Like That" (2013).
+    """
+    # A margin of half a level: in a uniform background rounding would decide.
     brighter = (small[:, :, 1:] - small[:, :, :-1] > 0.5).reshape(-1, 64)
     weights = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
     bits: NDArray[np.uint64] = (brighter * weights).sum(axis=1, dtype=np.uint64)
@@ -50,11 +53,11 @@ def fingerprints(small: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 
 def near_groups(images: NDArray[np.uint8]) -> list[list[int]]:
-    """Rows whose pictures [N, H, W, C] differ only slightly (or not at all), in groups of two or more.
+    """Rows whose pictures [N, H, W, C] differ only slightly, or not at all, in groups of two or more.
 
-    Fingerprints that differ in at most 4 of 64 bits agree wholly in at least one of 5 bands, so each band in
-    turn is made the leading one, the list is sorted, and neighbours are compared, first bits, then pixels. In
-    a crowd of more than NEIGHBOURS look-alikes some pairs may be missed; they are joined through others.
+    Fingerprints that differ in at most 4 of 64 bits agree completely in at least one of 5 bands. So each band in turn
+    becomes the leading one, the list is sorted, and neighbours are compared: first bits, then pixels. Among more than
+    NEIGHBOURS similar pictures some pairs may be missed; other pairs usually join them.
     """
     parent = list(range(len(images)))
 
@@ -66,7 +69,7 @@ def near_groups(images: NDArray[np.uint8]) -> list[list[int]]:
 
     for first, second in _candidates(grids(images)):
         a, b = root(first), root(second)
-        if a != b and _alike(images[first], images[second]):
+        if a != b and _near(images[first], images[second]):
             parent[max(a, b)] = min(a, b)
     groups: dict[int, list[int]] = defaultdict(list)
     for row in range(len(images)):
@@ -77,16 +80,16 @@ def near_groups(images: NDArray[np.uint8]) -> list[list[int]]:
 def _candidates(small: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
     bits = fingerprints(small)
     for band in range(5):
-        turn = np.uint64(13 * band)
-        turned = (bits << turn) | (bits >> (np.uint64(64) - turn)) if band else bits
-        order = np.argsort(turned, kind="stable")
+        shift = np.uint64(13 * band)
+        rotated = (bits << shift) | (bits >> (np.uint64(64) - shift)) if band else bits
+        order = np.argsort(rotated, kind="stable")
         for step in range(1, min(NEIGHBOURS, len(bits) - 1) + 1):
-            one, other = order[:-step], order[step:]
-            close = _popcount(bits[one] ^ bits[other]) <= NEAR_BITS
-            one, other = one[close], other[close]
-            # Means differ by no more than the pixels do: whoever fails here would fail there.
-            close = np.abs(small[one] - small[other]).mean(axis=(1, 2)) < NEAR_LEVELS
-            yield from zip(one[close].tolist(), other[close].tolist(), strict=True)
+            a, b = order[:-step], order[step:]
+            close = _popcount(bits[a] ^ bits[b]) <= NEAR_BITS
+            a, b = a[close], b[close]
+            # Cell means differ by no more than the pixels do, so this skips no near duplicate.
+            close = np.abs(small[a] - small[b]).mean(axis=(1, 2)) < NEAR_LEVELS
+            yield from zip(a[close].tolist(), b[close].tolist(), strict=True)
 
 
 def _popcount(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -94,14 +97,14 @@ def _popcount(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
     return counts
 
 
-def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    """Alike on average and everywhere: two drawings that differ in the mouth alone are not the same."""
-    difference = np.abs(one.astype(np.int16) - other.astype(np.int16))
+def _near(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two pictures differ little on average and almost nowhere strongly, as drawings with two mouths would."""
+    difference = np.abs(a.astype(np.int16) - b.astype(np.int16))
     return bool(difference.mean() < NEAR_LEVELS and (difference > 4 * NEAR_LEVELS).mean() < 0.01)
 
 
 def _means(n: int, size: int) -> NDArray[np.float32]:
-    """The matrix [n, size] that averages `size` pixels into n equal shares, edges by their part."""
+    """The matrix [n, size] that averages `size` pixels into n equal cells; cells share the pixels at their edges."""
     edges = np.arange(n + 1) * (size / n)
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

@@ -1,4 +1,4 @@
-"""What is wrong with these pictures, before any time is spent on them."""
+"""Report what is wrong with the pictures of a source before any time is spent on them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,34 @@ from rich.markup import escape
 from rich.table import Table
 
 from simulacra.console import console, progress
-from simulacra.data.decoding import Facts, Recipe, crop_box
+from simulacra.data.decoding import DecodeOptions, ImageInfo, crop_box
 from simulacra.data.duplicates import exact_groups, near_groups
-from simulacra.data.items import Item
+from simulacra.data.options import Size, as_size
+from simulacra.data.rejects import Reject, english
 from simulacra.data.sources import Source, open_source
-from simulacra.data.writing import Job, Outcome, Task, new_array, run
+from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, run
+from simulacra.messages import SEPARATORS, Message, language, text
 
 THUMBNAIL = (32, 32)
-MOST_TOLD = 20  # sizes, classes and groups that are listed one by one
-MOST_SHOWN = 3  # names beside a reason
+MAX_LISTED = 20  # classes and attributes that are listed one by one
+MAX_NAMES = 3  # file names beside a reason; groups of duplicates
+FLAGS = {
+    "rotated": Message("data.rotated"),
+    "animated": Message("data.animated"),
+    "transparent": Message("data.transparent"),
+    "enlarged": Message("data.enlarged"),
+    "blank": Message("data.blank"),
+}
+KINDS = {"folder": Message("data.kind_folder"), "data set": Message("data.kind_dataset")}  # others are names of formats
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found. `rejects` is reason -> names; groups hold the names of pictures that are (nearly) alike.
+    """What a source holds, and what is wrong with it. All counts are pictures unless said otherwise.
 
-    `sizes` counts pictures by (width, height) as they are seen; `enlarged` counts those that are smaller than
-    the pictures to be made; `attributes` holds the mean of each.
+    `rejects`: reason -> names of unusable pictures. `sizes`: (width, height) in pixels, upright -> count. `enlarged`
+    counts pictures smaller than those to be made. `classes`: name -> count; `attributes`: name -> mean in [0, 1].
+    `duplicates` and `near_duplicates` are groups of names. `not_pictures` counts other files, `folders` folders.
     """
 
     source: str
@@ -39,7 +50,7 @@ class Report:
     found: int
     usable: int
     not_pictures: int
-    rejects: Mapping[str, Sequence[str]]
+    rejects: Mapping[Message, Sequence[str]]
     sizes: Mapping[tuple[int, int], int]
     formats: Mapping[str, int]
     modes: Mapping[str, int]
@@ -53,50 +64,53 @@ class Report:
     attributes: Mapping[str, float]
     duplicates: Sequence[Sequence[str]]
     near_duplicates: Sequence[Sequence[str]]
-    notes: Sequence[str]
+    notes: Sequence[Message]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain JSON values; sizes as `WxH`, the most frequent first."""
-        sizes = sorted(self.sizes.items(), key=lambda told: (-told[1], told[0]))
-        return {**asdict(self), "sizes": {f"{width}x{height}": count for (width, height), count in sizes}}
+        """The same as JSON values, in English; sizes as `WxH`, the most frequent first."""
+        sizes = sorted(self.sizes.items(), key=lambda entry: (-entry[1], entry[0]))
+        return {
+            **asdict(self),
+            "rejects": {english(reason): list(names) for reason, names in self.rejects.items()},
+            "sizes": {f"{width}x{height}": count for (width, height), count in sizes},
+            "notes": [english(note) for note in self.notes],
+        }
 
 
 @dataclass
 class Tally:
-    """Adds up what the workers tell."""
+    """Counts properties of pictures as workers report them."""
 
-    recipe: Recipe
+    options: DecodeOptions
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
-    rejects: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    rejects: defaultdict[Message, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, item: Item, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Count one picture."""
-        if outcome.facts is None:
-            self.rejects[outcome.reason].append(item.name)
-        else:
-            self._count(outcome.facts, 1)
+        if outcome.info is not None:
+            self._count(outcome.info, 1)
+        elif outcome.reject is not None:
+            self.rejects[outcome.reject.reason].append(outcome.reject.name)
 
-    def take_back(self, item: Item, facts: Facts, reason: str) -> None:
-        """Set a picture aside after all."""
-        self._count(facts, -1)
-        self.rejects[reason].append(item.name)
+    def take_back(self, info: ImageInfo, reject: Reject) -> None:
+        """Count a picture as unusable after all."""
+        self._count(info, -1)
+        self.rejects[reject.reason].append(reject.name)
 
-    def _count(self, facts: Facts, n: int) -> None:
-        self.sizes[facts.width, facts.height] += n
-        self.formats[facts.format] += n
-        self.modes[facts.mode] += n
-        left, _, right, _ = crop_box(facts.width, facts.height, self.recipe.size, self.recipe.crop)
-        self.flags["enlarged"] += n * (right - left < self.recipe.size[1])
+    def _count(self, info: ImageInfo, n: int) -> None:
+        self.sizes[info.width, info.height] += n
+        self.formats[info.format] += n
+        self.modes[info.mode] += n
+        left, _, right, _ = crop_box(info.width, info.height, self.options.size, self.options.crop)
+        self.flags["enlarged"] += n * (right - left < self.options.size[1])
         for flag in ("rotated", "animated", "transparent"):
-            self.flags[flag] += n * getattr(facts, flag)
+            self.flags[flag] += n * getattr(info, flag)
 
 
-def make_report(
-    source: Source, tally: Tally, images: NDArray[np.uint8], chosen: Sequence[int], notes: Sequence[str] = ()
-) -> Report:
+def make_report(source: Source, tally: Tally, images: NDArray[np.uint8], chosen: Sequence[int]) -> Report:
     """The report on `images` [N, H, W, C], where row n shows the source's item number `chosen[n]`."""
     names = [source.items[number].name for number in chosen]
     same = exact_groups(images)
@@ -104,32 +118,32 @@ def make_report(
     once = [row for row in range(len(images)) if row not in repeated]
     near = near_groups(images if not repeated else images[once])
     labels = None if source.labels is None else source.labels[list(chosen)]
-    by_class, by_attribute = _labels_told(source, labels)
-    mixed = (
-        sum(len({int(labels[row]) for row in group}) > 1 for group in same) if labels is not None and by_class else 0
-    )
-    rejects: dict[str, list[str]] = {reason: list(named) for reason, named in tally.rejects.items()}
-    for name, reason in source.set_aside:
-        rejects.setdefault(reason, []).append(name)
-    rejected = sum(len(named) for named in rejects.values())
+    classes, attributes = _label_counts(source, labels)
+    notes = list(source.notes)
+    if labels is not None and classes:
+        mixed = sum(len({int(labels[row]) for row in group}) > 1 for group in same)
+        notes += [Message("data.in_several_classes", count=mixed)] if mixed else []
+    rejects: dict[Message, list[str]] = {reason: list(rejected) for reason, rejected in tally.rejects.items()}
+    for reject in source.rejects:
+        rejects.setdefault(reject.reason, []).append(reject.name)
     return Report(
         source=source.name,
         kind=source.kind,
-        found=len(source.items) + len(source.set_aside),
+        found=len(source.items) + len(source.rejects),
         usable=len(images),
         not_pictures=source.not_pictures,
-        rejects=dict(sorted(rejects.items(), key=lambda told: (-len(told[1]), told[0]))) if rejected else {},
+        rejects=dict(sorted(rejects.items(), key=lambda entry: (-len(entry[1]), english(entry[0])))),
         sizes={size: n for size, n in tally.sizes.items() if n},
         formats={name: n for name, n in tally.formats.most_common() if n},
         modes={name: n for name, n in tally.modes.most_common() if n},
         **{flag: tally.flags[flag] for flag in ("rotated", "animated", "transparent", "enlarged")},
         blank=sum(int(picture.max()) == int(picture.min()) for picture in images),
         folders=len({source.items[number].folder for number in chosen}),
-        classes=by_class,
-        attributes=by_attribute,
+        classes=classes,
+        attributes=attributes,
         duplicates=[[names[row] for row in group] for group in same],
         near_duplicates=[[names[once[row]] for row in group] for group in near],
-        notes=[*source.notes, *notes, *([f"{mixed} pictures occur in more than one class"] if mixed else [])],
+        notes=notes,
     )
 
 
@@ -137,79 +151,88 @@ def inspect(
     source: str | Path,
     *,
     labels: str = "auto",
-    size: tuple[int, int] = (64, 64),
+    size: Size = 64,
     min_side: int = 8,
     max_megapixels: float = 100,
     workers: int | None = None,
 ) -> Report:
-    """Decode every picture once and report on them all; nothing is written.
+    """Decode every picture of a source once and report on them; nothing is written.
 
-    `size` (H, W) is what `prepare` would make of them: smaller pictures are counted as `enlarged`.
-    Raises SimulacraError if there is nothing to look at; no picture, however odd, is an error.
+    `source` and `labels`: see `open_source`. `size`: side in pixels, "WIDTHxHEIGHT" or (H, W) that `prepare` would
+    use; smaller pictures are counted as `enlarged`. Pictures with a side below `min_side` pixels or more than
+    `max_megapixels` million pixels are counted as unusable. `workers`: processes; None: one per core.
+
+    Raises SimulacraError if there are no pictures. A damaged picture is part of the report, not an error.
     """
-    seen = Recipe(size=THUMBNAIL, channels="rgb", crop="none", min_side=min_side, max_pixels=int(max_megapixels * 1e6))
-    with open_source(source, labels=labels) as found, tempfile.TemporaryDirectory(prefix="simulacra-") as room:
-        packed = Path(room) / "images.npy"
-        tally = Tally(Recipe(size=size, channels="rgb"))
+    max_pixels = int(max_megapixels * 1e6)
+    decoding = DecodeOptions(size=THUMBNAIL, channels="rgb", crop="none", min_side=min_side, max_pixels=max_pixels)
+    tally = Tally(DecodeOptions(size=as_size(size), channels="rgb"))
+    with open_source(source, labels=labels) as opened, tempfile.TemporaryDirectory(prefix="simulacra-") as scratch:
+        target = ArrayTarget(Path(scratch) / "images.npy", decoding)
         usable: list[int] = []
-        if found.items:
-            new_array(packed, len(found.items), seen)
-            tasks = [Task(row, item) for row, item in enumerate(found.items)]
-            with progress("looking", len(tasks)) as advance:
-                for outcomes in run(Job(packed, seen), tasks, workers):
-                    for outcome in outcomes:
-                        tally.add(found.items[outcome.row], outcome)
-                    usable += [outcome.row for outcome in outcomes if outcome.facts is not None]
-                    advance(len(outcomes))
-            images = np.load(packed, mmap_mode="r", allow_pickle=False)
-            images = images if len(usable) == len(images) else images[usable]
-        else:
-            images = np.zeros((0, *THUMBNAIL, 3), np.uint8)
-        return make_report(found, tally, images, usable)
+        if not opened.items:
+            return make_report(opened, tally, np.zeros((0, *THUMBNAIL, 3), np.uint8), usable)
+        new_array(target, len(opened.items))
+        tasks = [Task(row, item) for row, item in enumerate(opened.items)]
+        with progress(text("data.inspecting"), len(tasks)) as advance:
+            for outcomes in run(target, tasks, workers):
+                for outcome in outcomes:
+                    tally.add(outcome)
+                usable += [outcome.row for outcome in outcomes if outcome.info is not None]
+                advance(len(outcomes))
+        images = np.load(target.path, mmap_mode="r", allow_pickle=False)
+        return make_report(opened, tally, images if len(usable) == len(images) else images[usable], usable)
 
 
 def print_report(report: Report) -> None:
-    """Say it to a human."""
-    console.print(
-        f"[bold]{escape(report.source)}[/] ({report.kind}): {report.usable} of {report.found} pictures can be used"
-    )
+    """Print a report to the terminal."""
+    kind = KINDS.get(report.kind, report.kind)
+    title = text("data.usable", source=report.source, kind=kind, usable=report.usable, count=report.found)
+    console.print(f"[bold]{escape(title)}[/]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for what, told in _lines(report):
-        table.add_row(what, escape(told))
+    for name, value in _lines(report):
+        table.add_row(escape(name), escape(value))
     console.print(table)
     for reason, names in report.rejects.items():
-        console.print(f"  [red]set aside[/] {len(names)}: {escape(reason)} ({escape(_some(names))})")
-    for what, groups in (("the same", report.duplicates), ("nearly the same", report.near_duplicates)):
-        for group in groups[:MOST_SHOWN]:
-            console.print(f"  [yellow]{what}[/] {len(group)}: {escape(_some(group))}")
+        value = text("data.unusable", count=len(names), reason=reason, names=_first(names))
+        console.print(f"  [red]{escape(value)}[/]")
+    for group in report.duplicates[:MAX_NAMES]:
+        console.print(f"  [yellow]{escape(text('data.same', count=len(group), names=_first(group)))}[/]")
+    for group in report.near_duplicates[:MAX_NAMES]:
+        console.print(f"  [yellow]{escape(text('data.nearly_same', count=len(group), names=_first(group)))}[/]")
     for note in report.notes:
-        console.print(f"  [yellow]note[/] {escape(note)}")
+        console.print(f"  [yellow]{escape(text('data.note', note=note))}[/]")
 
 
 def _lines(report: Report) -> list[tuple[str, str]]:
-    lines = []
+    """Rows of the table: title and value."""
+    lines: list[tuple[str, str]] = []
     if report.sizes:
         by_area = sorted(report.sizes, key=lambda size: (size[0] * size[1], size))
-        common, n = max(report.sizes.items(), key=lambda told: told[1])
+        common, n = max(report.sizes.items(), key=lambda entry: entry[1])
         small, large = by_area[0], by_area[-1]
-        told = f"{small[0]}x{small[1]} to {large[0]}x{large[1]}, most often {common[0]}x{common[1]} ({n})"
-        lines += [("sizes", told), ("modes", _counts(report.modes)), ("formats", _counts(report.formats))]
-    for flag in ("rotated", "animated", "transparent", "enlarged", "blank"):
-        if count := getattr(report, flag):
-            lines.append((flag, str(count)))
+        lines.append((text("data.sizes"), text(
+            "data.size_range", smallest=f"{small[0]}x{small[1]}", largest=f"{large[0]}x{large[1]}",
+            common=f"{common[0]}x{common[1]}", count=n,
+        )))  # fmt: skip
+        lines += [(text("data.modes"), _counts(report.modes)), (text("data.formats"), _counts(report.formats))]
+    lines += [(str(title), f"{count:,}") for flag, title in FLAGS.items() if (count := getattr(report, flag))]
     if report.classes:
-        lines.append((f"{len(report.classes)} classes", _counts(report.classes)))
+        lines.append((text("data.classes", count=len(report.classes)), _counts(report.classes)))
     if report.attributes:
-        lines.append((f"{len(report.attributes)} attributes", _some(list(report.attributes), MOST_TOLD)))
-    for what, groups in (("duplicates", report.duplicates), ("near duplicates", report.near_duplicates)):
+        name = text("data.attributes", count=len(report.attributes))
+        lines.append((name, _first(list(report.attributes), MAX_LISTED)))
+    for title, groups in (("data.duplicates", report.duplicates), ("data.near_duplicates", report.near_duplicates)):
         if groups:
-            lines.append((what, f"{sum(map(len, groups))} pictures in {len(groups)} groups"))
+            value = text("data.in_groups", pictures=sum(map(len, groups)), count=len(groups))
+            lines.append((text(title), value))
     if report.not_pictures:
-        lines.append(("other files", f"{report.not_pictures}, left alone"))
+        lines.append((text("data.other_files"), text("data.left_alone", count=report.not_pictures)))
     return lines
 
 
-def _labels_told(source: Source, labels: NDArray[Any] | None) -> tuple[dict[str, int], dict[str, float]]:
+def _label_counts(source: Source, labels: NDArray[Any] | None) -> tuple[dict[str, int], dict[str, float]]:
+    """Pictures of each class, and the mean of each attribute."""
     if labels is None or not len(labels):
         return {}, {}
     if source.classes:
@@ -219,10 +242,11 @@ def _labels_told(source: Source, labels: NDArray[Any] | None) -> tuple[dict[str,
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    most = sorted(counts.items(), key=lambda told: -told[1])
-    more = f" and {len(most) - MOST_TOLD} more" if len(most) > MOST_TOLD else ""
-    return ", ".join(f"{name} {n}" for name, n in most[:MOST_TOLD]) + more
+    most = sorted(counts.items(), key=lambda entry: -entry[1])
+    return _first([f"{name} {n:,}" for name, n in most], MAX_LISTED)
 
 
-def _some(names: Sequence[str], most: int = MOST_SHOWN) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _first(names: Sequence[str], most: int = MAX_NAMES) -> str:
+    """The first names, and how many more there are."""
+    shown = SEPARATORS[language()].join(names[:most])
+    return text("data.and_more", names=shown, count=len(names) - most) if len(names) > most else shown

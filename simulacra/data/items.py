@@ -1,4 +1,4 @@
-"""Where one picture lies: in a file, a zip, an array. Small things that can be sent to a worker."""
+"""Where a picture is stored: in a file, a zip, an array. Small values that can be sent to a worker process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from simulacra.data.decoding import SetAside
+from simulacra.data.rejects import UnusablePicture
 
-MAX_BYTES = 1 << 30  # a single picture file larger than this is not read into memory
+MAX_BYTES = 1 << 30  # larger picture files are not read into memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,21 @@ class FilePart:
     path: str
     offset: int = 0
     size: int | None = None
-    stamp: tuple[int, int] | None = None  # size and time of change when it was found
+    stamp: tuple[int, int] | None = None  # size and mtime in ns when the source was listed
 
     def read(self) -> bytes:
-        """The bytes; SetAside if the file is gone, forbidden, not a file, or another one by now."""
-        # Without O_NONBLOCK a named pipe that is called x.png would be waited for, for ever.
+        """The bytes. Raises UnusablePicture for a file that has changed, is too large or is not a regular file."""
+        # O_NONBLOCK: opening a named pipe called x.png would wait for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(self.path, flags), "rb") as file:
             now = os.fstat(file.fileno())
             if not stat.S_ISREG(now.st_mode):
-                raise SetAside("not a regular file")
+                raise UnusablePicture("data.not_a_regular_file")
             if self.stamp is not None and self.stamp != (now.st_size, now.st_mtime_ns):
-                raise SetAside("changed while it was being read")
+                raise UnusablePicture("data.changed_while_reading")
             size = now.st_size if self.size is None else self.size
             if size > MAX_BYTES:
-                raise SetAside("more than a gigabyte")
+                raise UnusablePicture("data.too_many_bytes")
             file.seek(self.offset)
             return file.read(size)
 
@@ -52,17 +52,17 @@ class ZipMember:
     member: str
 
     def read(self) -> bytes:
-        """The bytes; SetAside if it is encrypted, damaged or unreasonably large."""
+        """The bytes. Raises UnusablePicture for a member that is encrypted, damaged or too large."""
         archive = _zip(self.path)
         info = archive.getinfo(self.member)
         if info.flag_bits & 1:
-            raise SetAside("encrypted")
+            raise UnusablePicture("data.encrypted")
         if info.file_size > MAX_BYTES:
-            raise SetAside("more than a gigabyte")
+            raise UnusablePicture("data.too_many_bytes")
         try:
             return archive.read(info)
         except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-            raise SetAside("damaged", str(error)) from error
+            raise UnusablePicture("data.damaged_picture", str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ArrayRow:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture of a source. `name` and `folder` are printable; `stamp` tells its version."""
+    """One picture of a source. `name` and `folder` are printable; `stamp` identifies its version."""
 
     name: str
     place: FilePart | ZipMember | ArrayRow
@@ -88,30 +88,30 @@ class Item:
 
     @property
     def folder(self) -> str:
-        """The folder that it lies in, "" at the top."""
+        """Its folder in the source, "" at the top."""
         parent = str(PurePosixPath(self.name).parent)
         return "" if parent == "." else parent
 
     def read(self) -> bytes | NDArray[np.uint8]:
-        """A file's bytes, or pixels. Raises SetAside, and nothing else."""
+        """A file's bytes, or pixels. Raises UnusablePicture, and nothing else."""
         try:
             return self.place.read()
         except FileNotFoundError as error:
-            raise SetAside("gone while it was being read") from error
+            raise UnusablePicture("data.gone_while_reading") from error
         except PermissionError as error:
-            raise SetAside("may not be read (permission)") from error
+            raise UnusablePicture("data.no_permission") from error
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise SetAside("cannot be read", str(error)) from error
+            raise UnusablePicture("data.cannot_be_read", str(error)) from error
 
 
 def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A key that sorts `face10` after `face9`."""
+    """A sort key that puts `face10` after `face9`."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], name
 
 
 def printable(name: str | bytes) -> str:
-    """A file name as text that can be printed and stored: bytes that are no UTF-8 become `\\xff`."""
+    """A file name as printable text: bytes that are not UTF-8 become `\\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Tables that say what is in the pictures: CelebA's list, CSV, metadata.jsonl, StyleGAN's dataset.json."""
+"""Labels from tables: CelebA's list, CSV, metadata.jsonl, StyleGAN's dataset.json."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from simulacra.data.items import natural
 from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.messages import Message
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "path", "name", "img")
 CLASS_COLUMNS = ("label", "labels", "class", "target", "category")
 METADATA = ("metadata.csv", "metadata.jsonl")
-MOST_CHOICES = 32  # a text column with more different words than this is no attribute
+MAX_CHOICES = 32  # different words of a text column, at most, that become attributes
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a table by the file they speak of: `rows[file]` is one value (text or a number) per column."""
+    """A table by file: `rows[file]` has one value (text or a number) per column."""
 
     name: str
     columns: tuple[str, ...]
@@ -32,108 +33,110 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Labelling:
-    """Labels of N pictures: `labels` [N] int64 or [N, A] float32; `known` [N] is where there is a row."""
+class Labels:
+    """Labels of N pictures: `labels` [N] int64 or [N, A] float32; `has_row` [N]: whether the table has a row for each."""
 
     labels: NDArray[Any] | None
-    known: NDArray[np.bool_]
+    has_row: NDArray[np.bool_]
     classes: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def read_table(name: str, data: bytes) -> Table:
-    """Read a table by what its name promises; SimulacraError with the line if it is not one."""
+    """Read a table in the format that its name indicates. Raises SimulacraError, with the line, if it is damaged."""
     try:
-        text = data.decode("utf-8-sig")
+        content = data.decode("utf-8-sig")
         if name.endswith(".jsonl"):
-            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+            records = [json.loads(line) for line in content.splitlines() if line.strip()]
             columns = list(dict.fromkeys(key for record in records for key in record))
             return _table(name, columns, [[record.get(key, "") for key in columns] for record in records])
         if name.endswith(".json"):
-            return _stylegan(name, json.loads(text))
+            return _stylegan(name, json.loads(content))
         if name.endswith(".txt"):
-            return _celeba(name, text.splitlines())
-        lines = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
+            return _celeba(name, content.splitlines())
+        lines = list(csv.reader(io.StringIO(content), delimiter=_delimiter(content)))
         return _table(name, lines[0] if lines else [], [line for line in lines[1:] if line])
     except (ValueError, TypeError, AttributeError, IndexError, csv.Error) as error:
-        raise SimulacraError(f"The table {name} cannot be read ({error}). Mend it, or move it away.") from error
+        raise SimulacraError("data.damaged_table", name=name, reason=str(error)) from error
 
 
-def label(table: Table, names: Sequence[str], want: str) -> Labelling:
-    """Give each of `names` its labels. `want` is "auto" or the column that becomes the class.
+def labels_for(table: Table, names: Sequence[str], column: str) -> Labels:
+    """Labels for the pictures called `names`. `column`: the one that becomes the class, or "auto".
 
-    Numeric columns become attributes scaled to [0, 1], text columns with few different words one attribute a
-    word. A column called label, class, target or category becomes the class by itself.
+    "auto": a column called label, class, target or category becomes the class. Without one, numeric columns become
+    attributes scaled to [0, 1], and text columns with few different words one attribute per word.
+
+    Raises SimulacraError if there is no such column.
     """
-    if want != "auto" and want not in table.columns:
-        hint = did_you_mean(want, table.columns)
-        raise SimulacraError(f"{table.name} has no column {want!r}.{hint} It has: {', '.join(table.columns)}.")
-    found = [_row(table, name) for name in names]
-    known = np.array([row is not None for row in found], dtype=bool)
-    if not known.any():
-        return Labelling(None, known)
-    columns = {
-        column: ["" if row is None else row[place] for row in found] for place, column in enumerate(table.columns)
-    }
-    chosen = want if want != "auto" else next((c for c in columns if c.lower() in CLASS_COLUMNS), None)
+    if column != "auto" and column not in table.columns:
+        hint = did_you_mean(column, table.columns)
+        raise SimulacraError("data.no_column", name=table.name, column=column, hint=hint, columns=list(table.columns))
+    rows = [_row(table, name) for name in names]
+    has_row = np.array([row is not None for row in rows], dtype=bool)
+    if not has_row.any():
+        return Labels(None, has_row)
+    columns = {title: ["" if row is None else row[place] for row in rows] for place, title in enumerate(table.columns)}
+    chosen = column if column != "auto" else next((c for c in columns if c.lower() in CLASS_COLUMNS), None)
     if chosen is not None:
-        return _as_classes([str(value).strip() for value in columns[chosen]], known, want)
-    return _as_attributes(table.name, columns, known)
+        return _as_classes([str(value).strip() for value in columns[chosen]], has_row, column)
+    return _as_attributes(table.name, columns, has_row)
 
 
-def _as_classes(values: list[str], known: NDArray[np.bool_], want: str) -> Labelling:
-    known = known & np.array([bool(value) for value in values], dtype=bool)
-    classes = sorted({value for value, there in zip(values, known, strict=True) if there}, key=natural)
+def _as_classes(values: list[str], has_row: NDArray[np.bool_], column: str) -> Labels:
+    """One class per value; a column of 1 and 0 (or -1) that was asked for becomes `not COLUMN` and `COLUMN`."""
+    has_row = has_row & np.array([bool(value) for value in values], dtype=bool)
+    classes = sorted({value for value, row in zip(values, has_row, strict=True) if row}, key=natural)
     number = {value: n for n, value in enumerate(classes)}
     labels = np.array([number.get(value, 0) for value in values], dtype=np.int64)
-    if want != "auto" and {"1"} < set(classes) <= {"-1", "0", "1"} and len(classes) == 2:
+    if column != "auto" and {"1"} < set(classes) <= {"-1", "0", "1"} and len(classes) == 2:
         yes = np.array([value == "1" for value in values], dtype=np.int64)
-        return Labelling(yes, known, classes=(f"not {want}", want))
-    return Labelling(labels, known, classes=tuple(classes))
+        return Labels(yes, has_row, classes=(f"not {column}", column))
+    return Labels(labels, has_row, classes=tuple(classes))
 
 
-def _as_attributes(table: str, columns: Mapping[str, list[Any]], known: NDArray[np.bool_]) -> Labelling:
-    made: dict[str, NDArray[np.float32]] = {}
-    notes: list[str] = []
+def _as_attributes(table: str, columns: Mapping[str, list[Any]], has_row: NDArray[np.bool_]) -> Labels:
+    """Attributes from all columns that can be one, with a note on each other column."""
+    attributes: dict[str, NDArray[np.float32]] = {}
+    notes: list[Message] = []
     for column, values in columns.items():
-        there = [value for value, row in zip(values, known, strict=True) if row]
-        words = {str(value).strip() for value in there}
-        numbers = _numbers(values, known)
+        words = {str(value).strip() for value, row in zip(values, has_row, strict=True) if row}
+        numbers = _numbers(values, has_row)
         if "" in words:
-            notes.append(f"{table}: column {column!r} is left out, some of its rows are empty")
+            notes.append(Message("data.column_with_gaps", table=table, column=column))
         elif len(words) < 2:
-            notes.append(f"{table}: column {column!r} is left out, it is the same for all")
+            notes.append(Message("data.constant_column", table=table, column=column))
         elif numbers is not None:
-            made[column] = numbers
-        elif len(words) > MOST_CHOICES:
-            notes.append(f"{table}: column {column!r} is left out, it has {len(words)} different words")
+            attributes[column] = numbers
+        elif len(words) > MAX_CHOICES:
+            notes.append(Message("data.column_of_many_words", table=table, column=column, count=len(words)))
         else:
             for word in sorted(words, key=natural):
                 same = [str(value).strip() == word for value in values]
-                made[f"{column}: {word}"] = np.array(same, dtype=np.float32)
-    if not made:
-        return Labelling(None, np.ones(len(known), dtype=bool), notes=tuple(notes))
-    return Labelling(np.stack(list(made.values()), 1), known, attributes=tuple(made), notes=tuple(notes))
+                attributes[f"{column}: {word}"] = np.array(same, dtype=np.float32)
+    if not attributes:
+        return Labels(None, np.ones(len(has_row), dtype=bool), notes=tuple(notes))
+    labels = np.stack(list(attributes.values()), 1)
+    return Labels(labels, has_row, attributes=tuple(attributes), notes=tuple(notes))
 
 
-def _numbers(values: list[Any], known: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    """The column scaled to [0, 1] (so -1 and 1 become 0 and 1), or None if it is no column of numbers."""
+def _numbers(values: list[Any], has_row: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """The column scaled to [0, 1] (-1 and 1 become 0 and 1), or None if it does not hold numbers only."""
     try:
-        numbers = np.array([float(v) if row else 0.0 for v, row in zip(values, known, strict=True)])
+        numbers = np.array([float(v) if row else 0.0 for v, row in zip(values, has_row, strict=True)])
     except (ValueError, TypeError):
         return None
     if not np.isfinite(numbers).all():
         return None
-    low, high = numbers[known].min(), numbers[known].max()
-    if low >= 0 and high <= 1:  # already a share, or 0 and 1
+    low, high = numbers[has_row].min(), numbers[has_row].max()
+    if low >= 0 and high <= 1:  # a share already, or 0 and 1
         low, high = 0.0, 1.0
     scaled: NDArray[np.float32] = np.clip((numbers - low) / (high - low), 0, 1).astype(np.float32)
     return scaled
 
 
 def _row(table: Table, name: str) -> Sequence[Any] | None:
-    """A picture's row: by its whole path, by a shorter and shorter end of it, without its suffix at last."""
+    """A picture's row: looked up by its path, by ever shorter ends of it, then without the suffix."""
     parts = PurePosixPath(name).parts
     for start in range(len(parts)):
         row = table.rows.get("/".join(parts[start:]))
@@ -153,28 +156,28 @@ def _table(name: str, columns: Sequence[str], lines: Sequence[Sequence[Any]]) ->
         file = str(line[at]).strip().replace("\\", "/")
         row = [value for place, value in enumerate(line) if place != at]
         rows[str(folder / file)] = row
-        if not name.endswith(METADATA):  # these speak of their own folder only
+        if not name.endswith(METADATA):  # these describe their own folder only
             rows.setdefault(file, row)
     named = [str(column).strip() for place, column in enumerate(columns) if place != at]
     return Table(name, tuple(named), rows)
 
 
 def _celeba(name: str, lines: Sequence[str]) -> Table:
-    """CelebA's list: how many pictures, the attributes' names, then a picture and its -1 and 1 a line."""
+    """CelebA's list: a count, the attributes' names, then one line per picture with its -1 and 1."""
     columns = ["file_name", *lines[1].split()]
     return _table(name, columns, [line.split() for line in lines[2:] if line.strip()])
 
 
-def _stylegan(name: str, told: Any) -> Table:
-    """StyleGAN's dataset.json: a class number, or a vector, for each file; or no labels at all."""
-    labels = told["labels"] or []
-    names = told.get("classes")  # ours: StyleGAN knows numbers only
+def _stylegan(name: str, record: Any) -> Table:
+    """StyleGAN's dataset.json: a class number, or a vector, for each file; or no labels."""
+    labels = record["labels"] or []
+    names = record.get("classes")  # an addition of `export_zip`: StyleGAN has numbers only
     if labels and isinstance(labels[0][1], list):
-        columns = told.get("attributes") or [f"attribute {n}" for n in range(len(labels[0][1]))]
+        columns = record.get("attributes") or [f"attribute {n}" for n in range(len(labels[0][1]))]
         return _table(name, ["file_name", *columns], [[file, *values] for file, values in labels])
     return _table(name, ["file_name", "label"], [[f, names[n] if names else n] for f, n in labels])
 
 
-def _delimiter(text: str) -> str:
-    head = text.split("\n", 1)[0]
+def _delimiter(content: str) -> str:
+    head = content.split("\n", 1)[0]
     return max(",;\t", key=head.count)

@@ -31,20 +31,17 @@ def open_dataset(source: str | Path) -> Dataset | Pair:
     if what == Dataset.WHAT:
         return _open_domain(path, read_json(path / "data.json"))
     if not path.exists():
-        raise SimulacraError(f"There is no data set at {path}. Make one: simulacra prepare PICTURES {path}")
+        raise SimulacraError("data.no_dataset", path=path)
     if path.is_dir() and ((path / "data.json").exists() or (path / "images.npy").exists()):
-        raise SimulacraError(f"{path} is not a whole data set: delete it and prepare it again.")
-    raise SimulacraError(
-        f"{path} holds no prepared data set. If it holds pictures, prepare them first: "
-        f"simulacra prepare {path} {path.name or 'faces'}-64 --size 64"
-    )
+        raise SimulacraError("data.half_written", path=path)
+    raise SimulacraError("data.not_prepared", path=path, name=path.name or "faces")
 
 
 def open_domain(source: str | Path) -> Dataset:
     """Open a prepared folder of one domain, or "peeps". Raises SimulacraError as `open_dataset` does, and for a pair."""
     data = open_dataset(source)
     if isinstance(data, Pair):
-        raise SimulacraError(f"{source} is a pair of domains: name {Path(source) / 'a'} or {Path(source) / 'b'}.")
+        raise SimulacraError("data.is_a_pair", path=source, a=Path(source) / "a", b=Path(source) / "b")
     return data
 
 
@@ -52,12 +49,12 @@ def open_pair(source: str | Path) -> Pair:
     """Open a prepared pair. Raises SimulacraError as `open_dataset` does, and for a dataset of one domain."""
     data = open_dataset(source)
     if isinstance(data, Dataset):
-        raise SimulacraError(f"{source} holds one domain, not a pair: simulacra prepare A B PAIR makes one.")
+        raise SimulacraError("data.is_one_domain", path=source)
     return data
 
 
 def kind(path: Path) -> str | None:
-    """`Dataset.WHAT` or `Pair.WHAT`, as data.json in the folder says; None where there is none, or another."""
+    """`Dataset.WHAT` or `Pair.WHAT`, as data.json in the folder says; None if it says neither."""
     try:
         record = json.loads((path / "data.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -75,15 +72,15 @@ def _open_pair(path: Path, record: dict[str, Any]) -> Pair:
     a, b = (open_domain(path / letter) for letter in "ab")
     digest = pair_hash(a.hash, b.hash)
     if digest != record.get("hash") or a.shape != b.shape:
-        raise SimulacraError(f"{path} is damaged (its domains do not fit data.json): prepare it again.")
+        raise SimulacraError("data.damaged_pair", path=path)
     first, second = map(str, record["domains"])
     return Pair(str(record["name"]), path, a, b, (first, second), digest)
 
 
 def _open_domain(path: Path, record: dict[str, Any]) -> Dataset:
     if record.get("format") != FORMAT:
-        raise SimulacraError(f"{path} has format {record.get('format')}, not {FORMAT}: prepare it again.")
-    damaged = SimulacraError(f"{path} is damaged (its files do not fit data.json): prepare it again.")
+        raise SimulacraError("data.other_format", path=path, format=record.get("format"), expected=FORMAT)
+    damaged = SimulacraError("data.damaged_dataset", path=path)
     try:
         shape, splits = tuple(record["shape"]), {part: int(record["splits"][part]) for part in SPLITS}
         classes, attributes = tuple(record["classes"]), tuple(record["attributes"])

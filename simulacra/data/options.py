@@ -1,30 +1,35 @@
-"""What a user may decide about a data set, checked as soon as it is said."""
+"""Options of `prepare`, validated when they are constructed."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from PIL import ImageColor
 
-from simulacra.data.decoding import SAMPLINGS, Crop
+from simulacra.data.decoding import FILTERS, Crop
 from simulacra.errors import SimulacraError, did_you_mean
 
 SIDES = range(4, 2049)
+CHANNELS = ("auto", "grey", "rgb", "rgba")
+
+Size = int | str | tuple[int, int]  # a side in pixels, "64x48" (width x height), or (H, W)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """All that decides what `prepare` makes of a source; only `workers` does not.
+class PrepareOptions:
+    """Everything that decides what `prepare` makes of a source; `workers` alone has no influence.
 
-    `size` is (H, W). `crop`: "centre" keeps the largest centred rectangle of that shape, "none" squeezes the
-    whole picture into it, a fraction takes the central share of width and height before the rectangle.
-    `channels` "auto" is grey if no picture has colour, else rgb; transparent pictures are laid on `background`
-    unless it is "rgba". `per_folder` and `limit` count usable pictures. Pictures with a side below `min_side`
-    are set aside, others that are smaller than `size` are enlarged. `labels`: "auto", "none", "folder", or the
-    column that becomes the class. `split` holds the shares of train, valid and test.
+    `size`: (H, W) in pixels. `crop`: "centre" keeps the largest centred rectangle of that shape, "none" squeezes the
+    whole picture, a fraction first takes the central part with that share of width and height. `channels`: "auto" is
+    grey if no picture has colour, else rgb; unless "rgba", transparent pictures are laid on `background`.
+    `per_folder` and `limit` count usable pictures. Pictures with a side below `min_side` pixels are not used; other
+    pictures smaller than `size` are enlarged. `labels`: "auto", "none", "folder", or the table column that becomes the
+    class. `split`: shares of train, valid and test.
+
+    Raises SimulacraError for an impossible value.
     """
 
     size: tuple[int, int] = (64, 64)
@@ -44,53 +49,92 @@ class Options:
 
     def __post_init__(self) -> None:
         if not all(side in SIDES for side in self.size):
-            raise SimulacraError(f"A side of {max(self.size)} pixels is not possible: {SIDES[0]} to {SIDES[-1]} are.")
+            raise SimulacraError("data.impossible_size", size=_named(self.size), least=SIDES[0], most=SIDES[-1])
         if not isinstance(self.crop, str) and not 0 < self.crop <= 1:
-            raise SimulacraError(f"--crop {self.crop} is no share: give a number above 0 and up to 1, centre or none.")
+            raise SimulacraError("data.unknown_crop", crop=self.crop)
         if abs(sum(self.split) - 1) > 1e-6 or min(self.split) < 0 or self.split[0] <= 0:
-            raise SimulacraError(f"The split {self.split} must be three shares that add up to 1, the first above 0.")
-        if self.resample not in SAMPLINGS:
-            raise SimulacraError(f"--resample {self.resample} is not one of {', '.join(SAMPLINGS)}.")
-        if self.channels not in ("auto", "grey", "rgb", "rgba"):
-            raise SimulacraError(f"--channels {self.channels} is not one of auto, grey, rgb, rgba.")
+            raise SimulacraError("data.impossible_split", split=list(self.split))
+        if self.resample not in FILTERS:
+            raise SimulacraError("data.unknown_filter", resample=self.resample, names=list(FILTERS))
+        if self.channels not in CHANNELS:
+            raise SimulacraError("data.unknown_channels", channels=self.channels, names=list(CHANNELS))
         for name in ("per_folder", "limit", "workers", "min_side"):
             if (value := getattr(self, name)) is not None and value < 1:
-                raise SimulacraError(f"--{name.replace('_', '-')} {value} leaves nothing: give 1 or more.")
-        colour(self.background)
+                raise SimulacraError("data.count_below_one", option=f"--{name.replace('_', '-')}", value=value)
+        rgb(self.background)
 
-    def told(self) -> dict[str, Any]:
-        """What decides the result, as JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """The options that decide the result, as JSON values."""
         values = {key: value for key, value in dataclasses.asdict(self).items() if key != "workers"}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """`64` or `64x48` (width x height, as people say it) -> (H, W)."""
-    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[x×]\s*(\d{1,5})\s*)?", text, re.ASCII)
+class PrepareSettings(TypedDict, total=False):
+    """The fields of `PrepareOptions` as keywords of `prepare`; a size may be written in any of three ways."""
+
+    size: Size
+    crop: Crop
+    channels: Literal["auto", "grey", "rgb", "rgba"]
+    background: str
+    per_folder: int | None
+    limit: int | None
+    labels: str
+    split: tuple[float, float, float]
+    seed: int
+    resample: Literal["lanczos", "bicubic", "box"]
+    min_side: int
+    max_megapixels: float
+    drop_duplicates: bool
+    workers: int | None
+
+
+def resolve_options(options: PrepareOptions | None, settings: PrepareSettings) -> PrepareOptions:
+    """`options`, or the defaults, changed by `settings`. Raises SimulacraError for an unknown or impossible one."""
+    values: dict[str, Any] = dict(settings)
+    names = {field.name for field in dataclasses.fields(PrepareOptions)}
+    for name in values.keys() - names:
+        raise SimulacraError("data.unknown_option", name=name, hint=did_you_mean(name, names))
+    if "size" in values:
+        values["size"] = as_size(values["size"])
+    return dataclasses.replace(options or PrepareOptions(), **values)
+
+
+def as_size(size: Size) -> tuple[int, int]:
+    """A size in any form as (H, W). Raises SimulacraError as `parse_size` does."""
+    return size if isinstance(size, tuple) else parse_size(str(size))
+
+
+def parse_size(word: str) -> tuple[int, int]:
+    """`64` or `64x48` (width x height) as (H, W). Raises SimulacraError for anything else."""
+    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[x×]\s*(\d{1,5})\s*)?", word, re.ASCII)
     if not match:
-        raise SimulacraError(f"--size {text} is no size: write 64 or 64x48 (width x height).")
+        raise SimulacraError("data.not_a_size", size=word)
     width, height = int(match[1]), int(match[2] or match[1])
     if width not in SIDES or height not in SIDES:
-        raise SimulacraError(f"--size {text} is not possible: sides of {SIDES[0]} to {SIDES[-1]} pixels are.")
+        raise SimulacraError("data.impossible_size", size=word, least=SIDES[0], most=SIDES[-1])
     return height, width
 
 
-def parse_crop(text: str) -> Crop:
-    """`centre`, `center`, `none`, or a share such as `0.5`."""
-    if text in ("centre", "center"):
+def parse_crop(word: str) -> Crop:
+    """`centre`, `center`, `none`, or a share such as `0.5`. Raises SimulacraError for anything else."""
+    if word in ("centre", "center"):
         return "centre"
-    if text == "none":
+    if word == "none":
         return "none"
     try:
-        return float(text)
+        return float(word)
     except ValueError:
-        raise SimulacraError(f"--crop {text} is not known: give centre, none or a share such as 0.5.") from None
+        raise SimulacraError("data.unknown_crop", crop=word) from None
 
 
-def colour(name: str) -> tuple[int, int, int]:
-    """A colour's name or #rrggbb as (red, green, blue)."""
+def rgb(colour: str) -> tuple[int, int, int]:
+    """A colour's name or #rrggbb as (red, green, blue). Raises SimulacraError for anything else."""
     try:
-        return ImageColor.getrgb(name)[:3]
+        return ImageColor.getrgb(colour)[:3]
     except ValueError:
-        hint = did_you_mean(name, ImageColor.colormap)
-        raise SimulacraError(f"The background {name!r} is no colour: give a name or #rrggbb.{hint}") from None
+        hint = did_you_mean(colour, ImageColor.colormap)
+        raise SimulacraError("data.not_a_colour", colour=colour, hint=hint) from None
+
+
+def _named(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"

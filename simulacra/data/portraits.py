@@ -1,4 +1,4 @@
-"""The built-in data set `peeps`: 3,000 drawn people, 64 px, whose attributes are exact: they were chosen.
+"""The built-in dataset `peeps`: 3,000 drawn people, 64 px, with exact attributes, which the drawings were made from.
 
 The drawings are Open Peeps by Pablo Stanley (CC0 1.0); `scripts/peeps/` makes the files this module reads.
 """
@@ -19,7 +19,7 @@ from simulacra.data.dataset import Dataset, content_hash
 SIZE = 64
 LONG_HAIR = frozenset({"bob", "flip", "fringe", "ponytail", "straight", "waves"})
 SMILING = frozenset({"awe", "content", "grin", "smile"})
-# The column of the table, and the word before the colon in the name of its attributes ("hair: red").
+# Column of the table -> the word before the colon in the names of its attributes ("hair: red").
 PREFIXES = {
     "hair": "style",
     "hair_color": "hair",
@@ -42,7 +42,7 @@ def _rows() -> tuple[dict[str, str], ...]:
 
 
 def table() -> list[dict[str, str]]:
-    """What was chosen for each person: row i describes picture i, "none" where there is nothing to see."""
+    """The choices for each person: row i describes picture i; "none" where there is nothing to see."""
     return [dict(row) for row in _rows()]
 
 
@@ -55,7 +55,7 @@ def _images(count: int) -> NDArray[np.uint8]:
 
 
 def _labels(rows: tuple[dict[str, str], ...]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Five plain summaries, then every choice of every column as a yes or no."""
+    """Names [A] and labels [N, A]: five summaries, then every choice of every column as 0 or 1."""
     columns = {
         "glasses": [row["glasses"] != "none" for row in rows],
         "beard": [row["beard"] != "none" for row in rows],
@@ -71,7 +71,7 @@ def _labels(rows: tuple[dict[str, str], ...]) -> tuple[tuple[str, ...], NDArray[
 
 @lru_cache(maxsize=1)
 def peeps() -> Dataset:
-    """The 3,000 people: images [3000, 64, 64, 3] uint8 and labels [3000, A] of 0 and 1, both read-only."""
+    """The dataset: images [3000, 64, 64, 3] uint8 and labels [3000, A] of 0 and 1, both read-only."""
     rows = _rows()
     images = _images(len(rows))
     attributes, labels = _labels(rows)

@@ -1,4 +1,7 @@
-"""The data sheet: one picture (and its numbers as JSON) that shows what a data set is made of."""
+"""The data sheet: one picture, and its numbers as JSON, of what a dataset holds.
+
+Its words are English in every language: the font that matplotlib comes with has no Chinese glyphs.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,16 @@ from numpy.typing import NDArray
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.inspect import Report
+from simulacra.data.rejects import english
 from simulacra.files import write_json, written_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-GRID = 8  # pictures in a row, and rows
+GRID = 8  # rows, and pictures in a row
 INK, PALE, BLUE, RED = "#22262e", "#8b93a1", "#3d6fb4", "#c4533a"
-MOST_BARS, ROWS_ABOVE = 14, 5
-MEAN_FROM = 4096  # pictures that the mean is taken of
+MAX_BARS, MAX_BARS_ABOVE = 14, 5  # with names beside the bars, and above them
+MEAN_OF = 4096  # pictures, at most
 
 
 def write_sheet(data: Dataset, report: Report, folder: Path) -> None:
@@ -28,7 +32,7 @@ def write_sheet(data: Dataset, report: Report, folder: Path) -> None:
     write_json(folder / "sheet.json", {**report.to_json(), "splits": dict(data.splits), "hash": data.hash})
     from matplotlib import rc_context
 
-    # Names of folders are shown as they are: a dollar begins no formula, a missing glyph is a box, not a warning.
+    # Names are drawn literally: a dollar does not start a formula, and a missing glyph is a box without a warning.
     with warnings.catch_warnings(), rc_context({"text.parse_math": False, "font.size": 9, "text.color": INK}):
         warnings.simplefilter("ignore")
         _draw(data, report, folder / "sheet.png")
@@ -43,22 +47,22 @@ def _draw(data: Dataset, report: Report, path: Path) -> None:
     figure.text(0.03, 0.94, data.name, size=20, weight="bold")
     figure.text(0.03, 0.9, _subtitle(data, report), size=10, color=PALE)
     _picture(figure.add_subplot(left[0]), random_grid(data.images), f"{min(len(data), GRID**2)} at random")
-    _picture(figure.add_subplot(grid[0, 0]), _shown(mean_picture(data.images)), "the mean picture")
+    _picture(figure.add_subplot(grid[0, 0]), _as_rgb(mean_picture(data.images)), "the mean picture")
     _sizes(figure.add_subplot(grid[0, 1]), report)
     labelled = figure.add_subplot(grid[1, :])
     if report.attributes:
         _bars(labelled, report.attributes, "attributes, share of pictures", BLUE, "{:.0%}")
     else:
         _bars(labelled, report.classes, f"classes ({len(report.classes)})", BLUE, "{:,.0f}")
-    _bars(figure.add_subplot(grid[2, 0]), _oddities(report), "handled", BLUE, "{:,.0f}", above=True)
-    rejects = {reason: len(names) for reason, names in report.rejects.items()}
-    _bars(figure.add_subplot(grid[2, 1]), rejects, "set aside", RED, "{:,.0f}", above=True)
+    _bars(figure.add_subplot(grid[2, 0]), _handled(report), "handled", BLUE, "{:,.0f}", above=True)
+    rejects = {english(reason): len(names) for reason, names in report.rejects.items()}
+    _bars(figure.add_subplot(grid[2, 1]), rejects, "unusable", RED, "{:,.0f}", above=True)
     with written_aside(path) as file:
         figure.savefig(file, format="png")
 
 
 def random_grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """64 pictures of [N, H, W, C], the same each time, with a white line between them -> [h, w, C]."""
+    """A fixed random 64 of the pictures [N, H, W, C], with white lines between them: [h, w, 1, 3 or 4 channels]."""
     n, height, width, channels = images.shape
     chosen = np.sort(np.random.default_rng(0).permutation(n)[: GRID**2])
     columns = GRID if n >= GRID else n
@@ -68,19 +72,19 @@ def random_grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for place, row in enumerate(chosen):
         top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = images[row]
-    return _shown(sheet)
+    return _as_rgb(sheet)
 
 
 def mean_picture(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mean [H, W, C] of evenly spaced pictures of [N, H, W, C]."""
-    sample = images[:: max(1, len(images) // MEAN_FROM)]
+    """The mean picture [H, W, C] of evenly spaced ones among [N, H, W, C]."""
+    sample = images[:: max(1, len(images) // MEAN_OF)]
     total = np.zeros(images.shape[1:], np.float64)
     for picture in sample:
         total += picture
     return np.rint(total / len(sample)).astype(np.uint8)
 
 
-def _shown(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 
 
@@ -89,8 +93,8 @@ def _subtitle(data: Dataset, report: Report) -> str:
     kinds = {1: "grey", 3: "RGB", 4: "RGBA"}
     splits = " · ".join(f"{part} {n:,}" for part, n in data.splits.items())
     alike = sum(len(group) for group in (*report.duplicates, *report.near_duplicates))
-    told = f"{len(data):,} pictures {width}x{height} {kinds[channels]}   |   {splits}   |   {alike:,} (nearly) alike"
-    return f"{told}   |   from {report.source[-48:]} ({report.kind})   |   sha256 {data.hash[:12]}"
+    counts = f"{len(data):,} pictures {width}x{height} {kinds[channels]}   |   {splits}   |   {alike:,} (nearly) alike"
+    return f"{counts}   |   from {report.source[-48:]} ({report.kind})   |   sha256 {data.hash[:12]}"
 
 
 def _picture(axes: Axes, pixels: NDArray[np.uint8], title: str) -> None:
@@ -101,7 +105,7 @@ def _picture(axes: Axes, pixels: NDArray[np.uint8], title: str) -> None:
 
 
 def _sizes(axes: Axes, report: Report) -> None:
-    """A dot for each size, its area by how many pictures have it."""
+    """A dot for each original size; its area grows with the number of pictures."""
     sizes = np.array(list(report.sizes), dtype=float)  # [K, 2]
     counts = np.array(list(report.sizes.values()), dtype=float)
     axes.scatter(sizes[:, 0], sizes[:, 1], s=12 + 200 * counts / counts.max(), color=BLUE, alpha=0.35, lw=0)
@@ -119,9 +123,9 @@ def _sizes(axes: Axes, report: Report) -> None:
 
 
 def _bars(axes: Axes, values: Mapping[str, float], title: str, colour: str, form: str, *, above: bool = False) -> None:
-    """Horizontal bars, the longest first, their names beside or above them; a word where there are none."""
-    rows = ROWS_ABOVE if above else MOST_BARS
-    most = sorted(values.items(), key=lambda told: -told[1])
+    """Horizontal bars, the longest first, with names beside or above them; the word "none" if there are none."""
+    rows = MAX_BARS_ABOVE if above else MAX_BARS
+    most = sorted(values.items(), key=lambda entry: -entry[1])
     _plain(axes, f"{title}, the {rows} most frequent" if len(most) > rows else title)
     axes.set_axis_off()
     if not most:
@@ -136,7 +140,7 @@ def _bars(axes: Axes, values: Mapping[str, float], title: str, colour: str, form
             axes.text(0, row - 0.24, _short(name), va="bottom", size=7.5)
         else:
             axes.text(-longest * 0.015, row, _short(name), va="center", ha="right", size=7.5)
-    axes.set_ylim(max(len(most), ROWS_ABOVE) - 0.4, -0.8)
+    axes.set_ylim(max(len(most), MAX_BARS_ABOVE) - 0.4, -0.8)
     axes.set_xlim(0, longest * 1.22)
 
 
@@ -147,9 +151,9 @@ def _plain(axes: Axes, title: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _oddities(report: Report) -> dict[str, Any]:
-    counted = {flag: getattr(report, flag) for flag in ("rotated", "animated", "transparent", "enlarged", "blank")}
-    return {flag: n for flag, n in counted.items() if n}
+def _handled(report: Report) -> dict[str, Any]:
+    counts = {flag: getattr(report, flag) for flag in ("rotated", "animated", "transparent", "enlarged", "blank")}
+    return {flag: n for flag, n in counts.items() if n}
 
 
 def _short(name: str) -> str:

@@ -1,4 +1,4 @@
-"""All cores at work: pictures are read, made ready and written into one array by the workers themselves."""
+"""Decode pictures on all cores: worker processes read them and write them into one .npy file themselves."""
 
 from __future__ import annotations
 
@@ -19,96 +19,96 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulacra.data.decoding import Facts, Recipe, SetAside, render
+from simulacra.data.decoding import DecodeOptions, ImageInfo, decode
 from simulacra.data.items import Item, close_all
+from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.errors import SimulacraError
 
-MOST_AT_ONCE = 64  # pictures in one message to a worker
+MAX_CHUNK = 64  # pictures in one message to a worker
 
 
 class Task(NamedTuple):
-    """Make `item` ready and write it as row `row`."""
+    """Decode `item` into row `row`."""
 
     row: int
     item: Item
 
 
 class Outcome(NamedTuple):
-    """What became of a task: `facts` of a picture that was written, or the reason why it was set aside."""
+    """Result of a task: `info` of a picture that was written, or why it is unusable."""
 
     row: int
-    facts: Facts | None
-    reason: str = ""
-    detail: str = ""
+    info: ImageInfo | None
+    reject: Reject | None = None
 
 
 @dataclass(frozen=True)
-class Job:
-    """Pictures go to the .npy file `images` [N, H, W, C] uint8, made as `recipe` says."""
+class ArrayTarget:
+    """The .npy file [N, H, W, C] uint8 that pictures are written to, and how they are decoded."""
 
-    images: Path
-    recipe: Recipe
+    path: Path
+    options: DecodeOptions
 
 
-def new_array(path: Path, n: int, recipe: Recipe) -> None:
-    """Make room for n pictures. A disk too small for them is found out now (OSError), not by a crash later."""
-    channels = {"grey": 1, "rgb": 3, "rgba": 4}[recipe.channels]
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(n, *recipe.size, channels))
+def new_array(target: ArrayTarget, n: int) -> None:
+    """Create the file with n rows. Raises OSError now if the disk is too small, instead of a crash later."""
+    path, options = target.path, target.options
+    channels = {"grey": 1, "rgb": 3, "rgba": 4}[options.channels]
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(n, *options.size, channels))
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def shorten(path: Path, n: int) -> None:
-    """Keep the first n rows. numpy leaves room in its header for another number, so no row has to move."""
+    """Keep the first n rows of an .npy file. Its header has room for another count, so no row has to move."""
     rows = np.load(path, mmap_mode="r", allow_pickle=False)
     shape, offset, size = (n, *rows.shape[1:]), rows.offset, rows[:1].nbytes
     del rows
     with path.open("r+b") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        if file.tell() != offset:
-            raise RuntimeError("numpy wrote a header of another length")
+        assert file.tell() == offset  # the header has kept its length
         file.truncate(offset + n * size)
 
 
-def work(job: Job, tasks: Sequence[Task]) -> list[Outcome]:
-    """Do some tasks, here and now."""
-    rows = np.load(job.images, mmap_mode="r+", allow_pickle=False)
+def decode_tasks(target: ArrayTarget, tasks: Sequence[Task]) -> list[Outcome]:
+    """Carry out tasks in this process."""
+    rows = np.load(target.path, mmap_mode="r+", allow_pickle=False)
     outcomes = []
     for task in tasks:
         try:
-            rows[task.row], facts = render(task.item.read(), job.recipe)
-            outcomes.append(Outcome(task.row, facts))
-        except SetAside as fault:
-            outcomes.append(Outcome(task.row, None, fault.reason, fault.detail))
+            rows[task.row], info = decode(task.item.read(), target.options)
+            outcomes.append(Outcome(task.row, info))
+        except UnusablePicture as error:
+            outcomes.append(Outcome(task.row, None, Reject(task.item.name, error.reason, error.detail)))
     return outcomes
 
 
-def run(job: Job, tasks: Sequence[Task], workers: int | None = None) -> Iterator[list[Outcome]]:
-    """Do all tasks on `workers` processes (None: one for each core), a few at a time, in order.
+def run(target: ArrayTarget, tasks: Sequence[Task], workers: int | None = None) -> Iterator[list[Outcome]]:
+    """Carry out tasks on `workers` processes (None: one per core); yields outcomes in order, a few at a time.
 
-    Raises SimulacraError if a worker dies, which takes a full memory or a broken machine.
+    Raises SimulacraError if a worker dies, which takes exhausted memory or a broken machine.
     """
     workers = workers or _cores()
-    at_once = max(1, min(MOST_AT_ONCE, len(tasks) // (4 * workers)))
-    parts = (tasks[start : start + at_once] for start in range(0, len(tasks), at_once))
+    size = max(1, min(MAX_CHUNK, len(tasks) // (4 * workers)))
+    chunks = (tasks[start : start + size] for start in range(0, len(tasks), size))
     if workers == 1 or len(tasks) < 2 * workers:
-        yield from (work(job, part) for part in parts)
+        yield from (decode_tasks(target, chunk) for chunk in chunks)
         return
-    # Forked workers are ready at once and do not run the user's script a second time, as spawned ones would.
+    # Forked workers start at once and, unlike spawned ones, do not run the user's script a second time.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(),))
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
     try:
         waiting: deque[Future[list[Outcome]]] = deque()
-        for part in itertools.chain(parts, itertools.repeat(None)):
-            if part is not None:
-                waiting.append(pool.submit(work, job, part))
-            if waiting and (part is None or len(waiting) > 2 * workers):
+        for chunk in itertools.chain(chunks, itertools.repeat(None)):
+            if chunk is not None:
+                waiting.append(pool.submit(decode_tasks, target, chunk))
+            if waiting and (chunk is None or len(waiting) > 2 * workers):
                 yield waiting.popleft().result()
-            if part is None and not waiting:
+            if chunk is None and not waiting:
                 return
     except BrokenProcessPool as error:
-        raise SimulacraError("A worker died (out of memory?). Try again with --workers 1.") from error
+        raise SimulacraError("data.worker_died") from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -117,10 +117,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(parent: int) -> None:
-    """A worker leaves Ctrl-C to its parent, does not outlive it, and opens files for itself."""
+def _start_worker(parent: int) -> None:
+    """Leave Ctrl-C to the parent process, end when it ends, and open archives anew."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    close_all()  # an archive that the parent had opened: its place in the file is shared by all who inherit it
+    close_all()  # an inherited file handle shares its position with all other workers
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from simulacra.data.dataset import SPLITS, Dataset, Pair
-from simulacra.data.decoding import SetAside, upright_size
+from simulacra.data.decoding import upright_size
+from simulacra.data.rejects import UnusablePicture
 from simulacra.errors import SimulacraError
 from simulacra.explore import requests
 from simulacra.explore.library import Library
@@ -27,7 +28,7 @@ from simulacra.measure.model_under_test import model_under_test, subsample
 from simulacra.provenance import png_info
 from simulacra.settings import Shape
 from simulacra.translation.folder import TranslationSettings
-from simulacra.translation.single import from_pixels, read_metadata, reason_text, to_pixels, translate_pixels
+from simulacra.translation.single import from_pixels, read_metadata, to_pixels, translate_pixels
 from simulacra.translation.tiles import Pixels
 from simulacra.translator import OTHER, Side
 
@@ -157,8 +158,8 @@ def model_input(data: bytes, shape: Shape, *, keep_size: bool) -> Pixels:
         if width * height > MAX_PIXELS:
             raise SimulacraError("explore.translation_too_large", width=width, height=height, limit=MAX_PIXELS / 1e6)
         return to_pixels(data, shape, keep_size=keep_size)
-    except SetAside as error:
-        raise SimulacraError("translation.unusable_picture", reason=reason_text(error)) from error
+    except UnusablePicture as error:
+        raise SimulacraError("translation.unusable_picture", reason=str(error)) from error
 
 
 def run_translator(settings: TranslationSettings, pixels: Pixels) -> Pixels:
@@ -166,8 +167,8 @@ def run_translator(settings: TranslationSettings, pixels: Pixels) -> Pixels:
     try:
         output = translate_pixels(settings.translator, pixels, settings.to)
         return translate_pixels(settings.translator, output, OTHER[settings.to]) if settings.cycle else output
-    except SetAside as error:
-        raise SimulacraError("translation.unusable_picture", reason=reason_text(error)) from error
+    except UnusablePicture as error:
+        raise SimulacraError("translation.unusable_picture", reason=str(error)) from error
 
 
 def encode(settings: TranslationSettings, query: TranslationQuery, data: bytes, pixels: Pixels) -> bytes:

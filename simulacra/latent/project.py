@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simulacra.console import Begin, silent
 from simulacra.data import decoding
+from simulacra.data.rejects import UnusablePicture
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside, write_json
@@ -109,15 +110,14 @@ def preprocess_photo(
     channels, height, width = shape
     try:
         # min_side=1: the user chose this photo, however small
-        recipe = decoding.Recipe(
+        options = decoding.DecodeOptions(
             size=(height, width), channels=CHANNELS[channels], crop=crop, min_side=1, max_pixels=max_pixels
         )
-        pixels, _ = decoding.render(source, recipe)
-    except decoding.SetAside as error:
-        reason = f"{error.reason} ({error.detail})" if error.detail else error.reason
+        pixels, _ = decoding.decode(source, options)
+    except UnusablePicture as error:
         if path is None:
-            raise SimulacraError("latent.photo_unusable", reason=reason) from error
-        raise SimulacraError("latent.photo_file_unusable", path=path, reason=reason) from error
+            raise SimulacraError("latent.photo_unusable", reason=str(error)) from error
+        raise SimulacraError("latent.photo_file_unusable", path=path, reason=str(error)) from error
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from simulacra.augment import Augment
 from simulacra.augment.ada import Adaptive
 from simulacra.data.dataset import Dataset, Pair
-from simulacra.data.feed import unpacked
+from simulacra.data.feed import to_tensor
 from simulacra.gan import Batch
 
 SIDE = 8  # of a thumbnail: it shows content, not texture
@@ -60,7 +60,7 @@ class Leak:
 
     def parts(self, device: torch.device) -> list[Tensor]:
         """The reals in batches of `PART`."""
-        return [unpacked(self.images[i : i + PART], device) for i in range(0, len(self.images), PART)]
+        return [to_tensor(self.images[i : i + PART], device) for i in range(0, len(self.images), PART)]
 
     @torch.no_grad()
     def measures(self, augment: Augment, pictures: Tensor) -> dict[str, float]:
@@ -97,11 +97,11 @@ def fixed_batch(data: Dataset | Pair, count: int, device: torch.device) -> Batch
     """A fixed random batch of at most `count` pictures with their labels; of a pair, as many of each domain."""
     if isinstance(data, Pair):
         count = min(count, len(data.a), len(data.b))
-        a, b = (unpacked(domain.images[_fixed_subset(domain, count)], device) for domain in (data.a, data.b))
+        a, b = (to_tensor(domain.images[_fixed_subset(domain, count)], device) for domain in (data.a, data.b))
         return Batch(a, None, b)
     rows = _fixed_subset(data, count)
     labels = None if data.labels is None else torch.from_numpy(np.array(data.labels[rows])).to(device)
-    return Batch(unpacked(data.images[rows], device), labels)
+    return Batch(to_tensor(data.images[rows], device), labels)
 
 
 def alternating(data: Dataset | Pair, most: int) -> Dataset:

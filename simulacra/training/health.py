@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simulacra import messages
 from simulacra.data.dataset import Dataset, Pair
-from simulacra.data.feed import unpacked
+from simulacra.data.feed import to_tensor
 from simulacra.gan import GAN, Batch, Settings
 from simulacra.messages import Message
 from simulacra.training.diversity import REALS, Leak, alternating, fixed_batch, spread
@@ -60,7 +60,7 @@ class Health:
         count = min(PICTURES, tick // SHARE)
         self.reals = [fixed_batch(part, count, device) for part in (data, valid) if part is not None]
         reals = alternating(data, REALS)
-        self.spread, self.distinct = spread(unpacked(reals.images[:shown], device)) if len(reals) > 1 else (0.0, 1.0)
+        self.spread, self.distinct = spread(to_tensor(reals.images[:shown], device)) if len(reals) > 1 else (0.0, 1.0)
         self.shown = min(shown, len(reals))
         self.leak = Leak(reals, tick // 2)  # augmenting costs far less than scoring by D
 

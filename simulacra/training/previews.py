@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from simulacra.data.dataset import Pair
-from simulacra.data.feed import Feed, unpacked
+from simulacra.data.feed import Feed, to_tensor
 from simulacra.files import written_aside
 from simulacra.generator import Generator, as_generator
 from simulacra.grid import Grid
@@ -85,7 +85,7 @@ class TranslationPreviews:
         part = data.split("valid" if data.has("valid") else "train")
         n = min(TRIPLES, len(part.a), len(part.b))
         cpu = torch.device("cpu")
-        self.pictures = {"a": unpacked(part.a.images[:n], cpu), "b": unpacked(part.b.images[:n], cpu)}
+        self.pictures = {"a": to_tensor(part.a.images[:n], cpu), "b": to_tensor(part.b.images[:n], cpu)}
         self.columns, self.count = 12 if n % 2 == 0 else 6, 2 * n
 
     @torch.no_grad()

@@ -96,7 +96,7 @@ class Run:
         torch.manual_seed(seed)
         feed = Feed(plan.data, self.device, seed=seed, mirror=plan.config.mirror)
         gan = plan.gan(plan.config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        feed.tell(gan.G)
+        feed.attach_labels(gan.G)
         about = {
             "data": plan.data.name,
             "data_hash": plan.data.hash,

@@ -244,7 +244,7 @@ class Trainer:
 
     def journal_line(self, *, images_per_second: float) -> JournalLine:
         """The clock, the means since the last line, the norms of the weights, speed and memory."""
-        line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.passes(self.nimg), 4)}
+        line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.epochs(self.nimg), 4)}
         line |= {"seconds": round(self.seconds, 3), "d_plays": self.steps["D"], "g_plays": self.steps["G"]}
         for player, network in self.networks.items():
             self.meter.add(f"{player.lower()}_weight", get_total_norm(network.parameters()))

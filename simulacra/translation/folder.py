@@ -17,8 +17,9 @@ import numpy as np
 from simulacra.console import Advance, Begin, silent
 from simulacra.data.archives import is_idx, is_tar, is_zip
 from simulacra.data.contents import SUFFIXES
-from simulacra.data.decoding import Data, SetAside
+from simulacra.data.decoding import Data
 from simulacra.data.items import FilePart, Item, printable
+from simulacra.data.rejects import UnusablePicture
 from simulacra.data.sources import open_source
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
@@ -29,7 +30,6 @@ from simulacra.translation.single import (
     Metadata,
     from_pixels,
     read_metadata,
-    reason_text,
     to_pixels,
     translate_pixels,
 )
@@ -141,9 +141,9 @@ def open_pictures(source: Path, out: Path) -> Iterator[tuple[list[Item], list[tu
     with open_source(source, labels="none") as opened:
         nested = source.resolve() in out.resolve().parents
         items = [item for item in opened.items if not (nested and _is_inside(item, out))]
-        if not items and not opened.set_aside:
+        if not items and not opened.rejects:
             raise SimulacraError("translation.no_pictures", source=source, out=out)
-        yield items, list(opened.set_aside)
+        yield items, [(reject.name, str(reject)) for reject in opened.rejects]
 
 
 def plan_translations(items: Sequence[Item], out: Path, *, single: bool, cycle: bool) -> Iterator[PlannedTranslation]:
@@ -176,7 +176,7 @@ def is_translated(plan: PlannedTranslation, settings: TranslationSettings) -> bo
         return False
     try:
         record = settings.record(plan.item.name, plan.item.read())
-    except SetAside:
+    except UnusablePicture:
         return False  # it will be set aside again
     for path in existing:
         if not _matches(path, record | ({"back": True} if path == plan.back else {})):
@@ -212,10 +212,10 @@ def _carry_out(
     for plan in plans:
         try:
             if len(os.fsencode(plan.paths[-1].name)) > MAX_NAME:
-                raise SetAside("its name is too long")
+                raise UnusablePicture("translation.name_too_long")
             _translate_file(plan, settings)
-        except SetAside as error:
-            yield plan.item.name, reason_text(error)
+        except UnusablePicture as error:
+            yield plan.item.name, str(error)
         advance(1)
 
 

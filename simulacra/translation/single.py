@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from simulacra.data.decoding import ORIENTATION, Data, Recipe, SetAside, open_picture, render, upright_size
+from simulacra.data.decoding import ORIENTATION, Data, DecodeOptions, decode, open_picture, upright_size
+from simulacra.data.rejects import UnusablePicture
 from simulacra.errors import SimulacraError
 from simulacra.provenance import KEY
 from simulacra.settings import Shape
@@ -47,45 +48,42 @@ def translate_image(translator: Translator, image: Image.Image, to: str, *, keep
     side = translator.side(to)
     try:
         pixels = translate_pixels(translator, to_pixels(image, translator.shape, keep_size=keep_size), side)
-    except SetAside as error:
-        raise SimulacraError("translation.unusable_picture", reason=reason_text(error)) from error
+    except UnusablePicture as error:
+        raise SimulacraError("translation.unusable_picture", reason=str(error)) from error
     result = from_pixels(pixels)
     result.info.update(_profile(image, translator.shape[0]))
     return result
 
 
 def to_pixels(data: Data, shape: Shape, *, keep_size: bool) -> Pixels:
-    """A picture [H, W, C] as input of a model of `shape` (C, H, W). Raises SetAside for one that cannot be used."""
+    """A picture [H, W, C] as input of a model of `shape` (C, H, W). Raises UnusablePicture for one that cannot be used."""
     width, height = upright_size(data, MAX_PIXELS)
     if not keep_size:
         scale = min(shape[1:]) / min(width, height)
         width, height = (max(1, round(length * scale)) for length in (width, height))
         if width * height > MAX_PIXELS:
-            raise SetAside("too long and thin to be enlarged", f"it would be {width}x{height}")
-    recipe = Recipe(size=(height, width), channels=CHANNELS[shape[0]], crop="none", min_side=1, max_pixels=MAX_PIXELS)
-    return render(data, recipe)[0]
+            raise UnusablePicture("translation.too_long_to_enlarge", f"{width}x{height}")
+    options = DecodeOptions(
+        size=(height, width), channels=CHANNELS[shape[0]], crop="none", min_side=1, max_pixels=MAX_PIXELS
+    )
+    return decode(data, options)[0]
 
 
 def translate_pixels(translator: Translator, pixels: Pixels, to: Side) -> Pixels:
-    """`translate_tiled`. Raises SetAside for a picture that does not fit in memory."""
+    """`translate_tiled`. Raises UnusablePicture for a picture that does not fit in memory."""
     try:
         return translate_tiled(translator, pixels, to)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise SetAside("too large for the memory") from error
+        raise UnusablePicture("data.too_large_for_memory") from error
     except RuntimeError as error:
         if "allocate memory" not in str(error):  # the sentence of torch's CPU allocator
             raise
-        raise SetAside("too large for the memory") from error
+        raise UnusablePicture("data.too_large_for_memory") from error
 
 
 def from_pixels(pixels: Pixels) -> Image.Image:
     """[H, W, C] as grey, RGB or RGBA."""
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-
-
-def reason_text(error: SetAside) -> str:
-    """The reason with its detail."""
-    return f"{error.reason} ({error.detail})" if error.detail else error.reason
 
 
 def read_metadata(data: Data, pixels: Pixels) -> Metadata:

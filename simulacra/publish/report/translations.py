@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from simulacra.data.dataset import Dataset, Pair
-from simulacra.data.feed import unpacked
+from simulacra.data.feed import to_tensor
 from simulacra.measure.model_under_test import subsample
 from simulacra.measure.translation.both_directions import held_out
 from simulacra.measure.translation.ground_truth import ground_truth_pairs
@@ -91,7 +91,7 @@ def _direction(translator: Translator, data: Pair, side: Side) -> DirectionPictu
     pairs = ground_truth_pairs(data, part)
     pairs = pairs if side == "a" else pairs[:, ::-1]
     rows = pairs[subsample(len(pairs), PICTURES), 0] if len(pairs) else subsample(len(source), PICTURES)
-    images = unpacked(source.images[rows], translator.device)
+    images = to_tensor(source.images[rows], translator.device)
     there = translator.translate(images, OTHER[side])
     back = translator.translate(there, side)
     tiles = [
