@@ -1,10 +1,10 @@
-"""How quick the explorer is, from the slider to the picture, in a real browser.
+"""Latency of the explorer, from the slider to the painted picture, in a real browser.
 
     python benchmarks/explore.py [MODEL] [--requests 10000] [--screenshot docs/explorer.png]
 
-Without MODEL: an untrained DCGAN of 80 px, whose pictures cost what a trained one's do. The command is started as a
-user would, and the page opened in Chromium. "Painted" is the first frame of the screen after a picture has come.
---screenshot: only take the picture of the page for the README, with MODEL or the model that comes along.
+Without MODEL: an untrained DCGAN of 80 px, which costs as much as a trained one. The command runs as a user starts it,
+and Chromium opens the page. "Painted" is the first frame of the screen after a picture has arrived.
+--screenshot: only take the README's picture of the page, with MODEL or the bundled model.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ GOALS = {"p50": 25, "p95": 60, "frames": 30, "last": 60, "flying": 1, "first": 3
 WARM = 1000  # requests after which memory is first looked at
 
 WATCH = """() => {
-  window.told = { flying: 0, most: 0, frames: new Set(), last: 0 };
-  const ask = window.fetch;
+  window.counts = { flying: 0, most: 0, frames: new Set(), last: 0 };
+  const send = window.fetch;
   window.fetch = async (...call) => {
-    told.most = Math.max(told.most, ++told.flying);
-    try { return await ask(...call); } finally { told.flying -= 1; }
+    counts.most = Math.max(counts.most, ++counts.flying);
+    try { return await send(...call); } finally { counts.flying -= 1; }
   };
   window.painted = new EventTarget();
   document.getElementById("picture").addEventListener("painted", () => requestAnimationFrame((frame) => {
-    told.frames.add(frame);
-    told.last = performance.now();
+    counts.frames.add(frame);
+    counts.last = performance.now();
     painted.dispatchEvent(new Event("now"));
   }));
   window.range = document.querySelector("#start input[type=range]");
@@ -58,10 +58,10 @@ WATCH = """() => {
 ONE_BY_ONE = """async (moves) => {
   const took = [];
   for (let i = 0; i < moves; i++) {
-    const seen = new Promise((resolve) => painted.addEventListener("now", resolve, { once: true }));
+    const paint = new Promise((resolve) => painted.addEventListener("now", resolve, { once: true }));
     const began = performance.now();
     move(0.3 + 0.05 * (i % 20));
-    await seen;
+    await paint;
     took.push(performance.now() - began);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -70,8 +70,8 @@ ONE_BY_ONE = """async (moves) => {
 }"""
 DRAG = """async (events) => {
   await new Promise((resolve) => setTimeout(resolve, 800));
-  told.frames.clear();
-  told.most = told.flying;
+  counts.frames.clear();
+  counts.most = counts.flying;
   const began = performance.now();
   for (let i = 0; i < events; i++) {
     while (performance.now() - began < (1000 / events) * i) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -80,13 +80,13 @@ DRAG = """async (events) => {
   const released = performance.now();
   move(1.1, "change");
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  return { frames: told.frames.size, last: told.last - released, most: told.most };
+  return { frames: counts.frames.size, last: counts.last - released, most: counts.most };
 }"""
 
 
 @contextmanager
 def serving(model: str) -> Iterator[tuple[str, subprocess.Popen[str], float]]:
-    """The command, running: its address, its process, and when it was given."""
+    """The running command: its address, its process, and the time of its start."""
     words = [sys.executable, "-m", "simulacra.cli", "explore", model, "--no-open", "--port", "0"]
     begun = time.perf_counter()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
@@ -105,29 +105,29 @@ def untrained(folder: Path) -> str:
     return str(folder)
 
 
-def asked(address: str, seed: int, times: int) -> list[bytes]:
-    """The picture of a seed, so many times over one connection."""
+def fetch(address: str, seed: int, times: int) -> list[bytes]:
+    """The picture of a seed, fetched `times` times over one connection."""
     connection = http.client.HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=120)
-    found = []
+    pictures = []
     for _ in range(times):
         connection.request("GET", f"/generate?seed={seed}")
-        found.append(connection.getresponse().read())
+        pictures.append(connection.getresponse().read())
     connection.close()
-    return found
+    return pictures
 
 
 def crowd(address: str, model: str) -> tuple[int, float]:
-    """How many of the pictures of `CLIENTS` at once are those of the library, and seconds for a picture."""
+    """How many pictures of `CLIENTS` parallel clients equal those of the library, and seconds per picture."""
     generator = load_generator(model)
     wanted = [generator.sample([seed])[0] for seed in range(CLIENTS)]  # in a batch, a level may differ
     begun = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        found = list(pool.map(lambda seed: asked(address, seed, EACH), range(CLIENTS)))
+        answers = list(pool.map(lambda seed: fetch(address, seed, EACH), range(CLIENTS)))
     seconds = (time.perf_counter() - begun) / (CLIENTS * EACH)
     right = sum(
         np.array_equal(np.asarray(Image.open(io.BytesIO(data))), np.asarray(image))
-        for each, image in zip(found, wanted, strict=True)
-        for data in each
+        for pictures, image in zip(answers, wanted, strict=True)
+        for data in pictures
     )
     return right, seconds
 
@@ -139,7 +139,7 @@ def resident(process: subprocess.Popen[str]) -> float:
 
 
 def line(what: str, value: float, unit: str, goal: float, most: bool = True) -> None:
-    """One figure beside its goal."""
+    """Print a figure beside its goal."""
     met = value <= goal if most else value >= goal
     print(
         f"  {what:52} {value:8.1f} {unit:8} ({'at most' if most else 'at least'} {goal:g}{'' if met else ', MISSED'})"
@@ -147,7 +147,7 @@ def line(what: str, value: float, unit: str, goal: float, most: bool = True) -> 
 
 
 def measure(model: str, requests: int) -> None:
-    """All figures."""
+    """Print all figures."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page(viewport={"width": 1280, "height": 860})
@@ -161,26 +161,26 @@ def measure(model: str, requests: int) -> None:
             took = sorted(page.evaluate(ONE_BY_ONE, MOVES))
             line("slider to painted picture, median", statistics.median(took), "ms", GOALS["p50"])
             line("slider to painted picture, 95 of 100", took[int(0.95 * MOVES)], "ms", GOALS["p95"])
-            told: list[dict[str, Any]] = [page.evaluate(DRAG, EVENTS) for _ in range(5)]
-            middle = {name: statistics.median(each[name] for each in told) for name in ("frames", "last")}
+            drags: list[dict[str, Any]] = [page.evaluate(DRAG, EVENTS) for _ in range(5)]
+            middle = {name: statistics.median(drag[name] for drag in drags) for name in ("frames", "last")}
             line(f"frames painted in a drag of a second, {EVENTS} events", middle["frames"], "", GOALS["frames"], False)
             line("the last of them after release", middle["last"], "ms", GOALS["last"])
-            line("requests in flight at most", max(each["most"] for each in told), "", GOALS["flying"])
+            line("requests in flight at most", max(drag["most"] for drag in drags), "", GOALS["flying"])
             browser.close()
             right, seconds = crowd(address, model)
             line(f"right pictures for {CLIENTS} clients at once", right, "", CLIENTS * EACH, False)
             print(f"  {'a picture for one of them':52} {1000 * seconds:8.1f} ms")
             if requests:
-                asked(address, 1, min(WARM, requests))
+                fetch(address, 1, min(WARM, requests))
                 before = resident(process)
-                asked(address, 1, requests)
+                fetch(address, 1, requests)
                 print(
                     f"  memory after {WARM} requests {before:.0f} MiB, after {requests} more {resident(process):.0f} MiB"
                 )
 
 
 def screenshot(model: str, out: Path) -> None:
-    """The page as the README shows it."""
+    """Write the README's picture of the page."""
     with sync_playwright() as playwright, serving(model) as (address, _, _):
         browser = playwright.chromium.launch(executable_path=chromium())
         page = browser.new_page(viewport={"width": 1180, "height": 880}, device_scale_factor=1.5)
@@ -202,30 +202,32 @@ def screenshot(model: str, out: Path) -> None:
         page.evaluate("document.activeElement.blur()")
         page.mouse.move(0, 0)
         page.wait_for_timeout(300)
-        taken = Image.open(io.BytesIO(page.screenshot()))
-        taken.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+        image = Image.open(io.BytesIO(page.screenshot()))
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
         browser.close()
     print(out)
 
 
 def chromium() -> str | None:
-    """Where the browser is; None leaves it to playwright."""
+    """Path of the browser; None leaves the choice to playwright."""
     return shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def main() -> None:
     """The figures, or the screenshot."""
-    words = argparse.ArgumentParser()
-    words.add_argument("model", nargs="?")
-    words.add_argument("--requests", type=int, default=10_000)
-    words.add_argument("--screenshot", type=Path)
-    told = words.parse_args()
-    if told.screenshot:
-        screenshot(told.model or "peeps", told.screenshot)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--screenshot", type=Path)
+    options = parser.parse_args()
+    if options.screenshot:
+        screenshot(options.model or "peeps", options.screenshot)
         return
     with tempfile.TemporaryDirectory() as folder:
-        print(f"{told.model or 'an untrained DCGAN of 80 px'}, {torch.get_num_threads()} threads of the measuring side")
-        measure(told.model or untrained(Path(folder) / "dcgan80"), told.requests)
+        print(
+            f"{options.model or 'an untrained DCGAN of 80 px'}, {torch.get_num_threads()} threads of the measuring side"
+        )
+        measure(options.model or untrained(Path(folder) / "dcgan80"), options.requests)
 
 
 if __name__ == "__main__":

@@ -81,16 +81,16 @@ def spread(generator: Generator) -> float:
 @contextlib.contextmanager
 def served(root: Path, *names: str) -> Iterator[dict[str, str]]:
     """Explorers of models and runs in a folder, each at its address."""
-    found, ending = {}, []
+    urls, running_servers = {}, []
     for name in names:
-        explorer, taken = Explorer(root / name), server.listen("127.0.0.1", 0)
+        explorer, bound = Explorer(root / name), server.listen("127.0.0.1", 0)
         running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
-        thread = threading.Thread(target=running.run, args=([taken],), daemon=True)
+        thread = threading.Thread(target=running.run, args=([bound],), daemon=True)
         thread.start()
-        found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        ending.append((running, thread, explorer))
-    yield found
-    for running, thread, explorer in ending:
+        urls[name] = f"http://127.0.0.1:{bound.getsockname()[1]}/"
+        running_servers.append((running, thread, explorer))
+    yield urls
+    for running, thread, explorer in running_servers:
         running.should_exit = True
         explorer.stop()
         thread.join(10)

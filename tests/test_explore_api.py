@@ -68,9 +68,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clients(folder: Path) -> Iterator[dict[str, TestClient]]:
     """A client of each."""
     explorers = {name: Explorer(folder / name) for name in ("plain", "styled", "labelled", "run")}
-    yield {name: TestClient(each.application(), base_url=HERE) for name, each in explorers.items()}
-    for each in explorers.values():
-        each.stop()
+    yield {name: TestClient(explorer.application(), base_url=HERE) for name, explorer in explorers.items()}
+    for explorer in explorers.values():
+        explorer.stop()
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +153,9 @@ def test_generate_takes_what_sliders_give_and_more(plain: TestClient, folder: Pa
 def test_a_label_is_that_of_sample(clients: dict[str, TestClient], folder: Path) -> None:
     wanted = load_generator(folder / "labelled").sample([5], label="bob")[0]
     assert same(clients["labelled"].get("/generate", params={"seed": 5, "label": "bob"}).content, wanted)
-    told = clients["labelled"].post("/api/numbers", json={"recipe": {"seed": 5}}).json()
-    assert told["label"] in ("ann", "bob", "cat")
-    drawn = clients["labelled"].post("/api/picture", json={"recipe": {"w": told["w"], "label": told["label"]}})
+    answer = clients["labelled"].post("/api/numbers", json={"recipe": {"seed": 5}}).json()
+    assert answer["label"] in ("ann", "bob", "cat")
+    drawn = clients["labelled"].post("/api/picture", json={"recipe": {"w": answer["w"], "label": answer["label"]}})
     gap = np.asarray(opened(drawn.content), int) - np.asarray(load_generator(folder / "labelled").sample([5])[0], int)
     assert np.abs(gap).max() <= 1  # w is written down to five digits
 
@@ -164,9 +164,9 @@ def test_a_saved_picture_carries_its_recipe(plain: TestClient, folder: Path, tmp
     recipe = {"seed": 7, "numbers": {"2": 0.5}, "truncation": 0.8}
     saved = plain.post("/api/picture", json={"recipe": recipe, "side": 64}).content
     assert opened(saved).size == (64, 64)
-    told = plain.post("/api/open", content=saved).json()
-    assert told == {"model": plain.get("/api/model").json()["model"], "recipe": recipe}
-    again = plain.post("/api/picture", json={"recipe": told["recipe"], "side": 64})
+    answer = plain.post("/api/open", content=saved).json()
+    assert answer == {"model": plain.get("/api/model").json()["model"], "recipe": recipe}
+    again = plain.post("/api/picture", json={"recipe": answer["recipe"], "side": 64})
     assert again.content == saved
     # so does one of `simulacra sample`
     (path,) = write_pictures(load_generator(folder / "plain"), tmp_path, [4], model="abc", truncation=0.5)
@@ -195,11 +195,11 @@ def test_formats_and_sides(plain: TestClient, format: str) -> None:
 
 def test_numbers_are_z_and_w(clients: dict[str, TestClient], folder: Path) -> None:
     generator = load_generator(folder / "styled")
-    told = clients["styled"].post("/api/numbers", json={"recipe": {"seed": 3, "numbers": {"0": 0.25}}}).json()
-    assert told["z"][0] == 0.25
-    assert told["z"][1:] == generator.seeded([3])[0, 1:].tolist()
-    assert np.shape(told["w"]) == (1, generator.w_dim)
-    assert clients["styled"].post("/api/numbers", json={"recipe": {"w": told["w"]}}).json()["z"] is None
+    answer = clients["styled"].post("/api/numbers", json={"recipe": {"seed": 3, "numbers": {"0": 0.25}}}).json()
+    assert answer["z"][0] == 0.25
+    assert answer["z"][1:] == generator.seeded([3])[0, 1:].tolist()
+    assert np.shape(answer["w"]) == (1, generator.w_dim)
+    assert clients["styled"].post("/api/numbers", json={"recipe": {"w": answer["w"]}}).json()["z"] is None
 
 
 def test_facts_say_what_the_model_can_do(clients: dict[str, TestClient]) -> None:
@@ -214,13 +214,13 @@ def test_facts_say_what_the_model_can_do(clients: dict[str, TestClient]) -> None
 def test_children_take_after_both_parents(clients: dict[str, TestClient]) -> None:
     one, other = ({"seed": seed} for seed in (1, 2))
     client = clients["plain"]
-    told = client.post("/api/children", json={"a": one, "b": other, "count": 4, "seed": 0}).json()["recipes"]
-    a, b = (client.post("/api/numbers", json={"recipe": each}).json()["w"][0] for each in (one, other))
-    for child in told:
+    recipes = client.post("/api/children", json={"a": one, "b": other, "count": 4, "seed": 0}).json()["recipes"]
+    a, b = (client.post("/api/numbers", json={"recipe": recipe}).json()["w"][0] for recipe in (one, other))
+    for child in recipes:
         from_a = [value == x for value, x in zip(child["w"][0], a, strict=True)]
         assert 0 < sum(from_a) < len(a)
         assert all(mine or value == y for mine, value, y in zip(from_a, child["w"][0], b, strict=True))
-    assert len({str(child) for child in told}) == 4
+    assert len({str(child) for child in recipes}) == 4
 
 
 # --- directions ---------------------------------------------------------------------------------------------
@@ -237,8 +237,8 @@ def test_directions_are_found_used_and_renamed(tmp_path: Path) -> None:
     still = client.post("/api/picture", json={"recipe": {"seed": 1}}).content
     moved = client.post("/api/picture", json={"recipe": {"seed": 1, "edits": {names[0]: {"strength": 3}}}}).content
     assert not same(moved, opened(still))
-    told = client.post("/api/directions/rename", json={"name": names[0], "to": "smile"}).json()["directions"]
-    assert [direction["name"] for direction in told] == ["smile", *names[1:]]
+    renamed = client.post("/api/directions/rename", json={"name": names[0], "to": "smile"}).json()["directions"]
+    assert [direction["name"] for direction in renamed] == ["smile", *names[1:]]
     again = client.post("/api/picture", json={"recipe": {"seed": 1, "edits": {"smile": 3}}}).content
     assert same(again, opened(moved))
     for name, to in (("nobody", "x"), ("smile", names[1]), ("smile", ""), ("smile", "a\nb"), ("smile", "x" * 99)):
@@ -254,12 +254,12 @@ def test_directions_are_found_used_and_renamed(tmp_path: Path) -> None:
 def test_a_photo_is_looked_for(clients: dict[str, TestClient], name: str) -> None:
     target = clients[name].get("/generate", params={"seed": 9}).content
     job = clients[name].post("/api/jobs/photo", params={"steps": 40}, content=target).json()["job"]
-    told = news(clients[name], job)
-    assert told[-1]["state"] == "done"
-    reached = [each["psnr"] for each in told if "psnr" in each]
+    events = news(clients[name], job)
+    assert events[-1]["state"] == "done"
+    reached = [event["psnr"] for event in events if "psnr" in event]
     assert reached[-1] > reached[0]
     assert opened(clients[name].get(f"/api/jobs/{job}/picture").content).size == (16, 16)
-    assert clients[name].post("/api/picture", json={"recipe": told[-1]["recipe"]}).status_code == 200
+    assert clients[name].post("/api/picture", json={"recipe": events[-1]["recipe"]}).status_code == 200
 
 
 def test_a_search_is_stopped_with_the_best_so_far(plain: TestClient) -> None:
@@ -299,14 +299,14 @@ def test_a_failed_job_says_so_and_the_next_one_runs() -> None:
 
 
 def test_a_run_shows_its_checkpoints_scores_and_previews(clients: dict[str, TestClient], folder: Path) -> None:
-    told = clients["run"].get("/api/run").json()
-    assert told["checkpoints"] == ["000000160", "000000320", "000000480"]
-    assert (told["opened"], told["best"], told["training"]) == ("000000480", "000000480", True)
-    assert [score["value"] for score in told["scores"]] == [2.0, 1.0, 0.0]
-    assert told["previews"] == [160, 320, 480] and told["journal"][0]["d_loss"] == 1.0
+    summary = clients["run"].get("/api/run").json()
+    assert summary["checkpoints"] == ["000000160", "000000320", "000000480"]
+    assert (summary["opened"], summary["best"], summary["training"]) == ("000000480", "000000480", True)
+    assert [score["value"] for score in summary["scores"]] == [2.0, 1.0, 0.0]
+    assert summary["previews"] == [160, 320, 480] and summary["journal"][0]["d_loss"] == 1.0
     preview = clients["run"].get("/api/run/previews/320")
     assert preview.content == (folder / "run/previews/000000320.png").read_bytes()
-    for name in told["checkpoints"]:
+    for name in summary["checkpoints"]:
         drawn = clients["run"].post("/api/picture", json={"recipe": {"seed": 3}, "checkpoint": name})
         assert same(drawn.content, load_generator(folder / "run/checkpoints" / name).sample([3])[0])
     for path in ("/api/run/previews/7", "/api/model?checkpoint=000000007", "/api/model?checkpoint=../../plain"):
@@ -373,13 +373,13 @@ def test_every_answer_is_strict(plain: TestClient) -> None:
 
 def imported(name: str) -> set[str]:
     """A script, and all that it cannot start without."""
-    found, left = set[str](), [name]
-    while left:
-        name = left.pop()
-        found.add(name)
+    names, queue = set[str](), [name]
+    while queue:
+        name = queue.pop()
+        names.add(name)
         text = (server.STATIC / name).read_text()
-        left += set(re.findall(r'^(?:import|export) .*"\./([\w-]+\.js)";$', text, re.MULTILINE)) - found
-    return found
+        queue += set(re.findall(r'^(?:import|export) .*"\./([\w-]+\.js)";$', text, re.MULTILINE)) - names
+    return names
 
 
 def test_the_page_is_small_and_asks_nobody_else(plain: TestClient) -> None:
@@ -466,9 +466,9 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "told"), WRONG, ids=[str(i) for i in range(len(WRONG))])
-def test_what_is_wrong_is_told_in_a_sentence(plain: TestClient, path: str, told: Any) -> None:
-    answer = plain.post(path, json=told)
+@pytest.mark.parametrize(("path", "content"), WRONG, ids=[str(i) for i in range(len(WRONG))])
+def test_what_is_wrong_is_told_in_a_sentence(plain: TestClient, path: str, content: Any) -> None:
+    answer = plain.post(path, json=content)
     assert answer.status_code == 400 and refused(answer.json())
 
 
@@ -603,8 +603,8 @@ def test_the_newest_wish_of_a_client_wins() -> None:
 def test_eight_at_once_each_get_their_own_picture(plain: TestClient, folder: Path) -> None:
     wanted = load_generator(folder / "plain").sample(range(8))
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda seed: plain.get("/generate", params={"seed": seed}).content, range(8)))
-    assert all(same(data, image) for data, image in zip(found, wanted, strict=True))
+        pictures = list(pool.map(lambda seed: plain.get("/generate", params={"seed": seed}).content, range(8)))
+    assert all(same(data, image) for data, image in zip(pictures, wanted, strict=True))
 
 
 def test_a_taken_port_gives_the_next_and_nonsense_a_sentence() -> None:

@@ -62,11 +62,11 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     exploring.run(root / "run")
     exploring.model(root / "attributes", "dcgan:tiny+attributes")
     exploring.model(root / "lesson")
-    told = json.loads((root / "lesson" / "config.json").read_text())
+    config = json.loads((root / "lesson" / "config.json").read_text())
     data = on_disk(root / "data", noise(60), np.arange(60) % 3)
-    (root / "lesson" / "config.json").write_text(json.dumps(told | {"data": str(data)}))
-    with exploring.served(root, "plain", "labelled", "attributes", "lesson", "run") as found:
-        yield found
+    (root / "lesson" / "config.json").write_text(json.dumps(config | {"data": str(data)}))
+    with exploring.served(root, "plain", "labelled", "attributes", "lesson", "run") as urls:
+        yield urls
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
     """Open the page of an explorer. No request may leave this machine, and the console must stay silent."""
-    contexts, faults, asked = [], [], []
+    contexts, faults, requests = [], [], []
 
     def opened(name: str = "plain", fragment: str = "", **options: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options)
@@ -92,7 +92,7 @@ def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
             "console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None
         )
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{addresses[name]}{fragment}")
         page.wait_for_selector("#stage.ready")
         page.wait_for_selector("#tab-directions")
@@ -102,10 +102,10 @@ def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
     for context in contexts:
         context.close()
     assert not faults
-    assert all(url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")) for url in asked)
+    assert all(url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")) for url in requests)
 
 
-def there(page: Any, selector: str, count: int) -> None:
+def expect_count(page: Any, selector: str, count: int) -> None:
     """So many of them come to be there."""
     playwright.expect(page.locator(selector)).to_have_count(count, timeout=15_000)
 
@@ -113,15 +113,15 @@ def there(page: Any, selector: str, count: int) -> None:
 def settled(page: Any) -> str:
     """The picture's pixels, once nothing is drawn any more."""
     page.wait_for_selector("#stage[aria-busy=false]")
-    told: str = page.evaluate(PIXELS)
-    return told
+    pixels: str = page.evaluate(PIXELS)
+    return pixels
 
 
 def recipe(page: Any) -> dict[str, Any]:
     """What the address says is shown."""
     text = page.evaluate("location.hash.slice(1)").replace("-", "+").replace("_", "/")
-    told: dict[str, Any] = json.loads(base64.b64decode(text + "=" * (-len(text) % 4)))["recipe"]
-    return told
+    content: dict[str, Any] = json.loads(base64.b64decode(text + "=" * (-len(text) % 4)))["recipe"]
+    return content
 
 
 def tab(page: Any, name: str) -> None:
@@ -149,7 +149,7 @@ def test_random_undo_redo_and_a_link_that_reopens_the_same_picture(visit: Visit)
     assert page.locator("#undo").is_disabled()
     page.click("#redo")
     assert settled(page) == second
-    there(page, "#strip .face", 2)
+    expect_count(page, "#strip .face", 2)
     fragment = page.evaluate("location.hash")
     assert settled(visit(fragment=fragment)) == second
     page.locator("#strip .face").last.click()
@@ -179,12 +179,12 @@ def test_a_drag_paints_many_pictures_and_asks_for_one_at_a_time(visit: Visit) ->
     flying: list[int] = [0, 0]  # now, at most
 
     def count(by: int) -> Callable[[Any], None]:
-        def heard(request: Any) -> None:
+        def listener(request: Any) -> None:
             if request.url.endswith("/api/picture"):
                 flying[0] += by
                 flying[1] = max(flying)
 
-        return heard
+        return listener
 
     page.on("request", count(1))
     page.on("requestfinished", count(-1))
@@ -212,7 +212,7 @@ def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
     directions(page)
     page.locator(".chevron").first.click()
     page.wait_for_selector(".filmstrip .face")
-    there(page, ".filmstrip .face", 7)
+    expect_count(page, ".filmstrip .face", 7)
     page.locator(".filmstrip .face").last.click()
     settled(page)
     ((name, edit),) = recipe(page)["edits"].items()
@@ -233,18 +233,18 @@ def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
 def test_save_and_drop_back(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     page.click("#random")
-    wanted, told = settled(page), recipe(page)
+    wanted, saved_recipe = settled(page), recipe(page)
     page.select_option("#side", "256")
     with page.expect_download() as download:
         page.click("#save")
     saved = tmp_path / "saved.png"
     download.value.save_as(saved)
-    assert download.value.suggested_filename == f"plain-{told['seed']}.png"
+    assert download.value.suggested_filename == f"plain-{saved_recipe['seed']}.png"
     page.click("#random")
     assert settled(page) != wanted
     page.evaluate(DROP, ["saved.png", base64.b64encode(saved.read_bytes()).decode()])
     page.wait_for_selector("#toast:has-text('Restored')")
-    assert settled(page) == wanted and recipe(page) == told
+    assert settled(page) == wanted and recipe(page) == saved_recipe
 
 
 def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, tmp_path: P
     page.wait_for_selector("text=It is now the picture", timeout=60_000)
     after = settled(page)
     assert after != before and "w" in recipe(page)
-    there(page, ".chart", 1)
+    expect_count(page, ".chart", 1)
     tab(page, "numbers")
     page.wait_for_selector("#panel .why")  # it has no z, and says so
     page.click("#undo")
@@ -299,7 +299,7 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     page = visit()
     before = settled(page)
     tab(page, "numbers")
-    there(page, "#panel .slider", 0)  # folded away
+    expect_count(page, "#panel .slider", 0)  # folded away
     page.fill("#panel input[type=search]", "3, 5-6")
     page.wait_for_selector("#panel .slider")
     assert page.locator("#panel .slider label").all_inner_texts() == ["z3", "z5", "z6"]
@@ -314,7 +314,7 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     assert recipe(page)["numbers"] == {"3": 2.99}
     page.fill("#panel input[type=search]", "")
     page.locator("summary").first.click()
-    there(page, "#panel .slider", 8)
+    expect_count(page, "#panel .slider", 8)
 
 
 def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
@@ -323,8 +323,8 @@ def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
     tab(page, "mix")
     page.wait_for_selector(".lanes .face")
     page.wait_for_load_state("networkidle")
-    there(page, ".litter .face", 12)
-    there(page, ".filmstrip .face", 7)
+    expect_count(page, ".litter .face", 12)
+    expect_count(page, ".filmstrip .face", 7)
     page.locator(".litter .face").first.click()
     child = settled(page)
     assert child != before
@@ -350,8 +350,12 @@ def test_each_layer_is_taken_from_either_parent(visit: Visit) -> None:
     for layer in (0, 2):  # with a hole between them
         page.locator(".lane").nth(layer).locator("label").nth(1).click()
     mixed = settled(page)
-    told = recipe(page)
-    assert told["layers"] == [0, 3] and told["other"]["layers"] == [1, 2] and told["other"]["other"] == {"seed": seed}
+    mixture = recipe(page)
+    assert (
+        mixture["layers"] == [0, 3]
+        and mixture["other"]["layers"] == [1, 2]
+        and mixture["other"]["other"] == {"seed": seed}
+    )
     page.click("text=The other way round")
     assert len({a, b, mixed, settled(page)}) == 4
     page.locator(".lane input").first.focus()  # by keyboard, too: this layer is from A
@@ -393,7 +397,7 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
     page.fill(".keep input", "hero")
     page.press(".keep input", "Enter")
     page.wait_for_selector(".slider label:text-is('hero')")
-    there(page, ".keep p:has-text('directions.safetensors')", 1)
+    expect_count(page, ".keep p:has-text('directions.safetensors')", 1)
     assert recipe(page)["edits"] == {"hero": {"strength": 1}}
     assert settled(page) == shaped
     assert page.evaluate("document.activeElement.matches('.keep input')")
@@ -418,7 +422,7 @@ def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> N
     tab(page, "directions")
     page.click(".learn button:text-is('Stop')")
     page.wait_for_selector(".learn :text('Stopped.')")
-    there(page, "#panel .sliders", 0)
+    expect_count(page, "#panel .sliders", 0)
     page.click("text=Learn directions")
     page.wait_for_selector(".learn :text('Learned: ')", timeout=120_000)
     page.wait_for_selector("#panel .sliders")
@@ -427,7 +431,7 @@ def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> N
     page.click("#language")
     page.wait_for_selector(".learn :text('学到')")
     page.click(".learn summary")
-    there(page, ".learn li", 3)
+    expect_count(page, ".learn li", 3)
 
 
 def test_a_film_is_made_of_the_history(visit: Visit) -> None:
@@ -451,8 +455,8 @@ def test_a_run_shows_its_checkpoints_and_explores_one(visit: Visit) -> None:
     before = settled(page)
     tab(page, "runs")
     page.wait_for_selector(".checkpoints img >> nth=2")
-    there(page, ".checkpoints .face", 3)
-    there(page, "#panel .chart", 2)
+    expect_count(page, ".checkpoints .face", 3)
+    expect_count(page, "#panel .chart", 2)
     page.wait_for_selector(".previews img")
     page.locator(".checkpoints .face").first.click()
     page.wait_for_selector("text=Exploring the checkpoint after 160 images")
@@ -470,12 +474,12 @@ def test_a_label_is_chosen(visit: Visit) -> None:
     page = visit("labelled")
     page.fill("#seed", "5")
     page.press("#seed", "Enter")
-    shown = set()
+    pictures = set()
     for name in ("ann", "bob", "cat"):
         page.select_option("#label", name)
-        shown.add(settled(page))
+        pictures.add(settled(page))
         assert recipe(page) == {"seed": 5, "label": name}
-    assert len(shown) == 3
+    assert len(pictures) == 3
 
 
 def test_attributes_are_chosen_by_group(visit: Visit) -> None:
@@ -486,7 +490,7 @@ def test_attributes_are_chosen_by_group(visit: Visit) -> None:
     page.click("#start summary")
     glasses, hair = page.locator("#start details select").all()
     assert hair.locator("option").all_inner_texts() == ["as in the data", "red", "brown"]
-    shown = {drawn}
+    pictures = {drawn}
     for field, value, label in (
         (hair, "hair: red", "hair: red"),
         (hair, "hair: brown", "hair: brown"),
@@ -494,11 +498,11 @@ def test_attributes_are_chosen_by_group(visit: Visit) -> None:
         (hair, "", "glasses=0.5"),
     ):
         field.select_option(value)
-        shown.add(settled(page))
+        pictures.add(settled(page))
         assert recipe(page)["label"] == label
     glasses.select_option("")
     assert settled(page) == drawn and recipe(page) == {"seed": 5}
-    assert len(shown) == 3  # this seed had brown hair anyway
+    assert len(pictures) == 3  # this seed had brown hair anyway
 
 
 def test_what_a_model_cannot_do_says_why(visit: Visit) -> None:
@@ -542,7 +546,7 @@ def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
 
 
 def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
-    kept = re.compile(
+    allowed = re.compile(
         r"English|simulacra|[\w./-]*/[\w./-]+|dcgan|stylegan2|GAN|StyleGAN2?|px|dB|ms|kid|[ABDGSLRYZw]|z\d*"
     )
     for name in ("plain", "run", "attributes"):
@@ -550,21 +554,21 @@ def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
         directions(page)
         page.locator(".chevron").first.click()
         page.click(".keep summary")
-        for each in TABS:
-            tab(page, each)
+        for tab_name in TABS:
+            tab(page, tab_name)
             page.wait_for_load_state("networkidle")
             text = page.inner_text("body").replace(name, "")
             spoken = page.evaluate(
                 "[...document.querySelectorAll('[aria-label], [title], [placeholder]')].flatMap((node) => "
                 "['aria-label', 'title', 'placeholder'].map((what) => node.getAttribute(what) ?? '')).join('\\n')"
             ).replace(name, "")
-            shown = re.sub(
+            texts = re.sub(
                 r"simulacra train PAIR --gan cyclegan|conditional=true|simulacra [a-z]+ (--\w+|runs/\w+)|\(?tiny\)?|\b(hero|shine)\b",
                 "",
                 f"{text}\n{spoken}",
             )  # commands; the data; names that other tests gave
-            left = [word for word in re.findall(r"[A-Za-z][\w./-]*", shown) if not kept.fullmatch(word)]
-            assert not left, f"{name} {each}: {left}"
+            english = [word for word in re.findall(r"[A-Za-z][\w./-]*", texts) if not allowed.fullmatch(word)]
+            assert not english, f"{name} {tab_name}: {english}"
 
 
 def test_by_keyboard_alone(visit: Visit) -> None:
@@ -583,13 +587,13 @@ def test_by_keyboard_alone(visit: Visit) -> None:
         page.wait_for_selector(f"#panel.{name}")
     page.keyboard.press("ArrowRight")  # round to the first
     page.wait_for_selector("#panel.directions")
-    seen = []
+    focused = []
     for _ in range(8):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.type"))
-        if seen[-1] == "range":
+        focused.append(page.evaluate("document.activeElement.type"))
+        if focused[-1] == "range":
             break
-    assert seen[-1] == "range"
+    assert focused[-1] == "range"
     page.keyboard.press("ArrowRight")
     assert settled(page) != first
     page.keyboard.press("Shift+?")
@@ -605,10 +609,10 @@ def test_by_keyboard_alone(visit: Visit) -> None:
 def test_a_phone_is_wide_enough(visit: Visit, name: str) -> None:
     page = visit(name, viewport={"width": 375, "height": 760}, has_touch=True)
     directions(page)
-    for each in TABS:
-        tab(page, each)
+    for tab_name in TABS:
+        tab(page, tab_name)
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), each
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab_name
 
 
 @pytest.mark.parametrize(
@@ -623,21 +627,21 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
     directions(page)
     page.locator(".chevron").first.click()
     page.click(".keep summary")
-    for each in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
-        tab(page, each)
-        if each == "numbers":
+    for tab_name in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
+        tab(page, tab_name)
+        if tab_name == "numbers":
             page.locator("summary").first.click()
         page.wait_for_load_state("networkidle")
-        found = axe.run(page)
-        assert not found.violations_count, f"{each}: {found.generate_report()}"
+        result = axe.run(page)
+        assert not result.violations_count, f"{tab_name}: {result.generate_report()}"
     page.click("#keys")
     assert not axe.run(page).violations_count
 
 
 def test_a_refusal_is_shown_as_a_sentence(browser: Any, addresses: dict[str, str]) -> None:
-    told = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
+    link = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
     page = browser.new_page()
-    page.goto(f"{addresses['plain']}#{told}")
+    page.goto(f"{addresses['plain']}#{link}")
     page.wait_for_selector("#toast:has-text('z has 2 numbers')")
     page.click("#random")
     page.wait_for_selector("#stage.ready")

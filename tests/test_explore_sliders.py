@@ -53,10 +53,10 @@ def client(model: Path) -> Iterator[TestClient]:
 
 
 def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model: Path) -> None:
-    told = client.post("/api/directions/save", json={"name": " hero ", "edits": EDITS}).json()
-    assert [each["name"] for each in told["directions"]] == ["hero", "a", "b"]
-    assert told["directions"][0] | {"about": "a +1.5, b -0.5", "own": True} == told["directions"][0]
-    assert (told["path"], told["bundled"]) == (str(model / FILE), False)
+    answer = client.post("/api/directions/save", json={"name": " hero ", "edits": EDITS}).json()
+    assert [direction["name"] for direction in answer["directions"]] == ["hero", "a", "b"]
+    assert answer["directions"][0] | {"about": "a +1.5, b -0.5", "own": True} == answer["directions"][0]
+    assert (answer["path"], answer["bundled"]) == (str(model / FILE), False)
     before = client.post("/api/picture", json={"recipe": {"seed": 3, "edits": EDITS}}).content
     after = client.post("/api/picture", json={"recipe": {"seed": 3, "edits": {"hero": 1}}}).content
     assert same(before, opened(after))
@@ -65,7 +65,7 @@ def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model
 
 
 @pytest.mark.parametrize(
-    ("edits", "name", "told"),
+    ("edits", "name", "words"),
     [
         ({}, "x", "No slider is moved"),
         ({"a": 0}, "x", "No slider is moved"),
@@ -78,10 +78,10 @@ def test_what_sliders_do_together_is_kept_under_a_name(client: TestClient, model
         ([1], "x", "recipe"),
     ],
 )
-def test_what_cannot_be_kept_is_told_in_a_sentence(client: TestClient, edits: Any, name: str, told: str) -> None:
+def test_what_cannot_be_kept_is_told_in_a_sentence(client: TestClient, edits: Any, name: str, words: str) -> None:
     before = client.get("/api/directions").json()
     answer = client.post("/api/directions/save", json={"name": name, "edits": edits})
-    assert answer.status_code == 400 and refused(answer.json()) and told in answer.json()["error"]
+    assert answer.status_code == 400 and refused(answer.json()) and words in answer.json()["error"]
     assert client.get("/api/directions").json() == before
 
 
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
     answer = client.post("/api/directions/save", json={"name": "x", "edits": {"smile": 1}})
     assert answer.status_code == 400 and refused(answer.json())
     assert str(tmp_path / "file") in answer.json()["error"] and "cannot be written" in answer.json()["error"]
-    assert "x" not in [each["name"] for each in client.get("/api/directions").json()["directions"]]
+    assert "x" not in [direction["name"] for direction in client.get("/api/directions").json()["directions"]]
     explorer.stop()
 
 
@@ -105,38 +105,38 @@ def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch,
     assert is_bundled(link) and not is_bundled(tmp_path)
     explorer = Explorer(link)  # by another path
     client = TestClient(explorer.application(), base_url=HERE)
-    told = client.post("/api/directions/save", json={"name": "hero", "edits": {"smile": 1, "glasses": 2}}).json()
+    answer = client.post("/api/directions/save", json={"name": "hero", "edits": {"smile": 1, "glasses": 2}}).json()
     explorer.stop()
-    assert told["bundled"] and Path(told["path"]).is_relative_to(tmp_path / "data")
-    assert Path(told["path"]).is_file() and directions_file(None) == Path(told["path"])
-    assert told["directions"][0]["name"] == "hero" and len(told["directions"]) == len(directions_by_name(None))
+    assert answer["bundled"] and Path(answer["path"]).is_relative_to(tmp_path / "data")
+    assert Path(answer["path"]).is_file() and directions_file(None) == Path(answer["path"])
+    assert answer["directions"][0]["name"] == "hero" and len(answer["directions"]) == len(directions_by_name(None))
     assert {path: path.read_bytes() for path in model_folder().iterdir()} == before
 
 
 def test_a_combination_is_the_same_picture_in_the_same_layers(model: Path) -> None:
     generator = load_generator(model)
-    there = {"a": axis(model, "a", 0, (1, 3)), "b": axis(model, "b", 1)}
+    directions = {"a": axis(model, "a", 0, (1, 3)), "b": axis(model, "b", 1)}
     edits = {"a": Edit(strength=2.0), "b": Edit(strength=-1.0, layers=(1, 3))}
-    made = combine(generator, "both", edits, there)
-    assert made.layers == (1, 3) and made.own
-    both = to_w(generator, Recipe(seed=1, edits=edits), there)
-    one = to_w(generator, Recipe(seed=1, edits={"both": Edit(strength=1.0)}), {"both": made})
+    combination = combine(generator, "both", edits, directions)
+    assert combination.layers == (1, 3) and combination.own
+    both = to_w(generator, Recipe(seed=1, edits=edits), directions)
+    one = to_w(generator, Recipe(seed=1, edits={"both": Edit(strength=1.0)}), {"both": combination})
     torch.testing.assert_close(one, both)
     # all layers are the same as none in particular
     edits = {"b": Edit(strength=1.0, layers=(0, generator.num_ws))}
-    assert combine(generator, "all", edits, there).layers is None
+    assert combine(generator, "all", edits, directions).layers is None
 
 
 def test_sliders_that_undo_each_other_are_no_direction(model: Path) -> None:
-    there = {"a": axis(model, "a", 0), "b": axis(model, "b", 0)}
+    directions = {"a": axis(model, "a", 0), "b": axis(model, "b", 0)}
     with pytest.raises(SimulacraError, match="undo each other"):
-        combine(load_generator(model), "none", {"a": Edit(strength=1.0), "b": Edit(strength=-1.0)}, there)
+        combine(load_generator(model), "none", {"a": Edit(strength=1.0), "b": Edit(strength=-1.0)}, directions)
 
 
 def test_those_made_by_a_person_come_first(model: Path) -> None:
     for name in ("one", "two"):
-        kept = add_direction(axis(model, name, 3), model)
-    assert [each.name for each in kept] == ["one", "two", "a", "b"]
+        directions = add_direction(axis(model, name, 3), model)
+    assert [direction.name for direction in directions] == ["one", "two", "a", "b"]
 
 
 # --- learned from labels ------------------------------------------------------------------------------------
@@ -146,8 +146,8 @@ def test_those_made_by_a_person_come_first(model: Path) -> None:
 def lesson(model: Path, tmp_path: Path) -> Iterator[TestClient]:
     """A client of a model whose data have labels."""
     data = on_disk(tmp_path / "data", noise(60), np.arange(60) % 3)
-    told = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps(told | {"data": str(data)}))
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"data": str(data)}))
     explorer = Explorer(model)
     yield TestClient(explorer.application(), base_url=HERE)
     explorer.stop()
@@ -156,16 +156,16 @@ def lesson(model: Path, tmp_path: Path) -> Iterator[TestClient]:
 def test_learning_is_offered_where_the_labels_can_be_reached(lesson: TestClient, tmp_path: Path) -> None:
     assert lesson.get("/api/directions/labels").json() == {"labels": 3, "why": ""}
     (tmp_path / "data").rename(tmp_path / "moved")
-    told = lesson.get("/api/directions/labels").json()
-    assert told["labels"] == 0 and "not there" in told["why"]
+    reply = lesson.get("/api/directions/labels").json()
+    assert reply["labels"] == 0 and "not there" in reply["why"]
     answer = lesson.post("/api/jobs/labels", json={})
-    assert answer.status_code == 400 and answer.json()["error"] == told["why"]
+    assert answer.status_code == 400 and answer.json()["error"] == reply["why"]
 
 
 def test_data_without_labels_teach_nothing(model: Path, tmp_path: Path) -> None:
     data = on_disk(tmp_path / "plain", noise(60))
-    told = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps(told | {"data": str(data)}))
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"data": str(data)}))
     explorer = Explorer(model)
     client = TestClient(explorer.application(), base_url=HERE)
     assert "no labels" in client.get("/api/directions/labels").json()["why"]
@@ -175,14 +175,18 @@ def test_data_without_labels_teach_nothing(model: Path, tmp_path: Path) -> None:
 def test_directions_are_learned_with_progress(lesson: TestClient, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.latent.supervised.STEPS", 3)
     lesson.post("/api/directions/save", json={"name": "hero", "edits": EDITS})
-    told = news(lesson, lesson.post("/api/jobs/labels", json={}).json()["job"])
-    assert told[-1]["state"] == "done"
-    assert {each["stage"] for each in told[:-1] if "stage" in each} & {"Learning to read", "Labelling", "Measuring"}
-    assert all(0 <= each["share"] <= 1 for each in told)
-    assert set(told[-1]["left_out"]) == {"0", "1", "2"}  # noise cannot be read
-    assert told[-1]["directions"][0]["name"] == "hero"  # what a person made stays
-    assert told[-1]["path"] == str(model / FILE)
-    assert lesson.get("/api/directions").json()["directions"] == told[-1]["directions"]
+    events = news(lesson, lesson.post("/api/jobs/labels", json={}).json()["job"])
+    assert events[-1]["state"] == "done"
+    assert {event["stage"] for event in events[:-1] if "stage" in event} & {
+        "Learning to read",
+        "Labelling",
+        "Measuring",
+    }
+    assert all(0 <= event["share"] <= 1 for event in events)
+    assert set(events[-1]["left_out"]) == {"0", "1", "2"}  # noise cannot be read
+    assert events[-1]["directions"][0]["name"] == "hero"  # what a person made stays
+    assert events[-1]["path"] == str(model / FILE)
+    assert lesson.get("/api/directions").json()["directions"] == events[-1]["directions"]
 
 
 def test_a_lesson_is_cancelled_and_changes_nothing(lesson: TestClient, model: Path) -> None:

@@ -45,9 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clients(folder: Path) -> Iterator[Clients]:
     """A client of each."""
     explorers = {name: Explorer(folder / name) for name in ("run", "alone", "draws")}
-    yield {name: TestClient(each.application(), base_url=HERE) for name, each in explorers.items()}
-    for each in explorers.values():
-        each.stop()
+    yield {name: TestClient(explorer.application(), base_url=HERE) for name, explorer in explorers.items()}
+    for explorer in explorers.values():
+        explorer.stop()
 
 
 def file(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
@@ -77,8 +77,8 @@ def test_a_translation_is_that_of_the_library(clients: Clients, folder: Path, to
     translator = load(folder / "alone")
     assert isinstance(translator, Translator)
     wanted = translate_image(translator, drawn(), to, keep_size=keep)
-    made = post(clients["alone"], file(drawn()), to=to, keep_size=int(keep))
-    assert equal(made, wanted) and made.size == ((40, 24) if keep else (27, 16))
+    output = post(clients["alone"], file(drawn()), to=to, keep_size=int(keep))
+    assert equal(output, wanted) and output.size == ((40, 24) if keep else (27, 16))
 
 
 def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path, tmp_path: Path) -> None:
@@ -96,8 +96,12 @@ def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path
 
 def test_the_picture_as_the_model_sees_it(clients: Clients) -> None:
     wide = file(drawn(64, 32), "JPEG", quality=95, exif=Image.Exif())
-    given = post(clients["alone"], wide, to="b", show="input")
-    assert given.size == (32, 16) and given.mode == "RGB" and read_provenance(io.BytesIO(file(given))) is None
+    model_input = post(clients["alone"], wide, to="b", show="input")
+    assert (
+        model_input.size == (32, 16)
+        and model_input.mode == "RGB"
+        and read_provenance(io.BytesIO(file(model_input))) is None
+    )
     turned = Image.Exif()
     turned[0x0112] = 6
     assert post(clients["alone"], file(drawn(64, 32), "JPEG", exif=turned), to="b", show="input").size == (16, 32)
@@ -118,17 +122,17 @@ def test_a_checkpoint_translates(clients: Clients, folder: Path) -> None:
     for name in ("000000160", "000000480"):
         translator = load(folder / "run/checkpoints" / name)
         assert isinstance(translator, Translator)
-        made = post(clients["run"], file(drawn()), to="b", checkpoint=name)
-        assert equal(made, translate_image(translator, drawn(), "b"))
+        output = post(clients["run"], file(drawn()), to="b", checkpoint=name)
+        assert equal(output, translate_image(translator, drawn(), "b"))
 
 
 def test_examples_are_of_the_unseen_part(clients: Clients, folder: Path) -> None:
-    told = clients["run"].get("/api/examples").json()
-    assert told == {"part": "valid", "why": "", "a": 6, "b": 6}
+    examples = clients["run"].get("/api/examples").json()
+    assert examples == {"part": "valid", "why": "", "a": 6, "b": 6}
     for side, images in (("a", noise(40)), ("b", noise(40, seed=1))):
         for i in range(6):
-            shown = opened(clients["run"].get(f"/api/examples/{side}/{i}").content)
-            assert np.array_equal(np.asarray(shown), images[34 + i])
+            example = opened(clients["run"].get(f"/api/examples/{side}/{i}").content)
+            assert np.array_equal(np.asarray(example), images[34 + i])
     for path in ("a/6", "c/0", "a/-1", "a/x", "a/" + "9" * 5000, "a/²"):
         answer = clients["run"].get(f"/api/examples/{path}")
         assert answer.status_code == 400 and refused(answer.json())
@@ -149,8 +153,8 @@ def test_facts_say_which_domains_there_are(clients: Clients) -> None:
 
 
 def test_a_run_that_translates_tells_what_any_does(clients: Clients) -> None:
-    told = clients["run"].get("/api/run").json()
-    assert told["checkpoints"] == ["000000160", "000000320", "000000480"] and told["previews"] == [160, 320, 480]
+    summary = clients["run"].get("/api/run").json()
+    assert summary["checkpoints"] == ["000000160", "000000320", "000000480"] and summary["previews"] == [160, 320, 480]
     assert clients["run"].get("/api/run/previews/320").status_code == 200
     for nimg in ("7", "9" * 5000, "x"):
         answer = clients["run"].get(f"/api/run/previews/{nimg}")
@@ -222,8 +226,8 @@ def test_what_is_wrong_is_told_in_a_sentence(clients: Clients, query: str) -> No
 
 def test_a_name_is_recorded_as_far_as_it_is_one(clients: Clients) -> None:
     for name, recorded in (("小猫.png", "小猫.png"), ("a\nb\0.png", "ab.png"), ("x" * 999, "x" * 200), ("", "picture")):
-        made = post(clients["alone"], photo(), to="b", name=name)
-        assert json.loads(made.info["simulacra"])["source"] == recorded
+        output = post(clients["alone"], photo(), to="b", name=name)
+        assert json.loads(output.info["simulacra"])["source"] == recorded
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
@@ -253,6 +257,6 @@ def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dic
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(path=st.sampled_from(["/api/picture", "/api/numbers", "/api/children", "/api/open"]), body=ANY)
 def test_a_translator_answers_no_address_by_a_fault(clients: Clients, path: str, body: Any) -> None:
-    for told in (body, {"recipe": body}, {"recipe": {"seed": 1}, "checkpoint": body}):
-        answer = clients["run"].post(path, content=json.dumps(told))
+    for content in (body, {"recipe": body}, {"recipe": {"seed": 1}, "checkpoint": body}):
+        answer = clients["run"].post(path, content=json.dumps(content))
         assert answer.status_code == 200 or (answer.status_code in REFUSED and refused(answer.json()))

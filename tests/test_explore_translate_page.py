@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from support import noise, pair_on_disk
-from test_explore_page import Visit, browser, playwright, pytestmark, tab, there, visit  # noqa: F401  (fixtures)
+from test_explore_page import Visit, browser, expect_count, playwright, pytestmark, tab, visit  # noqa: F401  (fixtures)
 
 from simulacra.provenance import read_provenance
 from simulacra.storage import fingerprint, load
@@ -56,8 +56,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def addresses(root: Path) -> Iterator[dict[str, str]]:
     """Each at its address."""
-    with exploring.served(root, "run", "alone", "whole", "plain") as found:
-        yield found
+    with exploring.served(root, "run", "alone", "whole", "plain") as urls:
+        yield urls
 
 
 def picture(width: int = 16, height: int = 16, seed: int = 7) -> bytes:
@@ -78,8 +78,8 @@ def done(page: Any, words: str | re.Pattern[str] = re.compile("pixels|像素")) 
 
 def pixels(page: Any, which: str) -> NDArray[np.uint8]:
     """What a canvas shows [H, W, 3]."""
-    height, width, told = page.locator(f".compare canvas{which}").evaluate(PIXELS)
-    return np.array(told, np.uint8).reshape(height, width, 4)[..., :3]
+    height, width, values = page.locator(f".compare canvas{which}").evaluate(PIXELS)
+    return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def before(page: Any) -> NDArray[np.uint8]:
@@ -90,10 +90,10 @@ def after(page: Any) -> NDArray[np.uint8]:
     return pixels(page, ".after")
 
 
-def comes(page: Any, made: NDArray[np.uint8]) -> None:
+def comes(page: Any, output: NDArray[np.uint8]) -> None:
     """The translation comes to be this."""
     until = time.monotonic() + 15
-    while not np.array_equal(after(page), made):
+    while not np.array_equal(after(page), output):
         assert time.monotonic() < until
         page.wait_for_timeout(50)
 
@@ -117,7 +117,7 @@ def test_an_unseen_picture_is_translated_at_once(visit: Visit, root: Path) -> No
     file = io.BytesIO()
     Image.fromarray(example).save(file, "PNG")
     assert np.array_equal(after(page), wanted(root / "run", file.getvalue(), "b"))
-    there(page, "[data-example]", 6)
+    expect_count(page, "[data-example]", 6)
     assert "not seen" in page.inner_text("#panel")
     page.click("[data-example=a3]")
     playwright.expect(page.locator("[data-example=a3]")).to_have_attribute("aria-current", "true")
@@ -137,7 +137,7 @@ def test_a_picture_is_dropped_or_pasted(visit: Visit, root: Path, kind: str) -> 
     assert np.array_equal(before(page), np.asarray(Image.open(io.BytesIO(picture()))))
     assert np.array_equal(after(page), wanted(root / "run", picture(), "b"))
     tab(page, "translate")
-    there(page, ".own .face[aria-current=true]", 1)
+    expect_count(page, ".own .face[aria-current=true]", 1)
 
 
 def test_the_divider_by_keyboard_mouse_and_finger(visit: Visit) -> None:  # noqa: F811
@@ -204,9 +204,9 @@ def test_what_is_saved_says_where_it_comes_from(visit: Visit, root: Path, tmp_pa
             page.keyboard.press(key) if key else page.click("#savemade")
         download.value.save_as(saved)
         assert download.value.suggested_filename == name
-        told = read_provenance(saved)
-        assert told is not None and len(told.pop("sha256")) == 16
-        assert told == {"model": fingerprint(root / "alone"), "to": "b", "source": "me.png"} | (
+        record = read_provenance(saved)
+        assert record is not None and len(record.pop("sha256")) == 16
+        assert record == {"model": fingerprint(root / "alone"), "to": "b", "source": "me.png"} | (
             {"back": True} if back else {}
         )
         assert np.array_equal(np.asarray(Image.open(saved)), after(page))
@@ -219,15 +219,15 @@ def test_the_result_is_the_next_picture(visit: Visit, root: Path) -> None:  # no
     page = visit("alone")
     give(page, ("me.png", picture()))
     done(page)
-    made = after(page)
+    output = after(page)
     page.click("#swap")
     done(page, re.compile("^me-others.png"))
-    assert np.array_equal(before(page), made)
+    assert np.array_equal(before(page), output)
     assert page.inner_text(".tag.after") == "ones"
-    there(page, ".own .face", 2)
+    expect_count(page, ".own .face", 2)
     page.locator(".own .face").last.click()  # the first one again, its own way
     done(page, re.compile("^me.png"))
-    assert np.array_equal(after(page), made)
+    assert np.array_equal(after(page), output)
     page.click("text=Clear")
     assert page.locator(".own").is_hidden()
 
@@ -236,7 +236,7 @@ def test_several_are_done_one_after_another(visit: Visit, root: Path, tmp_path: 
     page = visit("alone")
     files = [(f"{i}.png", picture(seed=i)) for i in range(5)]
     give(page, *files)
-    there(page, ".own a", 5)
+    expect_count(page, ".own a", 5)
     done(page, re.compile("^0.png"))
     assert page.locator(".own .face").evaluate_all("(all) => all.map((each) => each.title)") == [
         name for name, _ in files
@@ -248,7 +248,7 @@ def test_several_are_done_one_after_another(visit: Visit, root: Path, tmp_path: 
         download.value.save_as(tmp_path / "x.png")
         assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), wanted(root / "alone", data, "b"))
     page.set_input_files("#pictures", [tmp_path / "x.png"])
-    there(page, ".own a", 6)
+    expect_count(page, ".own a", 6)
 
 
 def test_many_can_be_stopped(visit: Visit) -> None:  # noqa: F811
@@ -279,9 +279,9 @@ def test_a_picture_keeps_its_size(visit: Visit, root: Path) -> None:  # noqa: F8
 
 
 def test_a_model_for_one_size_alone_says_so(visit: Visit) -> None:  # noqa: F811
-    said = "text=/learned pictures of 16 × 16 as a whole/"
-    assert visit("whole").is_visible(said)
-    assert not visit("alone").is_visible(said)
+    note = "text=/learned pictures of 16 × 16 as a whole/"
+    assert visit("whole").is_visible(note)
+    assert not visit("alone").is_visible(note)
 
 
 def test_without_data_the_page_says_so_and_waits(visit: Visit) -> None:  # noqa: F811
@@ -310,8 +310,8 @@ def test_a_run_shows_the_same_picture_at_every_checkpoint(visit: Visit, root: Pa
     give(page, ("me.png", picture()))
     done(page, re.compile("^me"))
     tab(page, "runs")
-    there(page, ".checkpoints img", 3)
-    there(page, "#panel .chart", 2)
+    expect_count(page, ".checkpoints img", 3)
+    expect_count(page, "#panel .chart", 2)
     page.wait_for_selector(".previews img")
     sources = set(page.locator(".checkpoints img").evaluate_all("(all) => all.map((each) => each.src)"))
     assert len(sources) == 3
@@ -333,7 +333,7 @@ def test_a_refusal_is_a_sentence_on_the_page(browser: Any, addresses: dict[str, 
     page.goto(addresses["alone"])
     page.wait_for_selector("#stage.ready")
     give(page, ("good.png", picture()), ("bad.png", b"no picture"), ("fine.png", picture(seed=2)))
-    there(page, ".own a", 2)
+    expect_count(page, ".own a", 2)
     assert words in page.inner_text(".own .failed")
     page.locator(".own .face").nth(1).click()
     done(page, re.compile(words))
@@ -386,11 +386,11 @@ def test_a_phone_is_wide_enough(visit: Visit) -> None:  # noqa: F811
     page = visit("run", viewport={"width": 375, "height": 760}, has_touch=True)
     done(page)
     give(page, *((f"a rather long name of a picture {i}.png", picture(300, 40, i)) for i in range(3)))
-    there(page, ".own a", 3)
-    for each in ("translate", "runs", "mix"):
-        tab(page, each)
+    expect_count(page, ".own a", 3)
+    for tab_name in ("translate", "runs", "mix"):
+        tab(page, tab_name)
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), each
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab_name
     box = page.locator(".compare").bounding_box()
     assert box["width"] <= 375 and abs(box["width"] / box["height"] - 120 / 16) < 0.5
 
@@ -403,17 +403,17 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
         "axe_playwright_python.sync_playwright", reason="axe-core: pip install simulacra[dev]"
     ).Axe()
     page = visit(name, color_scheme=scheme, locale=locale, reduced_motion="reduce")
-    found = axe.run(page)
-    assert not found.violations_count, found.generate_report()
+    result = axe.run(page)
+    assert not result.violations_count, result.generate_report()
     give(page, ("me.png", picture()), ("you.png", picture(seed=3)))
-    there(page, ".own a", 2)
+    expect_count(page, ".own a", 2)
     page.click("#back")
     done(page)
-    for each in ("translate", "runs", "walk"):
-        tab(page, each)
+    for tab_name in ("translate", "runs", "walk"):
+        tab(page, tab_name)
         page.wait_for_load_state("networkidle")
-        found = axe.run(page)
-        assert not found.violations_count, f"{each}: {found.generate_report()}"
+        result = axe.run(page)
+        assert not result.violations_count, f"{tab_name}: {result.generate_report()}"
     page.click("#keys")
     assert not axe.run(page).violations_count
 

@@ -60,10 +60,10 @@ class DrawingApi:
         return await self._render(requests.render_request(content), requests.checkpoint(content), client)
 
     async def _render(
-        self, wanted: rendering.RenderRequest, checkpoint: str | None = None, client: str = ""
+        self, render_request: rendering.RenderRequest, checkpoint: str | None = None, client: str = ""
     ) -> Response:
         return picture(
-            *await self.on_worker(lambda: rendering.render(generator(self.library, checkpoint), wanted), client)
+            *await self.on_worker(lambda: rendering.render(generator(self.library, checkpoint), render_request), client)
         )
 
     async def numbers(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 // Below the sliders: saving their combination as a direction, and learning directions from labels.
 import * as api from "./api.js";
 import { attributeTitle } from "./directions.js";
-import { language, t } from "./messages.js";
+import { language, progressMeter, t } from "./messages.js";
 import { el, offNote, toast, uniqueId } from "./parts.js";
 import { commit, dropOtherEdits, emit, state, tidy } from "./state.js";
 import { redrawTab } from "./tabs.js";
@@ -67,12 +67,16 @@ function showLearning(text) {
 }
 
 async function learn() {
-  const checkpoint = state.checkpoint;
+  const { checkpoint } = state;
+  const meter = progressMeter();
   Object.assign(learning, { job: "", ended: null, leftOut: {}, language: language() });
   showLearning(() => t("page.starting"));
   try {
     learning.job = (await api.startLabels()).job;
-    const result = await api.follow(learning.job, ({ share, stage }) => stage && showLearning(() => t("page.learn_stage", { stage, percent: Math.round(100 * share) })));
+    const result = await api.follow(learning.job, ({ share, stage }) => {
+      const progress = meter(share);
+      if (stage) showLearning(() => t("page.learn_stage", { stage, progress }));
+    });
     Object.assign(learning, { ended: learning.job, job: null });
     if (result.directions) {
       learning.leftOut = result.left_out;

@@ -30,6 +30,20 @@ export function t(code, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+// Returns a function from the share that is done to a text with the time left. It starts anew when the share falls.
+export function progressMeter() {
+  let [start, last] = [performance.now(), 0];
+  return (share) => {
+    if (share < last) start = performance.now();
+    last = share;
+    const percent = Math.round(100 * share);
+    const seconds = ((performance.now() - start) / 1000) * (1 / share - 1);
+    if (share < 0.05 || share === 1) return t("page.progress", { percent });
+    const left = seconds < 90 ? t("page.seconds_left", { count: Math.ceil(seconds) }) : t("page.minutes_left", { count: Math.ceil(seconds / 60) });
+    return `${t("page.progress", { percent })}${t("page.comma")}${left}`;
+  };
+}
+
 // {name, tag} of the language that the button switches to.
 export const otherLanguage = () => LANGUAGES[current === "en" ? "zh" : "en"];
 

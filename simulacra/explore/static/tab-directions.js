@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { combination, learningSection, placeText } from "./combine.js";
 import { directionTitle, effectText } from "./directions.js";
-import { t } from "./messages.js";
+import { progressMeter, t } from "./messages.js";
 import { el, offNote, select, slider, tile, toast } from "./parts.js";
 import { change, commit, emit, renameDirection, state, tidy, withEdit } from "./state.js";
 
@@ -125,7 +125,11 @@ async function find() {
   try {
     show(() => t("page.starting"));
     const { job } = await api.startDirections();
-    const result = await api.follow(job, ({ share }) => show(() => t("page.directions_finding", { percent: Math.round(100 * share) })));
+    const meter = progressMeter();
+    const result = await api.follow(job, ({ share }) => {
+      const progress = meter(share);
+      show(() => t("page.directions_finding", { progress }));
+    });
     state.directions = result.directions ?? [];
   } catch (error) {
     toast(error.message);

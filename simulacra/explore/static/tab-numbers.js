@@ -56,7 +56,7 @@ export function draw(panel) {
   const id = uniqueId("find");
   const body = el("div", { class: "numbers" });
   let z = null;
-  let drawn = ""; // the start of the recipe whose numbers are shown
+  let drawnStart = ""; // the start of the recipe whose numbers are shown
   const show = () => {
     sliders.clear();
     body.replaceChildren(...(z ? lists(z, sliders) : [offNote(t("page.numbers_off"))]));
@@ -68,11 +68,11 @@ export function draw(panel) {
   const settled = async () => {
     const { seed, z: own, numbers, w } = state.recipe;
     const start = key({ seed, own, numbers, w: Boolean(w) });
-    if (start === drawn) return;
-    drawn = start;
+    if (start === drawnStart) return;
+    drawnStart = start;
     try {
       const answer = await api.numbers(state.recipe);
-      if (drawn !== start) return;
+      if (drawnStart !== start) return;
       const before = z;
       z = answer.z;
       find.disabled = !z;

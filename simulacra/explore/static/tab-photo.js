@@ -1,7 +1,7 @@
 // Latent inversion of a photo: the model looks for the most similar picture that it can make.
 import * as api from "./api.js";
 import { chart } from "./chart.js";
-import { t } from "./messages.js";
+import { progressMeter, t } from "./messages.js";
 import { el, latest, select, toast } from "./parts.js";
 import { commit, state } from "./state.js";
 
@@ -30,7 +30,7 @@ const likeness = (psnr) => t(psnr < CLEAR_DB ? "page.likeness_rough" : psnr < MA
 function onNews(news) {
   if (news.step == null) return; // it has only started
   if (news.step) photo.points.push([news.step, news.psnr]);
-  const values = { psnr: news.psnr.toFixed(1), step: news.step, count: photo.steps };
+  const values = { psnr: news.psnr.toFixed(1), step: news.step, count: photo.steps, progress: photo.meter(news.share) };
   photo.text = () => (news.step ? t("page.search_step", values) : t("page.search_start", values));
   showResult(`/api/jobs/${photo.job}/picture?step=${news.step}&psnr=${news.psnr}`);
   photo.redraw?.();
@@ -51,7 +51,7 @@ export async function search(file = photo.file) {
     if (photo.url) URL.revokeObjectURL(photo.url);
     Object.assign(photo, { file, url: URL.createObjectURL(file) });
   }
-  Object.assign(photo, { points: [], text: () => t("page.starting"), resultUrl: "", steps: photo.effort });
+  Object.assign(photo, { points: [], text: () => t("page.starting"), resultUrl: "", steps: photo.effort, meter: progressMeter() });
   try {
     const { job } = await api.startPhoto(file, photo.effort);
     photo.job = job;

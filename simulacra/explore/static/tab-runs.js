@@ -22,7 +22,7 @@ const pictureAt = (checkpoint) => (translates() ? atCheckpoint(checkpoint) : api
 const imagesText = (code, nimg) => t(code, { nimg: formatNumber(Number(nimg)) });
 
 function drawCheckpoints(run, list, isOpen) {
-  const shown = subject();
+  const subjectKey = subject();
   list.replaceChildren();
   const buttons = run.checkpoints.map((name) => {
     const label = imagesText("page.checkpoint_of", name);
@@ -35,7 +35,7 @@ function drawCheckpoints(run, list, isOpen) {
   });
   (async () => {
     for (const { name, button } of buttons.toReversed()) {
-      const id = `${name} ${shown}`;
+      const id = `${name} ${subjectKey}`;
       if (!isOpen() || (translates() && !translation.item)) return;
       if (!urls.has(id)) urls.set(id, URL.createObjectURL(await pictureAt(name)));
       const small = translates() && Math.max(...state.facts.shape) < 48;
@@ -88,7 +88,7 @@ export function draw(panel) {
   }
   let open = true;
   let before = ""; // what the checkpoints were drawn from
-  let drawn = subject();
+  let drawnSubject = subject();
   const list = el("ul", { class: "faces checkpoints" });
   const status = el("p", { role: "status", class: "soft" });
   const curves = el("div", { class: "curves" });
@@ -115,8 +115,8 @@ export function draw(panel) {
   return {
     settled: () => show(true),
     translated: () => {
-      if (translation.text() || subject() === drawn) return; // only once it is done
-      drawn = subject();
+      if (translation.text() || subject() === drawnSubject) return; // only once it is done
+      drawnSubject = subject();
       show(true);
     },
     close: () => {

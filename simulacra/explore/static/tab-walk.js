@@ -1,6 +1,6 @@
 // A film through pictures of the history.
 import * as api from "./api.js";
-import { formatNumber, t } from "./messages.js";
+import { formatNumber, progressMeter, t } from "./messages.js";
 import { el, offNote, select, tile, toast } from "./parts.js";
 import { describe } from "./stage.js";
 import { commit, key, randomSeed, state } from "./state.js";
@@ -21,8 +21,10 @@ async function make(recipes) {
     const { job } = await api.startWalk({ recipes, frames, side: Number(film.side) });
     film.job = job;
     film.redraw?.();
+    const meter = progressMeter();
     const result = await api.follow(job, ({ share }) => {
-      film.text = () => t("page.film_progress", { percent: Math.round(100 * share) });
+      const progress = meter(share);
+      film.text = () => progress;
       film.redraw?.();
     });
     film.text = () => (result.film ? "" : t("page.stopped"));
