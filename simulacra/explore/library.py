@@ -12,6 +12,7 @@ from simulacra.errors import SimulacraError
 from simulacra.explore.loaded import LoadedModel, load_model
 from simulacra.files import read_json
 from simulacra.measure.choose import read_scores
+from simulacra.measure.records import ScoreLine
 from simulacra.training.curves import stills
 from simulacra.training.journal import read
 
@@ -84,7 +85,7 @@ class Library:
         raise SimulacraError("explore.no_checkpoint", name=name[:40])
 
 
-def _leading_score(line: dict[str, Any]) -> dict[str, Any]:
+def _leading_score(line: ScoreLine) -> dict[str, Any]:
     """The score that decides, of a line of scores.jsonl, with its interval."""
     score = line["scores"][line["leads"]]
     return {"nimg": line["nimg"], "name": line["leads"]} | {key: score[key] for key in ("value", "low", "high")}

@@ -159,7 +159,7 @@ def model_input(data: bytes, shape: Shape, *, keep_size: bool) -> Pixels:
             raise SimulacraError("explore.translation_too_large", width=width, height=height, limit=MAX_PIXELS / 1e6)
         return to_pixels(data, shape, keep_size=keep_size)
     except UnusablePicture as error:
-        raise SimulacraError("translation.unusable_picture", reason=str(error)) from error
+        raise SimulacraError("translation.unusable_picture", reason=error) from error
 
 
 def run_translator(settings: TranslationSettings, pixels: Pixels) -> Pixels:
@@ -168,7 +168,7 @@ def run_translator(settings: TranslationSettings, pixels: Pixels) -> Pixels:
         output = translate_pixels(settings.translator, pixels, settings.to)
         return translate_pixels(settings.translator, output, OTHER[settings.to]) if settings.cycle else output
     except UnusablePicture as error:
-        raise SimulacraError("translation.unusable_picture", reason=str(error)) from error
+        raise SimulacraError("translation.unusable_picture", reason=error) from error
 
 
 def encode(settings: TranslationSettings, query: TranslationQuery, data: bytes, pixels: Pixels) -> bytes:
