@@ -24,7 +24,7 @@ from simulacra.publish.report import LIMIT, report
 from simulacra.publish.report.contents import gather
 from simulacra.publish.report.page import MARK
 from simulacra.publish.report.tables import settings
-from simulacra.publish.report.verdict import assess
+from simulacra.publish.report.verdict import assess_checkpoint
 from simulacra.storage import checkpoints
 from simulacra.training.options import train
 
@@ -200,9 +200,9 @@ def test_a_difference_that_may_be_chance_is_called_so(full: Path) -> None:
         (score(0.11, 0.2), "the difference may be chance"),
     ):
         run.best["anew"]["difference"] = gap
-        assert words in assess(run, []).sentences[-1]
+        assert words in assess_checkpoint(run, []).sentences[-1]
     run.certificate = None
-    assessment = assess(run, [])
+    assessment = assess_checkpoint(run, [])
     assert [name for name, _ in assessment.rows] == ["best, at 32", "last, at 48"]
     assert "The last checkpoint scores <strong>0.320</strong>" in assessment.sentences[-1]
 

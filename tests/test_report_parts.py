@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from simulacra.publish.report.formatting import decimals, duration, interval, nu
 from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk
 from simulacra.publish.report.tables import alarms, shares
 from simulacra.training.curves import thinned
+from simulacra.training.health import assess
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -44,12 +46,25 @@ def test_a_walk_goes_from_seed_to_seed(prior: Literal["normal", "uniform"]) -> N
 
 def test_alarms_in_a_row_are_one() -> None:
     health: list[dict[str, str]] = [{}, {"a": "1"}, {"a": "2", "b": "x"}, {"b": "y"}, {"a": "3"}]
-    rows = alarms([{"nimg": i} | ({"health": verdicts} if verdicts else {}) for i, verdicts in enumerate(health)])
-    assert [(alarm.name, alarm.begin, alarm.end, alarm.sentence) for alarm in rows] == [
-        ("a", 1, 2, "2"),
-        ("b", 2, 3, "y"),
-        ("a", 4, 4, "3"),
-    ]
+    lines: list[Any] = [{"nimg": i} | ({"health": verdicts} if verdicts else {}) for i, verdicts in enumerate(health)]
+    expected = [("a", 1, 2, "2"), ("b", 2, 3, "y"), ("a", 4, 4, "3")]
+    assert [(alarm.name, alarm.begin, alarm.end, alarm.sentence) for alarm in alarms(lines)] == expected
+    with using("zh"):  # verdicts of another version cannot be computed again
+        assert [alarm.sentence for alarm in alarms(lines)] == ["2", "y", "3"]
+
+
+def test_sentences_of_alarms_are_computed_again_in_chinese() -> None:
+    lines: list[Any] = []
+    for i in range(20):
+        line = {"nimg": 100 * i, "g_plays": 100 * i, "diversity": 0.5 if i < 10 else 0.02}
+        lines.append(line | assess(lines, line, critic=False))
+    (english,) = alarms(lines)
+    assert english.name == "collapsed" and english.sentence == lines[-1]["health"]["collapsed"]
+    with using("zh"):
+        (chinese,) = alarms(lines)
+        assert chinese.title == "模式崩溃"
+    assert chinese.sentence != english.sentence and re.search("[\u4e00-\u9fff]", chinese.sentence)
+    assert (chinese.begin, chinese.end) == (english.begin, english.end)
 
 
 def test_numbers_read_well() -> None:

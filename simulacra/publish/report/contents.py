@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
@@ -18,6 +17,7 @@ from simulacra.storage import checkpoints, fingerprint, load, load_generator, mo
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
 from simulacra.training.previews import by_class
+from simulacra.training.records import JournalLine
 from simulacra.translator import Translator
 
 
@@ -35,11 +35,11 @@ class RunContents:
 
     folder: Path
     config: JsonObject
-    lines: list[Any]  # of the journal
-    scores: list[Any]  # of scores.jsonl
+    lines: list[JournalLine]
+    scores: list[ScoreLine]
     best: JsonObject | None
     certificate: JsonObject | None
-    rollbacks: list[Any]
+    rollbacks: list[JsonObject]
     checkpoint: Path  # the one that is shown
     checkpoint_hash: str
     ended: float  # when the journal was last written, in seconds since 1970
@@ -124,11 +124,11 @@ def gather(folder: Path) -> RunContents:
     contents = RunContents(
         folder=folder,
         config=config,
-        lines=list(journal.read(lines)),
+        lines=journal.read_journal(lines),
         scores=list(read_scores(folder)),
         best=_optional(folder / "best.json"),
         certificate=_optional(folder / "certificate.json"),
-        rollbacks=list(journal.read(folder / "rollbacks.jsonl")),
+        rollbacks=journal.read(folder / "rollbacks.jsonl"),
         checkpoint=checkpoint,
         checkpoint_hash=fingerprint(checkpoint),
         ended=(lines if lines.exists() else checkpoint / "config.json").stat().st_mtime,

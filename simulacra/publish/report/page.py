@@ -21,7 +21,7 @@ from simulacra.publish.report.formatting import number
 from simulacra.publish.report.gallery import Gallery
 from simulacra.publish.report.images import PreviewFilm, columns_for, preview_film
 from simulacra.publish.report.translations import TranslationGallery
-from simulacra.publish.report.verdict import assess
+from simulacra.publish.report.verdict import assess_checkpoint
 from simulacra.training.curves import stills
 
 MARK = '<meta name="generator" content="simulacra report">'
@@ -79,8 +79,8 @@ def _film(run: RunContents, previews: Sequence[Path], room: int) -> PreviewFilm 
 
 def _text_parts(run: RunContents) -> dict[str, Any]:
     """All but the pictures, under the names of the template."""
-    alarms = tables.alarms(run.lines)
-    verdict = assess(run, alarms)
+    alarms = tables.alarms(run.lines, critic=run.gan is not None and run.gan.critic)
+    verdict = assess_checkpoint(run, alarms)
     kind, shares, more = tables.shares(run.data) if isinstance(run.data, Dataset) else ("", [], 0)
     json_text = json.dumps(run.certificate, indent=2, ensure_ascii=False) if run.certificate else ""
     sections = (TRANSLATION_SECTIONS if run.translates else PICTURE_SECTIONS) | SECTIONS

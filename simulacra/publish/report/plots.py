@@ -16,6 +16,7 @@ from markupsafe import Markup
 from simulacra.files import JsonObject
 from simulacra.messages import text
 from simulacra.training.curves import points, thinned
+from simulacra.training.records import JournalLine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,9 @@ class Plot:
     keys: Sequence[str] = field(default=())
 
 
-def journal_plots(lines: Sequence[JsonObject], alarms: Sequence[tuple[float, float]], best: float | None) -> list[Plot]:
+def journal_plots(
+    lines: Sequence[JournalLine], alarms: Sequence[tuple[float, float]], best: float | None
+) -> list[Plot]:
     """Losses, D's outputs, accuracies, other stats, balance and speed over thousands of images shown.
 
     alarms: spans to shade. best: the moment to mark.
@@ -85,7 +88,7 @@ def journal_plots(lines: Sequence[JsonObject], alarms: Sequence[tuple[float, flo
     return [_line_plot(title, curves, best=best, alarms=alarms) for title, curves in filled if curves]
 
 
-def _panels(lines: Sequence[JsonObject], panels: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, list[Curve]]]:
+def _panels(lines: Sequence[JournalLine], panels: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, list[Curve]]]:
     for title, curves in panels.items():
         yield title, [Curve(text(label), *points(lines, key)) for key, label in curves.items()]
 
@@ -115,25 +118,23 @@ def score_plots(
     return plots
 
 
-def _other_stats(lines: Sequence[JsonObject]) -> list[str]:
+def _other_stats(lines: Sequence[JournalLine]) -> list[str]:
     """Stats that this GAN alone reports, such as a penalty."""
     common = {key for curves in (LOSSES | MEASUREMENTS | SPEED).values() for key in curves} | OTHER_KEYS
     numbers = {key: None for line in lines for key, value in line.items() if isinstance(value, int | float)}
     return [key for key in numbers if key not in common][:MOST_STATS]
 
 
-def _step_rates(lines: Sequence[JsonObject]) -> list[Curve]:
+def _step_rates(lines: Sequence[JournalLine]) -> list[Curve]:
     """Steps of each player per 1,000 images, from one journal line to the next."""
-    counted = [
-        line for line in [{"nimg": 0, "d_plays": 0, "g_plays": 0}, *lines] if {"d_plays", "g_plays"} <= line.keys()
-    ]
+    counted: list[Mapping[str, Any]] = [{"nimg": 0, "d_plays": 0, "g_plays": 0}]
+    counted += [line for line in lines if {"d_plays", "g_plays"} <= line.keys()]
     pairs = [(a, b) for a, b in pairwise(counted) if b["nimg"] > a["nimg"]]
     x = [b["nimg"] / 1000 for _, b in pairs]
     rates = {
-        side: [1000 * (b[f"{side}_plays"] - a[f"{side}_plays"]) / (b["nimg"] - a["nimg"]) for a, b in pairs]
-        for side in "dg"
+        key: [1000 * (b[key] - a[key]) / (b["nimg"] - a["nimg"]) for a, b in pairs] for key in ("d_plays", "g_plays")
     }
-    return [Curve("D", x, rates["d"]), Curve("G", x, rates["g"])]
+    return [Curve("D", x, rates["d_plays"]), Curve("G", x, rates["g_plays"])]
 
 
 def _line_plot(

@@ -13,14 +13,16 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
 from simulacra.gan import GAN, Settings
 from simulacra.measure.printing import by_direction, weakest
-from simulacra.messages import text
+from simulacra.messages import language, text
 from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import NONE, decimals, interval, number, part_name, pixels
-from simulacra.training.health import VERDICTS
+from simulacra.training.health import VERDICTS, explain
+from simulacra.training.records import JournalLine
 
 MOST_CLASSES = 16
 MOST_ROLLBACKS = 50
 HEX = 12  # digits of a hash that are shown
+JOURNAL_LANGUAGE = "en"
 ALARMS = {
     "overfitting": "report.overfitting",
     "stalled": "report.stalled",
@@ -133,6 +135,7 @@ class Alarm:
     begin: int
     end: int
     sentence: str  # the last one
+    line: int  # index of its last journal line
 
     @property
     def title(self) -> str:
@@ -152,18 +155,28 @@ def alarm_title(name: str) -> str:
     return text(ALARMS.get(name, name))
 
 
-def alarms(lines: Sequence[JsonObject]) -> list[Alarm]:
-    """The health verdicts of a journal. Equal ones in a row are one alarm, from the first line to the last."""
+def alarms(lines: Sequence[JournalLine], *, critic: bool = False) -> list[Alarm]:
+    """The health verdicts of a journal. Equal ones in a row are one alarm, from the first line to the last.
+
+    The sentences are in the language in use: computed again from the journal's numbers if it is not English.
+    critic: whether D is a critic.
+    """
     ended: list[Alarm] = []
     current: dict[str, Alarm] = {}
-    for line in lines:
+    for i, line in enumerate(lines):
         health = line.get("health") or {}
         ended += [alarm for name, alarm in current.items() if name not in health]
         current = {
-            name: Alarm(name, current[name].begin if name in current else line["nimg"], line["nimg"], str(sentence))
+            name: Alarm(name, current[name].begin if name in current else line["nimg"], line["nimg"], str(sentence), i)
             for name, sentence in health.items()
         }
-    return sorted([*ended, *current.values()], key=lambda alarm: alarm.begin)
+    verdicts = sorted([*ended, *current.values()], key=lambda alarm: alarm.begin)
+    return verdicts if language() == JOURNAL_LANGUAGE else [_in_language(alarm, lines, critic) for alarm in verdicts]
+
+
+def _in_language(alarm: Alarm, lines: Sequence[JournalLine], critic: bool) -> Alarm:
+    sentence = explain(lines[: alarm.line + 1], critic=critic)[alarm.name]
+    return dataclasses.replace(alarm, sentence=str(sentence))
 
 
 def advice(alarms: Sequence[Alarm], run: RunContents) -> dict[str, str]:

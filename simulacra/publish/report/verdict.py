@@ -29,7 +29,7 @@ class Assessment:
     warnings: list[str]
 
 
-def assess(run: RunContents, alarms: Sequence[Alarm]) -> Assessment:
+def assess_checkpoint(run: RunContents, alarms: Sequence[Alarm]) -> Assessment:
     """The verdict, as far as the run was scored.
 
     A certificate of another checkpoint is ignored. Scores of different numbers of pictures are not drawn side by side,
