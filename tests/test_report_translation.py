@@ -73,6 +73,10 @@ def test_a_scored_run_tells_both_directions(run: Path) -> None:
         "pair-l1-ratio", "cycle-l1-disturbed",
     ):  # fmt: skip
         assert words in page.text, words
+    chinese = Page(report(run, language="zh"))
+    assert certificate["honesty"]["a2b"]["sentence"] not in chinese.text.partition("JSON")[0]
+    for warning in certificate["warnings"]:
+        assert warning not in chinese.text.partition("JSON")[0]
     assert re.search(r"<figcaption>kid-coarse-same\s.*?ones to others.*?others to ones.*?mean", page.source, re.DOTALL)
     assert len(page.all("table")) == len(page.all("caption")) + 2, "rows of pictures have none"
 

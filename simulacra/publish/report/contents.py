@@ -12,7 +12,9 @@ from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject, read_json
 from simulacra.gan import GAN, Generator, Shape, find
 from simulacra.measure.choose import read_scores
+from simulacra.measure.records import ScoreLine
 from simulacra.messages import Message
+from simulacra.publish.report.stored import stored_sentences
 from simulacra.storage import checkpoints, fingerprint, load, load_generator, model_folder
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
@@ -47,6 +49,7 @@ class RunContents:
     generator: Generator | None = None
     translator: Translator | None = None
     data: Dataset | Pair | None = None
+    sentences: dict[str, Message] = field(default_factory=dict)  # of the certificate, by their stored text
     missing: dict[str, MissingPart] = field(default_factory=dict)
 
     @property
@@ -101,6 +104,15 @@ class RunContents:
         """The command line `simulacra VERB RUN`."""
         return f"simulacra {verb} {shlex.quote(str(self.folder))}"
 
+    def translated(self, sentence: str) -> str:
+        """A stored sentence of the certificate in the language in use, if it is known."""
+        return str(self.sentences.get(sentence, sentence))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings of the certificate."""
+        return [self.translated(warning) for warning in (self.certificate or {}).get("warnings", [])]
+
     def certified_generator(self) -> tuple[Generator, JsonObject] | None:
         """The generator that the certificate describes, and the certificate; None if it is not in this run."""
         if self.certificate is None or self.generator is None:
@@ -135,6 +147,8 @@ def gather(folder: Path) -> RunContents:
     )
     _open_model(contents)
     _open_data(contents)
+    if contents.certificate:
+        contents.sentences = stored_sentences(contents.certificate, contents.data)
     _name_missing_parts(contents)
     return contents
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from simulacra import messages
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.files import JsonObject
+from simulacra.measure.records import ScoreLine
 from simulacra.messages import text
 from simulacra.publish.report import formatting, plots, tables
 from simulacra.publish.report.contents import RunContents
@@ -141,7 +141,7 @@ def _fakes_caption(run: RunContents) -> str:
     return text("report.fakes_of_checkpoint", last=columns_for(run.shape) ** 2 - 1, nimg=run.checkpoint_nimg)
 
 
-def _terms_of_scores(scores: Sequence[JsonObject]) -> str:
+def _terms_of_scores(scores: Sequence[ScoreLine]) -> str:
     """What the scores over the run were measured on; all are on the terms of the last."""
     if not scores:
         return ""

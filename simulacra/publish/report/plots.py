@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from simulacra.files import JsonObject
+from simulacra.measure.records import ScoreLine
 from simulacra.messages import text
 from simulacra.training.curves import points, thinned
 from simulacra.training.records import JournalLine
@@ -94,7 +94,7 @@ def _panels(lines: Sequence[JournalLine], panels: Mapping[str, Mapping[str, str]
 
 
 def score_plots(
-    scores: Sequence[JsonObject], names: Sequence[str], best: float | None, floors: Mapping[str, Any]
+    scores: Sequence[ScoreLine], names: Sequence[str], best: float | None, floors: Mapping[str, Any]
 ) -> list[Plot]:
     """Each score of `names` with its interval over the run, and its floor of reals against reals, if `floors` has it.
 
@@ -110,7 +110,8 @@ def score_plots(
         for name in sorted(versions, key=lambda name: name.endswith(":mean")):  # the last one is marked
             scored = [line for line in scores if name in line["scores"]]
             x = [line["nimg"] / 1000 for line in scored]
-            columns = [[line["scores"][name].get(key) for line in scored] for key in ("value", "low", "high")]
+            records: list[Any] = [line["scores"][name] for line in scored]
+            columns = [[record.get(key) for record in records] for key in ("value", "low", "high")]
             value, low, high = ([float("nan") if v is None else float(v) for v in column] for column in columns)
             direction = name.partition(":")[2]
             curves.append(Curve(labels.get(direction, direction) or name, x, value, low, high))
@@ -203,7 +204,7 @@ def ladder(rows: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> Plot:
         return Plot(metric, _svg(figure, f"{metric}: " + ", ".join(f"{name} {s['value']:.4g}" for name, s in rows)))
 
 
-def plane(scores: Sequence[JsonObject], precision: str, recall: str, best: float | None) -> Plot:
+def plane(scores: Sequence[ScoreLine], precision: str, recall: str, best: float | None) -> Plot:
     """Precision over recall, one point per checkpoint, joined in the order of time."""
     scored = [line for line in scores if {precision, recall} <= line["scores"].keys()]
     x, y = ([line["scores"][name]["value"] for line in scored] for name in (recall, precision))

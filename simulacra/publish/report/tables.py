@@ -13,16 +13,17 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
 from simulacra.gan import GAN, Settings
 from simulacra.measure.printing import by_direction, weakest
+from simulacra.measure.records import ScoreLine
 from simulacra.messages import language, text
 from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import NONE, decimals, interval, number, part_name, pixels
+from simulacra.publish.report.stored import STORED_LANGUAGE, meaning
 from simulacra.training.health import VERDICTS, explain
 from simulacra.training.records import JournalLine
 
 MOST_CLASSES = 16
 MOST_ROLLBACKS = 50
 HEX = 12  # digits of a hash that are shown
-JOURNAL_LANGUAGE = "en"
 ALARMS = {
     "overfitting": "report.overfitting",
     "stalled": "report.stalled",
@@ -171,7 +172,7 @@ def alarms(lines: Sequence[JournalLine], *, critic: bool = False) -> list[Alarm]
             for name, sentence in health.items()
         }
     verdicts = sorted([*ended, *current.values()], key=lambda alarm: alarm.begin)
-    return verdicts if language() == JOURNAL_LANGUAGE else [_in_language(alarm, lines, critic) for alarm in verdicts]
+    return verdicts if language() == STORED_LANGUAGE else [_in_language(alarm, lines, critic) for alarm in verdicts]
 
 
 def _in_language(alarm: Alarm, lines: Sequence[JournalLine], critic: bool) -> Alarm:
@@ -260,7 +261,7 @@ def _score_rows(scores: Mapping[str, Any], before: Mapping[str, Any], leads: str
                 before=number(before[name]["value"], places) if name in before else NONE,
                 n=number(score.get("n")),
                 better=text(BETTER.get(better, better)),
-                what=score.get("what", ""),
+                what=meaning(name, score),
                 leads=name == leads,
             )
         )
@@ -335,7 +336,7 @@ def _fakes(certificate: JsonObject) -> str:
     return text("report.fakes_of_inputs", part=part_name(certificate["data"]["inputs"]), directions=directions)
 
 
-def checkpoint_scores(scores: Sequence[JsonObject], metric: str) -> list[tuple[int, str, str]]:
+def checkpoint_scores(scores: Sequence[ScoreLine], metric: str) -> list[tuple[int, str, str]]:
     """(images, value, interval) of each scored checkpoint."""
     rows = [(line["nimg"], line["scores"][metric]) for line in scores if metric in line["scores"]]
     places = decimals(*(score for _, score in rows))

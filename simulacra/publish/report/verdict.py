@@ -50,13 +50,14 @@ def assess_checkpoint(run: RunContents, alarms: Sequence[Alarm]) -> Assessment:
             rows += [(text("report.rung_last", nimg=best["last"]["nimg"]), last)]
     if best and best["last"]["nimg"] != best["nimg"]:
         sentences.append(_last_checkpoint(best, run, named=bool(leads)))
-    notes = _honesty(mine) if run.translates else {text("report.memorisation"): _memorisation(mine)}
+    stored = _honesty(mine) if run.translates else {text("report.memorisation"): _memorisation(mine)}
+    notes = {label: run.translated(sentence) for label, sentence in stored.items()}
     return Assessment(
         sentences=sentences,
         metric=leads or (str(best["by"]) if best else ""),
         rows=rows,
         notes=notes | {text("report.health"): _health(alarms, run)},
-        warnings=[warning for warning in (mine or {}).get("warnings", []) if warning not in notes.values()],
+        warnings=[warning for warning in run.warnings if mine and warning not in notes.values()],
     )
 
 
