@@ -51,9 +51,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = halves(labels)
     folder = on_disk(tmp_path_factory.mktemp("data") / "halves", pictures)
     np.save(folder / "labels.npy", labels)
-    told = json.loads((folder / "data.json").read_text()) | {"attributes": list(NAMES)}
-    told["hash"] = content_hash(pictures, labels, (), NAMES)
-    (folder / "data.json").write_text(json.dumps(told))
+    record = json.loads((folder / "data.json").read_text()) | {"attributes": list(NAMES)}
+    record["hash"] = content_hash(pictures, labels, (), NAMES)
+    (folder / "data.json").write_text(json.dumps(record))
     words = {"conditional": True}
     return train(
         folder, gan="dcgan:tiny", run=tmp_path_factory.mktemp("runs") / "told", total=40, quiet=True, settings=words
@@ -76,11 +76,11 @@ def test_what_is_drawn_as_asked_and_what_is_not(run: Path, monkeypatch: pytest.M
     changes = {"as asked": lambda y: y, "opposite": lambda y: 1 - y, "whatever": lambda y: np.zeros_like(y)}
     for way, change in changes.items():
         monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(change))
-        told, _ = evaluate(run, samples=400, metrics=["attributes"], out=tmp_path / f"{way}.json")
-        found[way] = told["scores"]["attributes-coarse-same"]
+        certificate, _ = evaluate(run, samples=400, metrics=["attributes"], out=tmp_path / f"{way}.json")
+        found[way] = certificate["scores"]["attributes-coarse-same"]
         assert found[way]["low"] <= found[way]["value"] <= found[way]["high"] <= 1
         assert (found[way]["floor"] or 0) > 0.95, "of reals"
-        *lines, rare = told["attributes"]["lines"]
+        *lines, rare = certificate["attributes"]["lines"]
         assert [line["attribute"] for line in lines] == ["left", "top"] and rare["agreement"] is None
         assert abs(lines[0]["n"] - 200) < 60 and abs(lines[1]["n"] - 120) < 60
         mean = sum(line["agreement"]["value"] for line in lines) / 2
@@ -91,9 +91,9 @@ def test_what_is_drawn_as_asked_and_what_is_not(run: Path, monkeypatch: pytest.M
 
 
 def test_it_comes_by_itself_for_a_model_that_is_told_them(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told, path = evaluate(run, samples=60)
-    assert "attributes-coarse-same" in told["scores"] and "within" not in told
-    print_certificate(told, path)
+    certificate, path = evaluate(run, samples=60)
+    assert "attributes-coarse-same" in certificate["scores"] and "within" not in certificate
+    print_certificate(certificate, path)
     out = capsys.readouterr().out
     assert "Each attribute" in out and "None" not in out and all(name in out for name in NAMES)
 

@@ -40,8 +40,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 pictures, of them 20 held out."""
     folder = on_disk(tmp_path_factory.mktemp("data") / "blobs", blobs())
-    told = json.loads((folder / "data.json").read_text())
-    (folder / "data.json").write_text(json.dumps(told | {"splits": {"train": 100, "valid": 20, "test": 0}}))
+    record = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps(record | {"splits": {"train": 100, "valid": 20, "test": 0}}))
     return folder
 
 
@@ -64,29 +64,29 @@ def run(trained: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_certificate_says_all_that_decided_the_scores(run: Path) -> None:
-    told, path = evaluate(run, samples=64, metrics=QUICK)
+    certificate, path = evaluate(run, samples=64, metrics=QUICK)
     assert path == run / "certificate.json"
-    assert json.loads(path.read_text()) == told
-    assert told["model"]["hash"] == storage.fingerprint(run)
-    assert told["data"] | {"hash": ""} == {
+    assert json.loads(path.read_text()) == certificate
+    assert certificate["model"]["hash"] == storage.fingerprint(run)
+    assert certificate["data"] | {"hash": ""} == {
         "name": "tiny",
         "hash": "",
         "on": "train",
         "pictures": 64,
         "size": [3, 16, 16],
     }
-    assert told["extractor"] == {"name": "coarse", "sha256": "0" * 64, "backend": "torch"}
-    assert told["seeds"] == "1000000-1000063"
-    assert {"simulacra", "torch", "python"} <= told["versions"].keys()
-    assert told["leads"] == "kid-coarse-same", "fewer than 2,000 pictures"
-    assert any("KID leads" in warning for warning in told["warnings"])
-    for name, score in told["scores"].items():
+    assert certificate["extractor"] == {"name": "coarse", "sha256": "0" * 64, "backend": "torch"}
+    assert certificate["seeds"] == "1000000-1000063"
+    assert {"simulacra", "torch", "python"} <= certificate["versions"].keys()
+    assert certificate["leads"] == "kid-coarse-same", "fewer than 2,000 pictures"
+    assert any("KID leads" in warning for warning in certificate["warnings"])
+    for name, score in certificate["scores"].items():
         assert score["low"] <= score["value"] <= score["high"], name
         assert score["n_floor"] == 32, "half against half"
-    floors: dict[str, Any] = {name.partition("-")[0]: score["floor"] for name, score in told["scores"].items()}
+    floors: dict[str, Any] = {name.partition("-")[0]: score["floor"] for name, score in certificate["scores"].items()}
     assert floors["precision"] > 0.5
     assert 0.8 < floors["diversity"] < 1.2
-    assert evaluate(run, samples=64, metrics=QUICK)[0] == told, "the same again, to the last digit"
+    assert evaluate(run, samples=64, metrics=QUICK)[0] == certificate, "the same again, to the last digit"
 
 
 def test_a_model_that_draws_its_training_pictures_scores_at_the_floor_and_noise_does_not(
@@ -125,9 +125,9 @@ def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, A
 
 
 def test_a_data_set_that_is_gone_is_asked_for(run: Path, data: Path) -> None:
-    told = json.loads((run / "config.json").read_text())
-    told["data"]["source"] = "/was/here"
-    (run / "config.json").write_text(json.dumps(told))
+    record = json.loads((run / "config.json").read_text())
+    record["data"]["source"] = "/was/here"
+    (run / "config.json").write_text(json.dumps(record))
     with pytest.raises(SimulacraError, match=r"/was/here.*--data"):
         evaluate(run, samples=8, metrics=["fd"])
     assert evaluate(run, samples=8, metrics=["fd"], data=data)[0]["warnings"]
@@ -135,18 +135,18 @@ def test_a_data_set_that_is_gone_is_asked_for(run: Path, data: Path) -> None:
 
 def test_three_pictures_have_scores_that_call_themselves_guesses(tmp_path: Path) -> None:
     few = on_disk(tmp_path / "few", blobs(3))
-    told, _ = evaluate(train(few, gan="mlp:tiny", run=tmp_path / "r", total=30, quiet=True), samples=8)
-    assert any("guess" in warning for warning in told["warnings"])
-    assert all(np.isfinite(score["value"]) for score in told["scores"].values())
+    certificate, _ = evaluate(train(few, gan="mlp:tiny", run=tmp_path / "r", total=30, quiet=True), samples=8)
+    assert any("guess" in warning for warning in certificate["warnings"])
+    assert all(np.isfinite(score["value"]) for score in certificate["scores"].values())
 
 
 def test_every_metric_comes_where_the_data_allows_it(run: Path) -> None:
-    told, _ = evaluate(run, samples=40)
-    kinds = {name.partition("-")[0] for name in told["scores"]}
+    certificate, _ = evaluate(run, samples=40)
+    kinds = {name.partition("-")[0] for name in certificate["scores"]}
     assert kinds >= {"fd", "kid", "precision", "recall", "density", "coverage", "diversity", "memorisation", "path"}
-    assert len(told["nearest"]) > 0
-    assert told["memorisation"]["verdict"] == "no sign"
-    assert all(0 <= near["train"] < 100 and 1_000_000 <= near["seed"] < 1_000_040 for near in told["nearest"])
+    assert len(certificate["nearest"]) > 0
+    assert certificate["memorisation"]["verdict"] == "no sign"
+    assert all(0 <= near["train"] < 100 and 1_000_000 <= near["seed"] < 1_000_040 for near in certificate["nearest"])
     with pytest.raises(SimulacraError, match="no classes"):
         evaluate(run, samples=8, metrics=["classes"])
 
@@ -156,9 +156,9 @@ def test_classes_are_read_from_fakes_where_there_are_some(tmp_path: Path) -> Non
     pictures[labels == 1] = 255 - pictures[labels == 1] // 4
     folder = on_disk(tmp_path / "two", pictures)
     np.save(folder / "labels.npy", labels)
-    told = json.loads((folder / "data.json").read_text()) | {"classes": ["dark", "light"]}
-    told["hash"] = content_hash(pictures, labels, ("dark", "light"))
-    (folder / "data.json").write_text(json.dumps(told))
+    record = json.loads((folder / "data.json").read_text()) | {"classes": ["dark", "light"]}
+    record["hash"] = content_hash(pictures, labels, ("dark", "light"))
+    (folder / "data.json").write_text(json.dumps(record))
     made, _ = evaluate(train(folder, gan="mlp:tiny", run=tmp_path / "r", total=40, quiet=True), samples=30)
     score = made["scores"]["classes-coarse-same"]
     assert 1 <= score["value"] <= 2
@@ -183,9 +183,9 @@ def told_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = shades(labels)
     folder = on_disk(tmp_path_factory.mktemp("data") / "shades", pictures)
     np.save(folder / "labels.npy", labels)
-    told = json.loads((folder / "data.json").read_text()) | {"classes": list(SHADES)}
-    told["hash"] = content_hash(pictures, labels, SHADES)
-    (folder / "data.json").write_text(json.dumps(told))
+    record = json.loads((folder / "data.json").read_text()) | {"classes": list(SHADES)}
+    record["hash"] = content_hash(pictures, labels, SHADES)
+    (folder / "data.json").write_text(json.dumps(record))
     run = tmp_path_factory.mktemp("runs") / "told"
     return train(
         folder, gan="dcgan:tiny", run=run, total=160, save_every=80, quiet=True, settings={"conditional": True}
@@ -213,8 +213,8 @@ def drawing(shift: int) -> Any:
 
 def test_a_model_that_is_told_classes_is_scored_within_each(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(0))
-    told, _ = evaluate(labelled, samples=300, metrics=["kid", "within"])
-    lines = told["within"]["classes"]
+    certificate, _ = evaluate(labelled, samples=300, metrics=["kid", "within"])
+    lines = certificate["within"]["classes"]
     assert [line["class"] for line in lines] == list(SHADES)
     assert sum(line["n"] for line in lines) == 300 and [line["n_real"] for line in lines] == [100, 88, 12]
     assert abs(lines[0]["n"] - 150) < 35, "fakes have the classes in the shares of the data"
@@ -223,7 +223,7 @@ def test_a_model_that_is_told_classes_is_scored_within_each(labelled: Path, monk
         assert score["low"] <= score["value"] <= score["high"] and abs(score["value"] - score["floor"]) < 0.05
         assert line["agreement"]["value"] > 0.9 and line["agreement_real"]["value"] > 0.9
     assert lines[2]["scores"] == {}, "12 reals are too few"
-    agreement = told["scores"]["agreement-coarse-same"]
+    agreement = certificate["scores"]["agreement-coarse-same"]
     assert agreement["value"] > 0.9 and agreement["floor"] and agreement["floor"] > 0.9
 
 
@@ -242,10 +242,10 @@ def test_classes_drawn_one_for_the_other_show_only_within_them(labelled: Path, m
 def test_every_metric_comes_for_a_model_that_is_told_classes(
     labelled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told, path = evaluate(labelled, samples=60)
-    kinds = {name.partition("-")[0] for name in told["scores"]}
+    certificate, path = evaluate(labelled, samples=60)
+    kinds = {name.partition("-")[0] for name in certificate["scores"]}
     assert kinds >= {"fd", "kid", "diversity", "path", "classes", "within", "agreement"}
-    print_certificate(told, path)
+    print_certificate(certificate, path)
     out = capsys.readouterr().out
     assert "Within each class" in out and "fewer than 20" in out and "None" not in out
     assert all(name in out for name in SHADES)
@@ -269,10 +269,10 @@ def test_a_generator_that_copies_is_told_on(run: Path, data: Path, monkeypatch: 
 
     torch.manual_seed(0)
     monkeypatch.setattr("simulacra.gan.Generator.pictures", thief)
-    told, _ = evaluate(run, samples=100, metrics=["memorisation"])
-    assert told["memorisation"]["verdict"] == "copying"
-    assert any("copying" in warning for warning in told["warnings"])
-    assert sum(near["seed"] % 100 == near["train"] for near in told["nearest"]) >= 18, "and names the pairs"
+    certificate, _ = evaluate(run, samples=100, metrics=["memorisation"])
+    assert certificate["memorisation"]["verdict"] == "copying"
+    assert any("copying" in warning for warning in certificate["warnings"])
+    assert sum(near["seed"] % 100 == near["train"] for near in certificate["nearest"]) >= 18, "and names the pairs"
 
 
 def test_another_model_s_certificate_is_kept(run: Path) -> None:
@@ -289,29 +289,29 @@ def test_another_model_s_certificate_is_kept(run: Path) -> None:
 
 
 def test_the_best_checkpoint_becomes_the_run_s_model(run: Path) -> None:
-    told = choose(run, samples=64)
+    chosen = choose(run, samples=64)
     lines = read_scores(run)
     assert [line["nimg"] for line in lines] == [int(path.name) for path in checkpoints(run)] == [80, 160, 240, 320, 400]
     best = min(lines, key=lambda line: float(line["scores"]["kid-coarse-same"]["value"]))
-    assert told["nimg"] == best["nimg"]
-    assert told["last"]["nimg"] == 400
-    assert told["scored"] == 5
-    assert storage.model_folder(run) == run / "checkpoints" / told["checkpoint"]
-    assert told["anew"]["seeds"].startswith("1000000-")
+    assert chosen["nimg"] == best["nimg"]
+    assert chosen["last"]["nimg"] == 400
+    assert chosen["scored"] == 5
+    assert storage.model_folder(run) == run / "checkpoints" / chosen["checkpoint"]
+    assert chosen["anew"]["seeds"].startswith("1000000-")
     again = (run / "scores.jsonl").read_text()
-    assert choose(run, samples=64) == told
+    assert choose(run, samples=64) == chosen
     assert (run / "scores.jsonl").read_text() == again, "nothing was scored twice"
     choose(run, samples=32)
     assert {line["n"] for line in read_scores(run)} == {32}, "only what was scored alike is compared"
 
 
 def test_a_best_that_is_gone_gives_way_to_the_last(run: Path) -> None:
-    told = choose(run, samples=16)
+    best = choose(run, samples=16)
     import shutil
 
-    shutil.rmtree(run / "checkpoints" / told["checkpoint"])
+    shutil.rmtree(run / "checkpoints" / best["checkpoint"])
     assert storage.model_folder(run) == checkpoints(run)[-1]
-    assert told["nimg"] not in ranking(run)
+    assert best["nimg"] not in ranking(run)
 
 
 def line(nimg: int, value: float, **terms: Any) -> Any:
@@ -328,15 +328,15 @@ def test_the_sentence_says_whether_the_last_may_be_as_good(tmp_path: Path) -> No
     add_score(tmp_path, line(10, 5.0))
     add_score(tmp_path, line(20, 2.0))
     add_score(tmp_path, line(30, 3.5))
-    told = mark_best(tmp_path)
-    assert told is not None
-    assert told["nimg"] == 20
-    assert "overlap" in told["why"]
+    best = mark_best(tmp_path)
+    assert best is not None
+    assert best["nimg"] == 20
+    assert "overlap" in best["why"]
     assert since_best(tmp_path) == 1
     add_score(tmp_path, line(30, 9.0))
-    told = mark_best(tmp_path)  # the newest line of a checkpoint counts
-    assert told is not None
-    assert "apart" in told["why"]
+    best = mark_best(tmp_path)  # the newest line of a checkpoint counts
+    assert best is not None
+    assert "apart" in best["why"]
     with (tmp_path / "scores.jsonl").open("a") as file:
         file.write('{"nimg": 40, "mod')  # cut short by a kill
     assert len(read_scores(tmp_path)) == 3
@@ -391,8 +391,8 @@ def black_out(generator: Generator) -> Generator:
 def test_a_model_is_not_better_than_itself_and_is_better_than_a_black_one(
     run: Path, data: Path, tmp_path: Path
 ) -> None:
-    told = compare(run, run, samples=50)
-    for score in told["scores"].values():
+    comparison = compare(run, run, samples=50)
+    for score in comparison["scores"].values():
         assert score["better"] is None
         assert score["difference"]["value"] == 0
     grey = tmp_path / "grey"
@@ -403,9 +403,9 @@ def test_a_model_is_not_better_than_itself_and_is_better_than_a_black_one(
         config=configured("dcgan:tiny", (3, 16, 16), {})[1],
         about={},
     )
-    told = compare(grey, run, samples=80, data=data)
-    assert told["scores"]["kid-coarse-same"]["better"] == "b"
-    assert told["scores"]["diversity-coarse-48"]["better"] == "b"
+    comparison = compare(grey, run, samples=80, data=data)
+    assert comparison["scores"]["kid-coarse-same"]["better"] == "b"
+    assert comparison["scores"]["diversity-coarse-48"]["better"] == "b"
     flipped = compare(run, grey, samples=80)
     assert flipped["scores"]["kid-coarse-same"]["better"] == "a"
-    assert told["leads"] == "kid-coarse-same"
+    assert comparison["leads"] == "kid-coarse-same"

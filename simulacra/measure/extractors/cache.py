@@ -1,4 +1,4 @@
-"""Features of data sets on disk, named by a hash of all they depend on; any of it may be deleted at any time."""
+"""Cache of features on disk, by a hash of everything they depend on. Any file may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from numpy.typing import NDArray
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
 
-ROOM = 1 << 30  # bytes; the files used longest ago make way
+LIMIT = 1 << 30  # bytes; the least recently used files are deleted
 
 
 def folder() -> Path:
-    """Where: $SIMULACRA_CACHE, or the user's cache folder."""
+    """The cache folder: in $SIMULACRA_CACHE, or in the user's cache folder."""
     import platformdirs
 
-    told = os.environ.get("SIMULACRA_CACHE")
-    return (Path(told) if told else platformdirs.user_cache_path("simulacra")) / "features"
+    chosen = os.environ.get("SIMULACRA_CACHE")
+    return (Path(chosen) if chosen else platformdirs.user_cache_path("simulacra")) / "features"
 
 
-def path_for(what: Mapping[str, Any]) -> Path:
-    """The file for features that depend on `what`."""
-    return folder() / f"{hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()}.safetensors"
+def path_for(key: Mapping[str, Any]) -> Path:
+    """The file of features that depend on `key`, a JSON object."""
+    return folder() / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()}.safetensors"
 
 
 def load(path: Path) -> dict[str, NDArray[np.float32]] | None:
-    """Features [N, D] by layer; None if the file is missing or damaged in a single bit."""
+    """Features [N, D] by layer; None if the file is missing, or damaged in a single bit."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            found = {layer: file.get_tensor(layer) for layer in file.keys()}  # noqa: SIM118
-            sound = (file.metadata() or {}).get("sha256") == _digest(found)
+            features = {layer: file.get_tensor(layer) for layer in file.keys()}  # noqa: SIM118
+            sound = (file.metadata() or {}).get("sha256") == _digest(features)
         if sound:
-            os.utime(path)  # used now
+            os.utime(path)  # marks it as used
     except (OSError, ValueError, SafetensorError):
         return None
-    return found if sound else None
+    return features if sound else None
 
 
 def store(path: Path, features: Mapping[str, NDArray[np.float32]]) -> None:
-    """Keep features. Where they cannot be kept (no permission, a full disk) they are computed again next time."""
+    """Store features. Without permission or space nothing is stored, and they are computed again next time."""
     from safetensors.numpy import save
 
     try:
         with written_aside(path) as file:
             file.write(save(dict(features), {"sha256": _digest(features)}))
-        _make_room(path.parent)
-    except (SimulacraError, OSError):  # a cache is a convenience: a score does not fail for want of one
+        _shrink(path.parent)
+    except (SimulacraError, OSError):  # a score does not fail for want of a cache
         return
 
 
@@ -66,12 +66,12 @@ def _digest(features: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def _make_room(where: Path) -> None:
-    """Delete what was used longest ago until the rest fits."""
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in where.glob("*.safetensors"))
-    held = sum(size for _, size, _ in files)
+def _shrink(folder: Path) -> None:
+    """Delete the least recently used files until the rest fits."""
+    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*.safetensors"))
+    total = sum(size for _, size, _ in files)
     for _, size, path in files:
-        if held <= ROOM:
+        if total <= LIMIT:
             break
         path.unlink(missing_ok=True)
-        held -= size
+        total -= size

@@ -1,7 +1,7 @@
-"""DINOv2's vision transformer as a feature extractor: small, base or large, as the weight file has it.
+"""DINOv2's vision transformer as a feature extractor: small, base or large, by the weight file.
 
 Oquab et al., "DINOv2: Learning Robust Visual Features without Supervision", 2023, arXiv:2304.07193. The Fréchet
-distance on its class token is FD-DINOv2 where the network is the large one (Stein et al., "Exposing flaws of
+distance on the class token of the large network is FD-DINOv2 (Stein et al., "Exposing flaws of
 generative model evaluation metrics", 2023, arXiv:2306.04675).
 """
 
@@ -28,7 +28,7 @@ class Attention(nn.Module):
         """[N, T, width] -> the same."""
         n, tokens, width = x.shape
         qkv = self.qkv(x).view(n, tokens, 3, width // HEAD, HEAD)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [N, heads, T, HEAD]
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # [N, heads, T, HEAD] each
         mixed: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return mixed
 
@@ -46,7 +46,7 @@ class Scale(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a perceptron, each normed before, scaled after and added. Names are those of the file."""
+    """Residual attention and MLP, with norms before and scales after. Names are those of the weight file."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -67,18 +67,18 @@ class VisionTransformer(nn.Module):
     def __init__(self, width: int, depth: int, places: int) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.mask_token = nn.Parameter(torch.zeros(1, width))  # for training alone; it is in the file
+        self.mask_token = nn.Parameter(torch.zeros(1, width))  # used in training only, but part of the weight file
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + places, width))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width, 1e-6)
 
     def places(self) -> Tensor:
-        """The learned positions [1, 1 + T, width], resized from the file's grid to this picture's."""
+        """The learned positions [1, 1 + T, width], resized from the grid of the file to that of the picture."""
         first, rest = self.pos_embed[:, :1], self.pos_embed[:, 1:]
         side = int(rest.shape[1] ** 0.5)
         grid = rest.view(1, side, side, -1).permute(0, 3, 1, 2)
-        factor = (SIDE // PATCH + 0.1) / side  # the published model adds 0.1, and interpolates by it
+        factor = (SIDE // PATCH + 0.1) / side  # 0.1 as in the published model
         grid = F.interpolate(grid, scale_factor=(factor, factor), mode="bicubic")
         return torch.cat([first, grid.flatten(2).transpose(1, 2)], 1)
 

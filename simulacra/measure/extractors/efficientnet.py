@@ -17,7 +17,7 @@ BATCH_NORM_EPSILON = 1e-3
 
 
 class Stage(NamedTuple):
-    """A row of table 1: so many blocks, of which the first takes the stride."""
+    """A row of table 1; the first block has the stride."""
 
     blocks: int
     kernel: int
@@ -40,22 +40,22 @@ LAYERS = {"112": 112, "1280": HEAD}
 
 
 class Convolution(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding: at stride 2 a row and a column more below and to the right."""
+    """A convolution with TensorFlow's "same" padding: at stride 2, one more row below and one more column at the right."""
 
     def __init__(self, fan_in: int, fan_out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__(
             fan_in, fan_out, kernel, stride, groups=groups, padding=(kernel - 1) // 2 if stride == 1 else 0
         )
         less, more = (kernel - stride) // 2, (kernel - stride + 1) // 2
-        self.around = (less, more, less, more)  # left, right, top, bottom
+        self.margins = (less, more, less, more)  # left, right, top, bottom
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, fan_out, H / stride, W / stride]; H and W are multiples of the stride."""
-        return super().forward(x if self.stride[0] == 1 else F.pad(x, self.around))
+        return super().forward(x if self.stride[0] == 1 else F.pad(x, self.margins))
 
 
 class Block(nn.Module):
-    """An inverted residual: expand, a convolution for each channel, project without an activation."""
+    """An inverted residual: expand, depthwise convolution, project without an activation."""
 
     def __init__(self, fan_in: int, stage: Stage, stride: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Two layers' spatial means of pictures."""
+    """Pictures -> the spatial means of two layers."""
 
     middle = sum(stage.blocks for stage in STAGES[:5])  # blocks up to the last one at stride 16 with 112 channels
 
@@ -101,7 +101,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def _folded(state: dict[str, Tensor], convolution: str, norm: str) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution and the batch norm after it as one: taken out of `state`."""
+    """Weight and bias of a convolution with the batch norm after it folded in; removes both from `state`."""
     weight = state.pop(f"{convolution}.weight")
     scale = state.pop(f"{norm}.weight") / (state.pop(f"{norm}.running_var") + BATCH_NORM_EPSILON).sqrt()
     state.pop(f"{norm}.num_batches_tracked")
@@ -110,7 +110,7 @@ def _folded(state: dict[str, Tensor], convolution: str, norm: str) -> tuple[Tens
 
 
 def _names(network: EfficientNetLite0) -> Iterator[tuple[str, str, str]]:
-    """Every convolution: our name, the file's names for it and for its batch norm."""
+    """Every convolution: our name, and the file's names of it and of its batch norm."""
     yield "stem", "_conv_stem", "_bn0"
     for number, block in enumerate(network.blocks):
         for name, _ in block.named_children():

