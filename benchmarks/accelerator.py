@@ -24,7 +24,7 @@ from step import Operations
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
 from simulacra.device import device_name
-from simulacra.gan import configured
+from simulacra.registry import configured
 from simulacra.training import cuda_graphs
 from simulacra.training.trainer import Trainer
 

@@ -21,7 +21,7 @@ import torch
 from simulacra.augment.ada import Adaptive
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
-from simulacra.gan import configured, gans
+from simulacra.registry import configured, gans
 from simulacra.settings import AUGMENTATIONS
 from simulacra.training.trainer import Trainer
 

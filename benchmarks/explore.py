@@ -29,7 +29,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from simulacra.gan import configured
+from simulacra.registry import configured
 from simulacra.storage import load_generator, save_model
 
 MOVES, EVENTS, CLIENTS, EACH = 200, 60, 8, 10

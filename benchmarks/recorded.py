@@ -21,7 +21,7 @@ from torch import Tensor
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import Feed
 from simulacra.device import device_name
-from simulacra.gan import configured
+from simulacra.registry import configured
 from simulacra.training.trainer import Trainer
 
 CUDA = torch.device("cuda")

@@ -9,7 +9,7 @@ from peers import SETTINGS as PEERS
 
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
-from simulacra.gan import configured, find, gans
+from simulacra.registry import configured, find, gans
 from simulacra.training.auto import HASTE, LAPTOP, PENALTY
 
 # Networks, rates and averages for small pictures and few minutes; a game without a line runs with its own settings.

@@ -33,7 +33,7 @@ from torch.utils.flop_counter import addmm_flop, flop_registry
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
 from simulacra.device import has_bf16
-from simulacra.gan import configured
+from simulacra.registry import configured
 from simulacra.training.trainer import Trainer
 
 SIDE, BATCH = 80, 20

@@ -13,7 +13,7 @@ import torch
 
 from simulacra.config import updated
 from simulacra.files import read_json
-from simulacra.gan import find
+from simulacra.registry import find
 from simulacra.storage import load, model_folder, save_model
 
 TOLD = ("data", "data_hash", "seed", "simulacra", "nimg")

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "GANS": ("simulacra.gan", "gans"),
+    "GANS": ("simulacra.registry", "gans"),
     "SimulacraError": ("simulacra.errors", "SimulacraError"),
     "choose": ("simulacra.measure.choose", "choose"),
     "compare": ("simulacra.measure.compare", "compare"),

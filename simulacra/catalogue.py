@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from rich.table import Table
 
 from simulacra.console import console
-from simulacra.gan import Settings, find, gans
+from simulacra.gan import Settings
+from simulacra.registry import find, gans
 
 HIDDEN = "tiny"  # how the presets begin that the tests use
 

@@ -6,13 +6,67 @@ An unknown key, a value of the wrong type and a choice that does not exist are e
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.messages import Message
 
 T = TypeVar("T")
+Condition = Mapping[str, Any]  # other settings and their values: one, a tuple of several, or a key of `RANGES`
+BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+
+
+def setting(default: T, text: str = "", *, when: Condition | Sequence[Condition] | None = None) -> T:
+    """A field of a settings dataclass with its explanation.
+
+    text: one sentence; a subclass that gives none keeps the inherited one. when: other settings that this one needs to
+    have an effect; of several conditions, any.
+    """
+    metadata: dict[str, Any] = {"text": text} if text else {}
+    if when is not None:
+        metadata["when"] = (when,) if isinstance(when, Mapping) else tuple(when)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def explanation(cls: type, name: str) -> str:
+    """The sentence on a setting of a settings class; empty without one."""
+    return str(_metadata(cls, name, "text") or "")
+
+
+def unmet(config: Any, name: str) -> str | None:
+    """What would give the setting `name` an effect, such as `network=mlp`; None where it has one already."""
+    conditions: Sequence[Condition] = _metadata(type(config), name, "when") or ()
+    if not conditions or any(all(_holds(config, *item) for item in each.items()) for each in conditions):
+        return None
+    missing = (" ".join(_spelled(*item) for item in each.items() if not _holds(config, *item)) for each in conditions)
+    return min(missing, key=len)
+
+
+def _metadata(cls: type, name: str, key: str) -> Any:
+    """A field's metadata under `key`, from the nearest class that gives any."""
+    for parent in cls.__mro__:
+        field = parent.__dict__.get("__dataclass_fields__", {}).get(name)
+        if field is not None and key in field.metadata:
+            return field.metadata[key]
+    return None
+
+
+def _holds(config: Any, name: str, wanted: Any) -> bool:
+    value = getattr(config, name)
+    if isinstance(wanted, str) and wanted in RANGES:
+        return value is None or RANGES[wanted](value)
+    return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
+
+
+def _spelled(name: str, wanted: Any) -> str:
+    """A condition as a user would type it, with the first of several values."""
+    if isinstance(wanted, str) and wanted in RANGES:
+        return f"{name}>0"
+    value = wanted[0] if isinstance(wanted, tuple) else wanted
+    return f"{name}={str(value).lower() if value in (None, True, False) else value}"
 
 
 def parse_words(words: Iterable[str]) -> dict[str, str]:
@@ -21,9 +75,9 @@ def parse_words(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise SimulacraError(f"{word!r} is not a setting: write key=value, for example lr=1e-4.")
+            raise SimulacraError("config.not_a_setting", word=word)
         if key in pairs:
-            raise SimulacraError(f"The setting {key!r} is given twice.")
+            raise SimulacraError("config.given_twice", name=key)
         pairs[key] = value
     return pairs
 
@@ -35,13 +89,13 @@ def updated(config: T, values: Mapping[str, Any], *, of: str) -> T:
     """
     assert dataclasses.is_dataclass(config)
     hints = get_type_hints(type(config))
-    known = {field.name for field in dataclasses.fields(config)}
+    names = {field.name for field in dataclasses.fields(config)}
     changes: dict[str, Any] = {}
     for key, value in values.items():
-        if key not in known:
-            hint = did_you_mean(key, known) or f" It has: {', '.join(sorted(known))}."
-            raise SimulacraError(f"{of} has no setting {key!r}.{hint}")
-        changes[key] = _read(hints[key], value, f"{of}'s {key}")
+        if key not in names:
+            hint = did_you_mean(key, names) or Message("config.choices", names=sorted(names))
+            raise SimulacraError("config.unknown_setting", owner=of, name=key, hint=hint)
+        changes[key] = _read(hints[key], value, Message("config.owned", owner=of, name=key))
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 
@@ -51,6 +105,12 @@ RANGES: Mapping[str, Callable[[float], bool]] = {
     "more than 0": lambda number: number > 0,
     "at least 0 and less than 1": lambda number: 0 <= number < 1,
 }
+OUT_OF_RANGE = {
+    "at least 1": "config.less_than_1",
+    "at least 0": "config.less_than_0",
+    "more than 0": "config.not_positive",
+    "at least 0 and less than 1": "config.not_a_share",
+}
 
 
 def require(config: Any, range_: str, *names: str) -> None:
@@ -59,7 +119,7 @@ def require(config: Any, range_: str, *names: str) -> None:
         value = getattr(config, name)
         numbers = value if isinstance(value, tuple) else (value,)
         if not all(number is None or RANGES[range_](number) for number in numbers):
-            raise SimulacraError(f"{name} is {value}; it must be {range_}.")
+            raise SimulacraError(OUT_OF_RANGE[range_], name=name, value=str(value))
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -69,13 +129,13 @@ def to_json(config: Any) -> dict[str, Any]:
     }
 
 
-def _read(hint: Any, value: Any, where: str) -> Any:
+def _read(hint: Any, value: Any, where: Message) -> Any:
     """Bring `value` (text from the command line, or a JSON value) to the type `hint`."""
     origin, choices = get_origin(hint), get_args(hint)
     if origin is Literal:
         value = next((choice for choice in choices if str(choice) == str(value)), value)
         if value not in choices:
-            raise SimulacraError(f"{where} is {value!r}; it must be one of {', '.join(map(str, choices))}.")
+            raise SimulacraError("config.not_a_choice", where=where, value=value, choices=choices)
         return value
     if origin in (Union, types.UnionType):
         if value is None or value == "none":
@@ -88,37 +148,28 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         variadic = len(choices) == 2 and choices[1] is Ellipsis
         if not variadic and len(parts) != len(choices):
             raise SimulacraError(
-                f"{where} takes {len(choices)} values separated by commas; {value!r} has {len(parts)}."
+                "config.wrong_length", where=where, value=str(value), wanted=len(choices), count=len(parts)
             )
         kinds = [choices[0]] * len(parts) if variadic else choices
         return tuple(_read(kind, part, where) for kind, part in zip(kinds, parts, strict=True))
     return _read_plain(hint, value, where)
 
 
-def _read_plain(hint: Any, value: Any, where: str) -> Any:
+def _read_plain(hint: Any, value: Any, where: Message) -> Any:
     if hint is bool:
-        words = {
-            "true": True,
-            "yes": True,
-            "on": True,
-            "1": True,
-            "false": False,
-            "no": False,
-            "off": False,
-            "0": False,
-        }
         if isinstance(value, bool):
             return value
-        if str(value).lower() in words:
-            return words[str(value).lower()]
-        raise SimulacraError(f"{where} is {value!r}; it must be true or false.")
+        if str(value).lower() in BOOLEANS:
+            return BOOLEANS[str(value).lower()]
+        raise SimulacraError("config.not_a_boolean", where=where, value=value)
     if hint in (int, float):
         try:
             number = float(value)
         except (TypeError, ValueError):
             number = float("nan")
-        if number != number or number in (float("inf"), float("-inf")) or (hint is int and number != int(number)):
-            raise SimulacraError(f"{where} is {value!r}; it must be {'a whole' if hint is int else 'a'} number.")
+        if not math.isfinite(number) or (hint is int and number != int(number)):
+            code = "config.not_whole" if hint is int else "config.not_a_number"
+            raise SimulacraError(code, where=where, value=value)
         return hint(number)
     if hint is str:
         return str(value)

@@ -15,7 +15,8 @@ from support import game
 from simulacra.data.opening import open_pair
 from simulacra.explore import server
 from simulacra.explore.server import Explorer
-from simulacra.gan import GAN, Generator, configured
+from simulacra.gan import GAN, Generator
+from simulacra.registry import configured
 from simulacra.storage import load, save_model
 from simulacra.training.previews import Previews, TranslationPreviews
 

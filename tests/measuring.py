@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from simulacra import storage
 from simulacra.config import to_json
 from simulacra.data.opening import open_pair
-from simulacra.gan import configured
 from simulacra.measure.extractors.features import Extractor
+from simulacra.registry import configured
 from simulacra.training.plan import FORMAT
 from simulacra.translator import Translator
 

@@ -22,7 +22,8 @@ from simulacra.data.opening import FORMAT
 from simulacra.data.options import PrepareOptions
 from simulacra.data.prepare import prepare
 from simulacra.errors import SimulacraError
-from simulacra.gan import GAN, Shape, configured, find, gans
+from simulacra.gan import GAN, Shape
+from simulacra.registry import configured, find, gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
 

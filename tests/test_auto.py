@@ -12,8 +12,8 @@ from support import CPU, labelled, noise, on_disk, packed, paired
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
-from simulacra.gan import configured
 from simulacra.messages import Message, using
+from simulacra.registry import configured
 from simulacra.training import auto
 from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import plan

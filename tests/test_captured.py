@@ -12,7 +12,8 @@ from support import KINDS, differences, labelled, make_trainer, noise, play, sui
 from torch import Tensor
 
 from simulacra.data.feed import Feed
-from simulacra.gan import GAN, Batch, find, gans
+from simulacra.gan import GAN, Batch
+from simulacra.registry import find, gans
 from simulacra.training import cuda_graphs
 from simulacra.training.cuda_graphs import Recorder
 from simulacra.training.trainer import Trainer

@@ -334,7 +334,7 @@ def test_mixing_walking_and_projecting(run_cli: Cli, tmp_path: Path, monkeypatch
 
 
 def test_list_names_every_game(run_cli: Cli) -> None:
-    from simulacra.gan import gans
+    from simulacra.registry import gans
 
     status, out, _ = run_cli("list")
     assert status == 0

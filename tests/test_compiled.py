@@ -12,7 +12,8 @@ import torch
 from support import KINDS, differences, game, make_trainer, play
 from torch import Tensor
 
-from simulacra.gan import GAN, Batch, gans
+from simulacra.gan import GAN, Batch
+from simulacra.registry import gans
 from simulacra.training import compiled
 from simulacra.training.trainer import Trainer
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from simulacra.errors import SimulacraError
-from simulacra.gan import configured, gans
 from simulacra.gans import dcgan
 from simulacra.layers import ConditionalNorm, Projection
+from simulacra.registry import configured, gans
 
 NETWORKS: list[dict[str, Any]] = [
     {},

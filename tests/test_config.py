@@ -15,8 +15,9 @@ from support import game
 
 from simulacra.config import parse_words, to_json, updated
 from simulacra.errors import SimulacraError
-from simulacra.gan import Settings, configured, find, gans
+from simulacra.gan import Settings
 from simulacra.gans.dcgan import base
+from simulacra.registry import configured, find, gans
 from simulacra.training.clock import parse_count
 
 
@@ -142,7 +143,7 @@ def test_order_of_precedence() -> None:
     [
         ("dcgam", {}, "Did you mean 'dcgan'"),
         ("zzz", {}, "There are: cgan"),
-        ("dcgan:celeb", {}, "It has: celeba64"),
+        ("dcgan:celeb", {}, "Did you mean 'celeba64'"),
         ("dcgan:faces80", {}, "prepare them with --size 80"),
         ("dcgan", {"shape": "3,8,8"}, "comes from the data set"),
         ("wgan", {"smoothing": 0.1}, "critic"),

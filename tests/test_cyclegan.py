@@ -16,12 +16,13 @@ from torch import Tensor
 from simulacra.augment.cut import cut
 from simulacra.data.opening import open_pair
 from simulacra.errors import SimulacraError
-from simulacra.gan import Batch, Shape, configured, find
+from simulacra.gan import Batch, Shape
 from simulacra.gans.cyclegan import Critic, CycleGAN, Settings, UNet
 from simulacra.generator import Generator as LatentGenerator
 from simulacra.generator import as_generator
 from simulacra.layers import Pool
 from simulacra.losses import squares_d, squares_g
+from simulacra.registry import configured, find
 from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import plan
 from simulacra.training.previews import TranslationPreviews

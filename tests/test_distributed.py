@@ -13,7 +13,7 @@ import torch
 from support import SERVER, copied, differences, make_trainer, noise, on_disk, play
 
 from simulacra.errors import SimulacraError
-from simulacra.gan import gans
+from simulacra.registry import gans
 from simulacra.storage import checkpoints
 from simulacra.training import distributed
 from simulacra.training import trainer as trainer_module

@@ -17,12 +17,13 @@ from torch import Tensor
 from simulacra import storage
 from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
-from simulacra.gan import Generator, configured
+from simulacra.gan import Generator
 from simulacra.measure import choose as choosing
 from simulacra.measure.choose import add_score, choose, mark_best, ranking, read_scores, since_best
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.printing import print_certificate
+from simulacra.registry import configured
 from simulacra.storage import checkpoints
 from simulacra.training.options import train
 

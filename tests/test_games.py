@@ -24,7 +24,8 @@ from support import (
 from torch import Tensor, nn
 
 import simulacra
-from simulacra.gan import GAN, Batch, Generator, Shape, find, gans
+from simulacra.gan import GAN, Batch, Generator, Shape
+from simulacra.registry import find, gans
 from simulacra.translator import Translator
 
 NAMES = list(gans())

@@ -22,9 +22,10 @@ from simulacra.console import console
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import to_tensor
 from simulacra.data.opening import open_domain
-from simulacra.gan import Batch, Generator, configured, find, gans
+from simulacra.gan import Batch, Generator
 from simulacra.gans.mlp import MLP
 from simulacra.messages import text, using
+from simulacra.registry import configured, find, gans
 from simulacra.settings import Settings
 from simulacra.training import health
 from simulacra.training.diversity import Leak, spread

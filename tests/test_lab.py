@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simulacra import SimulacraError, gan
-from simulacra.gan import gans
 from simulacra.lab import bimodal, digits, lab
 from simulacra.lab.classifier import trained_classifier
 from simulacra.lab.divergences import OBJECTIVES, fit, integral, jensen_shannon, kl, log_gaussian, mixture, moments
@@ -29,6 +28,7 @@ from simulacra.lab.plane import PlaneExperiment, is_supported
 from simulacra.lab.targets import TARGETS
 from simulacra.losses import minimax_d, non_saturating_g
 from simulacra.messages import using
+from simulacra.registry import gans
 
 SUPPORTED = [name for name, gan in gans().items() if is_supported(gan)]
 QUICK: dict[str, Any] = {"hidden": "16", "batch": 16}
@@ -188,7 +188,7 @@ def test_a_gan_without_connected_networks_is_refused_with_those_that_have_them(m
         name, year, Config = "half", 2001, Networks
 
     for other in (Convolutions, Half):
-        monkeypatch.setitem(gan._GANS, other.name, other)
+        monkeypatch.setitem(gan.REGISTERED, other.name, other)
         with pytest.raises(
             SimulacraError, match=f"{other.name} has no fully connected networks.*: {', '.join(SUPPORTED)}"
         ):

@@ -12,9 +12,10 @@ from support import game
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.gan import GAN, Generator, configured, to_image
+from simulacra.gan import GAN, Generator, to_image
 from simulacra.grid import Grid
 from simulacra.provenance import read_provenance
+from simulacra.registry import configured
 from simulacra.sampling import format_label, label_rows, write_pictures
 from simulacra.training.previews import Previews
 

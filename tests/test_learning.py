@@ -13,7 +13,8 @@ from support import CPU, KINDS, game, make_trainer, noise, packed, paired
 from torch import Tensor
 
 from simulacra.data.feed import Feed, to_tensor
-from simulacra.gan import Batch, gans
+from simulacra.gan import Batch
+from simulacra.registry import gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
 

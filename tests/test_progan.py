@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simulacra.config import updated
-from simulacra.gan import Batch, configured
+from simulacra.gan import Batch
 from simulacra.gans import progan
 from simulacra.gans.progan import BRIEF, PHASE, Growth, enlarged, paced, shrunk, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
 from simulacra.losses import gradient_norms
+from simulacra.registry import configured
 from simulacra.storage import load, save_model
 from simulacra.training.ema import EMA
 

@@ -18,7 +18,6 @@ from simulacra import messages
 from simulacra.console import Advance
 from simulacra.data import decoding
 from simulacra.errors import SimulacraError
-from simulacra.gan import configured
 from simulacra.generator import Generator
 from simulacra.latent import encoder as encoding
 from simulacra.latent import inversion, search
@@ -28,6 +27,7 @@ from simulacra.latent.perceptual_loss import PerceptualLoss, premultiply, psnr, 
 from simulacra.latent.project import preprocess_photo, project, project_photo, side_by_side
 from simulacra.latent.recipe import Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance
+from simulacra.registry import configured
 from simulacra.sampling import read_recipe, write_recipe
 from simulacra.storage import save_model
 

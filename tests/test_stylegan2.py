@@ -11,8 +11,9 @@ from support import copied, game, make_trainer, play
 from torch import Tensor, nn
 
 from simulacra.errors import SimulacraError
-from simulacra.gan import Batch, configured
+from simulacra.gan import Batch
 from simulacra.gans.stylegan2 import StyleGAN2, widths
+from simulacra.registry import configured
 
 SHAPE = (3, 8, 8)
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset, Shape
 
@@ -38,12 +38,15 @@ class Settings(gan.Settings):
     labels: int = 10
     lr: float = 1e-4
     dropout: float = 0.4
-    embedding: int = 10  # numbers that y is made into, in G and in D
-    hidden_g: tuple[int, ...] = (256, 512, 1024)
-    hidden_d: tuple[int, ...] = (1024, 512, 256)
-    design: Literal["pair", "two"] = "pair"  # of D: it judges the pair, or asks two questions
-    wrong: float = 1.0  # ω, for design=pair
-    match: float = 0.5  # μ, for design=two
+    embedding: int = setting(10, "Numbers in the embedding of a label, in G and in D.")
+    hidden_g: tuple[int, ...] = setting((256, 512, 1024), "Widths of the hidden layers of G.")
+    hidden_d: tuple[int, ...] = setting((1024, 512, 256), "Widths of the hidden layers of D.")
+    design: Literal["pair", "two"] = setting("pair", "D: one network for picture and label, or two networks.")
+    wrong: float = setting(1.0, "Weight ω of real pictures with wrong labels in D's loss.", when={"design": "pair"})
+    match: float = setting(
+        0.5, "Weight μ of the second network, which compares picture and label.", when={"design": "two"}
+    )
+    separate: bool = setting(True, when={"design": "pair"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,9 +161,9 @@ class CGAN(gan.GAN):
 
     def __init__(self, config: Settings) -> None:
         if not config.labels:
-            raise SimulacraError("cgan is a game of labels (conditional=true): without them, use --gan mlp.")
+            raise SimulacraError("gan.only_conditional")
         if config.labels == 1 and not config.attributes:
-            raise SimulacraError("cgan needs at least two classes: with one, no label is ever wrong. Use --gan mlp.")
+            raise SimulacraError("gan.single_class")
         super().__init__(config)
         self.G = self.generator(config)
         self.D = PairDiscriminator(config) if config.design == "pair" else TwoDiscriminators(config)

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from simulacra import gan, losses
 from simulacra.augment.cut import cut
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import initialise
@@ -40,6 +40,7 @@ SLOPE = 0.2
 LITTLE = 0.1  # of what a layer draws at first, where it draws a change
 LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
 ALIKE = 4  # fillings of the bank in which matches are the pictures most alike, as translations are none yet
+SQUARES, RELATIVISTIC = {"loss": "squares"}, {"loss": "relativistic"}
 LEAST = 8  # of a side: the halvings leave 2 x 2
 
 
@@ -47,24 +48,33 @@ LEAST = 8  # of a side: the halvings leave 2 x 2
 class Settings(gan.Settings):
     """The paper's settings."""
 
-    network: Literal["residual", "unet"] = "residual"  # of G; unet costs a fraction, and is for this size alone
-    features: int = 64  # channels at the picture's side; of a U-Net at half of it
-    fine: int = 0  # channels of two more convolutions of a U-Net at the picture's own side; 0: none
-    blocks: int = 0  # of network=residual, and 0: 6, and from 256 px on 9
-    norm: Literal["instance", "none"] = "instance"  # none: what a picture's colours are is not taken out of it
-    change: bool = False  # G draws what to change in a picture, not all of it: for domains that are alike
-    halvings: int = 3  # of D: 3 judge patches of 70 px, 2 of 34; fewer where pictures are small
-    loss: Literal["squares", "relativistic"] = "squares"
-    gamma: float = 0.1  # of relativistic's penalties, R1 and R2
-    lazy: int = 1  # they are taken at every so many plays of D, and weigh as much more
-    cycle: float = 10.0  # λ
-    same: float = 5.0  # λ_id: a picture that is of the domain already should stay as it is
-    match: float = 0.0  # weight of the difference from a picture's match in the other domain, by optimal transport
-    bank: int = 1024  # pictures of each domain that are matched
-    pool: int = 50  # earlier fakes that D may see again; 0 is none
-    zoom: float = 1.12  # pictures are enlarged so much, and cut out again at random
-    flip: bool = True  # half of them mirrored
-    length: float = 0.0  # images over which the rate runs out, constant for the first half; 0: those of the run
+    network: Literal["residual", "unet"] = setting(
+        "residual", "Architecture of G: unet costs a fraction, and translates pictures of this size only."
+    )
+    output: Literal["tanh", "linear"] = setting("tanh", when={"change": False})
+    label_noise: float = setting(0.0, when=SQUARES)
+    smoothing: float = setting(0.0, when=SQUARES)
+    features: int = setting(64, "Channels at the full side; of unet at half of it.")
+    fine: int = setting(0, "Channels of two more convolutions at the full side; 0 for none.", when={"network": "unet"})
+    blocks: int = setting(0, "Residual blocks; 0 for 6, and 9 from 256 px on.", when={"network": "residual"})
+    norm: Literal["instance", "none"] = setting("instance", "Normalisation; none lets G keep the colours of a picture.")
+    change: bool = setting(False, "G computes a change of the picture instead of the whole: for similar domains.")
+    halvings: int = setting(3, "Halvings in D: 3 for patches of 70 px, 2 for 34 px; fewer for small pictures.")
+    loss: Literal["squares", "relativistic"] = setting("squares", "Adversarial loss.")
+    gamma: float = setting(0.1, "Weight γ of R1 and R2.", when=RELATIVISTIC)
+    lazy: int = setting(
+        1, "R1 and R2 are taken at every so many steps of D, with as much more weight.", when=RELATIVISTIC
+    )
+    cycle: float = setting(10.0, "Weight λ of the cycle loss.")
+    same: float = setting(5.0, "Weight of the identity loss: a picture of the target domain should stay as it is.")
+    match: float = setting(0.0, "Weight of the distance to pseudo-pairs, found by optimal transport; 0 for none.")
+    bank: int = setting(
+        1024, "Pictures of each domain among which pseudo-pairs are found.", when={"match": "more than 0"}
+    )
+    pool: int = setting(50, "Earlier fakes that D may see again; 0 for none.")
+    zoom: float = setting(1.12, "Pictures are enlarged by this factor and cropped at random.")
+    flip: bool = setting(True, "Mirror half of the pictures.")
+    length: float = setting(0.0, "Images until the learning rate is 0, constant for the first half; 0 for the run's.")
     batch: int = 1
     epochs: float = 200.0
     betas: tuple[float, float] = (0.5, 0.999)
@@ -266,6 +276,9 @@ class CycleGAN(gan.GAN):
         "E[(D_b(G_b(a)) - 1)²] + λ E[|G_a(G_b(a)) - a|] + λ_id E[|G_b(b) - b|], and the same for a",
     )
     critic, targeted, task = True, True, "translate"
+    unused = {  # noqa: RUF012
+        **{"z": "gan.no_latent", "prior": "gan.no_latent", "separate": "gan.own_batches", "lr_decay": "gan.own_rate"}
+    }
     unreduced_stats = frozenset({"past_a", "past_b", "rows", "real_a", "real_b"})
     Config = Settings
     presets = {  # noqa: RUF012

@@ -19,30 +19,37 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import mlp
 from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, Projection
 
 Norm = Literal["batch", "instance", "layer", "none"]
+CONV = {"network": "conv"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Networks(gan.Settings):
     """Settings of the networks, shared by every game that borrows them."""
 
-    network: Literal["conv", "dense", "mlp"] = "conv"
-    features: int = 64  # channels at half the picture's side; doubled at each halving
-    features_max: int = 512
-    kernel: int = 4  # a kernel that the stride of 2 does not divide draws checkerboards
-    upsample: Literal["transposed", "nearest"] = "transposed"
-    downsample: Literal["strided", "pool"] = "strided"
-    activation: Literal["relu", "leaky"] = "relu"  # in G; D has leaky
-    slope: float = 0.2
-    norm_g: Norm = "batch"
-    norm_d: Norm = "batch"
-    hidden: tuple[int, ...] = (256, 256)  # for network=mlp
+    network: Literal["conv", "dense", "mlp"] = setting("conv", "Architecture of G and D.")
+    features: int = setting(
+        64, "Channels at half the picture's side, doubled at each halving.", when={"network": ("conv", "residual")}
+    )
+    features_max: int = setting(512, "Upper limit of the channels.", when={"network": ("conv", "residual")})
+    kernel: int = setting(
+        4,
+        "Side of the kernels; one that 2 does not divide draws checkerboards.",
+        when=({"network": "conv", "upsample": "transposed"}, {"network": "conv", "downsample": "strided"}),
+    )
+    upsample: Literal["transposed", "nearest"] = setting("transposed", "How G doubles the side.", when=CONV)
+    downsample: Literal["strided", "pool"] = setting("strided", "How D halves the side.", when=CONV)
+    activation: Literal["relu", "leaky"] = setting("relu", "Activation in G; D has leaky ReLU.", when=CONV)
+    slope: float = setting(0.2, "Slope of leaky ReLU below 0.", when=CONV)
+    norm_g: Norm = setting("batch", "Normalisation in G.", when=CONV)
+    norm_d: Norm = setting("batch", "Normalisation in D.", when=CONV)
+    hidden: tuple[int, ...] = setting((256, 256), "Widths of the hidden layers of G and D.", when={"network": "mlp"})
 
     def __post_init__(self) -> None:
         super().__post_init__()

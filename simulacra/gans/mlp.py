@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset, Shape
 
 
@@ -30,8 +30,8 @@ class Settings(gan.Settings):
     batch: int = 100
     epochs: float = 200
     betas: tuple[float, float] = (0.9, 0.999)
-    loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
-    hidden: tuple[int, ...] = (256, 256)
+    loss: Literal["nonsaturating", "minimax"] = setting("nonsaturating", "Loss of G.")
+    hidden: tuple[int, ...] = setting((256, 256), "Widths of the hidden layers of G and D.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra import gan, losses
-from simulacra.config import require, updated
+from simulacra.config import require, setting, updated
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
@@ -38,11 +38,11 @@ class Growing(gan.Settings):
     """Settings of networks that grow, shared by every game that borrows them."""
 
     z: int = 512
-    features: int = 16  # channels at the full side; doubled at each halving (the paper: 16384 / side)
-    features_max: int = 512
-    fade: int | None = None  # images while a doubling fades in; None: see `paced`
-    stable: int | None = None  # images at a side before the next doubling; None: see `paced`
-    pixels: int = 1 << 20  # of a micro-batch, at most; the paper's memory held 16 pictures of 256 px
+    features: int = setting(16, "Channels at the full side, doubled at each halving (the paper: 16384 / side).")
+    features_max: int = setting(512, "Upper limit of the channels.")
+    fade: int | None = setting(None, "Images while a new side fades in; none to fit the run's length.")
+    stable: int | None = setting(None, "Images at a side before the next one; none to fit the run's length.")
+    pixels: int = setting(1 << 20, "Pixels that are computed at once, for the memory.")
     lr: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.99)
 
@@ -58,8 +58,8 @@ class Settings(Growing):
 
     batch: int = 16
     ema: float = 11_085.0  # the paper's decay of 0.999 a play, at this batch
-    gp: float = 10.0  # λ
-    drift: float = 1e-3  # ε
+    gp: float = setting(10.0, "Weight λ of the gradient penalty.")
+    drift: float = setting(1e-3, "Weight ε of D's squared scores of real pictures.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

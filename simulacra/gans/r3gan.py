@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from simulacra import gan, losses
 from simulacra.augment.ada import Adaptive
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
@@ -33,6 +33,8 @@ from simulacra.settings import MOST
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
+RESIDUAL = {"network": "residual"}
+ADAPTIVE = {"augment": "ada", "augment_last": None}
 PAPER: dict[str, Any] = {  # what the paper's settings for pictures of faces, and of all, share
     **{"features_max": 768, "batch": 256, "ema": 5e5, "ema_first": 0.0, "burn_in": 2e7},
     **{"mirror": True, "augment": "ada", "augment_last": 0.3},
@@ -43,25 +45,35 @@ PAPER: dict[str, Any] = {  # what the paper's settings for pictures of faces, an
 class Settings(dcgan.Networks):
     """A size for a laptop; see the presets for the paper's. Pairs (a, b) go from a to b over the first `burn_in` images."""
 
-    network: Literal["residual", "conv", "dense", "mlp"] = "residual"  # type: ignore[assignment]
+    network: Literal["residual", "conv", "dense", "mlp"] = setting("residual")  # type: ignore[assignment]
     z: int = 64
-    features: int = 32  # channels at the picture's own side; doubled at each halving
+    features: int = setting(32, "Channels at the full side (of conv at half of it), doubled at each halving.")
     features_max: int = 256
-    patch: Literal[1, 2] = 1  # 2: pictures enter and leave in patches: no blocks at their own side, which cost most
-    blocks: int = 2  # residual blocks at each side
-    expansion: int = 2  # how much wider a block is inside
-    group: int = 16  # channels of a group of the 3x3 convolution; 0 is all of them
-    norm_d: dcgan.Norm = "none"  # of network=conv
-    gamma: tuple[float, float] = (1.0, 0.1)
-    lazy: int = 1  # the penalties are taken at every so many plays of D, and weigh as much more
-    penalty: Literal["exact", "difference"] = "exact"  # by a second derivative, or by finite differences
-    burn_in: float = 200_000.0
+    patch: Literal[1, 2] = setting(1, "2: no blocks at the full side, which cost most.", when=RESIDUAL)
+    blocks: int = setting(2, "Residual blocks at each side.", when=RESIDUAL)
+    expansion: int = setting(2, "Factor by which a block is wider inside.", when=RESIDUAL)
+    group: int = setting(16, "Channels in a group of the 3x3 convolutions; 0 for a single group.", when=RESIDUAL)
+    norm_d: dcgan.Norm = "none"
+    gamma: tuple[float, float] = setting((1.0, 0.1), "Weight γ of R1 and R2, before and after the burn-in.")
+    lazy: int = setting(1, "R1 and R2 are taken at every so many steps of D, with as much more weight.")
+    penalty: Literal["exact", "difference"] = setting(
+        "exact", "R1 and R2 by a second derivative, or by finite differences, which are faster and noisier."
+    )
+    burn_in: float = setting(200_000.0, "Images over which the schedules run.")
     lr: float = 2e-4
-    lr_last: float = 0.25  # the rate's factor after the burn-in
+    lr_last: float = setting(0.25, "Factor on the learning rate after the burn-in.")
     betas: tuple[float, float] = (0.0, 0.9)
-    beta2_last: float = 0.99
-    ema_first: float | None = None  # the average's half-life goes from this to `ema`; none: as in every game
-    augment_last: float | None = None  # of ada: p goes from `augment_p` to this; none: it adapts
+    beta2_last: float = setting(0.99, "Adam's second decay rate after the burn-in.", when={"optimizer": "adam"})
+    ema_first: float | None = setting(
+        None, "The average's half-life goes from this to ema over the burn-in; none: it grows with the run."
+    )
+    augment_target: float = setting(0.6, when=ADAPTIVE)
+    augment_images: float = setting(500_000.0, when=ADAPTIVE)
+    augment_last: float | None = setting(
+        None,
+        "ADA's probability goes from augment_p to this over the burn-in; none: it adapts.",
+        when={"augment": "ada"},
+    )
     batch: int = 64
     epochs: float = 100
 
@@ -72,7 +84,7 @@ class Settings(dcgan.Networks):
         require(self, "more than 0", "lr_last", "burn_in")
         require(self, "at least 0 and less than 1", "beta2_last")
         if self.augment_last is not None and not (self.augment == "ada" and 0 <= self.augment_last <= MOST):
-            raise SimulacraError(f"augment_last is {self.augment_last}; it must be from 0 to {MOST}, with augment=ada.")
+            raise SimulacraError("config.augment_last", value=self.augment_last, most=MOST)
 
 
 def convolution(
@@ -226,6 +238,7 @@ class R3GAN(gan.GAN):
         "E[softplus(D(x) - D(G(z)))]",
     )
     critic, targeted, takes_labels = True, False, True
+    unused = {"separate": "gan.own_batches", "lr_decay": "gan.own_rate"}  # noqa: RUF012
     Config = Settings
     presets = {  # noqa: RUF012
         "cifar32": Preset(

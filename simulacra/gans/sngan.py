@@ -22,6 +22,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from simulacra import gan, losses
+from simulacra.config import setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
@@ -32,11 +33,12 @@ from simulacra.layers import ConditionalNorm, Conv2d, Projection
 class Settings(dcgan.Networks):
     """The paper's settings."""
 
-    network: Literal["residual", "conv", "dense", "mlp"] = "residual"  # type: ignore[assignment]
+    network: Literal["residual", "conv", "dense", "mlp"] = setting("residual")  # type: ignore[assignment]
     z: int = 128
     batch: int = 64
     betas: tuple[float, float] = (0.0, 0.9)
     balance: str = "fixed:5"
+    norm_g: dcgan.Norm = setting("batch", when={"network": ("residual", "conv")})
     norm_d: dcgan.Norm = "none"
 
 
@@ -192,7 +194,7 @@ class SNGAN(gan.GAN):
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
         if config.norm_d != "none":
-            raise SimulacraError(f"sngan's D has its weights normalised, not its layers (norm_d={config.norm_d}).")
+            raise SimulacraError("gan.norm_d_with_spectral_norm", value=config.norm_d)
         self.G = self.generator(config)
         self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
         normalise(self.D)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.gans.progan import HE, PHASE, Discriminator, Growing, Growth, leaky, paced, widths
@@ -30,12 +30,14 @@ from simulacra.styled import StyledGenerator
 class Settings(Growing):
     """The paper's settings, but for the widths."""
 
-    w: int = 512
-    depth: int = 8  # layers of the mapping network
-    mapping_rate: float = 0.01  # their learning rate's factor
-    mixing: float = 0.9  # the share of fakes whose w changes to another one at a random layer
-    gamma: float = 10.0  # γ
-    r1_every: int = 1  # plays of D between two with the penalty, which then weighs as much more
+    w: int = setting(512, "Numbers in w.")
+    depth: int = setting(8, "Layers of the mapping network.")
+    mapping_rate: float = setting(0.01, "Factor on the learning rate of the mapping network.")
+    mixing: float = setting(0.9, "Share of fakes that mix two w, which change over at a random layer.")
+    gamma: float = setting(10.0, "Weight γ of R1.")
+    r1_every: int = setting(
+        1, "R1 is taken at every so many steps of D, with as much more weight.", when={"gamma": "more than 0"}
+    )
     batch: int = 32
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import (
@@ -41,25 +41,28 @@ from simulacra.styled import StyledGenerator
 
 SLOPE = 0.2
 GAIN = math.sqrt(2)  # keeps the variance through a leaky ReLU
+PATH = {"path": "more than 0"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
     """The sizes suit a laptop, the rest is the source's; see the presets for the papers' sizes."""
 
-    z: int = 128  # of w, too
-    features: int = 32  # channels at the picture's own side; doubled at each halving
-    features_max: int = 512
-    depth: int = 2  # layers of the mapping network
-    mapping_rate: float = 0.01  # their learning rate's factor
-    mixing: float = 0.9  # the share of fakes whose w changes to another one at a random layer
-    group: int = 4  # pictures whose deviation D is told
-    gamma: float | None = None  # weight of R1; none is 0.0002 H W / batch
-    r1_every: int = 16  # plays of D
-    path: float = 2.0  # weight of the path length penalty; 0 is off
-    path_every: int = 4  # plays of G
-    path_decay: float = 0.01  # how fast its mean follows
-    path_share: float = 0.5  # of the batch that it is taken on
+    z: int = setting(128, "Numbers in z and in w.")
+    features: int = setting(32, "Channels at the full side, doubled at each halving.")
+    features_max: int = setting(512, "Upper limit of the channels.")
+    depth: int = setting(2, "Layers of the mapping network.")
+    mapping_rate: float = setting(0.01, "Factor on the learning rate of the mapping network.")
+    mixing: float = setting(0.9, "Share of fakes that mix two w, which change over at a random layer.")
+    group: int = setting(4, "Pictures over which D sees a standard deviation.")
+    gamma: float | None = setting(None, "Weight γ of R1; none for 0.0002 H W / batch.")
+    r1_every: int = setting(
+        16, "R1 is taken at every so many steps of D, with as much more weight.", when={"gamma": "more than 0"}
+    )
+    path: float = setting(2.0, "Weight λ of the path length penalty; 0 for none.")
+    path_every: int = setting(4, "The path length penalty is taken at every so many steps of G.", when=PATH)
+    path_decay: float = setting(0.01, "Rate of the moving average of path lengths.", when=PATH)
+    path_share: float = setting(0.5, "Share of the batch for the path length penalty.", when=PATH)
     batch: int = 32
     lr: float = 2.5e-3
     betas: tuple[float, float] = (0.0, 0.99)

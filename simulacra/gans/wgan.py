@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 
@@ -28,7 +28,7 @@ class Settings(dcgan.Networks):
     optimizer: Literal["adam", "rmsprop"] = "rmsprop"
     lr: float = 5e-5
     balance: str = "fixed:5"
-    clamp: float = 0.01  # c
+    clamp: float = setting(0.01, "Each weight of D is clamped to ± this.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from simulacra import gan, losses
-from simulacra.config import require
+from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
@@ -30,9 +30,11 @@ class Settings(dcgan.Networks):
     betas: tuple[float, float] = (0.0, 0.9)
     balance: str = "fixed:5"
     norm_d: dcgan.Norm = "instance"
-    gp: float = 10.0  # λ
-    one_sided: bool = False
-    penalty_precision: Literal["same", "fp32"] = "same"
+    gp: float = setting(10.0, "Weight λ of the gradient penalty.")
+    one_sided: bool = setting(False, "Penalise only gradients longer than 1.", when={"gp": "more than 0"})
+    penalty_precision: Literal["same", "fp32"] = setting(
+        "same", "Precision of the gradient penalty in a run in bf16.", when={"gp": "more than 0"}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,7 +18,8 @@ from simulacra import messages
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject
-from simulacra.gan import Batch, Shape, configured, find
+from simulacra.gan import Batch, Shape
+from simulacra.registry import configured, find, split_spec
 from simulacra.training.journal import Meter
 from simulacra.training.trainer import Trainer
 
@@ -94,15 +95,15 @@ def build_trainer(
     """A trainer of the GAN `spec`. `settings` override the preset's, and those the experiment's fast settings."""
     if not 0 <= seed < 1 << 63:
         raise SimulacraError("lab.bad_seed", seed=seed)
-    name, _, preset = spec.partition(":")
-    gan, fields = find(name), {field.name for field in dataclasses.fields(find(name).Config)}
+    gan, (_, preset) = find(spec), split_spec(spec)
+    fields = {field.name for field in dataclasses.fields(gan.Config)}
     preset_settings = set(gan.presets[preset].settings) if preset in gan.presets else set()
     fast = {key: value for key, value in experiment.fast_settings.items() if key in fields - preset_settings}
-    gan, config = configured(spec, experiment.shape, fast | dict(settings))
+    gan, config = configured(spec, experiment.shape, settings, defaults=fast)
     torch.manual_seed(seed)
     model = gan(config)
     if model.task != "draw":
-        raise SimulacraError("lab.translator", name=name)
+        raise SimulacraError("lab.translator", name=gan.name)
     return Trainer(model, EndlessFeed(experiment.draw, seed=seed), folder, seed=seed)
 
 

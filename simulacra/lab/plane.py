@@ -13,12 +13,13 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject
-from simulacra.gan import GAN, Generator, Shape, gans
+from simulacra.gan import GAN, Generator, Shape
 from simulacra.lab.animation import EXTENT, PlaneFilm, Snapshot, save_film, save_still
 from simulacra.lab.experiment import Experiment, ExperimentLength
 from simulacra.lab.measures import coverage
 from simulacra.lab.targets import TARGETS
 from simulacra.messages import text, using
+from simulacra.registry import gans
 from simulacra.training.trainer import Trainer
 
 FAKES = 2500  # as in the tables of VEEGAN and PacGAN

@@ -14,8 +14,9 @@ from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, choose_precision
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import leftovers, read_json
-from simulacra.gan import GAN, Settings, configured, find, gans
+from simulacra.gan import GAN, Settings
 from simulacra.messages import Message
+from simulacra.registry import configured, find, find_stored, gans, short_name
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, resolve_clock
 from simulacra.training.options import Setting, TrainOptions
@@ -86,7 +87,7 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
     spec = None if options.gan == AUTO else options.gan
     choice = None if spec or stored else auto.choose(training, device)
     name = spec or (stored["spec"] if stored else choice.spec if choice else "")
-    default = Path("runs") / f"{dataset.name}-{name.replace(':', '-')}"
+    default = Path("runs") / f"{dataset.name}-{short_name(name)}"
     folder = folder or Path(options.run or default).expanduser()
     stored = stored or read_run(folder)
     if stored and spec is None:
@@ -97,8 +98,10 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
     # the GAN and its settings
     reasons = stored_reasons(stored) if stored else ()
     if choice:
-        reasons, overrides = choice.reasons(overrides), choice.settings | overrides
-    gan, config = _configure(name, training, overrides, stored if spec is None else None)
+        reasons = choice.reasons(overrides)
+    gan, config = _configure(
+        name, training, overrides, stored, choice.settings if choice else {}, anew=spec is not None
+    )
     _check_task(gan, dataset)
     length = stored["length"] if stored else None
     clock = resolve_clock(config, len(training), options, length)
@@ -176,18 +179,22 @@ def _check_task(gan: type[GAN], data: Dataset | Pair) -> None:
 
 
 def _configure(
-    spec: str, training: Dataset | Pair, overrides: Values, stored: RunConfig | None
+    spec: str, training: Dataset | Pair, overrides: Values, stored: RunConfig | None, defaults: Values, *, anew: bool
 ) -> tuple[type[GAN], Settings]:
-    """The GAN and its settings: of the spec, or of the stored run; `overrides` stand over either."""
-    gan = find(stored["gan"] if stored else spec.partition(":")[0])
+    """The GAN and its settings: of the spec where `anew`, else of the stored run; `overrides` stand over either.
+
+    A command that is repeated on an existing run may name settings without effect, as old runs have them.
+    """
+    gan = find_stored(stored, trusted=True) if stored and not anew else find(spec)
     names = {field.name for field in dataclasses.fields(gan.Config)}
     for name in sorted(overrides.keys() - names):
         options = {field.name for field in dataclasses.fields(TrainOptions)}
         raise SimulacraError("plan.unknown_keyword", gan=gan.name, name=name, hint=did_you_mean(name, options | names))
-    if stored is None:
+    if stored is None or anew:
         classes, attributes = ((), ()) if isinstance(training, Pair) else (training.classes, training.attributes)
         count = len(classes or attributes)
-        gan, config = configured(spec, training.shape, overrides, labels=count, attributes=not classes)
+        checked, defaults = ({}, {**defaults, **overrides}) if stored else (overrides, defaults)
+        gan, config = configured(spec, training.shape, checked, labels=count, attributes=not classes, defaults=defaults)
     else:
         config = updated(updated(gan.Config(), stored["config"], of=gan.name), overrides, of=gan.name)
     balance.make(config.balance, critic=gan.critic)

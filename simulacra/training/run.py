@@ -22,6 +22,7 @@ from simulacra.files import sweep, write_json
 from simulacra.measure.choose import CheckpointScorer, add_score, mark_best, ranking, read_scores, since_best
 from simulacra.measure.extractors.features import open_extractor
 from simulacra.messages import Message
+from simulacra.registry import provenance
 from simulacra.storage import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import draw_curves, make_film
@@ -143,7 +144,12 @@ class Run:
             why = [str(reason) for reason in plan.reasons]
         data = {"name": plan.data.name, "source": plan.source, "shape": list(plan.data.shape)}
         config: dict[str, Any] = {"format": FORMAT, "task": plan.gan.task, "spec": plan.spec, "why": why}
-        config |= {"reasons": to_reasons(plan.reasons)} | identity | {"data": identity["data"] | data}
+        config |= (
+            {"reasons": to_reasons(plan.reasons)}
+            | identity
+            | {"data": identity["data"] | data}
+            | provenance(plan.gan.name)
+        )
         config["length"] = {
             "total": clock.total,
             "minutes": clock.minutes,

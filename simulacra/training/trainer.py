@@ -19,7 +19,7 @@ from torch.nn.utils import get_total_norm
 
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
-from simulacra.gan import GAN, Batch
+from simulacra.gan import GAN, Batch, check_players
 from simulacra.messages import Message
 from simulacra.storage import checkpoints
 from simulacra.training import balance, checkpoint, distributed
@@ -67,6 +67,7 @@ class Trainer:
             raise SimulacraError(
                 "train.uneven_batch", batch=self.config.batch, micro=self.micro, processes=distributed.world()
             )
+        check_players(gan)
         self.networks: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
         self.losses: dict[str, Callable[[Batch], LossAndStats]] = {"D": gan.d_loss, "G": gan.g_loss}
         self.optimizers = gan.optimizers()

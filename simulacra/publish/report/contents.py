@@ -10,11 +10,12 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject, read_json
-from simulacra.gan import GAN, Generator, Shape, find
+from simulacra.gan import GAN, Generator, Shape
 from simulacra.measure.choose import read_scores
 from simulacra.measure.records import ScoreLine
 from simulacra.messages import Message
 from simulacra.publish.report.stored import stored_sentences
+from simulacra.registry import find_stored
 from simulacra.storage import checkpoints, fingerprint, load, load_generator, model_folder
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
@@ -165,7 +166,7 @@ def _optional(path: Path) -> JsonObject | None:
 def _open_model(contents: RunContents) -> None:
     """Load the GAN and its model. If this version cannot, the report says so and has no pictures."""
     try:
-        contents.gan = find(contents.config["gan"])
+        contents.gan = find_stored(contents.config, trusted=False)
         model = load(contents.checkpoint)
         contents.generator = model if isinstance(model, Generator) else None
         contents.translator = model if isinstance(model, Translator) else None
