@@ -18,15 +18,14 @@ from simulacra.measure.intervals import (
     Resampled,
     counts,
     floor,
-    halves,
     resampled_diversity,
     resampled_diversity_ratio,
     resampled_frechet,
     resampled_kid,
     resampled_mean,
-    resampled_neighbours,
     share,
 )
+from simulacra.measure.neighbour_intervals import halves, resampled_neighbours
 
 Floats = NDArray[np.float64]
 SCORES: dict[str, Callable[..., Resampled]] = {

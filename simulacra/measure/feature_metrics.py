@@ -12,9 +12,9 @@ from simulacra.measure.intervals import (
     resampled_diversity_ratio,
     resampled_frechet,
     resampled_kid,
-    resampled_neighbours,
 )
 from simulacra.measure.metrics import Metric, register
+from simulacra.measure.neighbour_intervals import resampled_neighbours
 
 WIDE, FEW = 256, 20  # above so many dimensions a resample of the Fréchet distance costs seconds: fewer of them
 
