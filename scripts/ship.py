@@ -1,7 +1,7 @@
-"""Make a run's best checkpoint the model that comes along: `python scripts/ship.py runs/peeps`.
+"""Make a run's best checkpoint the bundled model: `python scripts/ship.py runs/peeps`.
 
-The weights are stored as fp16; its directions are found anew by `scripts/ship_directions.py`. The shipped model was trained on a
-GPU, in six minutes: docs/benchmarks.md has the command.
+The weights are stored as fp16. Run `scripts/ship_directions.py` afterwards to recompute its directions. The bundled model
+was trained on a GPU in six minutes: docs/benchmarks.md has the command.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from simulacra.files import read_json
 from simulacra.registry import find
 from simulacra.storage import load, model_folder, save_model
 
-TOLD = ("data", "data_hash", "seed", "simulacra", "nimg")
+ORIGIN = ("data", "data_hash", "seed", "simulacra", "nimg")
 
 
 def main(run: str) -> None:
     """Write `simulacra/models/peeps/`."""
-    settings = read_json(model_folder(run) / "config.json")
-    gan = find(settings["gan"])
+    record = read_json(model_folder(run) / "config.json")
+    gan = find(record["gan"])
     out = Path(__file__).parents[1] / "simulacra" / "models" / "peeps"
     save_model(
         load(run),
         out,
         gan=gan.name,
-        config=updated(gan.Config(), settings["config"], of=gan.name),
-        about={key: settings[key] for key in TOLD},
+        config=updated(gan.Config(), record["config"], of=gan.name),
+        about={key: record[key] for key in ORIGIN},
         dtype=torch.float16,
     )
     print(f"{out}: {sum(file.stat().st_size for file in out.iterdir()) / 1e6:.2f} MB")

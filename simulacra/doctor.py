@@ -62,7 +62,7 @@ def missing(extra: str) -> dict[str, str]:
     return reasons
 
 
-def report() -> None:
+def print_report() -> None:
     """Print what `examine` finds, one item per line."""
     from rich.cells import set_cell_size
 

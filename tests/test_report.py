@@ -21,7 +21,7 @@ from simulacra import messages
 from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
 from simulacra.publish.report import LIMIT, report
-from simulacra.publish.report.contents import gather
+from simulacra.publish.report.contents import read_contents
 from simulacra.publish.report.page import MARK
 from simulacra.publish.report.tables import settings
 from simulacra.publish.report.verdict import assess_checkpoint
@@ -166,7 +166,7 @@ def test_a_lost_data_set_and_a_checkpoint_of_the_future_are_said(bare: Path, tmp
     config = json.loads((bare / "config.json").read_text())
     config["data"]["source"] = str(on_disk(tmp_path / "other", noise(24, seed=7)))
     (bare / "config.json").write_text(json.dumps(config))
-    assert gather(bare).missing["data"].sentence.code == "report.data_changed"
+    assert read_contents(bare).missing["data"].sentence.code == "report.data_changed"
     config["data"]["source"] = "/nowhere/secret"
     (bare / "config.json").write_text(json.dumps(config))
     path = checkpoints(bare)[-1] / "config.json"
@@ -187,11 +187,11 @@ def test_a_certificate_of_another_checkpoint_is_no_verdict(bare: Path) -> None:
     assert "0.213" not in page.text.partition("Real beside fake")[0]
     assert "nearest real" in page.text  # its model is still there to be drawn
     write_certificate(bare, checkpoints(bare)[0], model={"hash": "0" * 16, "nimg": 16, "gan": "mlp"})
-    assert gather(bare).certified_generator() is None
+    assert read_contents(bare).certified_generator() is None
 
 
 def test_a_difference_that_may_be_chance_is_called_so(full: Path) -> None:
-    run = gather(full)
+    run = read_contents(full)
     assert run.best is not None
     for gap, words in (
         (score(-0.11, 0.2), "the difference may be chance"),
@@ -280,7 +280,7 @@ def test_the_film_gives_way_then_quality_then_it_is_an_error(plain: Page, bare: 
 
 
 def test_settings_that_differ_are_marked(trained: Path) -> None:
-    run = gather(trained)
+    run = read_contents(trained)
     groups = settings(run.config, run.gan)
     rows = {row.name: row for group in groups.values() for row in group}
     assert (rows["lr"].value, rows["lr"].default, rows["lr"].changed) == ("0.0003", "0.0002", True)

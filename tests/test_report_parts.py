@@ -13,7 +13,7 @@ from support import game
 from simulacra.data.opening import open_domain
 from simulacra.messages import using
 from simulacra.publish.report.formatting import decimals, duration, interval, number, short
-from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk
+from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk_tiles
 from simulacra.publish.report.tables import alarms, shares
 from simulacra.training.curves import thinned
 from simulacra.training.health import assess
@@ -32,7 +32,7 @@ def test_a_walk_goes_from_seed_to_seed(prior: Literal["normal", "uniform"]) -> N
     generator = game("mlp:tiny", prior=prior).G
     latents: list[torch.Tensor] = []
     generator.register_forward_pre_hook(lambda _, inputs: latents.append(inputs[0]))
-    steps = walk(generator, 3, 8, 5)
+    steps = walk_tiles(generator, 3, 8, 5)
     ends = fakes(generator, [3, 8])
     assert np.abs(steps[0].astype(int) - ends[0]).max() <= 1 and np.abs(steps[-1].astype(int) - ends[1]).max() <= 1
     z = latents[0]

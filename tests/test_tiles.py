@@ -48,7 +48,7 @@ def test_tiles_equal_the_whole(height: int, width: int, change: bool) -> None:
     pixels[: height // 2] //= 4  # another contrast than the rest
     shapes: list[tuple[int, ...]] = []
 
-    def translate(tile: tiles.Pixels) -> tiles.Floats:
+    def translate(tile: tiles.Pixels) -> tiles.FloatPixels:
         shapes.append(tile.shape)
         return tiles._translate(translator, tile, "b")
 

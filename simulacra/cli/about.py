@@ -70,19 +70,19 @@ def lab(
         Decides the initial weights and all noise.
     """
     from simulacra.config import parse_words
-    from simulacra.lab.lab import list_targets, run
+    from simulacra.lab.lab import list_targets, run_lab
 
     if target is None:
         list_targets()
         return
     words = parse_words(settings)
-    result = run(target, gan=gan, settings=words, out=out, steps=plays, minutes=minutes, seed=seed)
+    result = run_lab(target, gan=gan, settings=words, out=out, steps=plays, minutes=minutes, seed=seed)
     sys.exit(0 if result.ended else 130)
 
 
 @command("start", "simulacra doctor")
 def doctor() -> None:
     """Print versions, devices and extras, with the line that installs a missing one."""
-    from simulacra.doctor import report
+    from simulacra.doctor import print_report
 
-    report()
+    print_report()

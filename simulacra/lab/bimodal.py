@@ -23,7 +23,7 @@ from simulacra.lab.divergences import (
     fit,
     log_gaussian,
     mixture,
-    moments,
+    mixture_moments,
 )
 from simulacra.messages import text, using
 
@@ -40,7 +40,7 @@ def bimodal(folder: Path) -> list[Path]:
     for name, summary in summaries.items():
         objective = OBJECTIVES[name]
         say("lab.bimodal_fit", formula=objective.formula, meaning=text(objective.meaning), **summary)
-    mean, variance = moments()
+    mean, variance = mixture_moments()
     say("lab.bimodal_moments", mean=mean, deviation=variance**0.5)
     say("lab.bimodal_lesson", broad=summaries["js"]["js"], single=summaries["reverse"]["js"])
     mixed = {"weights": WEIGHTS, "centres": CENTRES, "width": WIDTH, "mean": mean, "variance": variance}

@@ -41,7 +41,7 @@ class DigitClassifier(nn.Module):
         return confidence.indices, confidence.values
 
 
-def to_tensor(digits: NDArray[np.uint8]) -> Tensor:
+def digits_to_tensor(digits: NDArray[np.uint8]) -> Tensor:
     """Digits [N, 28, 28] of 0 to 255 -> [N, 1, 28, 28] in [-1, 1]."""
     return torch.from_numpy(digits).float().div(127.5).sub(1)[:, None]
 
@@ -51,7 +51,7 @@ def trained_classifier(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> 
 
     The same digits give the same classifier, whatever the state of the random generators.
     """
-    images = to_tensor(digits)
+    images = digits_to_tensor(digits)
     order = np.random.default_rng(0).permutation(len(labels))
     unseen, training = np.split(order, [round(HELD_OUT * len(labels))])
     truth = torch.from_numpy(labels)

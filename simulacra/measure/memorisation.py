@@ -43,7 +43,7 @@ NOTABLE = 1.5  # times as many near fakes as expected before it is called copyin
 SHOWN = 20
 TRAINING = 20_000  # training pictures that are compared with, at most
 
-Verdict = Literal["copying", "no sign", "cannot tell"]
+CopyVerdict = Literal["copying", "no sign", "cannot tell"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Near:
 class Memorisation:
     """The outcome. Where the verdict is "cannot tell", numbers that need held-out pictures are None."""
 
-    verdict: Verdict
+    verdict: CopyVerdict
     sentence: Message
     near: Interval | None  # the share of fakes that are as near as the nearest 5 % of held-out pictures
     expected: float  # that share without copying

@@ -6,12 +6,13 @@ the reals. The mean over classes follows the intra-FID of Miyato & Koyama (2018,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
+from simulacra.files import JsonObject
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Features
 from simulacra.measure.intervals import Interval, Resampled, share
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 FEWEST = 20  # pictures of a class on each side; with fewer its distance is not computed
 
 Labels = NDArray[np.int64]
-Line = dict[str, Any]
 Distances = dict[int, tuple[dict[str, Resampled], dict[str, float | None]]]  # class -> scores and floors by name
 
 
@@ -49,7 +49,7 @@ def per_class(context: DrawContext) -> Outcome:
         values, floors = distances.get(number, ({}, {}))
         line |= {"n": int((fake == number).sum()), "n_real": int((real == number).sum())}
         line["scores"] = {name: _record(score.interval()) | {"floor": floors[name]} for name, score in values.items()}
-    entry: Line = {"classes": lines, "held_out": context.classifier.held_out, "fewest": FEWEST}
+    entry: JsonObject = {"classes": lines, "held_out": context.classifier.held_out, "fewest": FEWEST}
     return _mean(context, distances) | agreement, {"within": entry}
 
 
@@ -92,7 +92,7 @@ def _mean(context: DrawContext, distances: Distances) -> dict[str, Score]:
     return {f"within-{name}": score}
 
 
-def _agreement(context: DrawContext, fake_labels: Labels) -> tuple[dict[str, Score], list[Line]]:
+def _agreement(context: DrawContext, fake_labels: Labels) -> tuple[dict[str, Score], list[JsonObject]]:
     """How often the classifier reads a fake as its class: overall, and by class beside held-out reals."""
     extractor, classifier, names = context.extractor, context.classifier, context.data.classes
     features, labels = context.labelled
@@ -124,7 +124,7 @@ def _agreement(context: DrawContext, fake_labels: Labels) -> tuple[dict[str, Sco
     return {f"agreement-{extractor.name}-{extractor.kid_layer}": score}, lines
 
 
-def _record(interval: Interval) -> Line:
+def _record(interval: Interval) -> JsonObject:
     return {key: round_to(value) for key, value in vars(interval).items()}
 
 

@@ -23,7 +23,7 @@ from simulacra.translation.norms import Statistics, fixed_statistics, recorded_s
 from simulacra.translator import Side, Translator
 
 Pixels = NDArray[np.uint8]  # [H, W, C]
-Floats = NDArray[np.float32]
+FloatPixels = NDArray[np.float32]
 Span = tuple[int, int]
 
 SIDE = 1024  # pixels of a tile; a picture of as many pixels is translated whole
@@ -93,7 +93,7 @@ def spans(length: int, side: int, shared: int) -> list[Span]:
     return [(i * step, min(i * step + side, length)) for i in range(count)]
 
 
-def ramps(places: Sequence[Span], band: int = BAND) -> list[Floats]:
+def ramps(places: Sequence[Span], band: int = BAND) -> list[FloatPixels]:
     """Weights of each tile at its pixels: 1 where it is alone, and two at the same position add up to 1."""
     weights = [np.ones(end - begin, np.float32) for begin, end in places]
     for i, ((_, end), (begin, _)) in enumerate(itertools.pairwise(places)):
@@ -105,7 +105,7 @@ def ramps(places: Sequence[Span], band: int = BAND) -> list[Floats]:
     return weights
 
 
-def map_tiles(function: Callable[[Pixels], Floats], pixels: Pixels, side: int, shared: int) -> Pixels:
+def map_tiles(function: Callable[[Pixels], FloatPixels], pixels: Pixels, side: int, shared: int) -> Pixels:
     """Apply `function`, which keeps the size, to each tile; the results are blended, as 8 bits."""
     height, width, _ = pixels.shape
     if width > height:  # rows along the shorter side take less memory
@@ -119,7 +119,9 @@ def map_tiles(function: Callable[[Pixels], Floats], pixels: Pixels, side: int, s
     return result
 
 
-def blend_tiles(function: Callable[[Pixels], Floats], pixels: Pixels, side: int, shared: int) -> Iterator[Floats]:
+def blend_tiles(
+    function: Callable[[Pixels], FloatPixels], pixels: Pixels, side: int, shared: int
+) -> Iterator[FloatPixels]:
     """Yield the rows of `map_tiles` from the top as they are finished; one row of tiles is in memory."""
     height, width, channels = pixels.shape
     rows, columns = spans(height, side, shared), spans(width, side, shared)
@@ -134,7 +136,7 @@ def blend_tiles(function: Callable[[Pixels], Floats], pixels: Pixels, side: int,
         yield row[:done]
 
 
-def to_bytes(pixels: Floats) -> Pixels:
+def to_bytes(pixels: FloatPixels) -> Pixels:
     """[-1, 1] -> 0 to 255."""
     return np.rint(pixels.clip(-1, 1) * 127.5 + 127.5).astype(np.uint8)
 
@@ -155,7 +157,7 @@ def _tensor(translator: Translator, pixels: Pixels) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def _translate(translator: Translator, pixels: Pixels, to: Side) -> Floats:
+def _translate(translator: Translator, pixels: Pixels, to: Side) -> FloatPixels:
     """The translation of one picture or tile [H, W, C]: float32 in [-1, 1], the same size."""
     images = translator.translate(_tensor(translator, pixels[None]), to)
     return images[0].permute(1, 2, 0).cpu().numpy()

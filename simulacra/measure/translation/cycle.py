@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from simulacra.measure.distances import Floats
 from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
 from simulacra.measure.metrics import Metric, by_name, register
@@ -37,23 +37,21 @@ if TYPE_CHECKING:
 NOISE = 2 / 255  # standard deviation, of a pixel from 0 to 1
 HONEST, HIDING = 0.8, 0.5  # honest from here on; hiding below
 
-Values = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Cycle:
     """Per picture [N]: the L1 error of the cycle, that of the disturbed cycle, and the disturbance."""
 
-    clean: Values
-    disturbed: Values
-    disturbance: Values
+    clean: Floats
+    disturbed: Floats
+    disturbance: Floats
 
 
 @torch.no_grad()
 def cycle_errors(translator: Translator, batches: Iterable[Tensor], to: Side) -> Cycle:
     """Translate pictures in [-1, 1] to `to` and back. The noise depends on a picture's index alone."""
     translator.eval()
-    clean, disturbed, disturbance = list[Values](), list[Values](), list[Values]()
+    clean, disturbed, disturbance = list[Floats](), list[Floats](), list[Floats]()
     done, back = 0, OTHER[to]
     for batch in batches:
         images = batch.to(translator.device)
@@ -77,8 +75,8 @@ def honesty(cycle: Cycle) -> Resampled:
     """1: the way back depends on what a translation shows; near 0: on what it hides."""
     clean, disturbed, disturbance = map(resampled_mean, (cycle.clean, cycle.disturbed, cycle.disturbance))
 
-    def share(c: Values, after: Values, e: Values) -> Values:
-        values: Values = np.minimum(np.sqrt(c**2 + e**2) / np.maximum(after, 1e-12), 1)
+    def share(c: Floats, after: Floats, e: Floats) -> Floats:
+        values: Floats = np.minimum(np.sqrt(c**2 + e**2) / np.maximum(after, 1e-12), 1)
         return values
 
     value = share(*(np.array([mean.value]) for mean in (clean, disturbed, disturbance)))
@@ -98,7 +96,7 @@ def verdict(value: float, clean: float, disturbed: float, direction: Message | s
 
 
 @torch.no_grad()
-def identity_errors(translator: Translator, batches: Iterable[Tensor], to: Side) -> Values:
+def identity_errors(translator: Translator, batches: Iterable[Tensor], to: Side) -> Floats:
     """[N]: L1 between pictures that are of the domain `to` already and their translations."""
     translator.eval()
     given = (batch.to(translator.device) for batch in batches)

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from simulacra.data.dataset import Pair
 from simulacra.files import read_json
+from simulacra.measure.distances import Floats
 from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
 from simulacra.measure.metrics import Metric, register
 from simulacra.measure.model_under_test import BATCH
 from simulacra.measure.scores import ResampledScore
 from simulacra.measure.translation.both_directions import TranslationDirection, ratio
-from simulacra.measure.translation.cycle import Values, named_scores
+from simulacra.measure.translation.cycle import named_scores
 from simulacra.measure.translation.similarity import l1, ssim
 from simulacra.translator import Side, Translator
 
@@ -64,17 +65,17 @@ def _names(path: Path) -> list[str]:
 class TruthErrors:
     """Per picture [N] with a ground truth: L1 and SSIM to it, of the translation and of the picture itself."""
 
-    l1: Values
-    l1_untranslated: Values
-    ssim: Values
-    ssim_untranslated: Values
+    l1: Floats
+    l1_untranslated: Floats
+    ssim: Floats
+    ssim_untranslated: Floats
 
 
 @torch.no_grad()
 def truth_errors(translator: Translator, batches: Iterable[Tensor], truths: Iterable[Tensor], to: Side) -> TruthErrors:
     """Compare translations with their ground truths, given in batches of the same sizes."""
     translator.eval()
-    columns: list[list[Values]] = [[], [], [], []]
+    columns: list[list[Floats]] = [[], [], [], []]
     for batch, truth in zip(batches, truths, strict=True):
         images = batch.to(translator.device)
         target, translated = truth.to(images), translator.translate(images, to).clamp(-1, 1)

@@ -7,8 +7,8 @@ from pathlib import Path
 from simulacra import messages
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
-from simulacra.publish.report.contents import gather
-from simulacra.publish.report.page import MARK, render
+from simulacra.publish.report.contents import read_contents
+from simulacra.publish.report.page import MARK, render_page
 
 LIMIT = 5_000_000  # bytes of a report, at most
 
@@ -28,13 +28,13 @@ def report(run: str | Path, out: Path | None = None, *, language: str | None = N
     if language not in messages.LANGUAGES:
         raise SimulacraError("report.no_such_language", language=language, names=messages.LANGUAGES)
     with messages.using(language):
-        contents = gather(Path(run).expanduser())
+        contents = read_contents(Path(run).expanduser())
         path = contents.folder / "report.html" if out is None else Path(out).expanduser()
         if path.is_dir():
             raise SimulacraError("report.out_is_folder", path=path, example=path / "report.html")
         if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
             raise SimulacraError("report.out_is_other_file", path=path)
-        html = render(contents, limit=limit).encode()
+        html = render_page(contents, limit=limit).encode()
     with written_aside(path) as file:
         file.write(html)
     return path

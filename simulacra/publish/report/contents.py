@@ -125,7 +125,7 @@ class RunContents:
         return None
 
 
-def gather(folder: Path) -> RunContents:
+def read_contents(folder: Path) -> RunContents:
     """Read a run's folder. Raises `SimulacraError` if it is not a run or has no checkpoint."""
     if not folder.exists():
         raise SimulacraError("report.run_does_not_exist", path=folder)

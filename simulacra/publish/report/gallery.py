@@ -22,11 +22,11 @@ from simulacra.publish.report.images import (
     Tile,
     as_image,
     columns_for,
-    cut,
+    crop_grid,
     fakes,
     inlined,
     sheet,
-    walk,
+    walk_tiles,
 )
 from simulacra.sampling import label_rows
 from simulacra.training.curves import stills, thinned
@@ -62,7 +62,7 @@ class Gallery:
         self.fakes: list[Tile] = []
         self.by_label: list[tuple[str, list[Tile]]] = []
         if (generator := run.generator) is not None:
-            self.walks = [walk(generator, 2 * i, 2 * i + 1, WALK_STEPS) for i in range(WALKS)]
+            self.walks = [walk_tiles(generator, 2 * i, 2 * i + 1, WALK_STEPS) for i in range(WALKS)]
             by_psi = [fakes(generator, SWEEP_SEEDS, truncation=psi) for psi in SWEEP]
             self.sweep = [list(row) for row in zip(*by_psi, strict=True)]
             self.fakes = fakes(generator, range(self.columns**2))
@@ -123,7 +123,7 @@ class Gallery:
 
     def _open(self, path: Path) -> Image.Image:
         with Image.open(path) as preview:
-            return cut(preview, self.run.shape, self.columns, self.columns)
+            return crop_grid(preview, self.run.shape, self.columns, self.columns)
 
     def _strip(self, quality: int) -> list[InlinePicture]:
         """A row for each of the first seeds: its picture at moments of the training."""

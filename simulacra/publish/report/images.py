@@ -70,7 +70,7 @@ def as_image(pixels: Tile) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def cut(preview: Image.Image, shape: Shape, columns: int, rows: int) -> Image.Image:
+def crop_grid(preview: Image.Image, shape: Shape, columns: int, rows: int) -> Image.Image:
     """The first `columns` by `rows` pictures of `shape` (C, H, W) in a grid."""
     _, height, width = shape
     return preview.crop((0, 0, min(preview.width, columns * width), min(preview.height, rows * height)))
@@ -97,7 +97,7 @@ def _uri(buffer: io.BytesIO) -> str:
 
 
 @torch.no_grad()
-def walk(generator: Generator, first: int, last: int, steps: int) -> list[Tile]:
+def walk_tiles(generator: Generator, first: int, last: int, steps: int) -> list[Tile]:
     """`steps` pictures from one seed to another, both included; the label of the first stays.
 
     A normal prior is crossed along the great circle (Shoemake 1985), a uniform one along the straight line, because the
@@ -158,7 +158,7 @@ def preview_film(
 
 def _crop(path: Path, shape: Shape, grid: tuple[int, int], side: int) -> Image.Image:
     with Image.open(path) as preview:
-        part = cut(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *grid)
+        part = crop_grid(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *grid)
     return fitted(part, side)
 
 

@@ -47,7 +47,7 @@ SECTIONS = {
 }
 
 
-def render(run: RunContents, *, limit: int) -> str:
+def render_page(run: RunContents, *, limit: int) -> str:
     """The page in at most `limit` bytes. Raises `SimulacraError` if the text alone is larger."""
     environment = Environment(
         loader=PackageLoader("simulacra", "publish/report"),
@@ -100,12 +100,12 @@ def _text_parts(run: RunContents) -> dict[str, Any]:
         "alarms": alarms,
         "advice": tables.advice(alarms, run),
         "rollbacks": tables.rollbacks(run.rollbacks),
-        "facts": tables.facts(run),
+        "facts": tables.data_facts(run),
         "shares": shares,
         "shares_caption": tables.shares_caption(kind, more),
         "settings": tables.settings(run.config, run.gan),
         "score_groups": tables.score_groups(run.certificate) if run.certificate else [],
-        "per_class": tables.per_class(run.certificate) if run.certificate else None,
+        "per_class": tables.per_class_table(run.certificate) if run.certificate else None,
         "terms": tables.terms(run.certificate) if run.certificate else {},
         "json": json_text if len(json_text) <= MOST_JSON else "",
         **_plots(run, alarms, run.checkpoint_nimg / 1000 if run.shows_best else None),

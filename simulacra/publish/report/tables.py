@@ -63,8 +63,8 @@ def settings(config: Mapping[str, Any], gan: type[GAN] | None) -> dict[str, list
     for name, value in config["config"].items():
         if name == "shape":
             continue
-        default = plain(defaults[name]) if name in defaults else ""
-        row = SettingRow(name, plain(value), default, name in defaults and defaults[name] != value)
+        default = format_setting(defaults[name]) if name in defaults else ""
+        row = SettingRow(name, format_setting(value), default, name in defaults and defaults[name] != value)
         (shared if name in common else own).append(row)
     run = {key: config.get(key) for key in ("spec", "seed", "precision", "compile", "micro")}
     run |= {text("report.length_of", key=key): value for key, value in config.get("length", {}).items()}
@@ -72,21 +72,21 @@ def settings(config: Mapping[str, Any], gan: type[GAN] | None) -> dict[str, list
     groups = {
         text("report.settings_shared"): shared,
         text("report.settings_of", name=config["gan"]): own,
-        text("report.settings_run"): [SettingRow(name, plain(value)) for name, value in run.items()],
+        text("report.settings_run"): [SettingRow(name, format_setting(value)) for name, value in run.items()],
     }
     return {title: rows for title, rows in groups.items() if rows}
 
 
-def plain(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting as it is typed on the command line."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(plain, value))
+        return ", ".join(map(format_setting, value))
     if isinstance(value, float):
         return f"{value:.12g}"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def facts(run: RunContents) -> dict[str, str]:
+def data_facts(run: RunContents) -> dict[str, str]:
     """Facts about the data, by label, with or without the data set."""
     stored = run.config["data"]
     rows = {text("report.name"): str(stored["name"]), text("report.pictures"): pixels(run.shape)}
@@ -277,7 +277,7 @@ class PerClassTable:
     note: str
 
 
-def per_class(certificate: JsonObject) -> PerClassTable | None:
+def per_class_table(certificate: JsonObject) -> PerClassTable | None:
     """The scores of each class, those least often recognised first where there are many; None without any."""
     within = certificate.get("within")
     if not within:
