@@ -1,9 +1,9 @@
-"""How fast `prepare` is beside a bare Pillow loop over the same files on the same cores.
+"""Speed of `prepare` compared with a bare Pillow loop over the same files on the same cores.
 
     python benchmarks/prepare.py
 
-Makes folders of JPEGs and of PNGs in a temporary place, runs both in turns, and prints pictures per second and
-their ratio. "Everything" is the whole of it: scan, decode, labels, duplicates, hash, data sheet.
+Makes temporary folders of JPEGs and PNGs, runs both in turns, and prints pictures per second and their ratio.
+"Everything" includes listing, decoding, labels, duplicates, hash and data sheet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZE = 64
 
 
 def make_folder(folder: Path, suffix: str) -> list[str]:
-    """Pictures that compress like photographs: noise at every scale, the coarse ones strongest."""
+    """Make pictures that compress like photographs: noise at every scale, strongest at the coarse ones."""
     rng = np.random.default_rng(0)
     paths = []
     for number in range(PICTURES):
@@ -42,15 +42,15 @@ def make_folder(folder: Path, suffix: str) -> list[str]:
 
 
 def bare(path: str) -> int:
-    """What anyone would write."""
+    """The shortest code for one picture."""
     with Image.open(path) as image:
         small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
     return int(np.asarray(small)[0, 0, 0])
 
 
-def measure(room: Path, suffix: str) -> None:
-    """Both in turns on one kind of file; the median of each."""
-    pictures = room / suffix.strip(".")
+def measure(scratch: Path, suffix: str) -> None:
+    """Time both in turns on one kind of file, and print the medians."""
+    pictures = scratch / suffix.strip(".")
     pictures.mkdir()
     paths = make_folder(pictures, suffix)
     size = sum(Path(path).stat().st_size for path in paths) / len(paths)
@@ -63,20 +63,20 @@ def measure(room: Path, suffix: str) -> None:
             pool.map(bare, paths, chunksize=16)
         seconds["bare Pillow loop"].append(time.perf_counter() - start)
         start = time.perf_counter()
-        prepare(pictures, room / "set", size=(SIZE, SIZE))
+        prepare(pictures, scratch / "set", size=(SIZE, SIZE))
         seconds["prepare, everything"].append(time.perf_counter() - start)
-        shutil.rmtree(room / "set")
-    rates = {what: PICTURES / statistics.median(taken) for what, taken in seconds.items()}
-    for what, rate in rates.items():
-        print(f"  {what:20} {rate:6.0f} pictures/s")
+        shutil.rmtree(scratch / "set")
+    rates = {name: PICTURES / statistics.median(times) for name, times in seconds.items()}
+    for name, rate in rates.items():
+        print(f"  {name:20} {rate:6.0f} pictures/s")
     print(f"  ratio {rates['prepare, everything'] / rates['bare Pillow loop']:.2f} (at least 0.80 is wanted)")
 
 
 def main() -> None:
-    """JPEG and PNG."""
-    with tempfile.TemporaryDirectory() as name:
+    """Measure JPEG and PNG."""
+    with tempfile.TemporaryDirectory() as scratch:
         for suffix in (".jpg", ".png"):
-            measure(Path(name), suffix)
+            measure(Path(scratch), suffix)
 
 
 if __name__ == "__main__":

@@ -164,9 +164,9 @@ def test_a_csv_of_attributes(tmp_path: Path) -> None:
     folder_of(tmp_path, "a.png", "b.png", "c.png")
     with (tmp_path / "people.csv").open("w", newline="") as file:
         table = csv.writer(file, delimiter=";")
-        table.writerow(["file", "age", "hair", "city", "note"])
-        table.writerows([["a.png", 20, "red", "Rome", ""], ["b.png", 70, "black", "Rome", "x"]])
-        table.writerow(["c.png", 45, "red", "Rome", ""])
+        table.writerow(["file", "age", "hair", "year", "note"])
+        table.writerows([["a.png", 20, "red", 1999, ""], ["b.png", 70, "black", 1999, "x"]])
+        table.writerow(["c.png", 45, "red", 1999, ""])
     source = found(tmp_path)
     assert source.attributes == ("age", "hair: black", "hair: red")
     assert source.labels is not None and source.labels.tolist() == [[0, 0, 1], [1, 1, 0], [0.5, 0, 1]]

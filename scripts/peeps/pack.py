@@ -1,4 +1,4 @@
-"""Packs what render.mjs drew into the files shipped with the package: a lossless WebP sheet and the table.
+"""Pack the drawings of render.mjs into the files shipped with the package: a lossless WebP sheet and the table.
 
 Run `node render.mjs` first, then `python pack.py`.
 """
@@ -16,15 +16,15 @@ LIMIT = 3_000_000  # bytes, all files together
 
 
 def main() -> None:
-    """Write peeps.webp and peeps.csv, check that not a pixel changed, and say how large they are."""
+    """Write peeps.webp and peeps.csv, check that every pixel is equal, and print their size."""
     TARGET.mkdir(exist_ok=True)
-    packed = TARGET / "peeps.webp"
+    webp = TARGET / "peeps.webp"
     with Image.open(HERE / "build" / "sheet.ppm") as sheet:
-        drawn = sheet.tobytes()
-        sheet.save(packed, lossless=True, quality=100, method=6)
-    with Image.open(packed) as sheet:
-        if sheet.convert("RGB").tobytes() != drawn:
-            raise SystemExit(f"{packed} does not hold the pixels of build/sheet.ppm.")
+        pixels = sheet.tobytes()
+        sheet.save(webp, lossless=True, quality=100, method=6)
+    with Image.open(webp) as sheet:
+        if sheet.convert("RGB").tobytes() != pixels:
+            raise SystemExit(f"{webp} does not hold the pixels of build/sheet.ppm.")
     shutil.copyfile(HERE / "build" / "peeps.csv", TARGET / "peeps.csv")
     total = sum(path.stat().st_size for path in TARGET.iterdir())
     print(f"{TARGET}: {total:,} bytes")

@@ -248,5 +248,5 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _first(names: Sequence[str], most: int = MAX_NAMES) -> str:
     """The first names, and how many more there are."""
-    shown = SEPARATORS[language()].join(names[:most])
-    return text("data.and_more", names=shown, count=len(names) - most) if len(names) > most else shown
+    listed = SEPARATORS[language()].join(names[:most])
+    return text("data.and_more", names=listed, count=len(names) - most) if len(names) > most else listed

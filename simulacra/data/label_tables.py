@@ -101,12 +101,11 @@ def _as_attributes(table: str, columns: Mapping[str, list[Any]], has_row: NDArra
     notes: list[Message] = []
     for column, values in columns.items():
         words = {str(value).strip() for value, row in zip(values, has_row, strict=True) if row}
-        numbers = _numbers(values, has_row)
         if "" in words:
             notes.append(Message("data.column_with_gaps", table=table, column=column))
         elif len(words) < 2:
             notes.append(Message("data.constant_column", table=table, column=column))
-        elif numbers is not None:
+        elif (numbers := _numbers(values, has_row)) is not None:
             attributes[column] = numbers
         elif len(words) > MAX_CHOICES:
             notes.append(Message("data.column_of_many_words", table=table, column=column, count=len(words)))
@@ -131,6 +130,8 @@ def _numbers(values: list[Any], has_row: NDArray[np.bool_]) -> NDArray[np.float3
     low, high = numbers[has_row].min(), numbers[has_row].max()
     if low >= 0 and high <= 1:  # a share already, or 0 and 1
         low, high = 0.0, 1.0
+    if low == high:
+        return None
     scaled: NDArray[np.float32] = np.clip((numbers - low) / (high - low), 0, 1).astype(np.float32)
     return scaled
 
