@@ -92,7 +92,7 @@ def trained(gan: GAN, folder: Path, *, bf16: bool = False, steps: int = STEPS) -
     """Weights, buffers and the average after a few steps."""
     data = suitable(gan.name, noise(24))
     feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
-    feed.tell(gan.G)
+    feed.attach_labels(gan.G)
     trainer = Trainer(gan, feed, folder, seed=3, precision="bf16" if bf16 else "fp32")
     for _ in range(steps):
         trainer.step()
