@@ -17,7 +17,7 @@ import rows
 from simulacra.data.opening import open_domain
 
 
-def test_every_row_is_a_game_a_recipe_or_another_toolkit() -> None:
+def test_every_row_is_a_gan_a_recipe_or_another_toolkit() -> None:
     data = labelled(noise())
     for name in (*rows.SETTINGS, *rows.RIVALS):
         entry = rows.row(name)
@@ -39,19 +39,19 @@ def test_a_recipe_is_its_preset_at_another_size() -> None:
     assert "made for 80x80" in rows.lacks(rows.row("wgan-gp:faces80"), packed(noise()))
 
 
-def test_a_game_of_labels_is_left_out_where_there_are_none() -> None:
+def test_a_gan_with_labels_is_left_out_without_labels() -> None:
     assert "labels" in rows.lacks(rows.row("dcgan+labels"), packed(noise()))
 
 
 def test_other_toolkits_see_the_training_pictures_alone(tmp_path: Path) -> None:
     images = noise(12)
     assert peers.export(on_disk(tmp_path / "data", images, valid=3), tmp_path / "png") == (16, 3)
-    found = sorted((tmp_path / "png").glob("*.png"))
-    assert len(found) == 9
-    assert np.array_equal(np.asarray(Image.open(found[8])), images[8])
+    files = sorted((tmp_path / "png").glob("*.png"))
+    assert len(files) == 9
+    assert np.array_equal(np.asarray(Image.open(files[8])), images[8])
 
 
-def test_drawn_pictures_stand_where_a_generator_would(tmp_path: Path) -> None:
+def test_stored_pictures_take_the_place_of_a_generator(tmp_path: Path) -> None:
     images = noise(10)
     np.save(tmp_path / "drawn.npy", images)
     batches = list(outside.StoredPictures(tmp_path / "drawn.npy").pictures(range(2, 10), batch=5))
@@ -60,7 +60,7 @@ def test_drawn_pictures_stand_where_a_generator_would(tmp_path: Path) -> None:
     assert np.array_equal(back, images[2:7])
 
 
-def told(name: str, fd: float) -> dict[str, object]:
+def result(name: str, fd: float) -> dict[str, object]:
     score = {"value": fd, "low": fd - 1, "high": fd + 1, "floor": 1.5}
     names = ("fd-efl0-112", "kid-efl0-1280", "precision-efl0-112", "recall-efl0-112", "diversity-efl0-112")
     certificate = {"scores": dict.fromkeys(names, score), "memorisation": {"verdict": "no sign"}}
@@ -69,7 +69,7 @@ def told(name: str, fd: float) -> dict[str, object]:
 
 
 def test_the_table_has_the_best_first_and_its_columns_even() -> None:
-    lines = quality.table([told("wgan", 80), told("dcgan", 30)]).splitlines()
+    lines = quality.table([result("wgan", 80), result("dcgan", 30)]).splitlines()
     assert ["reals" in line for line in lines] == [False, False, True, False, False]
     assert "`dcgan`" in lines[3]
     assert "| 900 | 30.0 (29.0–31.0) |" in lines[3]

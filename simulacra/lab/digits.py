@@ -57,7 +57,7 @@ class DigitsExperiment(Experiment):
         self.images = digits_to_tensor(digits)
         self.classifier, self.accuracy = trained_classifier(digits, labels)
         say("lab.classifier_accuracy", accuracy=self.accuracy)
-        self.readings = self.classifier.read(self.images)  # of every digit: a real is a stack of three
+        self.predictions = self.classifier.read(self.images)  # of every digit: a real is a stack of three
         self.tiles: list[Image.Image] = []
 
     def draw(self, n: int, rng: np.random.Generator) -> Tensor:
@@ -71,7 +71,7 @@ class DigitsExperiment(Experiment):
     def reals(self, n: int) -> JsonObject:
         """The scores of `n` reals, through the same classifier."""
         chosen = torch.from_numpy(np.random.default_rng(0).integers(len(self.images), size=(n, 3)))
-        digits, confidence = self.readings
+        digits, confidence = self.predictions
         return self.score(digits[chosen], confidence[chosen])
 
     def score(self, digits: Tensor, confidence: Tensor) -> JsonObject:
@@ -92,10 +92,10 @@ class DigitsExperiment(Experiment):
     @torch.no_grad()
     def fakes(self, generator: Generator, n: int) -> JsonObject:
         """The scores of the fakes of seeds 0 … n - 1."""
-        readings = [
+        predictions = [
             self.classifier.read(batch.flatten(0, 1)[:, None]) for batch in generator.pictures(range(n), batch=256)
         ]
-        return self.score(*(torch.cat(column).view(-1, 3) for column in zip(*readings, strict=True)))
+        return self.score(*(torch.cat(column).view(-1, 3) for column in zip(*predictions, strict=True)))
 
     def evaluate(self, trainer: Trainer) -> JsonObject:
         """The scores of the average of G; stores a tile of its first fakes."""

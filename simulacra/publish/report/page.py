@@ -125,9 +125,9 @@ def _subtitle(run: RunContents) -> list[str]:
     else:
         sentences = [text("report.trained_on", gan=name, n=stored["pictures"], data=stored["name"], size=size)]
     total = run.config.get("length", {}).get("total")
-    shown = {"nimg": run.nimg, "epochs": number(run.nimg / stored["pictures"])}
+    counts = {"nimg": run.nimg, "epochs": number(run.nimg / stored["pictures"])}
     unfinished = total and run.nimg < total
-    progress = text("report.shown_of", total=total, **shown) if unfinished else text("report.shown", **shown)
+    progress = text("report.shown_of", total=total, **counts) if unfinished else text("report.shown", **counts)
     if run.lines:
         progress = text("report.shown_in", shown=progress, time=formatting.duration(run.lines[-1]["seconds"]))
     sentences.append(text("report.shown_sentence", shown=progress))

@@ -283,7 +283,7 @@ def per_class_table(certificate: JsonObject) -> PerClassTable | None:
     if not within:
         return None
     lines = within["classes"]
-    shown = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
+    listed = lines if len(lines) <= MOST_CLASSES else weakest(lines, MOST_CLASSES)
     names = list(dict.fromkeys(name for line in lines for name in line["scores"]))
     places = decimals(*(line["scores"][name] for line in lines for name in names if name in line["scores"]))
     columns = [text("report.fakes"), text("report.reals")]
@@ -291,9 +291,11 @@ def per_class_table(certificate: JsonObject) -> PerClassTable | None:
         columns += [name, text("report.interval_95"), text("report.reals_reals")]
     columns += [text("report.read_as_class"), text("report.reals_read_right"), text("report.read_as_other")]
     notes = [text("report.per_class", count=within["held_out"])]
-    if shown is not lines:
-        notes.append(text("report.weakest_classes", shown=len(shown), total=len(lines)))
-    return PerClassTable(columns, [_class_row(line, names, places) for line in shown], text("report.space").join(notes))
+    if listed is not lines:
+        notes.append(text("report.weakest_classes", shown=len(listed), total=len(lines)))
+    return PerClassTable(
+        columns, [_class_row(line, names, places) for line in listed], text("report.space").join(notes)
+    )
 
 
 def _class_row(line: JsonObject, names: Sequence[str], places: int) -> list[str]:

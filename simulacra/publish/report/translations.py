@@ -92,12 +92,12 @@ def _direction(translator: Translator, data: Pair, side: Side) -> DirectionPictu
     pairs = pairs if side == "a" else pairs[:, ::-1]
     rows = pairs[subsample(len(pairs), PICTURES), 0] if len(pairs) else subsample(len(source), PICTURES)
     images = to_tensor(source.images[rows], translator.device)
-    there = translator.translate(images, OTHER[side])
-    back = translator.translate(there, side)
+    translated = translator.translate(images, OTHER[side])
+    reconstructed = translator.translate(translated, side)
     tiles = [
         (text("report.row_original", domain=names[side]), list(source.images[rows])),
-        (text("report.row_translation", domain=names[OTHER[side]]), tiles_of(there)),
-        (text("report.row_reconstruction"), tiles_of(back)),
+        (text("report.row_translation", domain=names[OTHER[side]]), tiles_of(translated)),
+        (text("report.row_reconstruction"), tiles_of(reconstructed)),
     ]
     notes = [text("report.random_pictures", part=part_name(part))]
     if part == "train":
