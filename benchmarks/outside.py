@@ -1,4 +1,4 @@
-"""Another toolkit's pictures, scored as our models are: `peers.py` trains and draws in its own environment, this measures."""
+"""Score the pictures of another toolkit as ours: `peers.py` trains and draws in an environment of its own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Train another toolkit's GAN with the pictures of a prepared data set, and draw from it: for `quality.py`.
+"""Train the GAN of another toolkit on a prepared dataset, and draw from it: for `quality.py`.
 
-It runs in an environment of its own, since these toolkits need packages that ours must not have:
+It runs in an environment of its own, because these toolkits need other packages:
 
     python -m venv peers
     peers/bin/pip install -c constraints.txt -r benchmarks/peers_requirements.txt
@@ -9,10 +9,10 @@ It runs in an environment of its own, since these toolkits need packages that ou
     peers/bin/python benchmarks/peers.py train lightweight-gan DATA OUT --minutes 10
     peers/bin/python benchmarks/peers.py draw lightweight-gan OUT --moment 5 --psi 1 --samples 5000
 
-Both toolkits refuse to start without CUDA: on a CPU their calls of it are led there, and nothing else in them is
-changed. To their advantage no time goes into their progress pictures and checkpoints, moments of training are kept
-as ours are, and the better of full variety and their truncation is chosen. The pictures are the live generator's:
-both packages' average of weights begins at step 20,000, which no run of minutes on a CPU reaches.
+Both toolkits refuse to start without CUDA: on a CPU their CUDA calls are redirected, and nothing else is changed. In
+their favour, their progress pictures and checkpoints cost no time, generators are kept at as many moments as ours, and
+the better of full variety and their truncation is chosen. The pictures are those of the live generator: in both
+packages the average of weights begins at step 20,000, which no run of minutes on a CPU reaches.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-AT_ONCE = 64
+BATCH = 64
 MODULES = {
     "lightweight-gan": "lightweight_gan.lightweight_gan",
     "stylegan2-pytorch": "stylegan2_pytorch.stylegan2_pytorch",
 }
-# The defaults of their command lines, but for these. Their batches gather the gradients of several small ones because a GPU's
-# memory is short: here one batch is one step. disc_output_size: the only one that lightweight-gan can build at 32 px.
-# The -small ones are made narrower for a CPU by the settings their own READMEs and command lines offer for that.
+# Changes to the defaults of their command lines. Gradients are not accumulated over several batches, as their defaults do
+# to save memory of a GPU. disc_output_size: the only one that lightweight-gan can build at 32 px.
+# The -small ones are narrower, for a CPU, by settings that their own READMEs and command lines offer.
 SETTINGS: dict[str, dict[str, Any]] = {
     "lightweight-gan":         {"batch_size": 4, "disc_output_size": 5, "attn_res_layers": [32]},
     "lightweight-gan-small":   {"batch_size": 4, "disc_output_size": 5, "attn_res_layers": [], "fmap_max": 64},
@@ -52,7 +52,7 @@ PSI = {"lightweight-gan": (1.0,), "stylegan2-pytorch": (1.0, 0.75)}  # 0.75 is t
 
 
 class OnCPU(types.ModuleType):
-    """`torch` as a toolkit sees it, with `cuda:0` being the CPU."""
+    """Stands in for `torch` in a toolkit: every device is the CPU."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
@@ -64,16 +64,16 @@ class OnCPU(types.ModuleType):
 
 
 def toolkit(name: str) -> Any:
-    """The toolkit's module, brought to run without CUDA where there is none."""
+    """The toolkit's module, patched to run without CUDA device there is none."""
     sys.modules["aim"] = types.ModuleType("aim")  # a tracker of experiments; not used
     if on_gpu():
         return importlib.import_module(MODULES[plain(name)])
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):  # a build for CUDA lacks them on a CPU, and nothing here uses them
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    there, torch.cuda.is_available = torch.cuda.is_available, lambda: True
+    available, torch.cuda.is_available = torch.cuda.is_available, lambda: True
     module: Any = importlib.import_module(MODULES[plain(name)])
-    torch.cuda.is_available = there
+    torch.cuda.is_available = available
     module.torch = OnCPU("torch")
     torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
     nn.Module.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
@@ -81,12 +81,12 @@ def toolkit(name: str) -> Any:
 
 
 def on_gpu() -> bool:
-    """Whether the toolkits have the accelerator that they are made for."""
+    """Whether CUDA is available, as the toolkits expect."""
     return torch.cuda.is_available()
 
 
 def now() -> float:
-    """Seconds of the processor, or on a GPU of the clock."""
+    """CPU seconds, or wall-clock seconds on a GPU."""
     return time.monotonic() if on_gpu() else time.process_time()
 
 
@@ -100,43 +100,49 @@ def trainer(module: Any, name: str, out: Path, side: int, channels: int) -> Any:
     own: dict[str, Any] = {"transparent": channels == 4}
     if plain(name) == "lightweight-gan":
         own |= {"use_aim": False, "greyscale": channels == 1}
-    made = module.Trainer(base_dir=out, image_size=side, num_workers=0, **own, **SETTINGS[name])
-    made.evaluate = made.save = lambda *_, **__: None
-    made.init_GAN()
-    return made
+    toolkit_trainer = module.Trainer(base_dir=out, image_size=side, num_workers=0, **own, **SETTINGS[name])
+    toolkit_trainer.evaluate = toolkit_trainer.save = lambda *_, **__: None
+    toolkit_trainer.init_GAN()
+    return toolkit_trainer
 
 
-def generator(made: Any, name: str) -> dict[str, nn.Module]:
+def generator(toolkit_trainer: Any, name: str) -> dict[str, nn.Module]:
     """The networks that draw."""
-    return {"G": made.GAN.G} if plain(name) == "lightweight-gan" else {"S": made.GAN.S, "G": made.GAN.G}
+    return (
+        {"G": toolkit_trainer.GAN.G}
+        if plain(name) == "lightweight-gan"
+        else {"S": toolkit_trainer.GAN.S, "G": toolkit_trainer.GAN.G}
+    )
 
 
 @torch.no_grad()
-def drawn(module: Any, made: Any, name: str, n: int, psi: float, grey: bool) -> NDArray[np.uint8]:
-    """`n` pictures [n, H, W, C] by the toolkit's own way of drawing."""
-    where = "cuda" if on_gpu() else "cpu"
-    made.GAN.eval()
-    made.av = None  # the mean style, which it keeps
+def draw_pictures(module: Any, toolkit_trainer: Any, name: str, n: int, psi: float, grey: bool) -> NDArray[np.uint8]:
+    """`n` pictures [n, H, W, C], drawn by the toolkit's own function."""
+    device = "cuda" if on_gpu() else "cpu"
+    toolkit_trainer.GAN.eval()
+    toolkit_trainer.av = None  # the cached mean style
     parts = []
-    for start in range(0, n, AT_ONCE):
-        count = min(AT_ONCE, n - start)
+    for start in range(0, n, BATCH):
+        count = min(BATCH, n - start)
         if plain(name) == "lightweight-gan":
-            pictures = made.generate_(made.GAN.G, torch.randn(count, made.GAN.latent_dim, device=where))
+            pictures = toolkit_trainer.generate_(
+                toolkit_trainer.GAN.G, torch.randn(count, toolkit_trainer.GAN.latent_dim, device=device)
+            )
         else:
-            g = made.GAN.G
+            g = toolkit_trainer.GAN.G
             style = module.noise_list(count, g.num_layers, g.latent_dim, device=0)
             noise = module.image_noise(count, g.image_size, device=0)
-            pictures = made.generate_truncated(made.GAN.S, g, style, noise, trunc_psi=psi)
+            pictures = toolkit_trainer.generate_truncated(toolkit_trainer.GAN.S, g, style, noise, trunc_psi=psi)
         pictures = pictures.mean(1, keepdim=True) if grey else pictures
         parts.append(pictures.mul(255).add(0.5).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy())
-    made.GAN.train()
+    toolkit_trainer.GAN.train()
     return np.concatenate(parts)
 
 
 def export(data: Path, folder: Path) -> tuple[int, int]:
-    """The training pictures of a prepared data set, squares, as PNGs; returns side and channels."""
-    told = json.loads((data / "data.json").read_text())
-    images = np.load(data / "images.npy", mmap_mode="r")[: told["splits"]["train"]]
+    """Write the training pictures of a prepared dataset of squares as PNGs; returns side and channels."""
+    record = json.loads((data / "data.json").read_text())
+    images = np.load(data / "images.npy", mmap_mode="r")[: record["splits"]["train"]]
     _, side, _, channels = images.shape
     if not (folder / "whole").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,67 +152,77 @@ def export(data: Path, folder: Path) -> tuple[int, int]:
     return side, channels
 
 
-def seeded(seed: int) -> None:
-    """All three sources of randomness that the toolkits use."""
+def set_seed(seed: int) -> None:
+    """Seed the three sources of randomness that the toolkits use."""
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed)
 
 
 def train(name: str, data: Path, out: Path, minutes: float, moments: int, choice: int, seed: int) -> None:
-    """Train for so long; keep the generator at so many moments, and `choice` pictures of each to choose one by."""
+    """Train for `minutes`; store the generator at `moments` moments, and `choice` pictures of each to choose one."""
     side, channels = export(data, out / "pictures")
-    seeded(seed)
+    set_seed(seed)
     module = toolkit(name)
-    made = trainer(module, name, out / "work", side, channels)
-    made.set_data_src(out / "pictures")
-    networks = generator(made, name)
+    toolkit_trainer = trainer(module, name, out / "work", side, channels)
+    toolkit_trainer.set_data_src(out / "pictures")
+    networks = generator(toolkit_trainer, name)
     states = dict[int, dict[str, NDArray[Any]]]()
-    untrained = drawn(module, made, name, choice, 1.0, channels == 1)
-    wall, cpu, shown, steps = 0.0, 0.0, [0], 0
-    batch = made.batch_size * made.gradient_accumulate_every
+    untrained = draw_pictures(module, toolkit_trainer, name, choice, 1.0, channels == 1)
+    wall, cpu, images_shown, steps = 0.0, 0.0, [0], 0
+    batch = toolkit_trainer.batch_size * toolkit_trainer.gradient_accumulate_every
     for moment in range(1, moments + 1):
         began = time.monotonic(), now()
         until = began[1] - cpu + 60 * minutes * moment / moments
         while now() < until:
-            made.train()
+            toolkit_trainer.train()
             steps += 1
         wall, cpu = wall + time.monotonic() - began[0], cpu + now() - began[1]
-        shown.append(steps * batch)
+        images_shown.append(steps * batch)
         states[moment] = {f"{part}.{key}": value.cpu().numpy().copy() for part, network in networks.items()
                           for key, value in network.state_dict().items()}  # fmt: skip
     np.save(out / "0-1.npy", untrained)
     for moment in range(1, moments + 1):
         np.savez(out / f"{moment}.npz", **states[moment])  # type: ignore[arg-type]
         for psi in PSI[plain(name)]:
-            np.save(out / f"{moment}-{psi:g}.npy", pictures_of(module, made, name, out, moment, psi, choice, channels))
-    told = {"name": name, "settings": SETTINGS[name], "side": side, "channels": channels, "shown": shown}
-    told |= {"seconds": wall, "cpu_seconds": cpu, "threads": torch.get_num_threads(), "augmented": made.aug_prob}
-    (out / "trained.json").write_text(json.dumps(told, indent=2))
-    print(f"{name}: {shown[-1]} pictures in {steps} steps, {shown[-1] / cpu:.2f} a second of CPU")
+            np.save(
+                out / f"{moment}-{psi:g}.npy",
+                pictures_of(module, toolkit_trainer, name, out, moment, psi, choice, channels),
+            )
+    record = {"name": name, "settings": SETTINGS[name], "side": side, "channels": channels, "shown": images_shown}
+    record |= {
+        "seconds": wall,
+        "cpu_seconds": cpu,
+        "threads": torch.get_num_threads(),
+        "augmented": toolkit_trainer.aug_prob,
+    }
+    (out / "trained.json").write_text(json.dumps(record, indent=2))
+    print(f"{name}: {images_shown[-1]} pictures in {steps} steps, {images_shown[-1] / cpu:.2f} a second of CPU")
 
 
 def pictures_of(
-    module: Any, made: Any, name: str, out: Path, moment: int, psi: float, n: int, channels: int
+    module: Any, toolkit_trainer: Any, name: str, out: Path, moment: int, psi: float, n: int, channels: int
 ) -> NDArray[np.uint8]:
-    """`n` pictures of the generator as it was at a moment."""
-    with np.load(out / f"{moment}.npz", allow_pickle=False) as kept:
-        for part, network in generator(made, name).items():
-            network.load_state_dict({key: torch.from_numpy(kept[f"{part}.{key}"]) for key in network.state_dict()})
-    return drawn(module, made, name, n, psi, channels == 1)
+    """`n` pictures of the generator at a moment."""
+    with np.load(out / f"{moment}.npz", allow_pickle=False) as stored:
+        for part, network in generator(toolkit_trainer, name).items():
+            network.load_state_dict({key: torch.from_numpy(stored[f"{part}.{key}"]) for key in network.state_dict()})
+    return draw_pictures(module, toolkit_trainer, name, n, psi, channels == 1)
 
 
 def draw(name: str, out: Path, moment: int, psi: float, samples: int) -> None:
-    """Draw so many pictures of a moment into `drawn.npy`."""
-    told = json.loads((out / "trained.json").read_text())
-    seeded(1_000_000)
+    """Draw `samples` pictures of a moment into `drawn.npy`."""
+    record = json.loads((out / "trained.json").read_text())
+    set_seed(1_000_000)
     module = toolkit(name)
-    made = trainer(module, name, out / "work", told["side"], told["channels"])
-    np.save(out / "drawn.npy", pictures_of(module, made, name, out, moment, psi, samples, told["channels"]))
+    toolkit_trainer = trainer(module, name, out / "work", record["side"], record["channels"])
+    np.save(
+        out / "drawn.npy", pictures_of(module, toolkit_trainer, name, out, moment, psi, samples, record["channels"])
+    )
 
 
 def main() -> None:
-    """One of the two."""
+    """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     first = commands.add_parser("train")
@@ -223,9 +239,9 @@ def main() -> None:
     second.add_argument("--moment", type=int, required=True)
     second.add_argument("--psi", type=float, default=1)
     second.add_argument("--samples", type=int, default=5000)
-    told = vars(parser.parse_args())
+    record = vars(parser.parse_args())
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    train(**told) if told.pop("command") == "train" else draw(**told)
+    train(**record) if record.pop("command") == "train" else draw(**record)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Which game learns which pictures best in so many minutes on this machine, and how that compares with others.
+"""Which GAN learns which pictures best in a few minutes on this machine, compared with other toolkits.
 
     python benchmarks/quality.py games peeps32 fashion32 --minutes 5 --threads 1
     python benchmarks/quality.py rivals peeps32 emoji32 fashion32 --minutes 10 --threads 1 --seeds 0,1 --peers peers/bin/python
 
-For each data set (prepared folders), row and seed: train, choose the best checkpoint, score it with fresh seeds, and
-draw 64 pictures. `rivals` are what simulacra chooses by itself (`auto`), its sources' own recipes, and other toolkits
-in an environment of their own (`peers.py`). `--minutes` is CPU time of training only, so that other processes take
-nothing from a row; with `--device cuda` it is time by the clock. Stopped and called again, it goes on where it was; what is finished lies in `--results`, a JSON and
-the pictures for each row, and is not done again: `--show` only prints it, and `--sheet` lays the pictures side by side.
+For each dataset (a prepared folder), row and seed: train, choose the best checkpoint, score it with fresh seeds, and
+draw 64 pictures. `rivals` are simulacra's own choice (`auto`), recipes of its sources, and other toolkits in an
+environment of their own (`peers.py`). `--minutes` is CPU time of training alone, so other processes do not shorten a
+row; with `--device cuda` it is wall-clock time. A stopped benchmark resumes. Finished rows are kept in `--results`, each
+as JSON and pictures, and not repeated: `--show` only prints them, `--sheet` puts the pictures side by side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from outside import PREVIEWS, outside, save_grid
 from PIL import Image, ImageDraw
-from rows import RIVALS, Row, games, lacks, row
+from rows import RIVALS, Row, drawing_gans, obstacle, row
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.opening import open_domain
@@ -43,17 +43,17 @@ from simulacra.training.run import Run
 METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
 MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
 RESULTS = Path(__file__).with_name("results")
-CELL, GAP, CAPTION = 256, 8, 16  # pixels of a sheet's grids, between them, and of what is written above them
+CELL, GAP, CAPTION = 256, 8, 16  # pixels of a sheet's grids, the gaps, and the captions
 RARELY = "1000M"  # no other checkpoints
 COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280", "precision", "recall", "diversity",
            "copies", "images/s", "best", "alarms")  # fmt: skip
 
 
 def ours(
-    entry: Row, data: Dataset, run: Path, eyes: Extractor, device: torch.device, *,
+    entry: Row, data: Dataset, run: Path, extractor: Extractor, device: torch.device, *,
     minutes: float, samples: int, choice: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train one of our games, choose, evaluate; what is known of the run."""
+    """Train one of our GANs, choose, evaluate; returns a record of the run."""
     begun = (run / "config.json").exists()
     trainer.SAVE_SECONDS = max(1, round(60 * minutes / MOMENTS))
     if device.type == "cpu":
@@ -71,8 +71,8 @@ def ours(
         settings={} if begun else entry.settings,
     )
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-    chosen = choose(run, samples=choice, extractor=eyes, device=device)
-    told, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=eyes, device=device)
+    chosen = choose(run, samples=choice, extractor=extractor, device=device)
+    certificate, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=extractor, device=device)
     seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
     save_grid(run / "grid.png", next(load_generator(run, device).pictures(seeds, batch=PREVIEWS)))
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
@@ -85,144 +85,157 @@ def ours(
         "seconds": lines[-1]["seconds"],
         "wall": wall,
         "cpu": cpu,
-        "before": untrained(run, data, eyes, device, samples=choice, reals=samples),
-        "certificate": told,
+        "before": untrained(run, data, extractor, device, samples=choice, reals=samples),
+        "certificate": certificate,
         "health": sorted({name for line in lines for name in line.get("health", {})}),
     }
 
 
-def untrained(run: Path, data: Dataset, eyes: Extractor, device: torch.device, *, samples: int, reals: int) -> float:
-    """The Fréchet distance of the run's generator as it was before its first play."""
+def untrained(
+    run: Path, data: Dataset, extractor: Extractor, device: torch.device, *, samples: int, reals: int
+) -> float:
+    """The Fréchet distance of the run's generator before its first step."""
     generator = Run(plan(run), device).trainer.gan.G
-    fakes = fakes_of(generator, eyes, range(FIRST_SEED, FIRST_SEED + samples), lambda n: None)
-    real = reals_of(data.split("train"), eyes, reals, lambda n: None)
-    return frechet(real[eyes.fd_layer], fakes[eyes.fd_layer])
+    fakes = fakes_of(generator, extractor, range(FIRST_SEED, FIRST_SEED + samples), lambda n: None)
+    real = reals_of(data.split("train"), extractor, reals, lambda n: None)
+    return frechet(real[extractor.fd_layer], fakes[extractor.fd_layer])
 
 
-def line(told: dict[str, Any]) -> str:
+def line(record: dict[str, Any]) -> str:
     """A line of the table."""
-    found = told["certificate"]["scores"]
-    fd, kid = found["fd-efl0-112"], found["kid-efl0-1280"]
+    scores = record["certificate"]["scores"]
+    fd, kid = scores["fd-efl0-112"], scores["kid-efl0-1280"]
     cells = [
-        told["data"],
-        f"`{told['row']}`" + (f" ({told['chose']})" if told["chose"] else ""),
-        str(told["seed"]),
-        f"{told['before']:.0f}",
+        record["data"],
+        f"`{record['row']}`" + (f" ({record['chose']})" if record["chose"] else ""),
+        str(record["seed"]),
+        f"{record['before']:.0f}",
         f"{fd['value']:.1f} ({fd['low']:.1f}–{fd['high']:.1f})",
         f"{kid['value']:.3f} ({kid['low']:.3f}–{kid['high']:.3f})",
-        *(f"{found[f'{name}-efl0-112']['value']:.2f}" for name in ("precision", "recall", "diversity")),
-        told["certificate"]["memorisation"]["verdict"],
-        f"{told['images'] / told['seconds']:.1f}",
-        f"{told['best'] / 1000:.1f}k of {told['images'] / 1000:.1f}k",
-        ", ".join(told["health"]) or "none",
+        *(f"{scores[f'{name}-efl0-112']['value']:.2f}" for name in ("precision", "recall", "diversity")),
+        record["certificate"]["memorisation"]["verdict"],
+        f"{record['images'] / record['seconds']:.1f}",
+        f"{record['best'] / 1000:.1f}k of {record['images'] / 1000:.1f}k",
+        ", ".join(record["health"]) or "none",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def table(found: list[dict[str, Any]]) -> str:
-    """All rows in Markdown, the best of each data set first, below its floor of reals against reals."""
+def table(records: list[dict[str, Any]]) -> str:
+    """All rows in Markdown, the best of each dataset first, below its floor of reals against reals."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
-    for data in dict.fromkeys(each["data"] for each in found):
-        those = sorted((e for e in found if e["data"] == data), key=lambda e: float(fd_of(e)["value"]))
-        kid = those[0]["certificate"]["scores"]["kid-efl0-1280"]
-        floors = [f"{fd_of(those[0])['floor']:.1f}", f"{kid['floor']:.4f}"]
+    for data in dict.fromkeys(item["data"] for item in records):
+        items = sorted((e for e in records if e["data"] == data), key=lambda e: float(fd_of(e)["value"]))
+        kid = items[0]["certificate"]["scores"]["kid-efl0-1280"]
+        floors = [f"{fd_of(items[0])['floor']:.1f}", f"{kid['floor']:.4f}"]
         lines.append(f"| {' | '.join([data, 'reals against reals', '', '', *floors, *[''] * (len(COLUMNS) - 6)])} |")
-        lines += [line(each) for each in those]
+        lines += [line(item) for item in items]
     return "\n".join(lines)
 
 
-def sheet(found: list[dict[str, Any]], words: argparse.Namespace) -> Image.Image:
-    """The pictures of the rows, first seeds only: a row for each data set, best KID first."""
+def sheet(records: list[dict[str, Any]], options: argparse.Namespace) -> Image.Image:
+    """The pictures of the rows with the first seed: a row per dataset, best KID first."""
     rows = []
-    for data in dict.fromkeys(each["data"] for each in found):
-        those = [each for each in found if each["data"] == data and each["seed"] == int(words.seeds.split(",")[0])]
-        rows.append(sorted(those, key=lambda e: float(e["certificate"]["scores"]["kid-efl0-1280"]["value"])))
+    for data in dict.fromkeys(item["data"] for item in records):
+        items = [item for item in records if item["data"] == data and item["seed"] == int(options.seeds.split(",")[0])]
+        rows.append(sorted(items, key=lambda e: float(e["certificate"]["scores"]["kid-efl0-1280"]["value"])))
     width = max(len(row) for row in rows)
     whole = Image.new("RGB", (width * (CELL + GAP), len(rows) * (CELL + CAPTION)), "white")
     draw = ImageDraw.Draw(whole)
     for y, row_of in enumerate(rows):
-        for x, told in enumerate(row_of):
-            name = f"{told['data']}-{told['row'].replace(':', '-')}-{words.minutes:g}min-{told['seed']}.webp"
+        for x, record in enumerate(row_of):
+            name = f"{record['data']}-{record['row'].replace(':', '-')}-{options.minutes:g}min-{record['seed']}.webp"
             left, top = x * (CELL + GAP), y * (CELL + CAPTION)
-            with Image.open(words.results / name) as grid:
+            with Image.open(options.results / name) as grid:
                 whole.paste(grid.convert("RGB").resize((CELL, CELL), Image.Resampling.NEAREST), (left, top + CAPTION))
-            kid = told["certificate"]["scores"]["kid-efl0-1280"]["value"]
-            draw.text((left + 2, top + 2), f"{told['data']}  {told['row']}  KID {kid:.3f}", "black")
+            kid = record["certificate"]["scores"]["kid-efl0-1280"]["value"]
+            draw.text((left + 2, top + 2), f"{record['data']}  {record['row']}  KID {kid:.3f}", "black")
     return whole
 
 
-def fd_of(told: dict[str, Any]) -> dict[str, Any]:
+def fd_of(record: dict[str, Any]) -> dict[str, Any]:
     """The Fréchet distance of a row."""
-    found: dict[str, Any] = told["certificate"]["scores"]["fd-efl0-112"]
-    return found
+    score: dict[str, Any] = record["certificate"]["scores"]["fd-efl0-112"]
+    return score
 
 
-def finished(words: argparse.Namespace) -> list[dict[str, Any]]:
-    """Every row on every data set with every seed, done now or before."""
-    found, eyes = [], None
-    names = words.rows.split(",") if words.rows else (games() if words.what == "games" else RIVALS)
-    for source in words.data:
+def finished(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The records of every row on every dataset with every seed, trained now or earlier."""
+    records, extractor = [], None
+    names = options.rows.split(",") if options.rows else (drawing_gans() if options.what == "games" else RIVALS)
+    for source in options.data:
         data = open_domain(source)
         for entry in map(row, names):
-            why = "no --peers was given." if entry.peer and not words.peers else lacks(entry, data)
-            for seed in map(int, words.seeds.split(",")):
-                run = words.out / f"{data.name}-{entry.name.replace(':', '-')}-{words.minutes:g}min-{seed}"
-                done = words.results / f"{run.name}.json"
+            why = "no --peers was given." if entry.peer and not options.peers else obstacle(entry, data)
+            for seed in map(int, options.seeds.split(",")):
+                run = options.out / f"{data.name}-{entry.name.replace(':', '-')}-{options.minutes:g}min-{seed}"
+                done = options.results / f"{run.name}.json"
                 if not done.exists():
-                    if why or words.show:
+                    if why or options.show:
                         print(f"{run.name} is left out: {why or 'it is not finished.'}", file=sys.stderr)
                         continue
-                    eyes = eyes or open_extractor(device=words.device)
-                    told = one(entry, data, run, seed, eyes, words)
+                    extractor = extractor or open_extractor(device=options.device)
+                    record = one(entry, data, run, seed, extractor, options)
                     with Image.open(run / "grid.png") as grid:
                         grid.save(done.with_suffix(".webp"), quality=90, method=6)
-                    write_json(done, told)
-                found.append(read_json(done))
-    return found
+                    write_json(done, record)
+                records.append(read_json(done))
+    return records
 
 
-def one(entry: Row, data: Dataset, run: Path, seed: int, eyes: Extractor, words: argparse.Namespace) -> dict[str, Any]:
-    """One row, trained and scored; said as soon as it is there."""
-    shared: dict[str, Any] = {"minutes": words.minutes, "samples": words.samples, "choice": words.choice, "seed": seed}
+def one(
+    entry: Row, data: Dataset, run: Path, seed: int, extractor: Extractor, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Train and score one row and print its line."""
+    shared: dict[str, Any] = {
+        "minutes": options.minutes,
+        "samples": options.samples,
+        "choice": options.choice,
+        "seed": seed,
+    }
     if entry.peer:
-        more = {"moments": MOMENTS // 2, "threads": words.threads, "words": METRICS}
-        told = outside(words.peers, entry.name, data, run, eyes, **shared, **more)
+        more = {"moments": MOMENTS // 2, "threads": options.threads, "words": METRICS}
+        record = outside(options.peers, entry.name, data, run, extractor, **shared, **more)
     else:
-        told = ours(entry, data, run, eyes, words.device, **shared)
-    named = {"data": data.name, "row": entry.name, "seed": seed, "minutes": words.minutes, "threads": words.threads}
-    told = named | {"machine": f"{platform.machine()}, {device_name(words.device)}, torch {torch.__version__}"} | told
-    print(line(told), flush=True)
-    return told
+        record = ours(entry, data, run, extractor, options.device, **shared)
+    named = {"data": data.name, "row": entry.name, "seed": seed, "minutes": options.minutes, "threads": options.threads}
+    record = (
+        named | {"machine": f"{platform.machine()}, {device_name(options.device)}, torch {torch.__version__}"} | record
+    )
+    print(line(record), flush=True)
+    return record
 
 
 def main() -> None:
-    """The games or the rivals."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("games", "rivals"))
     parser.add_argument("data", nargs="+", help="prepared folders, or peeps")
-    parser.add_argument("--rows", help="games with or without a preset, or +labels; and names of rows.py, with commas")
+    parser.add_argument(
+        "--rows", help="names of rows.py, with commas: GANs, with :preset or +labels, recipes, toolkits"
+    )
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--samples", type=int, default=5000, help="fakes that the best checkpoint is scored with")
     parser.add_argument("--choice", type=int, default=SAMPLES, help="fakes that each checkpoint is scored with")
-    parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="where the runs are kept")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where what is finished is kept")
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of finished rows")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--peers", type=Path, help="the Python of the other toolkits' environment")
-    parser.add_argument("--show", action="store_true", help="train nothing; print what is finished")
-    parser.add_argument("--sheet", type=Path, help="a PNG or WebP to write: the pictures of all rows, named")
-    words = parser.parse_args()
-    torch.set_num_threads(words.threads)
-    words.out.mkdir(parents=True, exist_ok=True)
-    words.results.mkdir(parents=True, exist_ok=True)
-    if found := finished(words):
-        if words.sheet:
-            sheet(found, words).save(words.sheet, quality=85)
-        kind = "CPU" if words.device.type == "cpu" else "GPU"
-        machines = " / ".join(dict.fromkeys(each["machine"] for each in found))
+    parser.add_argument("--show", action="store_true", help="only print finished rows")
+    parser.add_argument("--sheet", type=Path, help="a PNG or WebP of the pictures of all rows")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    options.results.mkdir(parents=True, exist_ok=True)
+    if records := finished(options):
+        if options.sheet:
+            sheet(records, options).save(options.sheet, quality=85)
+        kind = "CPU" if options.device.type == "cpu" else "GPU"
+        machines = " / ".join(dict.fromkeys(item["machine"] for item in records))
         print(
-            f"\n{words.minutes:g} {kind} minutes of training each, {found[0]['threads']} threads, {machines}\n\n{table(found)}"
+            f"\n{options.minutes:g} {kind} minutes of training each, {records[0]['threads']} threads, {machines}\n\n{table(records)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What `quality.py` can train under which name: a game with settings for few minutes on one core, a source's own recipe, another toolkit."""
+"""The rows of `quality.py`: a GAN with settings for a few minutes on one core, a recipe of its source, or another toolkit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulacra.errors import SimulacraError
 from simulacra.registry import configured, find, gans
 from simulacra.training.auto import HASTE, LAPTOP, PENALTY
 
-# Networks, rates and averages for small pictures and few minutes; a game without a line runs with its own settings.
+# Networks, learning rates and averages for small pictures and few minutes; a GAN without a line runs with its defaults.
 SETTINGS: dict[str, dict[str, Any]] = {
     "dcgan":   {"features": 32, "batch": 32, "lr": 4e-4, "lr_d": 1e-4, "ema": 5000},
     "wgan":    {"features": 32, "batch": 32, "lr": 2e-4, "clamp": 0.03, "balance": "fixed:2", "ema": 5000},
@@ -24,15 +24,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "stylegan2": {"z": 64, "features": 16, "features_max": 128, "batch": 16, "lr": 5e-3, "path": 0, "ema": 3000},
     "r3gan":   LAPTOP | HASTE | {"gamma": (PENALTY, PENALTY / 5)},
 }  # fmt: skip
-# A preset is refused at another size than its own: these are its settings without it.
+# A preset is refused at another picture size: these are its settings alone.
 RECIPES = {"dcgan-faces80": ("dcgan", "faces80"), "wgan-gp-faces80": ("wgan-gp", "faces80")}
 RIVALS = ("auto", *RECIPES, *(name for name in PEERS if not name.endswith("-small")))
-TOLD = "+labels"  # after a game's name: its conditional form
+LABELS = "+labels"  # after the name of a GAN: its conditional form
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What stands under a name."""
+    """What a name stands for."""
 
     name: str
     gan: str | None = None  # None is what simulacra chooses, or another toolkit
@@ -50,15 +50,15 @@ def row(name: str) -> Row:
     if name == "auto" or name in PEERS:
         return Row(name=name)
     if name in RECIPES:
-        game, preset = RECIPES[name]
-        return Row(name=name, gan=game, settings=dict(find(game).presets[preset].settings), precision="fp32")
-    spec = name.removesuffix(TOLD)
-    told = {"conditional": True} if name.endswith(TOLD) else {}
-    return Row(name=name, gan=spec, settings=SETTINGS.get(spec, {}) | told)
+        gan, preset = RECIPES[name]
+        return Row(name=name, gan=gan, settings=dict(find(gan).presets[preset].settings), precision="fp32")
+    spec = name.removesuffix(LABELS)
+    conditional = {"conditional": True} if name.endswith(LABELS) else {}
+    return Row(name=name, gan=spec, settings=SETTINGS.get(spec, {}) | conditional)
 
 
-def lacks(row: Row, data: Dataset) -> str:
-    """Why a row cannot be had with these pictures; nothing where it can."""
+def obstacle(row: Row, data: Dataset) -> str:
+    """Why a row cannot be trained on these pictures; empty where it can."""
     _, height, width = data.shape
     if row.peer and (data.path is None or height != width or height & (height - 1)):
         return "other toolkits take prepared folders of squares whose side is a power of two."
@@ -73,6 +73,6 @@ def lacks(row: Row, data: Dataset) -> str:
     return ""
 
 
-def games() -> list[str]:
-    """Every game of latents by name."""
+def drawing_gans() -> list[str]:
+    """The names of all GANs that draw from latents."""
     return [name for name, gan in gans().items() if gan.task == "draw"]

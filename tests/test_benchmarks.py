@@ -22,25 +22,25 @@ def test_every_row_is_a_gan_a_recipe_or_another_toolkit() -> None:
     for name in (*rows.SETTINGS, *rows.RIVALS):
         entry = rows.row(name)
         assert entry.peer == (name in peers.SETTINGS)
-        assert entry.peer or not rows.lacks(entry, data)
+        assert entry.peer or not rows.obstacle(entry, data)
 
 
 def test_other_toolkits_need_squares_with_a_power_of_two_as_side(tmp_path: Path) -> None:
     peer = rows.row("lightweight-gan")
-    assert not rows.lacks(peer, open_domain(on_disk(tmp_path / "square", noise(4))))
+    assert not rows.obstacle(peer, open_domain(on_disk(tmp_path / "square", noise(4))))
     for name, shape in (("oblong", (3, 16, 32)), ("odd", (3, 24, 24))):
-        assert "power of two" in rows.lacks(peer, open_domain(on_disk(tmp_path / name, noise(4, shape))))
+        assert "power of two" in rows.obstacle(peer, open_domain(on_disk(tmp_path / name, noise(4, shape))))
 
 
 def test_a_recipe_is_its_preset_at_another_size() -> None:
     entry = rows.row("wgan-gp-faces80")
     assert entry.gan == "wgan-gp"
     assert entry.settings["balance"] == "adaptive"
-    assert "made for 80x80" in rows.lacks(rows.row("wgan-gp:faces80"), packed(noise()))
+    assert "made for 80x80" in rows.obstacle(rows.row("wgan-gp:faces80"), packed(noise()))
 
 
 def test_a_gan_with_labels_is_left_out_without_labels() -> None:
-    assert "labels" in rows.lacks(rows.row("dcgan+labels"), packed(noise()))
+    assert "labels" in rows.obstacle(rows.row("dcgan+labels"), packed(noise()))
 
 
 def test_other_toolkits_see_the_training_pictures_alone(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""How near a translator of a pair could come: the scores of the true partners themselves, untouched and hardly touched.
+"""The best scores that a translator could have: those of the ground truth itself, intact and with small flaws.
 
-    python benchmarks/partners.py emojipair
+    python benchmarks/ground_truth.py emojipair
 
-A pair whose files have the same names in both domains (`benchmarks/emoji_people.py`). In place of translations the
-held-out pictures' true partners are scored, as they are, and blurred, with noise, moved, or mixed with what was to be
-translated. What a hardly visible flaw costs says what a distance between translations and pictures means.
+Needs a pair whose files have the same names in both domains (`benchmarks/emoji_people.py`). In place of translations,
+the ground truths of held-out pictures are scored: as they are, blurred, with noise, moved, or mixed with the input. The
+cost of a hardly visible flaw shows what a distance between translations and pictures means.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from simulacra.measure.translation.ground_truth import ground_truth_pairs, pairs
 from simulacra.settings import Settings
 from simulacra.translator import Side, Translator
 
-Flaw = Callable[[Tensor, Tensor], Tensor]  # a partner and what was to be translated -> what stands for the translation
+Flaw = Callable[[Tensor, Tensor], Tensor]  # ground truth, input -> stand-in for the translation
 
 
 def blurred(sigma: float) -> Flaw:
@@ -38,9 +38,9 @@ def blurred(sigma: float) -> Flaw:
     line = torch.exp(-((places / sigma) ** 2) / 2)
     line = line / line.sum()
 
-    def flaw(partner: Tensor, given: Tensor) -> Tensor:
-        c = partner.shape[1]
-        padded = F.pad(partner, (reach,) * 4, "replicate")
+    def flaw(truth: Tensor, image: Tensor) -> Tensor:
+        c = truth.shape[1]
+        padded = F.pad(truth, (reach,) * 4, "replicate")
         across = F.conv2d(padded, line.expand(c, 1, 1, -1), groups=c)
         return F.conv2d(across, line[:, None].expand(c, 1, -1, 1), groups=c)
 
@@ -48,43 +48,43 @@ def blurred(sigma: float) -> Flaw:
 
 
 FLAWS: dict[str, Flaw] = {
-    "untranslated": lambda partner, given: given,
-    "the true partner": lambda partner, given: partner,
+    "untranslated": lambda truth, image: image,
+    "the ground truth": lambda truth, image: truth,
     "blurred by 0.4 px": blurred(0.4),
     "blurred by 0.6 px": blurred(0.6),
-    "noise of 4/255": lambda partner, given: partner + torch.randn_like(partner) * 8 / 255,
-    "noise of 8/255": lambda partner, given: partner + torch.randn_like(partner) * 16 / 255,
-    "moved by 1 px": lambda partner, given: torch.roll(partner, 1, 3),
-    "1/10 of the untranslated mixed in": lambda partner, given: 0.9 * partner + 0.1 * given,
+    "noise of 4/255": lambda truth, image: truth + torch.randn_like(truth) * 8 / 255,
+    "noise of 8/255": lambda truth, image: truth + torch.randn_like(truth) * 16 / 255,
+    "moved by 1 px": lambda truth, image: torch.roll(truth, 1, 3),
+    "1/10 of the untranslated mixed in": lambda truth, image: 0.9 * truth + 0.1 * image,
 }
 
 
 class Oracle(Translator):
-    """Knows each held-out picture's partner, and gives it back with a flaw."""
+    """Returns the ground truth of each held-out picture, with a flaw."""
 
-    def __init__(self, config: Settings, known: dict[bytes, Tensor], flaw: Flaw) -> None:
+    def __init__(self, config: Settings, truths: dict[bytes, Tensor], flaw: Flaw) -> None:
         super().__init__(config)
-        self.known, self.flaw = known, flaw
-        self.place = torch.nn.Parameter(torch.zeros(1))  # a translator is where its weights are
+        self.truths, self.flaw = truths, flaw
+        self.place = torch.nn.Parameter(torch.zeros(1))  # gives the device
 
     def translate(self, images: Tensor, to: Side) -> Tensor:
-        """The partners [N, C, H, W]."""
-        told = torch.stack([self.known[key(image)] for image in images])
-        return self.flaw(told, images).clamp(-1, 1)
+        """The ground truths [N, C, H, W], with the flaw."""
+        truths = torch.stack([self.truths[key(image)] for image in images])
+        return self.flaw(truths, images).clamp(-1, 1)
 
     def translations(self, images: Iterator[Tensor], to: Side) -> Iterator[Tensor]:
-        """The same for batches."""
+        """`translate` for batches."""
         return (self.translate(batch, to) for batch in images)
 
 
 def key(image: Tensor) -> bytes:
-    """What a picture is looked up by."""
-    found: bytes = ((image + 1) * 127.5).round().byte().numpy().tobytes()
-    return found
+    """The bytes of a picture, by which it is looked up."""
+    pixels: bytes = ((image + 1) * 127.5).round().byte().numpy().tobytes()
+    return pixels
 
 
 def main() -> None:
-    """A table, a row for each flaw."""
+    """Print a table with a row per flaw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="a prepared pair")
     data = open_pair(parser.parse_args().data)
@@ -94,24 +94,24 @@ def main() -> None:
         parser.error(f"no file of {data.name} has the same name in both domains")
     sides = [pictures_of(domain.split(part), rows[:, i], len(rows)) for i, domain in enumerate((data.a, data.b))]
     one, other = (torch.cat(list(side)) for side in sides)
-    known = {key(a): b for a, b in zip(one, other, strict=True)} | {key(b): a for a, b in zip(one, other, strict=True)}
+    truths = {key(a): b for a, b in zip(one, other, strict=True)} | {key(b): a for a, b in zip(one, other, strict=True)}
     protocol = TranslationProtocol(data, extractor=open_extractor(), samples=len(rows), reals=5_000, choosing=False)
-    config = updated(Settings(), {"shape": data.shape}, of="partners")
+    config = updated(Settings(), {"shape": data.shape}, of="ground_truth")
     print(f"{data.name}, {len(rows)} pairs of {part}: fd-efl0-112-ratio and pair-l1-ratio each way\n")
     print("| in place of translations | FD ratio | | error ratio | |\n|---|---|---|---|---|")
     for name, flaw in FLAWS.items():
         torch.manual_seed(0)
-        oracle: Any = Oracle(config, known, flaw)
+        oracle: Any = Oracle(config, truths, flaw)
         fds, errors = [], []
-        truths = pairs(TranslationContext(generator=oracle, protocol=protocol))[0]
+        scores = pairs(TranslationContext(generator=oracle, protocol=protocol))[0]
         for direction in protocol.directions:
             distances = direction.distances(direction.fakes(oracle, lambda n: None), [by_name("fd")])
             fds.append(next(score for name, score in distances.items() if "-ratio" in name))
-            error = truths[f"pair-l1-ratio:{direction.name}"]
+            error = scores[f"pair-l1-ratio:{direction.name}"]
             assert isinstance(error, ResampledScore)
             errors.append(error)
-        told = [f"{score.resampled.value:.2f}" for score in (*fds, *errors)]
-        print(f"| {name} | {' | '.join(told)} |", flush=True)
+        cells = [f"{score.resampled.value:.2f}" for score in (*fds, *errors)]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
