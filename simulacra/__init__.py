@@ -4,12 +4,12 @@ import simulacra
 simulacra.prepare("photos", "faces", size=64)
 simulacra.train("faces", gan="dcgan", run="runs/faces", epochs=50)
 simulacra.choose("runs/faces")
-pictures = simulacra.load("runs/faces").sample(range(16))
+pictures = simulacra.load_generator("runs/faces").sample(range(16))
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 __all__ = [
@@ -17,38 +17,77 @@ __all__ = [
     "SimulacraError",
     "choose",
     "compare",
+    "curves",
+    "directions",
     "evaluate",
+    "inspect",
     "load",
+    "load_generator",
+    "load_translator",
+    "mix",
     "open_dataset",
     "prepare",
+    "project",
     "report",
     "train",
     "translate",
     "translate_image",
+    "walk",
 ]
 
-_HOMES = {
-    "GANS": ("simulacra.registry", "gans"),
-    "SimulacraError": ("simulacra.errors", "SimulacraError"),
-    "choose": ("simulacra.measure.choose", "choose"),
-    "compare": ("simulacra.measure.compare", "compare"),
-    "evaluate": ("simulacra.measure.evaluate", "evaluate"),
-    "load": ("simulacra.storage", "load"),
-    "open_dataset": ("simulacra.data.opening", "open_dataset"),
-    "prepare": ("simulacra.data.prepare", "prepare"),
-    "report": ("simulacra.publish.report", "report"),
-    "train": ("simulacra.training.options", "train"),
-    "translate": ("simulacra.translation", "translate"),
-    "translate_image": ("simulacra.translation", "translate_image"),
-}
+if TYPE_CHECKING:
+    from simulacra.data.inspect import inspect
+    from simulacra.data.opening import open_dataset
+    from simulacra.data.prepare import prepare
+    from simulacra.errors import SimulacraError
+    from simulacra.gan import GAN
+    from simulacra.latent.directions import directions
+    from simulacra.latent.film import walk
+    from simulacra.latent.mix import mix
+    from simulacra.latent.project import project
+    from simulacra.measure.choose import choose
+    from simulacra.measure.compare import compare
+    from simulacra.measure.evaluate import evaluate
+    from simulacra.publish.report import report
+    from simulacra.storage import load, load_generator, load_translator
+    from simulacra.training.curves import curves
+    from simulacra.training.options import train
+    from simulacra.translation import translate, translate_image
 
+    GANS: dict[str, type[GAN]]
+else:
+    _MODULES = {
+        "GANS": "registry",
+        "SimulacraError": "errors",
+        "choose": "measure.choose",
+        "compare": "measure.compare",
+        "curves": "training.curves",
+        "directions": "latent.directions",
+        "evaluate": "measure.evaluate",
+        "inspect": "data.inspect",
+        "load": "storage",
+        "load_generator": "storage",
+        "load_translator": "storage",
+        "mix": "latent.mix",
+        "open_dataset": "data.opening",
+        "prepare": "data.prepare",
+        "project": "latent.project",
+        "report": "publish.report",
+        "train": "training.options",
+        "translate": "translation",
+        "translate_image": "translation",
+        "walk": "latent.film",
+    }
 
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes seconds, and `simulacra --help` should not."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'simulacra' has no attribute {name!r}")
-    import importlib
+    def __getattr__(name):
+        """Import on first use: torch takes seconds, and `simulacra --help` should not."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'simulacra' has no attribute {name!r}")
+        import importlib
 
-    module, attribute = _HOMES[name]
-    value = getattr(importlib.import_module(module), attribute)
-    return value() if name == "GANS" else value
+        module = importlib.import_module(f"simulacra.{_MODULES[name]}")
+        return module.gans() if name == "GANS" else getattr(module, name)
+
+    def __dir__():
+        """The public names, imported or not."""
+        return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "annotations"})

@@ -386,7 +386,7 @@ def test_a_thousandfold_rate_is_noticed(people: dict[str, Path], tmp_path: Path)
 
 
 def test_five_pictures_are_learned_by_heart(people: dict[str, Path], tmp_path: Path) -> None:
-    found = sick_and_when(people["few"], tmp_path, "dcgan:tiny", plays=220, every=20, lr=4e-3, lr_d=2e-3)
+    found = sick_and_when(people["few"], tmp_path, "dcgan:tiny", plays=300, every=20, lr=4e-3, lr_d=2e-3)
     assert found.get("overfitting", 0) >= 2
 
 

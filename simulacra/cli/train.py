@@ -61,7 +61,7 @@ def curves(run: Path, /) -> None:
         Folder of a run; it may still be training.
     """
     from simulacra.console import console
-    from simulacra.training.curves import draw_curves, make_film
+    from simulacra.training.curves import curves as draw
 
-    for path in [*draw_curves(run), make_film(run)]:
+    for path in draw(run):
         console.print(str(path), markup=False)

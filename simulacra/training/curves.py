@@ -89,3 +89,12 @@ def make_film(run: Path) -> Path:
         options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": milliseconds, "loop": 0}
         frames[0].save(file, "WEBP", quality=80, method=3, **options)
     return path
+
+
+def curves(run: str | Path) -> list[Path]:
+    """Draw a run's curves (PNG, SVG) and a film of its previews (WebP); returns the files.
+
+    run: its folder; it may still be training. Raises `SimulacraError` when there is nothing to draw yet.
+    """
+    run = Path(run).expanduser()
+    return [*draw_curves(run), make_film(run)]

@@ -25,7 +25,7 @@ from simulacra.messages import Message
 from simulacra.registry import provenance
 from simulacra.storage import checkpoints, fingerprint
 from simulacra.training import checkpoint, distributed, health, rollback
-from simulacra.training.curves import draw_curves, make_film
+from simulacra.training.curves import curves
 from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
 from simulacra.training.options import TrainOptions
 from simulacra.training.plan import FORMAT, Plan, Values, plan, to_reasons
@@ -64,7 +64,7 @@ def execute(
             with stop_on_signal(terminal.stopping) as should_stop:
                 ended = run.execute(should_stop)
             if draw and first and run.trainer.nimg:
-                for path in [*draw_curves(resolved.folder), make_film(resolved.folder)]:
+                for path in curves(resolved.folder):
                     terminal.wrote(path)
     finally:
         distributed.stop()
