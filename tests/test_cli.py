@@ -373,10 +373,10 @@ def test_four_lines_of_python(photos: Path, tmp_path: Path) -> None:
 
     simulacra.prepare(photos, tmp_path / "faces", size=16)
     run = simulacra.train(tmp_path / "faces", gan="dcgan:tiny", run=tmp_path / "run", total=32, quiet=True)
-    pictures = simulacra.load(run).sample(range(3))
+    pictures = simulacra.load_generator(run).sample(range(3))
     assert [picture.size for picture in pictures] == [(16, 16)] * 3
     with pytest.raises(simulacra.SimulacraError, match="Did you mean 'limit'"):
-        simulacra.prepare(photos, tmp_path / "other", limits=3)
+        simulacra.prepare(photos, tmp_path / "other", limits=3)  # type: ignore[call-overload]
 
 
 def test_sample_without_arguments_draws_with_the_model_that_comes_along(

@@ -16,7 +16,7 @@ import torch
 from support import noise, packed
 from torch import Tensor, nn
 
-from simulacra import open_dataset
+from simulacra.data.opening import open_domain
 from simulacra.errors import SimulacraError
 from simulacra.gan import to_image
 from simulacra.measure.extractors import cache, dinov2, efficientnet, weights
@@ -72,7 +72,7 @@ def test_network_is_the_published_one() -> None:
     reference.load_state_dict(state)
     seen: list[Tensor] = []
     reference._blocks[10].register_forward_hook(lambda block, x, y: seen.append(y))
-    images = torch.from_numpy(np.array(open_dataset("peeps").images[:4])).permute(0, 3, 1, 2).float()
+    images = torch.from_numpy(np.array(open_domain("peeps").images[:4])).permute(0, 3, 1, 2).float()
     images = torch.nn.functional.interpolate(images, (128, 128), mode="bicubic", antialias=True)
     with torch.no_grad():
         last = reference.extract_features((images - 127) / 128)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 import simulacra
+from simulacra.data.opening import open_domain
 from simulacra.data.portraits import table
 from simulacra.errors import SimulacraError
 from simulacra.measure.memorisation import at_least, find_copies, mann_whitney, thumbnails
@@ -25,7 +26,7 @@ FAKES, TRAIN = 600, 2400
 @pytest.fixture(scope="module")
 def people() -> Tensor:
     """All of peeps: 2400 to train on, then 600 held out."""
-    packed = torch.from_numpy(np.array(simulacra.open_dataset("peeps").images))
+    packed = torch.from_numpy(np.array(open_domain("peeps").images))
     return packed.permute(0, 3, 1, 2) / 127.5 - 1
 
 
@@ -37,7 +38,7 @@ def reals(people: Tensor) -> Thumbnails:
 @pytest.fixture(scope="module")
 def fakes() -> Thumbnails:
     """Of the model that comes along, which has drawn no picture of its data."""
-    return thumbnails(simulacra.load().pictures(range(FAKES)))
+    return thumbnails(simulacra.load_generator().pictures(range(FAKES)))
 
 
 def blurred(pictures: Tensor) -> Tensor:

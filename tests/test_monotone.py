@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-import simulacra
+from simulacra.data.opening import open_domain
 from simulacra.data.portraits import table
 from simulacra.measure.distances import diversity_ratio, frechet, kid, neighbours
 from simulacra.measure.extractors.features import Features, features_of, open_extractor
@@ -40,7 +40,7 @@ def blurred(pictures: Tensor, deviation: float) -> Tensor:
 @pytest.fixture(scope="module")
 def sets() -> dict[str, Features]:
     """Features of the reals, of as many others as they are, and of others with four levels of each defect."""
-    extractor, images = open_extractor(), simulacra.open_dataset("peeps").images
+    extractor, images = open_extractor(), open_domain("peeps").images
     shuffled = np.random.default_rng(0).permutation(len(images))
     reals, others, rest = shuffled[:N], shuffled[N : 2 * N], shuffled[2 * N :]
 
