@@ -37,7 +37,7 @@ from simulacra.explore.worker import Worker
 from simulacra.generator import to_image
 from simulacra.latent.recipe import Direction
 from simulacra.latent.saved import save_directions
-from simulacra.messages import LANGUAGES, Message
+from simulacra.messages import LANGUAGES, Message, catalogue
 from simulacra.provenance import read_provenance
 from simulacra.sampling import write_pictures
 from simulacra.storage import load_generator
@@ -470,6 +470,21 @@ WRONG: list[tuple[str, Any]] = [
 def test_what_is_wrong_is_told_in_a_sentence(plain: TestClient, path: str, content: Any) -> None:
     answer = plain.post(path, json=content)
     assert answer.status_code == 400 and refused(answer.json())
+
+
+@pytest.mark.parametrize("name", ["plain", "styled", "labelled", "run"])
+def test_errors_of_all_rooms_are_in_the_language_of_the_request(clients: dict[str, TestClient], name: str) -> None:
+    answers = [clients[name].post(path, json=content, headers={"accept-language": "zh"}) for path, content in WRONG]
+    errors = [answer.json() for answer in answers if answer.status_code == 400]
+    coded = [error for error in errors if error["code"] in catalogue("zh")]
+    assert len(coded) > 25  # one model can do what another cannot
+    assert all(re.search("[\u4e00-\u9fff]", error["error"]) for error in coded)
+    error = (
+        clients[name]
+        .post("/api/jobs/photo", content=photo()[:100], headers={"accept-language": "zh-CN,en;q=0.5"})
+        .json()
+    )
+    assert re.search("[\u4e00-\u9fff]", error["error"]) and "English" not in error["error"]
 
 
 @pytest.mark.parametrize(
