@@ -409,7 +409,7 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
 def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
     page = visit()
     page.wait_for_selector(".learn .why")
-    assert "not known or not there (tiny)" in page.inner_text(".learn .why")
+    assert "not there (tiny)" in page.inner_text(".learn .why")
     assert page.locator(".learn button").first.is_disabled()
 
 
