@@ -18,7 +18,7 @@ from simulacra import augment
 from simulacra.augment import base, diff, transforms
 from simulacra.augment.ada import Adaptive
 from simulacra.errors import SimulacraError
-from simulacra.settings import AUGMENTATIONS, MOST, Settings
+from simulacra.settings import AS_PUBLISHED, AUGMENTATIONS, MOST, Settings
 
 KINDS = [(name, kind) for name, kinds in AUGMENTATIONS.items() for kind in kinds]
 every_kind = pytest.mark.parametrize(("name", "kind"), KINDS, ids=["-".join(pair) for pair in KINDS])
@@ -387,3 +387,8 @@ def test_a_play_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
         counts = trainer.gan.augment.state_dict()
         found.append((int(counts["seen"]), int(counts["plays"])))
     assert found == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))
+
+
+def test_the_kinds_of_stored_runs_never_change() -> None:
+    """A run stores no kinds for those of the paper: a new kind must not join them."""
+    assert AS_PUBLISHED == {"ada": ("blit", "geometric", "colour"), "diff": ("colour", "translation", "cutout")}
