@@ -1,4 +1,4 @@
-"""`simulacra list`: what the games say of themselves."""
+"""`simulacra list`: the GANs, whom each suits, and what can be set in each."""
 
 from __future__ import annotations
 
@@ -7,48 +7,74 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rich.table import Table
 
-from simulacra.console import console
-from simulacra.gan import Settings
-from simulacra.registry import find, gans
+from simulacra import messages
+from simulacra.config import explanation, unmet
+from simulacra.console import console, say
+from simulacra.gan import GAN
+from simulacra.registry import HIDDEN, find, gans
 
-HIDDEN = "tiny"  # how the presets begin that the tests use
-
-
-def parameters(gan: object) -> tuple[int, int]:
-    """(G's, D's) number of parameters."""
-    return tuple(sum(p.numel() for p in getattr(gan, side).parameters()) for side in "GD")
+FROM_DATA = ("shape", "labels", "attributes")
 
 
-def list_games() -> None:
-    """One block a game: name, year, title, paper, losses, parameters at its own settings, presets."""
+def list_gans() -> None:
+    """Print one block per GAN: its paper, whom it suits, losses, parameters at its own settings, presets."""
     for name, gan in gans().items():
         config = gan.Config()
-        g, d = parameters(gan(config))
+        model = gan(config)
+        g, d = (sum(p.numel() for p in network.parameters()) for network in (model.G, model.D))
         channels, height, width = config.shape
         console.print(f"[bold]{name}[/bold]  {gan.year}  {gan.title}  ({gan.authors}, {gan.paper})")
-        console.print(f"    D: {gan.formulas[0]}\n    G: {gan.formulas[1]}", markup=False)
-        console.print(f"    at {width}x{height}x{channels}: G {g:,} and D {d:,} parameters", markup=False)
-        presets = ", ".join(f"{name}:{preset}" for preset in gan.presets if not preset.startswith(HIDDEN))
-        if presets:
-            console.print(f"    presets: {presets}", markup=False)
+        _print_about(gan)
+        say("catalogue.size", size=f"{width}x{height}x{channels}", g=g, d=d)
+        if names := [f"{name}:{preset}" for preset in gan.presets if not preset.startswith(HIDDEN)]:
+            say("catalogue.presets", names=names)
 
 
-def show_game(name: str) -> None:
-    """A game's presets and every setting with its default."""
+def show_gan(name: str) -> None:
+    """Print a GAN's presets and every setting that has an effect, with its default, values and sentence."""
     gan = find(name)
-    console.print(f"{name}: {gan.title} ({gan.authors}, {gan.year}, {gan.paper})", markup=False)
-    for preset, told in gan.presets.items():
-        if preset.startswith(HIDDEN):
-            continue
-        settings = " ".join(f"{key}={_plain(value)}" for key, value in told.settings.items())
-        console.print(f"  {name}:{preset}  {told.note}  [{settings}]", markup=False)
-    table = Table("setting", "default", "type", box=None)
-    types = get_type_hints(gan.Config)
-    defaults: Settings = gan.Config()
+    console.print(f"{gan.name}: {gan.title} ({gan.authors}, {gan.year}, {gan.paper})", markup=False)
+    _print_about(gan)
+    for preset, chosen in gan.presets.items():
+        if not preset.startswith(HIDDEN):
+            values = " ".join(f"{key}={_plain(value)}" for key, value in chosen.settings.items())
+            console.print(f"  {gan.name}:{preset}  {chosen.note}  [{values}]", markup=False)
+    defaults, hints = gan.Config(), get_type_hints(gan.Config)
+    idle = gan.idle_settings(defaults)
+    table = Table(*(messages.text(code) for code in HEADINGS), box=None)
     for field in dataclasses.fields(defaults):
-        if field.name != "shape":
-            table.add_row(field.name, _plain(getattr(defaults, field.name)), _kind(types[field.name]))
+        if field.name not in (*FROM_DATA, *idle):
+            value, kind = _plain(getattr(defaults, field.name)), _kind(hints[field.name])
+            table.add_row(field.name, value, kind, described(gan, field.name))
     console.print(table)
+    sleeping = [f"{name} ({wake})" for name in idle if name not in gan.unused and (wake := unmet(defaults, name))]
+    if sleeping:
+        say("catalogue.with_others", names=sleeping)
+
+
+HEADINGS = ("catalogue.setting", "catalogue.default", "catalogue.values", "catalogue.meaning")
+
+
+def described(gan: type[GAN], name: str) -> str:
+    """The sentence on a setting, in the language in use; the GAN's own where it means something else by it."""
+    return _translated(f"settings.{gan.name}.{name}", _translated(f"settings.{name}", explanation(gan.Config, name)))
+
+
+def suits(gan: type[GAN]) -> str:
+    """The sentence on the data and runs that a GAN is for, in the language in use."""
+    return _translated(f"gan.{gan.name}.suits", gan.suits)
+
+
+def _translated(code: str, english: str) -> str:
+    """The text of `code` where the language in use has one; English stands in the code."""
+    entry = messages.catalogue(messages.language()).get(code)
+    return entry if isinstance(entry, str) else english
+
+
+def _print_about(gan: type[GAN]) -> None:
+    if sentence := suits(gan):
+        console.print(f"    {sentence}", markup=False)
+    console.print(f"    D: {gan.formulas[0]}\n    G: {gan.formulas[1]}", markup=False)
 
 
 def _kind(hint: Any) -> str:
@@ -59,4 +85,6 @@ def _kind(hint: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -205,7 +205,7 @@ def test_ctrl_c_is_one_sentence_and_130(run_cli: Cli, monkeypatch: pytest.Monkey
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulacra.catalogue.list_games", interrupted)
+    monkeypatch.setattr("simulacra.catalogue.list_gans", interrupted)
     status, out, err = run_cli("list")
     assert (status, out, err.strip()) == (130, "", "simulacra: stopped.")
 

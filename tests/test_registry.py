@@ -111,7 +111,7 @@ def test_a_file_s_gan_trains_and_its_run_opens_in_a_fresh_process(file: Path, tm
     model = next((run / "checkpoints").iterdir())
     script = "import sys, simulacra; print(len(simulacra.load(sys.argv[1]).sample([1])))"
     assert subprocess.run([sys.executable, "-c", script, model], capture_output=True, text=True).stdout == "1\n"
-    with pytest.raises(SimulacraError, match="gone.py"):
+    with pytest.raises(SimulacraError, match=r"gone\.py"):
         load(changed(tmp_path / "moved", model, gan_source=f"{tmp_path / 'gone.py'}:Own"))
 
 

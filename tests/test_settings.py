@@ -11,10 +11,13 @@ import pytest
 import torch
 from support import CPU, differences, noise, suitable
 
+from simulacra import messages
+from simulacra.config import explanation, setting, unmet, updated
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN
-from simulacra.registry import configured, gans
+from simulacra.registry import configured, find, gans
+from simulacra.settings import Settings
 from simulacra.training.trainer import Trainer
 
 SHAPE = (3, 16, 16)
@@ -136,3 +139,47 @@ def test_idle_settings_wake(spec: str, names: tuple[str, ...], base: dict[str, A
     config = build(spec).config
     assert all(name in build(spec).idle_settings(config) for name in names)
     assert without_effect(spec, tmp_path, names, steps=12, **base) == []
+
+
+# --- explanations ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(gans()))
+def test_every_setting_has_a_sentence_in_both_languages(name: str) -> None:
+    gan = find(name)
+    chinese = messages.catalogue("zh")
+    assert gan.suits.endswith(".") and f"gan.{name}.suits" in chinese
+    for field in dataclasses.fields(gan.Config):
+        english = explanation(gan.Config, field.name)
+        assert english.endswith(".") and english[0].isupper() and len(english) < 120, field.name
+        assert {f"settings.{field.name}", f"settings.{name}.{field.name}"} & chinese.keys(), field.name
+
+
+def test_a_gan_s_own_sentence_has_its_own_translation() -> None:
+    """Settings of one name that two GANs explain differently."""
+    sentences: dict[str, set[str]] = {}
+    for name, gan in gans().items():
+        for field in dataclasses.fields(gan.Config):
+            if f"settings.{name}.{field.name}" not in messages.catalogue("zh"):
+                sentences.setdefault(field.name, set()).add(explanation(gan.Config, field.name))
+    assert {name: texts for name, texts in sentences.items() if len(texts) > 1} == {}
+
+
+def test_a_changed_default_keeps_the_sentence() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Own(Settings):
+        z: int = 5
+        prior: Literal["normal", "uniform"] = setting("uniform", when={"z": "more than 0"})
+        lr: float = setting(1.0, "Its own.")
+
+    assert (Own().z, Own().prior, explanation(Own, "z")) == (5, "uniform", explanation(Settings, "z"))
+    assert explanation(Own, "prior") == explanation(Settings, "prior") and explanation(Own, "lr") == "Its own."
+    assert unmet(Own(), "prior") is None and unmet(Own(), "alpha") == "optimizer=rmsprop"
+    assert unmet(updated(Own(), {"optimizer": "rmsprop"}, of="it"), "alpha") is None
+
+
+def test_presets_and_defaults_may_have_no_effect_but_words_may_not() -> None:
+    assert configured("r3gan", SHAPE, {}, defaults={"network": "conv", "blocks": 3})[1].network == "conv"
+    with pytest.raises(SimulacraError) as caught:
+        configured("r3gan", SHAPE, {"network": "conv", "blocks": 3})
+    assert caught.value.code == "gan.idle_setting" and "network=residual" in str(caught.value)

@@ -31,12 +31,12 @@ def list_(gan: str | None = None, /) -> None:
     gan
         Name of a GAN.
     """
-    from simulacra.catalogue import list_games, show_game
+    from simulacra.catalogue import list_gans, show_gan
 
     if gan is None:
-        list_games()
+        list_gans()
     else:
-        show_game(gan)
+        show_gan(gan)
 
 
 @command("start", "simulacra lab ring --minutes 1")

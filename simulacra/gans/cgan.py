@@ -149,6 +149,7 @@ class CGAN(gan.GAN):
     name, title, year = "cgan", "Conditional GAN", 2014
     authors = "Mirza, Osindero"
     paper = "arXiv:1411.1784"
+    suits = "To learn how labels enter a GAN: very small pictures with classes."
     formulas = ("-E[log D(x,y)] - E[log(1 - D(G(z,y),y))] - ω E[log(1 - D(x,ỹ))]", "-E[log D(G(z,y),y)]")
     takes_labels = True
     Config = Settings

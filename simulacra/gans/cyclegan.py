@@ -271,6 +271,7 @@ class CycleGAN(gan.GAN):
     name, title, year = "cyclegan", "CycleGAN, unpaired translation", 2017
     authors = "Zhu, Park, Isola, Efros"
     paper = "arXiv:1703.10593"
+    suits = "Two folders of pictures, to turn one kind into the other without pairs."
     formulas = (
         "1/2 (E[(D_b(b) - 1)²] + E[D_b(G_b(a))²]), and the same for a",
         "E[(D_b(G_b(a)) - 1)²] + λ E[|G_a(G_b(a)) - a|] + λ_id E[|G_b(b) - b|], and the same for a",

@@ -231,6 +231,7 @@ class DCGAN(gan.GAN):
     name, title, year = "dcgan", "Deep Convolutional GAN", 2015
     authors = "Radford, Metz, Chintala"
     paper = "arXiv:1511.06434"
+    suits = "Small pictures of about 64 px and short runs, with the plainest networks."
     takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))]")
     Config = Settings

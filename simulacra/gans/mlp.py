@@ -83,6 +83,7 @@ class MLP(gan.GAN):
     name, title, year = "mlp", "Generative Adversarial Nets", 2014
     authors = "Goodfellow et al."
     paper = "arXiv:1406.2661"
+    suits = "To learn how the first GAN works: very small pictures, in minutes."
     takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))], or minimax E[log(1 - D(G(z)))]")
     Config = Settings

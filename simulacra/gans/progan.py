@@ -259,6 +259,7 @@ class ProGAN(gan.GAN):
     name, title, year = "progan", "Progressive Growing of GANs", 2018
     authors = "Karras et al."
     paper = "arXiv:1710.10196"
+    suits = "Pictures of 128 px and more in long runs, with networks that grow."
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²] + ε E[D(x)²]", "-E[D(G(z))]")
     critic, targeted = True, False
     Config = Settings

@@ -233,6 +233,7 @@ class R3GAN(gan.GAN):
     name, title, year = "r3gan", "R3GAN, a modern GAN baseline", 2024
     authors = "Huang, Gokaslan, Kuleshov, Tompkin"
     paper = "arXiv:2501.05441"
+    suits = "The default: small folders, short runs, and any new data."
     formulas = (
         "E[softplus(D(G(z)) - D(x))] + γ/2 (E[‖∇D(x)‖²] + E[‖∇D(G(z))‖²])",
         "E[softplus(D(x) - D(G(z)))]",

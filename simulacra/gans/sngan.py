@@ -182,6 +182,7 @@ class SNGAN(gan.GAN):
     name, title, year = "sngan", "Spectrally normalised GAN", 2018
     authors = "Miyato et al."
     paper = "arXiv:1802.05957"
+    suits = "Small and medium pictures, with a D that is fast and steady."
     formulas = ("E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], weights divided by their norm", "-E[D(G(z))]")
     takes_labels, targeted = True, False
     Config = Settings

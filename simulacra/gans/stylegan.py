@@ -130,6 +130,7 @@ class StyleGAN(gan.GAN):
     name, title, year = "stylegan", "StyleGAN", 2019
     authors = "Karras, Laine, Aila"
     paper = "arXiv:1812.04948"
+    suits = "To learn how styles control a picture; for pictures to keep, use stylegan2."
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]", "-E[log D(G(z))]")
     Config = Settings
     presets = {  # noqa: RUF012

@@ -227,6 +227,7 @@ class StyleGAN2(gan.GAN):
     name, title, year = "stylegan2", "StyleGAN2, with ADA as an option", 2020
     authors = "Karras, Laine, Aittala, Hellsten, Lehtinen, Aila"
     paper = "arXiv:1912.04958"
+    suits = "Pictures to edit afterwards, such as aligned faces; with augment=ada where they are few."
     formulas = (
         "-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]",
         "-E[log D(G(z))] + λ E[(‖J_wᵀ y‖ - a)²]",

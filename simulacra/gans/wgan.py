@@ -42,6 +42,7 @@ class WGAN(gan.GAN):
     name, title, year = "wgan", "Wasserstein GAN", 2017
     authors = "Arjovsky, Chintala, Bottou"
     paper = "arXiv:1701.07875"
+    suits = "To learn what the Wasserstein distance is; for pictures to keep, use wgan-gp or r3gan."
     takes_labels = True
     formulas = ("E[D(G(z))] - E[D(x)], weights clamped to ±c", "-E[D(G(z))]")
     critic, targeted = True, False

@@ -48,6 +48,7 @@ class WGANGP(gan.GAN):
     name, title, year = "wgan-gp", "Wasserstein GAN with gradient penalty", 2017
     authors = "Gulrajani et al."
     paper = "arXiv:1704.00028"
+    suits = "Data on which other GANs collapse to few pictures; slower, but steady."
     takes_labels = True
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²]", "-E[D(G(z))]")
     critic, targeted = True, False
