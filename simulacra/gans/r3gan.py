@@ -49,7 +49,7 @@ class Settings(dcgan.Networks):
     z: int = 64
     features: int = setting(32, "Channels at the full side (of conv at half of it), doubled at each halving.")
     features_max: int = 256
-    patch: Literal[1, 2] = setting(1, "2: no blocks at the full side, which cost most.", when=RESIDUAL)
+    patch: Literal[1, 2] = setting(1, "With 2 there are no blocks at the full side, which cost most.", when=RESIDUAL)
     blocks: int = setting(2, "Residual blocks at each side.", when=RESIDUAL)
     expansion: int = setting(2, "Factor by which a block is wider inside.", when=RESIDUAL)
     group: int = setting(16, "Channels in a group of the 3x3 convolutions; 0 for a single group.", when=RESIDUAL)
