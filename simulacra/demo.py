@@ -1,20 +1,20 @@
-"""`simulacra demo`: the whole way, on the built-in people, in minutes."""
+"""`simulacra demo`: all steps on the built-in people, in minutes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from simulacra.console import console, tasks
+from simulacra.console import say, tasks
 
 SIZE = 32
 MINUTES = 2.8
-SAMPLES = 500  # pictures by which each checkpoint is judged
+SAMPLES = 500  # pictures that score a checkpoint
 
 
 def demo(run: Path) -> bool:
     """Prepare the built-in people at 32 px, train, choose, draw, report; True when Ctrl-C came before the end.
 
-    A second call goes on with, or shows, what the first left.
+    A second call resumes the run of the first, or shows its results again.
     """
     from simulacra.data.opening import is_prepared
     from simulacra.data.prepare import prepare
@@ -37,9 +37,6 @@ def demo(run: Path) -> bool:
     print_choice(folder, chosen)
     path = folder / "people" / model_folder(folder).name
     write_pictures(load_generator(folder), path, range(64), model=fingerprint(folder), singles=False, grid=True)
-    console.print(f"The film of the training: {folder / 'film.webp'}", markup=False)
-    console.print(f"64 new people:            {path / 'grid.png'}", markup=False)
-    console.print(f"All that is known of it:  {report(folder)}", markup=False)
-    console.print(f"Train on with:            simulacra train {folder} --total 500k", markup=False)
-    console.print(f"Sculpt them:              simulacra explore {folder}", markup=False)
+    film, grid = folder / "film.webp", path / "grid.png"
+    say("train.demo", film=film, grid=grid, report=report(folder), run=folder)
     return False

@@ -1,1 +1,1 @@
-"""From a data set and a game to a run: plays, checkpoints, journal."""
+"""From a dataset and a GAN to a run: options, plan, run, trainer; journal, checkpoints, observers."""

@@ -69,7 +69,7 @@ class Plan:
 def plan(data: str | Path, options: TrainOptions | None = None, settings: Values | None = None) -> Plan:
     """Resolve a run without starting it.
 
-    data: a prepared data set, `peeps`, or an existing run's folder. settings: those of the GAN.
+    data: a prepared dataset, `peeps`, or an existing run's folder. settings: those of the GAN.
     Raises `SimulacraError` for bad input, and for a setting that would change an existing run.
     """
     options = options or TrainOptions()
@@ -141,7 +141,7 @@ def read_run(folder: Path) -> RunConfig | None:
 
 def stored_reasons(config: RunConfig) -> tuple[Message | str, ...]:
     """Why the GAN of a run was chosen: messages, or English sentences in a run of 0.1; empty where it was named."""
-    if "reasons" in config:
+    if config.get("reasons"):
         return tuple(Message(reason["code"], **reason["values"]) for reason in config["reasons"])
     return tuple(config.get("why", ()))
 

@@ -78,7 +78,7 @@ class RunConfig(TypedDict, total=False):
     task: str
     spec: str
     why: list[str]  # English sentences
-    reasons: list[Reason]  # the same as messages; absent in runs of 0.1
+    reasons: list[Reason]  # the same as messages; absent or empty in runs of 0.1
     gan: str
     gan_source: str  # of a GAN that is not built in
     gan_sha256: str  # of the file with its code

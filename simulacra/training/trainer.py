@@ -60,25 +60,22 @@ class Trainer:
         compiled: bool = False,
     ) -> None:
         self.gan, self.feed, self.folder, self.seed, self.about = gan, feed, folder, seed, about or {}
-        self.device, self.config = feed.device, gan.config
-        self.bf16 = precision == "bf16"
+        self.device, self.config, self.bf16 = feed.device, gan.config, precision == "bf16"
         self.micro = micro or math.ceil(self.config.batch / distributed.world())
-        if distributed.world() > 1 and self.config.batch % (self.micro * distributed.world()):
-            raise SimulacraError(
-                "train.uneven_batch", batch=self.config.batch, micro=self.micro, processes=distributed.world()
-            )
         check_players(gan)
+        processes = distributed.world()
+        if processes > 1 and self.config.batch % (self.micro * processes):
+            raise SimulacraError("train.uneven_batch", batch=self.config.batch, micro=self.micro, processes=processes)
         self.networks: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
         self.losses: dict[str, Callable[[Batch], LossAndStats]] = {"D": gan.d_loss, "G": gan.g_loss}
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
         self.compiler = make_compiler(gan, self.backward, micro=self.micro, bf16=self.bf16) if compiled else None
-        whole = self.micro >= self.config.batch and distributed.world() == 1 and self.compiler is None
+        whole = self.micro >= self.config.batch and processes == 1 and self.compiler is None
         self.recorder = Recorder(gan, self.backward) if whole and self.device.type == "cuda" else None
         self.ema = EMA(gan.G, self.config.ema)
         self.balance = balance.make(self.config.balance, critic=gan.critic)
-        self.steps = {"D": 0, "G": 0}
-        self.nimg, self.seconds = 0, 0.0
+        self.steps, self.nimg, self.seconds = {"D": 0, "G": 0}, 0, 0.0
         self.meter, self.unchecked = Meter(), list[tuple[int, Tensor]]()  # step and loss
         self.journal = Journal(folder / "journal.jsonl")
 
@@ -253,9 +250,8 @@ class Trainer:
         for name, value in line.items():
             if not math.isfinite(value):
                 raise self.diverged(Message("train.the_mean", name=name), sum(self.steps.values()) - 1)
-        return cast(
-            JournalLine, line | {"images_per_second": round(images_per_second, 2), "memory_mib": memory(self.device)}
-        )
+        line |= {"images_per_second": round(images_per_second, 2), "memory_mib": memory(self.device)}
+        return cast(JournalLine, line)
 
     # --- state ------------------------------------------------------------------------------------------
 
