@@ -1,9 +1,9 @@
-"""What augmentation costs: a game's step with none, diff and ada (p held at 0.5), in turns in one process.
+"""The cost of augmentation: a GAN's step with none, diff and ada (p fixed at 0.5), alternately in one process.
 
-    python benchmarks/augment.py [--games dcgan,stylegan2] [--side 32] [--batch 32] [--rounds 10] [--threads 2]
+    python benchmarks/augment.py [--gans dcgan,stylegan2] [--side 32] [--batch 32] [--rounds 10] [--threads 2]
 
-A step is as many plays of D as the game has, and one of G, in seconds of the processor: what else runs on the machine
-does not count. The ratio is the median over the rounds, in each of which all take their turn.
+A step is one of G with its steps of D, in seconds of processor time: other processes do not count. The ratio is the
+median over the rounds; each round measures every way once.
 """
 
 from __future__ import annotations
@@ -33,61 +33,64 @@ WAYS: dict[str, dict[str, Any]] = {
     "ada": {"augment": "ada"},
     "ada, all kinds": {"augment": "ada", "augment_kinds": AUGMENTATIONS["ada"]},
 }
-SMALL = {"dcgan": {"features": 32}}  # so that a step takes no longer than it must for the comparison
+SMALL = {"dcgan": {"features": 32}}  # steps short enough for many rounds
 
 
-def trainer(game: str, way: str, side: int, batch: int, folder: Path) -> Trainer:
+def make_trainer(name: str, way: str, side: int, batch: int, folder: Path) -> Trainer:
     """A trainer on noise, with the augmentation at its working point."""
     pictures = np.random.default_rng(0).integers(0, 256, (4 * batch, side, side, 3), np.uint8)
     data = Dataset("noise", None, pictures, None, (), (), {"train": len(pictures), "valid": 0, "test": 0}, "")
-    gan, config = configured(game, (3, side, side), {"batch": batch} | SMALL.get(game, {}) | WAYS[way])
+    gan, config = configured(name, (3, side, side), {"batch": batch} | SMALL.get(name, {}) | WAYS[way])
     built = gan(gan.resolve(config, 1_000_000)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    made = Trainer(built, Feed(data, CPU, seed=0), folder, seed=0)
-    hold(made)
-    return made
+    trainer = Trainer(built, Feed(data, CPU, seed=0), folder, seed=0)
+    hold(trainer)
+    return trainer
 
 
-def hold(made: Trainer) -> None:
-    """Keep ada's p where it is measured."""
-    if isinstance(made.gan.augment, Adaptive):
-        made.gan.augment.p.fill_(P)
+def hold(trainer: Trainer) -> None:
+    """Fix ada's p."""
+    if isinstance(trainer.gan.augment, Adaptive):
+        trainer.gan.augment.p.fill_(P)
 
 
-def step(made: Trainer) -> float:
-    """Seconds of the processor until G has played once."""
-    began, before = time.process_time(), made.steps["G"]
-    while made.steps["G"] == before:
-        made.step()
-    hold(made)
+def step(trainer: Trainer) -> float:
+    """Processor seconds of one step of G with its steps of D."""
+    began, before = time.process_time(), trainer.steps["G"]
+    while trainer.steps["G"] == before:
+        trainer.step()
+    hold(trainer)
     return time.process_time() - began
 
 
 def main() -> None:
-    """Measure each game, print a table."""
+    """Measure each GAN, print a table."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--games", default=",".join(name for name in ("dcgan", "stylegan2") if name in gans()))
+    parser.add_argument("--gans", default=",".join(name for name in ("dcgan", "stylegan2") if name in gans()))
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int)
-    asked = parser.parse_args()
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
-    print(f"{asked.side} px, batch {asked.batch}, {torch.get_num_threads()} threads, p {P}, {asked.rounds} rounds")
-    print("| game | augment | ms a step | ratio (min-max) |\n|---|---|---|---|")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    print(
+        f"{arguments.side} px, batch {arguments.batch}, {torch.get_num_threads()} threads, p {P}, {arguments.rounds} rounds"
+    )
+    print("| GAN | augment | ms a step | ratio (min-max) |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for game in asked.games.split(","):
-            made = {way: trainer(game, way, asked.side, asked.batch, Path(folder)) for way in WAYS}
-            for each in made.values():
-                step(each)
-            taken = [{way: step(each) for way, each in made.items()} for _ in range(asked.rounds)]
+        for name in arguments.gans.split(","):
+            trainers = {way: make_trainer(name, way, arguments.side, arguments.batch, Path(folder)) for way in WAYS}
+            for trainer in trainers.values():
+                step(trainer)
+            rounds = [{way: step(trainer) for way, trainer in trainers.items()} for _ in range(arguments.rounds)]
             for way in WAYS:
-                ratios = [times[way] / times["none"] for times in taken]
+                ratios = [times[way] / times["none"] for times in rounds]
                 spread = f"{statistics.median(ratios):.3f} ({min(ratios):.2f}-{max(ratios):.2f})"
                 print(
-                    f"| {game} | {way} | {1000 * statistics.median(t[way] for t in taken):.1f} | {spread} |", flush=True
+                    f"| {name} | {way} | {1000 * statistics.median(times[way] for times in rounds):.1f} | {spread} |",
+                    flush=True,
                 )
-    print(f"At most {WANTED} is wanted of diff and ada.")
+    print(f"The aim for diff and ada: at most {WANTED}.")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What recording plays as CUDA graphs brings on a GPU, and whether the weights stay the eager ones.
+"""Speed of steps recorded as CUDA graphs on a GPU, and how far the weights differ from those of eager steps.
 
-    python benchmarks/recorded.py [--plays 40] [--games dcgan,r3gan]
+    python benchmarks/recorded.py [--steps 40] [--gans dcgan,r3gan]
 
-Each game plays noise of 32 px three times with the same seed: eagerly, recorded, and eagerly again. Where some kernels
-add up in no fixed order, even the two eager runs differ; what recording changes is to be seen beside that.
+Each GAN trains on noise of 32 px three times with the same seed: eagerly, recorded, and eagerly again. Some kernels add
+in no fixed order, so even the two eager runs differ: compare the difference of the recorded run with theirs.
 """
 
 from __future__ import annotations
@@ -39,63 +39,63 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def noise(game: str) -> Dataset | Pair:
-    """Pictures of noise, of two domains or with labels where the game wants them."""
+def noise(name: str) -> Dataset | Pair:
+    """Pictures of noise, of two domains or with labels where the GAN needs them."""
     source = np.random.default_rng(0)
     images, others = (source.integers(0, 256, (PICTURES, SIDE, SIDE, 3), np.uint8) for _ in range(2))
     parts = {"train": PICTURES, "valid": 0, "test": 0}
-    labels = source.integers(0, KINDS, PICTURES) if game == "cgan" else None
-    names = tuple("abc"[:KINDS]) if game == "cgan" else ()
-    made = Dataset("noise", None, images, labels, names, (), parts, "")
-    if game != "cyclegan":
-        return made
+    labels = source.integers(0, KINDS, PICTURES) if name == "cgan" else None
+    names = tuple("abc"[:KINDS]) if name == "cgan" else ()
+    data = Dataset("noise", None, images, labels, names, (), parts, "")
+    if name != "cyclegan":
+        return data
     b = Dataset("b", None, others, None, (), (), parts, "")
-    return Pair("noise", None, made, b, ("a", "b"), "")
+    return Pair("noise", None, data, b, ("a", "b"), "")
 
 
-def played(game: str, settings: dict[str, Any], plays: int, *, recorded: bool, folder: Path) -> tuple[Tensor, float]:
-    """The weights after so many plays, and the milliseconds of one of the later half."""
+def train(name: str, settings: dict[str, Any], steps: int, *, recorded: bool, folder: Path) -> tuple[Tensor, float]:
+    """The weights after so many steps, and milliseconds per step in the later half."""
     torch.manual_seed(0)
-    data = noise(game)
-    gan, config = configured(game, (3, SIDE, SIDE), settings, labels=0 if isinstance(data, Pair) else len(data.classes))
+    data = noise(name)
+    gan, config = configured(name, (3, SIDE, SIDE), settings, labels=0 if isinstance(data, Pair) else len(data.classes))
     feed = Feed(data, CUDA, seed=0)
     built = gan(gan.resolve(config, 100_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
     feed.attach_labels(built.G)
-    made = Trainer(built, feed, folder, seed=0, precision="bf16")
+    trainer = Trainer(built, feed, folder, seed=0, precision="bf16")
     if not recorded:
-        made.recorder = None
-    for _ in range(plays - plays // 2):
-        made.step()
+        trainer.recorder = None
+    for _ in range(steps - steps // 2):
+        trainer.step()
     torch.cuda.synchronize()
     began = time.perf_counter()
-    for _ in range(plays // 2):
-        made.step()
+    for _ in range(steps // 2):
+        trainer.step()
     torch.cuda.synchronize()
-    taken = 1000 * (time.perf_counter() - began) / (plays // 2)
-    return torch.cat([value.flatten().float() for value in built.state_dict().values()]), taken
+    milliseconds = 1000 * (time.perf_counter() - began) / (steps // 2)
+    return torch.cat([value.flatten().float() for value in built.state_dict().values()]), milliseconds
 
 
 def main() -> None:
-    """Each case, a line of a table."""
+    """Run each case, print a table."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--plays", type=int, default=40)
-    parser.add_argument("--games", default="", help="with commas; all if not given")
-    asked = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--gans", default="", help="with commas; all if not given")
+    arguments = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("this machine, or this build of torch, has no GPU")
-    print(f"{device_name(CUDA)}, torch {torch.__version__}, {SIDE} px, bf16, {asked.plays} plays\n")
-    print("| game | eager, ms a play | recorded | | weights differ by | two eager runs by |\n|---|---|---|---|---|---|")
+    print(f"{device_name(CUDA)}, torch {torch.__version__}, {SIDE} px, bf16, {arguments.steps} steps\n")
+    print("| GAN | eager, ms a step | recorded | | weights differ by | two eager runs by |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for game, settings in CASES:
-            if asked.games and game not in asked.games.split(","):
+        for name, settings in CASES:
+            if arguments.gans and name not in arguments.gans.split(","):
                 continue
-            same: dict[str, Any] = {"plays": asked.plays, "folder": Path(folder)}
-            runs = [played(game, settings, recorded=recorded, **same) for recorded in (False, True, False)]
+            common: dict[str, Any] = {"steps": arguments.steps, "folder": Path(folder)}
+            runs = [train(name, settings, recorded=recorded, **common) for recorded in (False, True, False)]
             (one, slow), (other, fast), (again, _) = runs
-            apart = [float((each - one).norm() / one.norm()) for each in (other, again)]
+            differences = [float((weights - one).norm() / one.norm()) for weights in (other, again)]
             words = " ".join(f"{key}={value}" for key, value in settings.items())
             print(
-                f"| {game} {words} | {slow:.2f} | {fast:.2f} | {slow / fast:.1f}x | {apart[0]:.1e} | {apart[1]:.1e} |",
+                f"| {name} {words} | {slow:.2f} | {fast:.2f} | {slow / fast:.1f}x | {differences[0]:.1e} | {differences[1]:.1e} |",
                 flush=True,
             )
 

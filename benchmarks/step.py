@@ -2,11 +2,11 @@
 
     python benchmarks/step.py [--rounds 8] [--variants fp32,compile,bf16] [--branches "dcgan D,wgan-gp D"] [--threads 2]
 
-Six branches: the plays of D and of G in DCGAN, WGAN and WGAN-GP at 80 px, minibatch 20. The textbook step is the
-one of the usual tutorials, in `textbook.py`: G's graph is kept and walked while D learns; D judges the reals, and
-D's weight gradients are taken, while G learns; `.item()` each step; default optimizers; contiguous fp32. Ours is
-the trainer's own `play`, with all that it does besides. Both are timed in turns, so that a busy machine slows
-both; a ratio is the median over the pairs.
+Six branches: the steps of D and of G in DCGAN, WGAN and WGAN-GP at 80 px, minibatch 20. The textbook step is the
+one of the usual tutorials, in `textbook.py`: G's graph is kept and differentiated in D's step; D scores the
+reals, and D's weight gradients are computed, in G's step; `.item()` each step; default optimizers; contiguous fp32. Ours is
+`Trainer.step`, with everything that it does. Both are timed alternately, so that a busy machine slows both; a ratio
+is the median over the pairs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from simulacra.registry import configured
 from simulacra.training.trainer import Trainer
 
 SIDE, BATCH = 80, 20
-BRANCHES = [f"{game} {player}" for game in ("dcgan", "wgan", "wgan-gp") for player in "DG"]
+BRANCHES = [f"{name} {player}" for name in ("dcgan", "wgan", "wgan-gp") for player in "DG"]
 VARIANTS = ("fp32", "compile", "bf16")
 CPU = torch.device("cpu")
 Step = Callable[[], object]
@@ -47,7 +47,7 @@ Step = Callable[[], object]
 
 
 class Always:
-    """A balance by which one player plays every time."""
+    """A balance by which every step is one player's."""
 
     def __init__(self, player: str) -> None:
         self.player = player
@@ -56,18 +56,18 @@ class Always:
         """The player."""
         return self.player
 
-    def shows(self, player: str) -> bool:
-        """Every play uses up pictures."""
+    def uses_images(self, player: str) -> bool:
+        """Every step advances the clock."""
         return True
 
     def update(self, player: str, stats: dict[str, Tensor]) -> None:
-        """Nothing depends on the outcome."""
+        """Nothing to do."""
 
 
 def ours(branch: str, variant: str, pictures: np.ndarray, folder: Path) -> Trainer:
-    """The trainer with a preset's settings, set to play one branch."""
-    game, player = branch.split()
-    gan, config = configured(f"{game}:faces80", (3, SIDE, SIDE), {})
+    """A trainer with a preset's settings, whose steps are all of one branch."""
+    name, player = branch.split()
+    gan, config = configured(f"{name}:faces80", (3, SIDE, SIDE), {})
     data = Dataset("noise", None, pictures, None, (), (), {"train": len(pictures), "valid": 0, "test": 0}, "")
     built = gan(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = "bf16" if variant == "bf16" else "fp32"
@@ -81,7 +81,7 @@ def ours(branch: str, variant: str, pictures: np.ndarray, folder: Path) -> Train
 
 
 def seconds(step: Step) -> float:
-    """How long one step takes."""
+    """Duration of one step."""
     began = time.perf_counter()
     step()
     return time.perf_counter() - began
@@ -110,7 +110,7 @@ def gigaflops(step: Step) -> float:
 
 
 def peak(dtype: torch.dtype, rounds: int = 8) -> float:
-    """The most GFLOP a second that a matrix product or a large convolution reaches here."""
+    """GFLOP/s of a matrix product or a large convolution on this machine, whichever is more."""
     a, b = torch.randn(1536, 1536, dtype=dtype), torch.randn(1536, 1536, dtype=dtype)
     x = torch.randn(BATCH, 128, 40, 40, dtype=dtype).contiguous(memory_format=torch.channels_last)
     weight = torch.randn(128, 128, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
@@ -122,7 +122,7 @@ def peak(dtype: torch.dtype, rounds: int = 8) -> float:
 
 
 def hardware() -> str:
-    """The machine in a line."""
+    """The machine as one line."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
@@ -133,11 +133,11 @@ def hardware() -> str:
 
 def measure(branch: str, variants: list[str], rounds: int, folder: Path) -> dict[str, Any]:
     """One branch: pictures a second, ratios and GFLOP per picture of the textbook and of each variant."""
-    game, player = branch.split()
+    name, player = branch.split()
     pictures = np.random.default_rng(0).integers(0, 256, (400, SIDE, SIDE, 3), np.uint8)
     floats = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
-    textbook = Textbook(game, floats, BATCH)
-    steps: dict[str, Step] = {"textbook": textbook.play_d if player == "D" else textbook.play_g}
+    textbook = Textbook(name, floats, BATCH)
+    steps: dict[str, Step] = {"textbook": textbook.step_d if player == "D" else textbook.step_g}
     trainers = {variant: ours(branch, variant, pictures, folder) for variant in variants}
     steps |= {variant: trainer.step for variant, trainer in trainers.items()}
     # The first step of each is a warm-up; it is counted on eager ones, as a compiled graph shows no operations.
@@ -147,9 +147,9 @@ def measure(branch: str, variants: list[str], rounds: int, folder: Path) -> dict
         for name, step in steps.items():
             times[name].append(seconds(step))
     result: dict[str, Any] = {}
-    for name, taken in times.items():
-        ratios = [theirs / mine for theirs, mine in zip(times["textbook"], taken, strict=True)]
-        result[name] = {"rate": BATCH / statistics.median(taken), "gflop": work[name]}
+    for name, durations in times.items():
+        ratios = [theirs / mine for theirs, mine in zip(times["textbook"], durations, strict=True)]
+        result[name] = {"rate": BATCH / statistics.median(durations), "gflop": work[name]}
         result[name] |= {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
     if "compile" in trainers and (compiler := trainers["compile"].compiler):
         result["compile"]["used"] = compiler.chosen[player]
@@ -168,24 +168,26 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--force-bf16", action="store_true", help="also where the hardware has no bf16")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    asked = parser.parse_args()
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
-    variants, branches = asked.variants.split(","), asked.branches.split(",")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    variants, branches = arguments.variants.split(","), arguments.branches.split(",")
     if unknown := (set(variants) - set(VARIANTS)) | (set(branches) - set(BRANCHES)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     print(f"{hardware()}\n")
-    if "bf16" in variants and not (has_bf16(CPU) or asked.force_bf16):
+    if "bf16" in variants and not (has_bf16(CPU) or arguments.force_bf16):
         variants.remove("bf16")
         print("bf16: this CPU has none, skipped (--force-bf16 runs it all the same).\n")
     most = peak(torch.float32)
     peaks = {name: peak(torch.bfloat16) if name == "bf16" else most for name in ("textbook", *variants)}
     print("Peak, GFLOP/s:", ", ".join(f"{name} {value:.0f}" for name, value in peaks.items()))
-    print("\n| play | step | pictures/s | ratio (min-max) | GFLOP/picture | share of peak |\n|---|---|---|---|---|---|")
+    print(
+        "\n| branch | step | pictures/s | ratio (min-max) | GFLOP/picture | share of peak |\n|---|---|---|---|---|---|"
+    )
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for branch in branches:
-            results[branch] = measure(branch, variants, asked.rounds, Path(folder))
+            results[branch] = measure(branch, variants, arguments.rounds, Path(folder))
             for name, row in results[branch].items():
                 share = row["gflop"] * row["rate"] / peaks[name]
                 label = name if row.get("used", True) else f"{name} (found slower: eager)"
@@ -201,8 +203,8 @@ def main() -> None:
         print(f"Geometric mean, {name}: {statistics.geometric_mean(ratios):.2f}x")
         ceilings = [peaks[name] / r[name]["gflop"] / r["textbook"]["rate"] for r in results.values()]
         print(f"At the whole of the peak it would be {statistics.geometric_mean(ceilings):.2f}x")
-    if asked.json:
-        asked.json.write_text(json.dumps({"hardware": hardware(), "peaks": peaks, "branches": results}, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"hardware": hardware(), "peaks": peaks, "branches": results}, indent=1))
 
 
 if __name__ == "__main__":

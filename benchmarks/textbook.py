@@ -1,7 +1,7 @@
 """DCGAN, WGAN and WGAN-GP at 80 px as the usual tutorials train them: what `step.py` measures against.
 
-Plain on purpose: G's graph is kept and walked while D learns; D judges the reals, and D's weight gradients are
-taken, while G learns; `.item()` each step; default optimizers; contiguous fp32.
+Plain on purpose: G's graph is kept and differentiated in D's step; D scores the reals, and D's weight gradients are
+computed, in G's step; `.item()` each step; default optimizers; contiguous fp32.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Z = 128
 class Textbook:
     """The networks and the two steps as the tutorials have them."""
 
-    def __init__(self, game: str, pictures: Tensor, batch: int) -> None:
-        self.game, self.pictures, self.batch = game, pictures, batch
-        norm = (lambda n: nn.InstanceNorm2d(n, affine=True)) if game == "wgan-gp" else nn.BatchNorm2d
+    def __init__(self, name: str, pictures: Tensor, batch: int) -> None:
+        self.name, self.pictures, self.batch = name, pictures, batch
+        norm = (lambda n: nn.InstanceNorm2d(n, affine=True)) if name == "wgan-gp" else nn.BatchNorm2d
         g: list[nn.Module] = [nn.ConvTranspose2d(Z, 512, 5, bias=False), nn.BatchNorm2d(512), nn.ReLU()]
         for inner in (512, 256, 128):
             outer = inner // 2
@@ -36,30 +36,30 @@ class Textbook:
             "wgan": lambda p: torch.optim.RMSprop(p, 5e-5),
             "wgan-gp": lambda p: torch.optim.Adam(p, 1e-4, (0.0, 0.999)),
         }
-        self.d_optimizer = makers[game](self.D.parameters())
-        self.g_optimizer = makers[game](self.G.parameters())
+        self.d_optimizer = makers[name](self.D.parameters())
+        self.g_optimizer = makers[name](self.G.parameters())
         self.losses: list[float] = []
 
-    def deal(self) -> tuple[Tensor, Tensor]:
+    def draw(self) -> tuple[Tensor, Tensor]:
         """Reals, and fakes with G's graph."""
         real = self.pictures[torch.randint(len(self.pictures), (self.batch,))]
         return real, self.G(torch.randn(self.batch, Z, 1, 1))
 
-    def play_d(self) -> None:
+    def step_d(self) -> None:
         """D's step."""
-        real, fake = self.deal()
-        on_real, on_fake = self.D(real), self.D(fake)
-        if self.game == "dcgan":
-            loss = F.binary_cross_entropy_with_logits(on_real, torch.ones(self.batch))
-            loss = loss + F.binary_cross_entropy_with_logits(on_fake, torch.zeros(self.batch))
+        real, fake = self.draw()
+        real_scores, fake_scores = self.D(real), self.D(fake)
+        if self.name == "dcgan":
+            loss = F.binary_cross_entropy_with_logits(real_scores, torch.ones(self.batch))
+            loss = loss + F.binary_cross_entropy_with_logits(fake_scores, torch.zeros(self.batch))
         else:
-            loss = on_fake.mean() - on_real.mean()
-        if self.game == "wgan-gp":
+            loss = fake_scores.mean() - real_scores.mean()
+        if self.name == "wgan-gp":
             loss = loss + 10 * self.penalty(real, fake.detach())
         self.d_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.d_optimizer.step()
-        if self.game == "wgan":
+        if self.name == "wgan":
             for parameter in self.D.parameters():
                 parameter.data.clamp_(-0.1, 0.1)
         self.losses.append(loss.item())
@@ -69,19 +69,19 @@ class Textbook:
         epsilon = torch.rand(self.batch, 1, 1, 1)
         mixed = (epsilon * real + (1 - epsilon) * fake).requires_grad_()
         scores = self.D(mixed)
-        slopes = torch.autograd.grad(scores, mixed, torch.ones_like(scores), create_graph=True, retain_graph=True)
-        result: Tensor = ((slopes[0].view(self.batch, -1).norm(2, dim=1) - 1) ** 2).mean()
+        gradients = torch.autograd.grad(scores, mixed, torch.ones_like(scores), create_graph=True, retain_graph=True)
+        result: Tensor = ((gradients[0].view(self.batch, -1).norm(2, dim=1) - 1) ** 2).mean()
         return result
 
-    def play_g(self) -> None:
+    def step_g(self) -> None:
         """G's step."""
-        real, fake = self.deal()
-        on_real, on_fake = self.D(real), self.D(fake)
-        if self.game == "dcgan":
-            loss = F.binary_cross_entropy_with_logits(on_fake, torch.ones(self.batch))
+        real, fake = self.draw()
+        real_scores, fake_scores = self.D(real), self.D(fake)
+        if self.name == "dcgan":
+            loss = F.binary_cross_entropy_with_logits(fake_scores, torch.ones(self.batch))
         else:
-            loss = -on_fake.mean()
+            loss = -fake_scores.mean()
         self.g_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.g_optimizer.step()
-        self.losses.append(loss.item() + 0 * on_real.mean().item())
+        self.losses.append(loss.item() + 0 * real_scores.mean().item())
