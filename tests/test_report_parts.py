@@ -14,6 +14,7 @@ from simulacra.data.opening import open_domain
 from simulacra.messages import using
 from simulacra.publish.report.formatting import decimals, duration, interval, number, short
 from simulacra.publish.report.images import fakes, inlined, sheet, tiles_of, walk_tiles
+from simulacra.publish.report.plots import journal_plots
 from simulacra.publish.report.tables import alarms, shares
 from simulacra.training.curves import thinned
 from simulacra.training.health import assess
@@ -65,6 +66,13 @@ def test_sentences_of_alarms_are_computed_again_in_chinese() -> None:
         assert chinese.title == "模式崩溃"
     assert chinese.sentence != english.sentence and re.search("[\u4e00-\u9fff]", chinese.sentence)
     assert (chinese.begin, chinese.end) == (english.begin, english.end)
+
+
+def test_labels_of_ticks_keep_their_decimals() -> None:
+    lines: list[Any] = [{"nimg": 1000 * i, "diversity": 0.021 + 0.001 * i} for i in range(5)]
+    (plot,) = journal_plots(lines, [], None)
+    ticks = re.findall(r">(0\.0\d+)<", plot.svg)
+    assert len(ticks) > 3 and len(set(ticks)) == len(ticks)
 
 
 def test_numbers_read_well() -> None:

@@ -264,7 +264,7 @@ def _svg(figure: Figure, alt: str) -> Markup:
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.S)
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
-    svg = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", svg)
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{3,}", _two_decimals, tag[0]), svg)  # never a tick's label
     svg = re.sub(r"\s*\n\s*", " ", svg)
     for placeholder, colour in {INK: "currentColor", PAPER: "var(--paper)"}.items():
         svg = svg.replace(placeholder, colour)
@@ -274,3 +274,7 @@ def _svg(figure: Figure, alt: str) -> Markup:
     assert size
     opening = Markup('<svg role="img" aria-label="{}" xmlns:xlink="http://www.w3.org/1999/xlink" {}>')
     return opening.format(alt, Markup(size[0])) + Markup(svg[svg.index(">") + 1 :])
+
+
+def _two_decimals(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}"
