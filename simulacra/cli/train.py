@@ -31,10 +31,10 @@ def train(
         A prepared dataset, peeps (built in), or the folder of a run to resume.
     words
         Settings of the GAN as key=value words, such as lr=1e-4 gp=10; see simulacra list GAN.
-    dry_run
-        Show what would be done, and stop.
     settings
         The same settings as options: --lr 1e-4 --gp 10.
+    dry_run
+        Show what would be done, and stop.
     """
     from simulacra.config import parse_words
     from simulacra.training.plan import plan

@@ -1,0 +1,59 @@
+"""Two processes that train one GAN together, for the check that they agree."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simulacra.errors import SimulacraError
+from simulacra.plugins.harness import advance, make_trainer
+from simulacra.training import distributed
+
+SECONDS = 120  # after which processes that wait for each other are given up
+SERVER = multiprocessing.get_context("forkserver")  # forks from a process that never has more than one thread
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def join(rank: int, port: int) -> None:
+    """Become process `rank` of two over gloo."""
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
+    distributed.start(torch.device("cpu"))
+
+
+def two_processes(spec: str, folder: Path, *, steps: int, **settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The trainers' states in both processes after so many steps. Raises `SimulacraError` where they fail or never end."""
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    processes = [SERVER.Process(target=_train, args=(rank, port, spec, folder, steps, settings)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    deadline = time.monotonic() + SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    if codes != [0, 0]:
+        raise SimulacraError("check.processes.failed", codes=codes)
+    one, other = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2))
+    return one, other
+
+
+def _train(rank: int, port: int, spec: str, folder: Path, steps: int, settings: dict[str, Any]) -> None:
+    join(rank, port)
+    trainer = advance(make_trainer(spec, folder, **settings), steps)
+    torch.save(trainer.state_dict(), folder / f"rank{rank}.pt")
+    distributed.stop()
