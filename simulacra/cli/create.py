@@ -7,6 +7,7 @@ from typing import Literal
 
 from simulacra.cli.entry import command
 from simulacra.errors import SimulacraError
+from simulacra.messages import text
 
 
 @command("create", "simulacra sample runs/faces-r3gan pictures --seeds 0-35 --grid")
@@ -53,7 +54,7 @@ def sample(
     device
         Device to compute on.
     """
-    from simulacra.console import console, progress
+    from simulacra.console import console, progress, say
     from simulacra.device import choose_device
     from simulacra.sampling import format_label, label_rows, read_recipe, write_pictures, write_recipe
     from simulacra.seeds import parse_seeds
@@ -62,28 +63,29 @@ def sample(
     if recipe is not None:
         from simulacra.latent.saved import directions_by_name
 
-        generator, told = load_generator(model, choose_device(device)), read_recipe(recipe)
-        path = write_recipe(generator, out, told, directions_by_name(model), name=recipe.stem, model=fingerprint(model))
+        generator, content = load_generator(model, choose_device(device)), read_recipe(recipe)
+        path = write_recipe(
+            generator, out, content, directions_by_name(model), name=recipe.stem, model=fingerprint(model)
+        )
         console.print(str(path), markup=False)
         return
     numbers = parse_seeds(seeds)
     if not each and not grid and not by_label:
-        raise SimulacraError("Nothing to draw: --no-each needs --grid or --by-label.")
+        raise SimulacraError("cli.nothing_to_draw")
     generator = load_generator(model, choose_device(device))
     rows = len(label_rows(generator, label)) if by_label else 0
-    with progress("Drawing", len(numbers) * (rows + (each or grid))) as advance:
+    with progress(text("cli.drawing"), len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
             generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
             min_latent=min_latent, singles=each, grid=grid, by_label=by_label, advance=advance,
         )  # fmt: skip
-    what = f"{len(numbers) * (1 if each or grid else rows)} pictures" + (
-        f" of {format_label(generator, label)}" if label else ""
-    )
-    console.print(f"{what}: {paths[0] if len(paths) == 1 else out}", markup=False)
+    place, count = paths[0] if len(paths) == 1 else out, len(numbers) * (1 if each or grid else rows)
+    if label:
+        say("cli.drawn_label", count=count, label=format_label(generator, label), path=place)
+    else:
+        say("cli.drawn", count=count, path=place)
     if generator.labels and not label and not by_label:
-        console.print(
-            f"Labels as in the data; --label {generator.name_of(0)!r} asks for one, --by-label shows all.", markup=False
-        )
+        say("cli.labels_as_in_data", label=generator.name_of(0))
 
 
 @command("create", "simulacra mix runs/faces-r3gan children.png --rows 1-4 --columns 5-9")
