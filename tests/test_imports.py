@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model", "seeds", "generator", "styled", "translator", "provenance", "grid"),
     ("gan",),
     ("gans",),
+    ("outside", "registry"),
     ("storage", "data"),
     ("measure",),
     ("training", "latent"),

@@ -6,6 +6,7 @@ wrong, or `Skipped` where it does not apply. `CHECKS` holds all of them by name,
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from simulacra.config import described
+from simulacra.config import explanation
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.gan import check_players
@@ -88,7 +89,7 @@ def description(spec: str, folder: Path) -> None:
     missing = [name for name in ("name", "title", "authors", "year", "paper", "suits") if not getattr(gan, name, None)]
     ensure(not missing, "check.description.missing", names=missing)
     ensure(len(gan.formulas) == 2, "check.description.formulas")
-    silent = [name for name, meaning in described(gan.Config).items() if not meaning]
+    silent = [field.name for field in dataclasses.fields(gan.Config) if not explanation(gan.Config, field.name)]
     ensure(not silent, "check.description.settings", names=silent)
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from simulacra.data.dataset import Dataset, Pair, content_hash, pair_hash
 from simulacra.data.feed import Feed
-from simulacra.gan import GAN, Batch, Shape, configured, split_spec
+from simulacra.gan import GAN, Batch, Shape
+from simulacra.registry import configured, find, split_spec
 from simulacra.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -45,13 +46,12 @@ def suitable(gan: type[GAN], images: NDArray[np.uint8]) -> Dataset | Pair:
 
 def tiny(spec: str) -> str:
     """`spec` with its preset for tests, where it names no preset and there is one."""
-    gan, preset = split_spec(spec)
-    return f"{spec}:tiny" if not preset and "tiny" in gan.presets else spec
+    return f"{spec}:tiny" if not split_spec(spec)[1] and "tiny" in find(spec).presets else spec
 
 
 def forms(spec: str) -> list[str]:
     """The spec, and its conditional form where the GAN has one."""
-    gan, _ = split_spec(spec)
+    gan = find(spec)
     conditional = gan.takes_labels and not gan.Config().conditional
     return [spec, f"{spec}{LABELS}"] if conditional else [spec]
 
@@ -70,7 +70,7 @@ def make_trainer(
     **settings: Any,
 ) -> Trainer:  # fmt: skip
     """A trainer on `data`, noise if not given."""
-    data = data or suitable(split_spec(spec.removesuffix(LABELS))[0], noise())
+    data = data or suitable(find(spec.removesuffix(LABELS)), noise())
     gan = build(spec, data.shape, **settings)
     feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
     feed.tell(gan.G)

@@ -10,7 +10,7 @@ from pathlib import Path
 import simulacra
 from simulacra.errors import SimulacraError
 from simulacra.files import folder_written_aside
-from simulacra.gan import gans
+from simulacra.registry import gans
 
 FILES = {  # of the template -> in the package; {module} is the import name
     "README.md.txt": "README.md",
