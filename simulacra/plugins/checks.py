@@ -7,6 +7,7 @@ wrong, or `Skipped` where it does not apply. `CHECKS` holds all of them by name,
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,16 @@ def _optimizer_state(trainer: Trainer, player: str) -> dict[int, dict[str, Tenso
 def _running_statistics(network: nn.Module) -> set[str]:
     norms = ((name, part) for name, part in network.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
     return {f"{name}.{key}" for name, _ in norms for key in ("running_mean", "running_var", "num_batches_tracked")}
+
+
+@check
+def settings(spec: str, folder: Path) -> None:
+    """Every setting changes what a run computes, or is refused under the other settings."""
+    from simulacra.plugins.settings_check import FROM_DATA, OF_THE_CLOCK, without_effect
+
+    fields = {field.name for field in dataclasses.fields(build(spec).config)} - FROM_DATA - OF_THE_CLOCK
+    idle = without_effect(functools.partial(build, spec), folder, sorted(fields))
+    ensure(not idle, "check.settings.idle", names=idle)
 
 
 @check
