@@ -50,7 +50,7 @@ def test_groups_follow_the_work() -> None:
     places = [out.index(title) for title in titles if title in out]
     assert places == sorted(places) and len(places) >= 6
     names = ["inspect", "prepare", "train", "evaluate", "sample", "export"]
-    assert [out.index(f" {name} ") for name in names] == sorted(out.index(f" {name} ") for name in names)
+    assert [out.index(f"│ {name} ") for name in names] == sorted(out.index(f"│ {name} ") for name in names)
 
 
 def test_help_is_chinese_by_option_and_by_environment() -> None:

@@ -44,9 +44,27 @@ def constants(path: Path) -> set[str]:
     }
 
 
+PREFIX = re.compile(r"[a-z]+\.([a-z_]+\.)?")
+
+
+def prefixes(path: Path) -> set[str]:
+    """The constant beginnings of f-strings and template strings that may be codes."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return set(re.findall(r"`([a-z]+\.(?:[a-z_]+\.)?)\$\{", text))
+    strings = (node.values[0] for node in ast.walk(ast.parse(text)) if isinstance(node, ast.JoinedStr))
+    return {
+        node.value
+        for node in strings
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and PREFIX.fullmatch(node.value)
+    }
+
+
 def used() -> set[str]:
     """Codes that code, templates and the page use."""
     found = set[str]()
+    beginnings = tuple(prefix for path in ROOT.rglob("*") if path.suffix in (".py", ".js") for prefix in prefixes(path))
+    found |= {code for code in texts("en") if beginnings and code.startswith(beginnings)}
     for path in ROOT.rglob("*"):
         if path.suffix == ".py":
             found |= constants(path)
