@@ -8,8 +8,9 @@ from typing import Literal
 
 from simulacra.cli.entry import command, set_threads
 from simulacra.errors import SimulacraError
+from simulacra.messages import text
 
-TOLD = 20  # pictures set aside that are named, at most
+MOST_NAMED = 20  # of the pictures set aside
 
 
 @command("create", "simulacra translate runs/seasons-cyclegan summer winter --to b")
@@ -51,29 +52,27 @@ def translate(
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
-    from simulacra.console import console, errors, tasks
-    from simulacra.translation import translate as carry_out
+    from simulacra.console import errors, say, tasks, warn
+    from simulacra.translation import translate as write
 
     set_threads(threads)
     try:
         with tasks() as begin:
-            summary = carry_out(model, source, out, to, keep_size=keep_size, cycle=cycle, device=device, begin=begin)
+            summary = write(model, source, out, to, keep_size=keep_size, cycle=cycle, device=device, begin=begin)
     except KeyboardInterrupt:
-        errors.print(
-            f"\nsimulacra: stopped. What is in {out} is whole; the same command goes on from there.", markup=False
-        )
+        warn("cli.translate_stopped", out=out)
         sys.exit(130)
     if summary.warning:
         errors.print(f"simulacra: {summary.warning}", markup=False)
-    for name, reason in summary.set_aside[:TOLD]:
+    for name, reason in summary.set_aside[:MOST_NAMED]:
         errors.print(f"{name}: {reason}", markup=False)
-    if len(summary.set_aside) > TOLD:
-        errors.print(f"and {len(summary.set_aside) - TOLD} more")
-    lost = f"{len(summary.set_aside)} of {len(summary.set_aside) + summary.translated + summary.existing} set aside"
+    set_aside = len(summary.set_aside)
+    if set_aside > MOST_NAMED:
+        errors.print(text("cli.and_more", count=set_aside - MOST_NAMED), markup=False)
     if not summary.translated and not summary.existing:
-        raise SimulacraError(f"Nothing could be translated: {lost}.")
-    there = f", {summary.existing} were there already" if summary.existing else ""
-    console.print(
-        f"{summary.translated} translated to {summary.to}{there}{f', {lost}' if summary.set_aside else ''}: {out}",
-        markup=False,
-    )
+        raise SimulacraError("cli.nothing_translated", count=set_aside)
+    say("cli.translated", count=summary.translated, to=summary.to, out=out)
+    if summary.existing:
+        say("cli.translated_before", count=summary.existing)
+    if set_aside:
+        say("cli.set_aside", count=set_aside)
