@@ -60,6 +60,7 @@ class GAN(nn.Module):
     unreduced_stats: ClassVar[frozenset[str]] = frozenset()  # stats [N, ...] that `on_step_end` gets whole
     unused: ClassVar[Mapping[str, str]] = {}  # inherited settings without any effect -> the code of the reason
     Config: ClassVar[type[Settings]] = Settings
+    haste: ClassVar[Mapping[str, Any]] = {}  # settings with which the tiny preset learns within the steps of a test
     presets: ClassVar[Mapping[str, Preset]] = {}
     source: ClassVar[str] = ""  # where it comes from: built in, a package's name, "/path/file.py:Class", "module:Class"
 

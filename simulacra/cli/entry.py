@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from cyclopts import App, Group
+from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 import simulacra
@@ -19,7 +19,8 @@ from simulacra.errors import SimulacraError
 Command = TypeVar("Command", bound=Callable[..., None])
 
 GROUPS = ("start", "data", "train", "judge", "create", "share", "extend")  # by work, in the order of use
-EXAMPLES: dict[str, str] = {}  # of each command
+GROUP_OF: dict[str, str] = {}  # by command
+EXAMPLES: dict[str, str] = {}  # by command
 
 app = App(
     name="simulacra",
@@ -30,7 +31,6 @@ app = App(
     help_formatter=HelpFormatter(),
 )
 app.register_install_completion_command(add_to_startup=False)
-_groups = {name: Group(name, sort_key=number) for number, name in enumerate(GROUPS)}
 _order = itertools.count()
 
 
@@ -39,8 +39,8 @@ def command(group: str, example: str, name: str | None = None) -> Callable[[Comm
 
     def register(function: Command) -> Command:
         called = name or function.__name__.replace("_", "-")
-        EXAMPLES[called] = example
-        app.command(function, name=called, group=_groups[group], sort_key=next(_order))
+        GROUP_OF[called], EXAMPLES[called] = group, example
+        app.command(function, name=called, sort_key=next(_order))
         return function
 
     return register
@@ -60,7 +60,7 @@ def main() -> None:
     try:
         words, language = take_language(words)
         messages.set_language(language)
-        localise(app, _groups, EXAMPLES)
+        localise(app, GROUPS, GROUP_OF, EXAMPLES)
         app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         from simulacra.cli.usage import explain

@@ -7,7 +7,7 @@ command does, `help.COMMAND.PARAMETER` what a parameter means.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cyclopts import App, Group
@@ -46,14 +46,14 @@ def _checked(language: str) -> str:
     return name
 
 
-def localise(app: App, groups: Mapping[str, Group], examples: Mapping[str, str]) -> None:
-    """Put the app's titles, helps and examples into the language in use."""
-    for name, group in groups.items():
-        group._name = text(f"cli.group.{name}")
+def localise(app: App, groups: Sequence[str], group_of: Mapping[str, str], examples: Mapping[str, str]) -> None:
+    """Put the app's titles, helps and examples into the language in use; `group_of` and `examples` are by command."""
+    titled = {name: Group(text(f"cli.group.{name}"), sort_key=number) for number, name in enumerate(groups)}
     app.help = text("cli.about")
     app.help_epilogue = text("cli.epilogue")
     app.group_commands = Group(text("cli.group.options"), sort_key=len(groups))
     for name, sub in commands(app):
+        sub.group = titled[group_of[name]]
         sub.group_arguments = Group(text("cli.group.arguments"), sort_key=0)
         sub.group_parameters = Group(text("cli.group.options"), sort_key=1)
         sub.help_epilogue = text("cli.example", example=examples[name])

@@ -235,6 +235,7 @@ class DCGAN(gan.GAN):
     takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))]")
     Config = Settings
+    haste = {"norm_d": "none"}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "celeba64": Preset({"epochs": 5}, "the paper's settings at 64 px", 64),
         "instance64": Preset({"norm_d": "instance", "batch": 32}, "instance norm in D", 64),

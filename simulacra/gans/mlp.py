@@ -87,6 +87,7 @@ class MLP(gan.GAN):
     takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))], or minimax E[log(1 - D(G(z)))]")
     Config = Settings
+    haste = {"batch": 128, "lr": 1e-3, "betas": (0.5, 0.999), "hidden": (256,), "ema": 2000}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "minimax": Preset({"loss": "minimax"}, "the saturating loss, to see the gradient vanish"),
         "tiny": Preset({"z": 8, "hidden": (32, 32), "batch": 16}, "for tests"),

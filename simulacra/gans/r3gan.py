@@ -241,6 +241,7 @@ class R3GAN(gan.GAN):
     critic, targeted, takes_labels = True, False, True
     unused = {"separate": "gan.own_batches", "lr_decay": "gan.own_rate"}  # noqa: RUF012
     Config = Settings
+    haste = {"batch": 16, "lr": 4e-3, "gamma": (0.1, 0.1), "lazy": 4}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "cifar32": Preset(
             PAPER | {"features": 768, "gamma": (0.05, 0.005), "batch": 512, "ema": 5e6, "augment_last": 0.55},

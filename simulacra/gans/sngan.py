@@ -186,6 +186,7 @@ class SNGAN(gan.GAN):
     formulas = ("E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], weights divided by their norm", "-E[D(G(z))]")
     takes_labels, targeted = True, False
     Config = Settings
+    haste = {"balance": "fixed:1"}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "conv": Preset({"network": "conv"}, "DCGAN's networks, faster"),
         "tiny": Preset({"z": 8, "features": 8, "batch": 8, "balance": "fixed:2"}, "for tests"),

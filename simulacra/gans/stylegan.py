@@ -133,6 +133,7 @@ class StyleGAN(gan.GAN):
     suits = "To learn how styles control a picture; for pictures to keep, use stylegan2."
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]", "-E[log D(G(z))]")
     Config = Settings
+    haste = {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "paper128": Preset({"features": 128, "fade": PHASE, "stable": PHASE}, "the paper's widths and phases", 128),
         "tiny": Preset(

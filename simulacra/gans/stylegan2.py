@@ -234,6 +234,7 @@ class StyleGAN2(gan.GAN):
     )
     takes_labels = True
     Config = Settings
+    haste = {"batch": 16, "lr": 5e-3, "gamma": 0.1, "path": 0, "mixing": 0.5}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "paper256": Preset(
             {"z": 512, "features": 64, "depth": 8, "gamma": 1.0, "group": 8, "batch": 64, "ema": 20_000},

@@ -47,6 +47,7 @@ class WGAN(gan.GAN):
     formulas = ("E[D(G(z))] - E[D(x)], weights clamped to ±c", "-E[D(G(z))]")
     critic, targeted = True, False
     Config = Settings
+    haste = {"features": 16, "clamp": 0.05}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "faces80": Preset(
             {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive", "clamp": 0.1},

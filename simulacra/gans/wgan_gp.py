@@ -53,6 +53,7 @@ class WGANGP(gan.GAN):
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²]", "-E[D(G(z))]")
     critic, targeted = True, False
     Config = Settings
+    haste = {"lr": 3e-3, "betas": (0.5, 0.9), "gp": 1}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "faces80": Preset(
             {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive", "betas": (0.0, 0.999)},

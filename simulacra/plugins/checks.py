@@ -30,6 +30,7 @@ from simulacra.plugins.harness import (
     batch,
     build,
     differences,
+    effective,
     forms,
     in_memory,
     make_trainer,
@@ -79,7 +80,7 @@ def draw(model: Model, seeds: Sequence[int]) -> Tensor:
     if isinstance(model, Translator):
         return model.translate(batch(model.shape, len(seeds)).images, "b")
     assert isinstance(model, Generator)
-    pictures: Tensor = model(model.seeded(seeds), model.conditions(seeds))
+    pictures: Tensor = model(model.seeded(seeds), model.labelled(seeds))
     return pictures
 
 
@@ -100,7 +101,9 @@ def construction(spec: str, folder: Path) -> None:
     for shape in SHAPES:
         gan = build(spec, shape)
         pictures = draw(gan.G, range(5))
-        ensure(pictures.shape == (5, *shape), "check.construction.shape", expected=(5, *shape), shape=tuple(pictures.shape))
+        ensure(
+            pictures.shape == (5, *shape), "check.construction.shape", expected=(5, *shape), shape=tuple(pictures.shape)
+        )
         ensure(pictures.dtype == torch.float32, "check.construction.dtype", dtype=pictures.dtype)
         ensure(torch.isfinite(pictures).all() and pictures.abs().max() <= 1, "check.construction.range")
         ensure(pictures.std() > 0, "check.construction.constant")
@@ -118,16 +121,18 @@ def players(spec: str, folder: Path) -> None:
     """G and D are all that is trained, and all of their parameters get gradients and move."""
     check_players(build(spec))
     trainer = make_trainer(spec, folder)
-    before = {player: snapshot(network) for player, network in trainer.sides.items()}
+    before = {player: snapshot(network) for player, network in trainer.networks.items()}
     taught: dict[str, set[str]] = {"D": set(), "G": set()}
-    while not all(trainer.steps.values()) or sum(trainer.steps.values()) < STEPS:  # layers may start at 0, or come later
+    while (
+        not all(trainer.steps.values()) or sum(trainer.steps.values()) < STEPS
+    ):  # layers may start at 0, or come later
         trainer.step()
-        for player, network in trainer.sides.items():
+        for player, network in trainer.networks.items():
             gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
             taught[player] |= gradients.keys()
             infinite = [name for name, gradient in gradients.items() if not torch.isfinite(gradient).all()]
             ensure(not infinite, "check.players.infinite", player=player, names=infinite)
-    for player, network in trainer.sides.items():
+    for player, network in trainer.networks.items():
         untaught = [name for name, _ in network.named_parameters() if name not in taught[player]]
         ensure(not untaught, "check.players.no_gradient", player=player, names=untaught)
         still = [name for name, value in network.named_parameters() if torch.equal(value, before[player][name])]
@@ -140,7 +145,7 @@ def _free(trainer: Trainer, player: str) -> set[str]:
     gan = trainer.gan
     if player == "G" or (gan.targeted and getattr(gan.config, "loss", "") != "relativistic"):
         return set()
-    biases = [name for name, _ in trainer.sides["D"].named_parameters() if name.endswith("bias")]
+    biases = [name for name, _ in trainer.networks["D"].named_parameters() if name.endswith("bias")]
     return {*{name[0]: name for name in biases}.values()} if gan.task == "translate" else set(biases[-1:])
 
 
@@ -153,7 +158,7 @@ def opponent(spec: str, folder: Path) -> None:
     trainer = make_trainer(spec, folder)
     for _ in range(5):
         other = "G" if trainer.balance.next() == "D" else "D"
-        network = trainer.sides[other]
+        network = trainer.networks[other]
         network.zero_grad(set_to_none=True)
         before, optimizer = snapshot(network), _optimizer_state(trainer, other)
         trainer.step()
@@ -177,7 +182,9 @@ def _optimizer_state(trainer: Trainer, player: str) -> dict[int, dict[str, Tenso
 
 
 def _running_statistics(network: nn.Module) -> set[str]:
-    norms = ((name, part) for name, part in network.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
+    norms = (
+        (name, part) for name, part in network.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
+    )
     return {f"{name}.{key}" for name, _ in norms for key in ("running_mean", "running_var", "num_batches_tracked")}
 
 
@@ -196,7 +203,7 @@ def resume(spec: str, folder: Path) -> None:
     """Eight steps equal three, a save, and five in another process's place: every bit of the state, every journal value."""
     for number, options in enumerate(OPTIONS):
         for balance in ({}, {"balance": "adaptive"}):
-            words, place = options | balance, folder / f"{number}{len(balance)}"
+            words, place = effective(spec, options | balance), folder / f"{number}{len(balance)}"
             whole = advance(make_trainer(spec, place / "whole", **words), 8)
             first = advance(make_trainer(spec, place / "parts", **words), 3)
             place.mkdir(parents=True, exist_ok=True)
@@ -208,7 +215,9 @@ def resume(spec: str, folder: Path) -> None:
             advance(second, 5)
             different = differences(whole.state_dict(), second.state_dict())
             ensure(not different, "check.resume.state", places=different[:5], settings=words)
-            different = differences(whole.line(1.0), second.line(1.0))
+            different = differences(
+                whole.journal_line(images_per_second=1.0), second.journal_line(images_per_second=1.0)
+            )
             ensure(not different, "check.resume.journal", places=different[:5], settings=words)
             ensure(whole.nimg > 0, "check.resume.clock")
 
@@ -279,8 +288,10 @@ def onnx(spec: str, folder: Path) -> None:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     for n in (1, 5):
-        inputs = {"z": generator.seeded(range(n)), "y": generator.conditions(range(n))}
-        (pictures,) = session.run(["images"], {name: value.numpy() for name, value in inputs.items() if value is not None})
+        inputs = {"z": generator.seeded(range(n)), "y": generator.labelled(range(n))}
+        (pictures,) = session.run(
+            ["images"], {name: value.numpy() for name, value in inputs.items() if value is not None}
+        )
         with torch.no_grad():
             far = float((torch.from_numpy(pictures) - draw(generator, range(n))).abs().max())
         ensure(far <= 1e-5, "check.onnx.far", far=far)
@@ -292,7 +303,7 @@ def health(spec: str, folder: Path) -> None:
     from simulacra.training.health import Health
 
     for separate in (True, False):
-        options: dict[str, Any] = {"dropout": 0.2, "separate": separate}
+        options = effective(spec, {"dropout": 0.2, "separate": separate})
         one, other = (advance(make_trainer(spec, folder, **options), 5) for _ in range(2))
         gan, before = type(one.gan), snapshot(one.gan)
         data, unseen = (suitable(gan, noise(n, seed=number)) for number, n in enumerate((40, 30)))
@@ -310,12 +321,12 @@ def processes(spec: str, folder: Path) -> None:
     """Two processes hold the same weights, bit for bit, and those that one process comes to, to rounding."""
     from simulacra.plugins.processes import two_processes
 
-    for balance in ("fixed:1", "adaptive"):
-        one, other = two_processes(spec, folder, steps=STEPS, balance=balance, dropout=0.1)
+    variants = [effective(spec, {"balance": balance, "dropout": 0.1}) for balance in ("fixed:1", "adaptive")]
+    for settings, (one, other) in zip(variants, two_processes(spec, folder, variants, steps=STEPS), strict=True):
         ensure(not differences(one, other), "check.processes.apart", places=differences(one, other)[:5])
         ensure(sum(one["plays"].values()) == STEPS, "check.processes.steps")
         half = make_trainer(spec, folder).config.batch // 2
-        alone = advance(make_trainer(spec, folder, balance=balance, dropout=0.1, micro=half), STEPS)
+        alone = advance(make_trainer(spec, folder, micro=half, **settings), STEPS)
         ensure(one["plays"] == alone.steps and one["nimg"] == alone.nimg, "check.processes.steps")
         far = [
             name
@@ -368,7 +379,7 @@ def learn(trainer: Trainer, modes: Tensor, near: float, steps: int) -> tuple[flo
     """Train until most fakes of the average are near a mode and every mode has its share, or for so many steps."""
     generator = trainer.ema.average
     assert isinstance(generator, Generator)
-    latents, y = generator.seeded(range(512)), generator.conditions(range(512))
+    latents, y = generator.seeded(range(512)), generator.labelled(range(512))
     share, shares = near_modes(generator(latents, y), modes, near)
     ensure(share < 0.2, "check.learning.untrained")
     for _ in range(0, steps, EVERY):
@@ -399,4 +410,3 @@ TITLES = {
     "health": "check.health",
     "learning": "check.learning",
 }
-

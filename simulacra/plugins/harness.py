@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ def build(spec: str, shape: Shape = SHAPE, **settings: Any) -> GAN:
     return gan(config)
 
 
+def effective(spec: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that have an effect on the GAN."""
+    gan = build(spec)
+    idle = gan.idle_settings(gan.config)
+    return {name: value for name, value in settings.items() if name not in idle}
+
+
 def make_trainer(
     spec: str, folder: Path, data: Dataset | Pair | None = None, *, precision: str = "fp32", micro: int | None = None,
     **settings: Any,
@@ -73,7 +81,7 @@ def make_trainer(
     data = data or suitable(find(spec.removesuffix(LABELS)), noise())
     gan = build(spec, data.shape, **settings)
     feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
-    feed.tell(gan.G)
+    feed.attach_labels(gan.G)
     return Trainer(gan, feed, folder, seed=3, precision=precision, micro=micro)
 
 

@@ -42,5 +42,7 @@ def new_gan(name: str, out: Path | None = None) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             text = (template / source).read_text(encoding="utf-8")
             path.write_text(text.format(**values), encoding="utf-8")
-        (aside / module / "__init__.py").write_text(f'"""{values["title"]}: a GAN for simulacra."""\n', encoding="utf-8")
+        (aside / module / "__init__.py").write_text(
+            f'"""{values["title"]}: a GAN for simulacra."""\n', encoding="utf-8"
+        )
     return folder

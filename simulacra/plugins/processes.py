@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from simulacra.training import distributed
 
 SECONDS = 120  # after which processes that wait for each other are given up
 SERVER = multiprocessing.get_context("forkserver")  # forks from a process that never has more than one thread
+SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch"])
 
 
 def free_port() -> int:
@@ -33,11 +35,16 @@ def join(rank: int, port: int) -> None:
     distributed.start(torch.device("cpu"))
 
 
-def two_processes(spec: str, folder: Path, *, steps: int, **settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The trainers' states in both processes after so many steps. Raises `SimulacraError` where they fail or never end."""
+def two_processes(
+    spec: str, folder: Path, variants: Sequence[dict[str, Any]], *, steps: int
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The trainers' states in both processes after so many steps, for each variant of the settings.
+
+    Raises `SimulacraError` where a process fails or never ends.
+    """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    processes = [SERVER.Process(target=_train, args=(rank, port, spec, folder, steps, settings)) for rank in range(2)]
+    processes = [SERVER.Process(target=_train, args=(rank, port, spec, folder, variants, steps)) for rank in range(2)]
     for process in processes:
         process.start()
     deadline = time.monotonic() + SECONDS
@@ -49,11 +56,11 @@ def two_processes(spec: str, folder: Path, *, steps: int, **settings: Any) -> tu
     if codes != [0, 0]:
         raise SimulacraError("check.processes.failed", codes=codes)
     one, other = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2))
-    return one, other
+    return list(zip(one, other, strict=True))
 
 
-def _train(rank: int, port: int, spec: str, folder: Path, steps: int, settings: dict[str, Any]) -> None:
+def _train(rank: int, port: int, spec: str, folder: Path, variants: Sequence[dict[str, Any]], steps: int) -> None:
     join(rank, port)
-    trainer = advance(make_trainer(spec, folder, **settings), steps)
-    torch.save(trainer.state_dict(), folder / f"rank{rank}.pt")
+    states = [advance(make_trainer(spec, folder, **settings), steps).state_dict() for settings in variants]
+    torch.save(states, folder / f"rank{rank}.pt")
     distributed.stop()

@@ -17,11 +17,25 @@ OF_THE_CLOCK = frozenset({"epochs"})  # read by the plan alone
 STEPS = 5
 VALUES: dict[str, Any] = {  # where the generic other value has no effect on so few steps, or is not valid
     **{"conditional": True, "balance": "fixed:2", "epochs": 7.0, "pixels": 512, "kernel": 6, "z": 9, "w": 9},
-    **{"augment": "diff", "augment_kinds": ("colour",), "augment_images": 100.0, "augment_last": 0.5, "betas": (0.3, 0.9)},
+    **{
+        "augment": "diff",
+        "augment_kinds": ("colour",),
+        "augment_images": 100.0,
+        "augment_last": 0.5,
+        "betas": (0.3, 0.9),
+    },
     **{"features_max": 4, "hidden": (16,), "hidden_g": (16,), "hidden_d": (16,), "clip": 1e-4, "norm_g": "instance"},
     **{"norm_d": "instance", "gamma": 3.0, "bank": 9, "group": 2, "batch": 4, "output": "linear"},
     **{"fade": 8, "stable": 8, "lr_d": 3e-3, "length": 12.0, "halvings": 1, "blocks": 2, "fine": 4, "burn_in": 20.0},
-    **{"augment_p": 0.3, "augment_target": 0.0, "ema": 0.5, "ema_first": 3.0, "path_share": 1.0, "zoom": 1.4, "pool": 2},
+    **{
+        "augment_p": 0.3,
+        "augment_target": 0.0,
+        "ema": 0.5,
+        "ema_first": 3.0,
+        "path_share": 1.0,
+        "zoom": 1.4,
+        "pool": 2,
+    },
 }
 
 
@@ -44,7 +58,7 @@ def another_value(gan: GAN, name: str) -> Any:
 def trained_state(gan: GAN, folder: Path, *, bf16: bool = False, steps: int = STEPS) -> dict[str, Any]:
     """Weights, buffers and the average after a few steps."""
     feed = Feed(suitable(type(gan), noise(24)), CPU, seed=3, mirror=gan.config.mirror)
-    feed.tell(gan.G)
+    feed.attach_labels(gan.G)
     trainer = Trainer(gan, feed, folder, seed=3, precision="bf16" if bf16 else "fp32")
     for _ in range(steps):
         trainer.step()

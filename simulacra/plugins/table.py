@@ -58,7 +58,10 @@ def result(name: str, spec: str) -> Result:
         except SimulacraError as error:
             outcome, sentence = "failed", str(error)
         except Exception as error:  # whatever a stranger's code raises
-            outcome, sentence = "failed", text("check.crashed", place=_place(error), error=f"{type(error).__name__}: {error}")
+            outcome, sentence = (
+                "failed",
+                text("check.crashed", place=_place(error), error=f"{type(error).__name__}: {error}"),
+            )
     return Result(name, spec, outcome, sentence, time.monotonic() - began)
 
 
@@ -72,7 +75,9 @@ def _place(error: BaseException) -> str:
 
 def show(results: Sequence[Result]) -> None:
     """Print the table."""
-    table = Table(*(text(code) for code in ("check.column.check", "check.column.gan", "check.column.result", "check.column.time")))
+    table = Table(
+        *(text(code) for code in ("check.column.check", "check.column.gan", "check.column.result", "check.column.time"))
+    )
     for entry in results:
         style = {"passed": "green", "failed": "red", "skipped": "yellow"}[entry.outcome]
         verdict = text(OUTCOMES[entry.outcome])
