@@ -1,4 +1,4 @@
-"""What is chosen where no game is named."""
+"""What is chosen where no GAN is named."""
 
 from __future__ import annotations
 

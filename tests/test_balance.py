@@ -1,4 +1,4 @@
-"""Who plays next, on hand-made logits, and how the trainer follows it."""
+"""Whose step is next, on hand-made logits, and how the trainer follows it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def of(*values: float) -> Tensor:
     return torch.tensor([float(value) for value in values])
 
 
-def told(real: Tensor, fake: Tensor, *, critic: bool) -> tuple[float, float]:
+def measured(real: Tensor, fake: Tensor, *, critic: bool) -> tuple[float, float]:
     right, fooled = accuracies(real, fake, critic=critic)
     return right.item(), fooled.item()
 
@@ -36,7 +36,7 @@ def told(real: Tensor, fake: Tensor, *, critic: bool) -> tuple[float, float]:
     ],
 )
 def test_accuracies_with_a_probability(real: Tensor, fake: Tensor, acc_d: float, acc_g: float) -> None:
-    assert told(real, fake, critic=False) == pytest.approx((acc_d, acc_g))
+    assert measured(real, fake, critic=False) == pytest.approx((acc_d, acc_g))
 
 
 @pytest.mark.parametrize(
@@ -51,28 +51,28 @@ def test_accuracies_with_a_probability(real: Tensor, fake: Tensor, acc_d: float,
     ],
 )
 def test_accuracies_of_a_critic(real: Tensor, fake: Tensor, acc_d: float, acc_g: float) -> None:
-    assert told(real, fake, critic=True) == pytest.approx((acc_d, acc_g))
+    assert measured(real, fake, critic=True) == pytest.approx((acc_d, acc_g))
 
 
 @given(st.lists(st.floats(-50, 50, width=32), min_size=1), st.lists(st.floats(-50, 50, width=32), min_size=1))
 def test_accuracies_are_shares_and_a_critic_s_do_not_mind_a_shift(reals: list[float], fakes: list[float]) -> None:
     real, fake = torch.tensor(reals, dtype=torch.float64), torch.tensor(fakes, dtype=torch.float64)
     for critic in (False, True):
-        assert all(0 <= share <= 1 for share in told(real, fake, critic=critic))
+        assert all(0 <= share <= 1 for share in measured(real, fake, critic=critic))
     pairs = sum(r > f for r in reals for f in fakes) / (len(reals) * len(fakes))
-    assert told(real, fake, critic=True)[0] == pytest.approx(pairs)
+    assert measured(real, fake, critic=True)[0] == pytest.approx(pairs)
     right = (sum(r > 0 for r in reals) / len(reals) + sum(f <= 0 for f in fakes) / len(fakes)) / 2
-    assert told(real, fake, critic=False)[0] == pytest.approx(right)
+    assert measured(real, fake, critic=False)[0] == pytest.approx(right)
 
 
 @pytest.mark.parametrize("ratio", [1, 2, 5])
-def test_fixed_is_k_plays_of_d_to_one_of_g(ratio: int) -> None:
+def test_fixed_is_k_steps_of_d_to_one_of_g(ratio: int) -> None:
     rule = make(f"fixed:{ratio}", critic=False)
-    played = []
+    players = []
     for _ in range(3 * (ratio + 1)):
-        played.append(rule.next())
-        rule.update(played[-1], {})
-    assert played == (["D"] * ratio + ["G"]) * 3
+        players.append(rule.next())
+        rule.update(players[-1], {})
+    assert players == (["D"] * ratio + ["G"]) * 3
     assert isinstance(rule, Fixed)
     assert rule.uses_images("D") and not rule.uses_images("G")
 
@@ -81,7 +81,7 @@ D_IS_BEHIND = {"real": of(-1, -1), "fake": of(1, 1)}
 D_IS_AHEAD = {"real": of(1, 1), "fake": of(-1, -1)}
 
 
-def test_adaptive_gives_d_five_plays_whenever_it_is_behind() -> None:
+def test_adaptive_gives_d_five_steps_whenever_it_is_behind() -> None:
     rule = Adaptive(critic=False)
 
     def turn(stats: dict[str, Tensor]) -> str:
@@ -90,7 +90,7 @@ def test_adaptive_gives_d_five_plays_whenever_it_is_behind() -> None:
         return player
 
     assert "".join(turn(D_IS_AHEAD) for _ in range(D_TURN)) == "DDDDD"  # D opens
-    assert "".join(turn(D_IS_AHEAD) for _ in range(3)) == "GGG"  # ahead: G plays for as long as that holds
+    assert "".join(turn(D_IS_AHEAD) for _ in range(3)) == "GGG"  # ahead: it is G for as long as that holds
     assert turn({"fake": of(1, 1)}) == "G"  # fooled by all, yet acc_d was 1/2 on its reals: 1/2 >= 1/2, D's turn
     assert "".join(turn(D_IS_BEHIND) for _ in range(D_TURN)) == "DDDDD"
     assert "".join(turn(D_IS_BEHIND) for _ in range(D_TURN)) == "DDDDD"  # still behind after its turn: another one
@@ -111,22 +111,22 @@ def test_the_adaptive_rule_at_its_edge(fake: Tensor, player: str) -> None:
 
 def test_adaptive_goes_on_from_its_state() -> None:
     chance = torch.Generator().manual_seed(0)
-    dealt = [{k: torch.randn(4, generator=chance) - 0.3 for k in ("real", "fake")} for _ in range(60)]
+    batches = [{k: torch.randn(4, generator=chance) - 0.3 for k in ("real", "fake")} for _ in range(60)]
 
     def follow(rule: Adaptive, stats: list[dict[str, Tensor]]) -> str:
-        played = ""
-        for each in stats:
+        players = ""
+        for outputs in stats:
             player = rule.next()
-            rule.update(player, each if player == "D" else {"fake": each["fake"]})
-            played += player
-        return played
+            rule.update(player, outputs if player == "D" else {"fake": outputs["fake"]})
+            players += player
+        return players
 
     whole, first, second = (Adaptive(critic=True) for _ in range(3))
-    expected = follow(whole, dealt)
+    expected = follow(whole, batches)
     assert {"D", "G"} <= set(expected[10:])
-    begun = follow(first, dealt[:17])
+    begun = follow(first, batches[:17])
     second.load_state_dict(first.state_dict())
-    assert begun + follow(second, dealt[17:]) == expected
+    assert begun + follow(second, batches[17:]) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_another_rule_is_refused(spec: str) -> None:
 
 
 def test_the_trainer_follows_and_counts(tmp_path: Path) -> None:
-    """With fixed:K D's plays use up pictures; with adaptive every play does."""
+    """With fixed:K D's steps use up pictures; with adaptive every step does."""
     fixed = play(make_trainer("mlp:tiny", tmp_path, balance="fixed:3", batch=4), 8)
     assert fixed.steps == {"D": 6, "G": 2}
     assert fixed.nimg == 6 * 4

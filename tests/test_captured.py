@@ -1,4 +1,4 @@
-"""Recorded plays: what they are recorded of, that nothing of a recording leaks, and on a GPU that they equal eager ones."""
+"""Recorded steps: what they are recorded of, that nothing of a recording leaks, and on a GPU that they equal eager ones."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from simulacra.training.trainer import Trainer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 WORDS: dict[str, dict[str, Any]] = {"cyclegan": {"pool": 4}, "r3gan": {"lazy": 4}}
-PLAYS = 24
+STEPS = 24
 
 
 class Imitated(cuda_graphs.Recording):
-    """A recording on a CPU: played anew into the same memory, which is what a graph does."""
+    """A recording on a CPU: computed again into the same memory, as a graph is."""
 
     def __init__(self, gan: GAN, eager: Any, player: str, batch: Batch) -> None:
         self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
         images, labels, others = batch
         self.inputs = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
-        kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
-        self.outputs = eager(player, self.inputs)  # a capture plays nothing: what it moved is put back
-        for buffer, before in kept:
+        saved = [(buffer, buffer.clone()) for buffer in gan.buffers()]
+        self.outputs = eager(player, self.inputs)  # a capture computes nothing: what it changed is restored
+        for buffer, before in saved:
             buffer.copy_(before)
         self.gradients = [parameter.grad for parameter in self.mine]
         self.graph = types.SimpleNamespace(replay=lambda: self.again(eager, player))  # type: ignore[assignment]
@@ -57,8 +57,8 @@ def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
     spec, words = f"{name}:tiny", WORDS.get(name, {})
     eager, same = (make_trainer(spec, tmp_path / kind, **words) for kind in ("eager", "recorded"))
-    play(eager, PLAYS)
-    play(recorded(same), PLAYS)
+    play(eager, STEPS)
+    play(recorded(same), STEPS)
     assert not differences(eager.state_dict(), same.state_dict())
     assert same.recorder is not None
     assert bool(same.recorder.recordings) == (same.gan.graph_key("D") is not None)
@@ -67,26 +67,26 @@ def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch:
 
 def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
-    trainer = play(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), PLAYS)
+    trainer = play(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), STEPS)
     assert trainer.recorder is not None
     assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {
         ("D", True), ("D", False), ("G", False),
     }  # fmt: skip
 
 
-def test_what_a_play_told_is_not_overwritten_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outputs_of_a_step_are_not_overwritten_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
     trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path)), 2 * cuda_graphs.EAGER + 2)
     trainer.gan.D.requires_grad_(True)
-    heard = list[tuple[Tensor, dict[str, Tensor]]]()
+    outcomes = list[tuple[Tensor, dict[str, Tensor]]]()
     for _ in range(4):
-        outcome = trainer.gradients("D", len(heard))
-        heard.append((outcome[0], dict(outcome[1])))
-        heard.append((outcome[0].clone(), {name: value.clone() for name, value in outcome[1].items()}))
-    assert all(not differences(now, then) for now, then in zip(heard[::2], heard[1::2], strict=True))
+        outcome = trainer.gradients("D", len(outcomes))
+        outcomes.append((outcome[0], dict(outcome[1])))
+        outcomes.append((outcome[0].clone(), {name: value.clone() for name, value in outcome[1].items()}))
+    assert all(not differences(now, then) for now, then in zip(outcomes[::2], outcomes[1::2], strict=True))
 
 
-def test_a_play_that_cannot_be_recorded_goes_on_eagerly(
+def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(*_: Any) -> None:
@@ -94,16 +94,18 @@ def test_a_play_that_cannot_be_recorded_goes_on_eagerly(
 
     monkeypatch.setattr(cuda_graphs, "Recording", fails)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path / "a")), PLAYS)
-    told = capsys.readouterr().err
-    assert told.count("cannot be recorded") == 1 and "not permitted when stream is capturing)" in " ".join(told.split())
-    assert not differences(play(make_trainer("dcgan:tiny", tmp_path / "b"), PLAYS).state_dict(), trainer.state_dict())
+    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path / "a")), STEPS)
+    error = capsys.readouterr().err
+    assert error.count("cannot be recorded") == 1 and "not permitted when stream is capturing)" in " ".join(
+        error.split()
+    )
+    assert not differences(play(make_trainer("dcgan:tiny", tmp_path / "b"), STEPS).state_dict(), trainer.state_dict())
 
 
 def test_recordings_give_way_where_memory_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An eager play that has no room any more is played again, without them, and as if nothing had been."""
+    """An eager step that runs out of memory is repeated, without them, and as if nothing had been."""
     trainer = recorded(make_trainer("r3gan:tiny", tmp_path / "a", lazy=6))
     recorder = trainer.recorder
     assert recorder is not None
@@ -117,10 +119,10 @@ def test_recordings_give_way_where_memory_is_short(
         return outcome
 
     recorder.eager = short
-    play(trainer, PLAYS)
+    play(trainer, STEPS)
     assert not recorder.usable and not recorder.recordings
     assert "leave too little memory" in " ".join(capsys.readouterr().err.split())
-    same = play(make_trainer("r3gan:tiny", tmp_path / "b", lazy=6), PLAYS)
+    same = play(make_trainer("r3gan:tiny", tmp_path / "b", lazy=6), STEPS)
     assert not differences(same.state_dict(), trainer.state_dict())
 
 
@@ -136,17 +138,17 @@ def test_recordings_give_way_where_memory_is_short(
 def test_on_a_gpu_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
 
-    def made(kind: str) -> Trainer:
+    def trainer_of(kind: str) -> Trainer:
         spec = f"{name}:tiny"
         data = labelled(noise(), KINDS) if name == "cgan" else suitable(spec, noise())
         trainer = make_trainer(spec, tmp_path / kind, data, **WORDS.get(name, {}))
         gan = trainer.gan.to("cuda")
         return Trainer(gan, Feed(data, torch.device("cuda"), seed=3), tmp_path / kind, seed=3)
 
-    eager, same = made("eager"), made("recorded")
+    eager, same = trainer_of("eager"), trainer_of("recorded")
     eager.recorder = None
-    play(eager, PLAYS)
-    play(same, PLAYS)
+    play(eager, STEPS)
+    play(same, STEPS)
     assert same.recorder is not None and same.recorder.recordings
     for mine, theirs in zip(same.gan.state_dict().values(), eager.gan.state_dict().values(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=1e-3)  # not all kernels add up in one order

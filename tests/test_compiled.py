@@ -1,4 +1,4 @@
-"""Compiled plays: the same gradients as eager, the same numbers after a resume, and a sentence where they fail."""
+"""Compiled steps: the same gradients as eager, the same numbers after a resume, and a sentence where they fail."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
     gan.load_state_dict(before, strict=False)
     gan.zero_grad()
     torch.manual_seed(7)
-    expected, seen = gan.d_loss(batch) if player == "D" else gan.g_loss(batch)
+    expected, eager_stats = gan.d_loss(batch) if player == "D" else gan.g_loss(batch)
     expected.backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(loss, expected.detach())
-    torch.testing.assert_close(stats, {name: value.detach() for name, value in seen.items()})
+    torch.testing.assert_close(stats, {name: value.detach() for name, value in eager_stats.items()})
     torch.testing.assert_close(after, dict(gan.named_buffers()))
     for mine, parameter in zip(gradients, graph.mine, strict=True):
         torch.testing.assert_close(mine, parameter.grad, rtol=1e-9, atol=1e-11)
@@ -98,16 +98,16 @@ def compiling(trainer: Trainer) -> Trainer:
 
 @compiler_needed
 def test_a_compiled_run_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = functools.partial(make_trainer, "mlp:tiny", tmp_path, dropout=0.3, label_noise=0.1)
+    make = functools.partial(make_trainer, "mlp:tiny", tmp_path, dropout=0.3, label_noise=0.1)
     monkeypatch.setattr(
         compiled.Compiler, "timed", lambda self, way, *rest: 1.0 + (not isinstance(way, compiled.CompiledStep))
     )
-    whole = play(compiling(made()), 6)
+    whole = play(compiling(make()), 6)
     assert whole.state_dict()["compiled"] == {"D": True, "G": True}
-    state = play(compiling(made()), 3).state_dict()
+    state = play(compiling(make()), 3).state_dict()
     monkeypatch.setattr(compiled.Compiler, "timed", lambda *_: pytest.fail("the choice was made before"))
     torch._dynamo.reset()
-    resumed = compiling(made())
+    resumed = compiling(make())
     resumed.load_state_dict(state)
     same_state(play(resumed, 3), whole)
 
@@ -122,7 +122,7 @@ def test_choosing_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def slower(timed: Any) -> Any:
-    """`timed`, to which every compiled play seems slow."""
+    """`timed`, to which every compiled step seems slow."""
     return lambda self, way, *rest: timed(self, way, *rest) + 1e6 * isinstance(way, compiled.CompiledStep)
 
 
@@ -135,8 +135,8 @@ def test_an_error_while_compiling_is_said_and_survived(
     monkeypatch.setattr(torch, "compile", fail)
     tried = play(compiling(make_trainer("wgan-gp:tiny", tmp_path)), 4)
     same_state(tried, play(make_trainer("wgan-gp:tiny", tmp_path), 4))
-    told = capsys.readouterr().err
-    assert "D's step cannot be compiled (no compiler): it runs eagerly." in told and "and more" not in told
+    error = capsys.readouterr().err
+    assert "D's step cannot be compiled (no compiler): it runs eagerly." in error and "and more" not in error
 
 
 def test_where_compiling_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:

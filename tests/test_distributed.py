@@ -19,7 +19,7 @@ from simulacra.training import distributed
 from simulacra.training import trainer as trainer_module
 from simulacra.training.options import train
 
-PLAYS = 8
+STEPS = 8
 
 
 def free_port() -> int:
@@ -29,14 +29,14 @@ def free_port() -> int:
 
 
 def join(rank: int, ports: tuple[int, int], folder: Path) -> None:
-    """One of two processes: plays every game, then a whole run, and writes down what it came to."""
+    """One of two processes: trains every GAN, then a whole run, and writes down what it came to."""
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0]), "WORLD_SIZE": "2", "RANK": str(rank)}
     distributed.start(torch.device("cpu"))
     results: dict[str, Any] = {}
     for name in gans():
         for balance in ("fixed:1", "adaptive"):
-            trainer = play(make_trainer(f"{name}:tiny", folder, balance=balance, dropout=0.1), PLAYS)
+            trainer = play(make_trainer(f"{name}:tiny", folder, balance=balance, dropout=0.1), STEPS)
             results[f"{name} {balance}"] = trainer.state_dict()
     results["agree"] = distributed.agree(rank == 1, False, True)
     results["gather"] = distributed.gather(torch.tensor([rank * 10.0, rank * 10.0 + 1]))
@@ -82,7 +82,7 @@ def test_two_processes_are_one_bit_for_bit(
 ) -> None:
     one, other = (results[f"{name} {balance}"] for results in pair[1])
     assert one["plays"] == other["plays"]
-    assert sum(one["plays"].values()) == PLAYS
+    assert sum(one["plays"].values()) == STEPS
     assert not differences(one, other)
     start = copied(make_trainer(f"{name}:tiny", tmp_path).gan)
     assert any(not torch.equal(value, start[key]) for key, value in one["gan"].items() if key.startswith("D."))
@@ -96,12 +96,12 @@ def test_two_processes_come_to_what_one_does(
     """One process with the same micro-batches, to rounding. A batch norm takes its running statistics from one
     micro-batch after another there, and as a mean over the processes here; nothing is trained on them."""
     half = make_trainer(f"{name}:tiny", tmp_path).config.batch // 2
-    alone = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1, micro=half), PLAYS)
+    alone = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1, micro=half), STEPS)
     theirs = pair[1][0][f"{name} {balance}"]
     assert theirs["plays"] == alone.steps and theirs["nimg"] == alone.nimg
     for key, value in alone.gan.named_parameters():
         torch.testing.assert_close(theirs["gan"][key], value.detach(), rtol=1e-3, atol=2e-5)
-    whole = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1), PLAYS)
+    whole = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1), STEPS)
     assert differences(whole.gan.state_dict(), alone.gan.state_dict()), "else the comparison says nothing"
 
 

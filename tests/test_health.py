@@ -53,13 +53,13 @@ def measure(trainer: Any, valid: Dataset | Pair | None = None, *, tick: int = 24
 @pytest.mark.parametrize("separate", [True, False])
 @pytest.mark.parametrize("name", list(gans()))
 def test_measuring_leaves_no_trace(name: str, separate: bool, tmp_path: Path) -> None:
-    """Weights, buffers, modes, gradients and the next plays are what they are without it, to the bit."""
+    """Weights, buffers, modes, gradients and the next steps are what they are without it, to the bit."""
     options: dict[str, Any] = {"dropout": 0.2, "separate": separate}
     one, other = (play(make_trainer(f"{name}:tiny", tmp_path, **options), 5) for _ in range(2))
     before = copied(one.gan)
-    found = measure(one, suitable(name, noise(30, seed=9)))
-    assert {"overfit", "overfit_error", "diversity", "distinct"} >= found.keys() >= {"diversity", "distinct"}
-    assert all(math.isfinite(value) for value in found.values())
+    measures = measure(one, suitable(name, noise(30, seed=9)))
+    assert {"overfit", "overfit_error", "diversity", "distinct"} >= measures.keys() >= {"diversity", "distinct"}
+    assert all(math.isfinite(value) for value in measures.values())
     assert not differences(before, copied(one.gan))
     assert all(module.training for module in one.gan.modules())
     play(one, 5), play(other, 5)
@@ -76,14 +76,14 @@ def test_measuring_suits_every_way_of_training(options: dict[str, Any], shape: A
     assert not differences(before, copied(trainer.gan))
 
 
-def judging(trainer: Any, known: float, unseen: float, made: float) -> None:
-    """A D that gives black pictures `known`, white ones `unseen` and fakes `made`, with a deviation of 1."""
+def scoring(trainer: Any, known: float, unseen: float, fakes: float) -> None:
+    """A D that gives black pictures `known`, white ones `unseen` and fakes `fakes`, with a deviation of 1."""
 
-    def judge(batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminate_pair(batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         around = torch.tensor([1.0, -1.0]).repeat(len(fake))[: len(fake)]
-        return (known if batch.images.mean() < 0 else unseen) + around, made + around
+        return (known if batch.images.mean() < 0 else unseen) + around, fakes + around
 
-    trainer.gan.discriminate_pair = judge
+    trainer.gan.discriminate_pair = discriminate_pair
 
 
 @pytest.mark.parametrize(
@@ -92,42 +92,42 @@ def judging(trainer: Any, known: float, unseen: float, made: float) -> None:
 def test_overfitting_is_its_formula(scores: tuple[float, float, float], expected: float, tmp_path: Path) -> None:
     black, white = (packed(np.full((n, 16, 16, 3), level, np.uint8)) for n, level in ((40, 0), (20, 255)))
     trainer = make_trainer("mlp:tiny", tmp_path, black)
-    judging(trainer, *scores)
+    scoring(trainer, *scores)
     look = Health(black, white, CPU, tick=10_000, shown=64)
-    found = look.overfitting(trainer)
-    assert found["overfit"] == pytest.approx(expected)
+    measures = look.overfitting(trainer)
+    assert measures["overfit"] == pytest.approx(expected)
     error = math.sqrt(1 / 39 + 1 / 19)  # of means of 40 and 20 with a variance of n / (n - 1)
-    assert found["overfit_error"] == pytest.approx(error / (scores[0] - scores[2]))
+    assert measures["overfit_error"] == pytest.approx(error / (scores[0] - scores[2]))
     assert "diversity" not in look.measures(trainer, torch.zeros(64, 3, 16, 16)), "reals that are all the same"
 
 
 def test_where_overfitting_cannot_be_told(tmp_path: Path) -> None:
     black, white = (packed(np.full((40, 16, 16, 3), level, np.uint8)) for level in (0, 255))
     trainer = make_trainer("mlp:tiny", tmp_path, black)
-    judging(trainer, 0, 0, 1)
+    scoring(trainer, 0, 0, 1)
     some = packed(white.images[:3])
     cases = [(None, 1000), (some, 1000), (white, 36), (white, 1000)]  # none, too few, too short a tick, D has lost
     assert all(Health(black, part, CPU, tick=tick, shown=64).overfitting(trainer) == {} for part, tick in cases)
 
 
-@given(kinds=st.integers(1, 16), each=st.integers(2, 6), size=st.sampled_from([5, 8, 20]), seed=st.integers(0, 99))
-def test_so_many_kinds_are_counted(kinds: int, each: int, size: int, seed: int) -> None:
+@given(kinds=st.integers(1, 16), copies=st.integers(2, 6), size=st.sampled_from([5, 8, 20]), seed=st.integers(0, 99))
+def test_so_many_kinds_are_counted(kinds: int, copies: int, size: int, seed: int) -> None:
     torch.manual_seed(seed)
     modes = torch.randn(kinds, 3, size, size)
-    apart, count = spread(modes.repeat_interleave(each, 0), scale=10.0)
+    distance, count = spread(modes.repeat_interleave(copies, 0), scale=10.0)
     assert count == pytest.approx(kinds, rel=1e-3)
-    assert apart >= 0 and (apart > 0) == (kinds > 1)
-    shuffled = modes.repeat_interleave(each, 0)[torch.randperm(kinds * each)]
-    assert spread(shuffled, scale=10.0) == pytest.approx((apart, count))
-    assert spread(shuffled * 0.1, scale=1.0) == pytest.approx((apart * 0.1, count), rel=1e-4), "contrast is a scale"
+    assert distance >= 0 and (distance > 0) == (kinds > 1)
+    shuffled = modes.repeat_interleave(copies, 0)[torch.randperm(kinds * copies)]
+    assert spread(shuffled, scale=10.0) == pytest.approx((distance, count))
+    assert spread(shuffled * 0.1, scale=1.0) == pytest.approx((distance * 0.1, count), rel=1e-4), "contrast is a scale"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_very_few_pictures(n: int, tmp_path: Path) -> None:
     trainer = play(make_trainer("mlp:tiny", tmp_path, packed(noise(n))), 2)
     pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
-    found = Health(packed(noise(n)), None, CPU, tick=1000, shown=64).measures(trainer, pictures)
-    assert found.keys() == ({"diversity", "distinct"} if n > 1 else set())
+    measures = Health(packed(noise(n)), None, CPU, tick=1000, shown=64).measures(trainer, pictures)
+    assert measures.keys() == ({"diversity", "distinct"} if n > 1 else set())
 
 
 @pytest.fixture(scope="module")
@@ -138,26 +138,26 @@ def reals() -> Dataset:
 
 
 def changing(kind: str, p: float) -> Augment:
-    made = augment.make(Settings(augment=kind))  # type: ignore[arg-type]
-    if isinstance(made, Adaptive):
-        made.p.fill_(p)
-    return made
+    augmentation = augment.make(Settings(augment=kind))  # type: ignore[arg-type]
+    if isinstance(augmentation, Adaptive):
+        augmentation.p.fill_(p)
+    return augmentation
 
 
 @pytest.mark.parametrize(("kind", "p"), [("ada", 0.3), ("ada", 0.6), ("ada", 0.9), ("diff", 1.0)])
 def test_a_leak_is_where_fakes_lie_between_reals_and_augmented_reals(reals: Dataset, kind: str, p: float) -> None:
-    look, made = Leak(reals, 10_000), changing(kind, p)
+    look, augmentation = Leak(reals, 10_000), changing(kind, p)
     others = to_tensor(reals.images[200:264], CPU)
     torch.manual_seed(1)
-    leaked = made(others)
+    leaked = augmentation(others)
     cases = {"well": (others, 0.0), "leaked": (leaked, 1.0), "half": (torch.cat([others[:32], leaked[32:]]), 0.5)}
     for name, (pictures, expected) in cases.items():
-        found = look.measures(made, pictures)
-        assert found["leak"] == pytest.approx(expected, abs=0.3), name
-        assert 0 < found["leak_error"] < 0.15
-        line: Line = {"g_plays": 1} | found
+        measures = look.measures(augmentation, pictures)
+        assert measures["leak"] == pytest.approx(expected, abs=0.3), name
+        assert 0 < measures["leak_error"] < 0.15
+        line: Line = {"g_plays": 1} | measures
         assert bool(health.leaking([line], False)) == (name == "leaked"), name
-        assert look.measures(made, pictures) == found, "it is a function of the state"
+        assert look.measures(augmentation, pictures) == measures, "it is a function of the state"
 
 
 def test_fakes_that_are_like_neither_tell_nothing_of_a_leak(reals: Dataset) -> None:
@@ -185,11 +185,11 @@ WELL |= {"d_weight": 16.0, "g_weight": 20.0, "diversity": 0.8, "distinct": 0.7, 
 WELL |= {"leak": 0.1, "leak_error": 0.1}
 
 
-def told(sick: list[Line], *, plays: int = 50, critic: bool = False, first: int = 10, after: int = 0) -> list[Line]:
+def journal(sick: list[Line], *, steps: int = 50, critic: bool = False, first: int = 10, after: int = 0) -> list[Line]:
     """A journal of `first` healthy lines, the `sick` ones, and `after` healthy ones."""
     lines: list[Line] = []
     for i, change in enumerate([{}] * first + sick + [{}] * after):
-        line = {"nimg": 1000 * (i + 1), "g_plays": plays * (i + 1)} | WELL | change
+        line = {"nimg": 1000 * (i + 1), "g_plays": steps * (i + 1)} | WELL | change
         lines.append(line | assess(lines, line, critic=critic))
     return lines
 
@@ -206,7 +206,7 @@ SICK: dict[str, list[Line]] = {
 
 @pytest.mark.parametrize(("name", "change"), [(name, change) for name in VERDICTS for change in SICK[name]])
 def test_each_verdict_comes_stays_and_goes(name: str, change: Line) -> None:
-    lines = told([change] * 11, after=HOLD + 4)
+    lines = journal([change] * 11, after=HOLD + 4)
     began = next(i for i, line in enumerate(lines) if "health" in line)
     slow = HOLD - 1 if "d_loss" in change else 0  # which is a mean over so many lines
     assert 9 + HOLD <= began <= 9 + HOLD + slow
@@ -220,13 +220,13 @@ def test_each_verdict_comes_stays_and_goes(name: str, change: Line) -> None:
         and sentence.endswith(".")
         and any(c.isdigit() for c in sentence)
     )
-    assert not told([change] * (HOLD - 1), after=20)[-1].get("health"), "not by a sign that soon goes"
-    assert not any("health" in line for line in told([change, {}] * 20)), "nor by one that comes and goes"
+    assert not journal([change] * (HOLD - 1), after=20)[-1].get("health"), "not by a sign that soon goes"
+    assert not any("health" in line for line in journal([change, {}] * 20)), "nor by one that comes and goes"
 
 
 @pytest.mark.parametrize("name", VERDICTS)
 def test_a_verdict_is_computed_again_from_the_journal_in_another_language(name: str) -> None:
-    lines = told(SICK[name][:1] * 11, after=ENDS - 1)
+    lines = journal(SICK[name][:1] * 11, after=ENDS - 1)
     for n in (len(lines), len(lines) - ENDS + 1):
         (verdict,) = explain(lines[:n], critic=False).values()
         with using("en"):
@@ -240,26 +240,26 @@ def test_a_verdict_is_computed_again_from_the_journal_in_another_language(name: 
 
 @pytest.mark.parametrize("name", VERDICTS)
 def test_many_short_ticks_are_no_more_than_few(name: str) -> None:
-    lines = told(SICK[name][:1] * 60, plays=3, first=80)
+    lines = journal(SICK[name][:1] * 60, steps=3, first=80)
     began = next(line["g_plays"] for line in lines if "health" in line)
     assert STEPS <= began - 240 <= STEPS + 3 * HOLD
 
 
 def test_a_verdict_outlives_a_single_better_tick() -> None:
     change = SICK["unbalanced"][0]
-    lines = told([change] * 8 + [{}] * (ENDS - 1) + [change] * 4)
+    lines = journal([change] * 8 + [{}] * (ENDS - 1) + [change] * 4)
     assert all("health" in line for line in lines[14:])
     assert last_healthy(lines) == lines[-1]["nimg"] and last_healthy([]) == 0, "going back would not help"
-    serious = told(SICK["collapsed"][:1] * 8 + [{}])
+    serious = journal(SICK["collapsed"][:1] * 8 + [{}])
     assert last_healthy(serious) == 10_000, "while a verdict stands, a better tick is no health"
 
 
 def test_a_grey_beginning_is_no_collapse_but_staying_grey_is() -> None:
     grey = {"diversity": 0.004, "distinct": 0.02, "g_norm": 0.4}
-    assert not any("signs" in line for line in told([grey] * 5, first=0))
-    assert "collapsed" in told([grey] * 20, first=0)[-1]["health"]
+    assert not any("signs" in line for line in journal([grey] * 5, first=0))
+    assert "collapsed" in journal([grey] * 20, first=0)[-1]["health"]
     repeating = {"diversity": 0.75, "distinct": 4 / 64}
-    assert "collapsed" in told([repeating] * 5, first=0)[-1]["health"], "four pictures, again and again"
+    assert "collapsed" in journal([repeating] * 5, first=0)[-1]["health"], "four pictures, again and again"
 
 
 def test_a_long_run_may_change_slowly() -> None:
@@ -267,20 +267,20 @@ def test_a_long_run_may_change_slowly() -> None:
     slow = [
         {"g_weight": 20 + 2 * i, "d_weight": 16 + i, "g_norm": 30 / (1 + i / 10), "acc_d": 0.99} for i in range(400)
     ]
-    assert not any("signs" in line for line in told(slow, first=0))
+    assert not any("signs" in line for line in journal(slow, first=0))
 
 
 def test_d_may_be_sure_while_the_pictures_become_better() -> None:
     sure = {"acc_d": 1.0, "acc_g": 0.0}
     rising = [sure | {"diversity": 0.05 * 1.1**i} for i in range(20)] + [sure | {"diversity": 0.5}] * 20
-    assert not any("signs" in line for line in told(rising, first=0))
-    assert "unbalanced" in told([sure | {"diversity": 0.05}] * 20, first=0)[-1]["health"]
+    assert not any("signs" in line for line in journal(rising, first=0))
+    assert "unbalanced" in journal([sure | {"diversity": 0.05}] * 20, first=0)[-1]["health"]
 
 
 def test_a_critic_may_be_sure() -> None:
     sure = {"acc_d": 1.0, "acc_g": 0.0, "d_loss": 12.0}
-    assert not any("signs" in line for line in told([sure] * 20, critic=True))
-    assert "unbalanced" in told([{"acc_d": 0.1, "acc_g": 0.97}] * 20, critic=True)[-1]["health"]
+    assert not any("signs" in line for line in journal([sure] * 20, critic=True))
+    assert "unbalanced" in journal([{"acc_d": 0.1, "acc_g": 0.97}] * 20, critic=True)[-1]["health"]
 
 
 @given(
@@ -346,63 +346,63 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The built-in people at 16 px: many for training, or few, and the same unseen ones."""
     data, folder = open_domain("peeps"), tmp_path_factory.mktemp("people")
     parts = {"many": data.split("train").images[:400], "few": data.split("train").images[:5]}
-    made = {}
+    folders = {}
     for name, part in parts.items():
         images = np.concatenate([part, data.split("valid").images[:64]]).reshape(-1, 16, 4, 16, 4, 3)
         small = images.mean((2, 4)).round().astype(np.uint8)
-        made[name] = on_disk(folder / name, small, np.arange(len(small)) % KINDS, valid=64)
-    made["pair"] = pair_on_disk(folder / "pair", small, 255 - small[::-1], valid=64)
-    return made
+        folders[name] = on_disk(folder / name, small, np.arange(len(small)) % KINDS, valid=64)
+    folders["pair"] = pair_on_disk(folder / "pair", small, 255 - small[::-1], valid=64)
+    return folders
 
 
-def sick_and_when(
+def verdicts_of(
     data: Path,
     run: Path,
     gan: str,
     *,
-    plays: int,
+    steps: int,
     every: int,
     batch: int = 16,
     balance: str = "fixed:1",
     **settings: Any,
 ) -> dict[str, int]:
-    """Each verdict of a run, with the ticks for which it stood. `plays`, `every`: of D."""
+    """Each verdict of a run, with the ticks for which it stood. `steps`, `every`: of D."""
     options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "quiet": True, "save_every": 10**6}
     words: dict[str, Any] = {"batch": batch, "balance": balance} | settings
-    train(data, gan=gan, run=run, total=plays * batch, every=every * batch, settings=words, **options)
+    train(data, gan=gan, run=run, total=steps * batch, every=every * batch, settings=words, **options)
     lines = read(run / "journal.jsonl")
-    found = [name for line in lines for name in line.get("health", {})]
-    return {name: found.count(name) for name in found}
+    names = [name for line in lines for name in line.get("health", {})]
+    return {name: names.count(name) for name in names}
 
 
 def test_minimax_against_a_fast_d_stalls(people: dict[str, Path], tmp_path: Path) -> None:
-    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=140, every=14, loss="minimax", lr_d=5e-3)
-    assert found.get("stalled", 0) >= 2
+    verdicts = verdicts_of(people["many"], tmp_path, "mlp:tiny", steps=140, every=14, loss="minimax", lr_d=5e-3)
+    assert verdicts.get("stalled", 0) >= 2
 
 
 def test_a_thousandfold_rate_is_noticed(people: dict[str, Path], tmp_path: Path) -> None:
-    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=180, every=10, lr=0.2)
-    assert found.keys() & {"diverged", "collapsed", "stalled"}
+    verdicts = verdicts_of(people["many"], tmp_path, "mlp:tiny", steps=180, every=10, lr=0.2)
+    assert verdicts.keys() & {"diverged", "collapsed", "stalled"}
 
 
 def test_five_pictures_are_learned_by_heart(people: dict[str, Path], tmp_path: Path) -> None:
-    found = sick_and_when(people["few"], tmp_path, "dcgan:tiny", plays=300, every=20, lr=4e-3, lr_d=2e-3)
-    assert found.get("overfitting", 0) >= 2
+    verdicts = verdicts_of(people["few"], tmp_path, "dcgan:tiny", steps=300, every=20, lr=4e-3, lr_d=2e-3)
+    assert verdicts.get("overfitting", 0) >= 2
 
 
 def test_a_g_that_gives_up_its_variety_collapses(
     people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G is taught to draw all kinds of pictures at first, and then always the same one."""
-    plays = itertools.count()
+    steps = itertools.count()
 
     def g_loss(self: MLP, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         images = self.G(self.G.draw(len(batch.images)))
-        return images.var(0).mean() * (-1 if next(plays) < 60 else 100), {"fake": self.D(images)}
+        return images.var(0).mean() * (-1 if next(steps) < 60 else 100), {"fake": self.D(images)}
 
     monkeypatch.setattr(MLP, "g_loss", g_loss)
-    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=220, every=12, lr=4e-3, lr_d=1e-5, ema=0)
-    assert found.get("collapsed", 0) >= 2
+    verdicts = verdicts_of(people["many"], tmp_path, "mlp:tiny", steps=220, every=12, lr=4e-3, lr_d=1e-5, ema=0)
+    assert verdicts.get("collapsed", 0) >= 2
 
 
 @pytest.mark.parametrize("leaks", [True, False])
@@ -416,10 +416,10 @@ def test_a_run_whose_pictures_are_augmented_leaks(
     planted = changing(kind, 0.9)(unseen) if leaks else unseen
     monkeypatch.setattr(Generator, "pictures", lambda self, seeds: [planted])
     words: dict[str, Any] = {"augment": kind} | ({"augment_p": 0.7} if kind == "ada" else {})
-    found = sick_and_when(people["many"], tmp_path, "mlp:tiny", plays=140, every=14, **words)
+    verdicts = verdicts_of(people["many"], tmp_path, "mlp:tiny", steps=140, every=14, **words)
     line = read(tmp_path / "journal.jsonl")[-1]
     assert line["leak"] == pytest.approx(1 if leaks else 0, abs=0.35) and ("augment_p" in line) == (kind == "ada")
-    assert bool(found.get("leaking")) == leaks
+    assert bool(verdicts.get("leaking")) == leaks
 
 
 SENSIBLE: dict[str, dict[str, Any]] = {
@@ -434,4 +434,4 @@ SENSIBLE: dict[str, dict[str, Any]] = {
 def test_a_run_that_is_well_raises_no_alarm(name: str, people: dict[str, Path], tmp_path: Path) -> None:
     words = SENSIBLE.get(name, {})
     data = people["pair" if find(name).task == "translate" else "many"]
-    assert not sick_and_when(data, tmp_path, f"{name}:tiny", plays=112, every=10, batch=8, **words)
+    assert not verdicts_of(data, tmp_path, f"{name}:tiny", steps=112, every=10, batch=8, **words)

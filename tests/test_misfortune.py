@@ -245,8 +245,8 @@ def test_a_damaged_model_is_a_sentence_that_names_it(name: str, content: bytes, 
 
 
 def test_where_there_is_no_model(tmp_path: Path, data: Path) -> None:
-    for where, told in ((tmp_path / "gone", "does not exist"), (data, "neither a run nor a model")):
-        with pytest.raises(SimulacraError, match=told):
+    for where, sentence in ((tmp_path / "gone", "does not exist"), (data, "neither a run nor a model")):
+        with pytest.raises(SimulacraError, match=sentence):
             load(where)
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(SimulacraError, match="no checkpoint yet"):

@@ -1,6 +1,6 @@
 """A run that is killed, again and again, ends like one that never was: bit for bit, with nothing left over.
 
-The sittings are real processes and the kills are real SIGKILLs. A server that has torch imported forks them, so
+The sessions are real processes and the kills are real SIGKILLs. A server that has torch imported forks them, so
 that each is there in a moment.
 """
 
@@ -26,7 +26,7 @@ from simulacra.storage import checkpoints, load
 from simulacra.training import checkpoint
 from simulacra.training.options import train
 
-# Small batches and a checkpoint at every third play of D: kills meet them often.
+# Small batches and a checkpoint at every third step of D: kills meet them often.
 RHYTHM: dict[str, Any] = {"total": 720, "every": 56, "save_every": 24, "precision": "fp32", "device": "cpu"}
 RUNS: dict[str, dict[str, Any]] = {
     "mlp": {"gan": "mlp:tiny", "settings": {"batch": 8}} | RHYTHM,
@@ -36,15 +36,15 @@ RUNS: dict[str, dict[str, Any]] = {
 KILLS = 8  # of each of them
 
 
-def sitting(data: Path, run: Path, options: dict[str, Any], die_at: int | None = None) -> None:
+def session(data: Path, run: Path, options: dict[str, Any], die_at: int | None = None) -> None:
     """What one process does: train, or go on. die_at: the number of the file operation before which it is killed."""
     torch.set_num_threads(1)
     if die_at is not None:
         operations = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
         left = [die_at]
 
-        def count(event: str, told: tuple[Any, ...]) -> None:
-            if event in operations and (event != "open" or str(told[0]).startswith(str(run))):
+        def count(event: str, arguments: tuple[Any, ...]) -> None:
+            if event in operations and (event != "open" or str(arguments[0]).startswith(str(run))):
                 left[0] -= 1
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -54,7 +54,7 @@ def sitting(data: Path, run: Path, options: dict[str, Any], die_at: int | None =
 
 
 def start(data: Path, run: Path, options: dict[str, Any], die_at: int | None = None) -> BaseProcess:
-    process = SERVER.Process(target=sitting, args=(data, run, options, die_at))
+    process = SERVER.Process(target=session, args=(data, run, options, die_at))
     process.start()
     return process
 
@@ -67,16 +67,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a run of `RUNS` that was never killed."""
-    made: dict[str, Path] = {}
+    runs: dict[str, Path] = {}
 
     def get(name: str) -> Path:
-        if name not in made:
+        if name not in runs:
             run = tmp_path_factory.mktemp("whole") / name
             process = start(data, run, RUNS[name])
             process.join()
             assert process.exitcode == 0
-            made[name] = run
-        return made[name]
+            runs[name] = run
+        return runs[name]
 
     return get
 
@@ -103,7 +103,7 @@ def assert_checkpoints_are_whole(run: Path) -> None:
 
 
 def begun(run: Path) -> int:
-    """Changes when a sitting has read the last checkpoint and is about to play."""
+    """Changes when a session has read the last checkpoint and is about to train."""
     path = run / "previews" / "real.png"
     return path.stat().st_mtime_ns if path.exists() else 0
 
@@ -117,7 +117,7 @@ def test_killed_at_random_moments(name: str, data: Path, whole: Callable[[str], 
     reference = whole(name)
     lasts = time.monotonic() - began
     chance = random.Random(name)
-    run, seen = tmp_path / name, []
+    run, progress = tmp_path / name, []
     for kill in range(KILLS):
         before = begun(run)
         process = start(data, run, RUNS[name])
@@ -128,9 +128,9 @@ def test_killed_at_random_moments(name: str, data: Path, whole: Callable[[str], 
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it was over before it could be killed"
         assert_checkpoints_are_whole(run)
-        seen.append(max((int(path.name) for path in checkpoints(run)), default=0))
-    assert seen == sorted(seen), "no kill loses a checkpoint"
-    assert 0 < seen[-1] < RHYTHM["total"], f"the kills came before or after the run: {seen}"
+        progress.append(max((int(path.name) for path in checkpoints(run)), default=0))
+    assert progress == sorted(progress), "no kill loses a checkpoint"
+    assert 0 < progress[-1] < RHYTHM["total"], f"the kills came before or after the run: {progress}"
     process = start(data, run, RUNS[name])
     process.join()
     assert process.exitcode == 0
@@ -174,8 +174,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert f"simulacra train {run}" in out + err
-    (kept,) = checkpoints(run)
-    assert 56 <= int(kept.name) < 720
+    (last,) = checkpoints(run)
+    assert 56 <= int(last.name) < 720
 
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

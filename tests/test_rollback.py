@@ -58,10 +58,12 @@ def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, mo
     (line,) = read(run / "rollbacks.jsonl")
     assert (line["verdict"], line["from"], line["to"], line["seed"]) == ("diverged", 80, 64, SEEDS[1])
     assert "NaN or infinite at step" in line["seen"]
-    assert [each["nimg"] for each in read(run / "journal.jsonl")] == list(range(16, 193, 16))
+    assert [line["nimg"] for line in read(run / "journal.jsonl")] == list(range(16, 193, 16))
     assert int(checkpoints(run)[-1].name) == 192
-    told = [json.loads((path / "config.json").read_text()) for path in checkpoints(run)]
-    assert [each["rollbacks"] for each in told] == [0, 0, 1, 1, 1, 1] and {each["seed"] for each in told} == {5}
+    configs = [json.loads((path / "config.json").read_text()) for path in checkpoints(run)]
+    assert [config["rollbacks"] for config in configs] == [0, 0, 1, 1, 1, 1] and {
+        config["seed"] for config in configs
+    } == {5}
     train(tmp_path / "run", quiet=True, device="cpu")  # has reached its length: identity unchanged
 
     monkeypatch.undo()
@@ -188,9 +190,13 @@ def session(data: Path, run: Path, die_at: int | None) -> None:
     def roll_back(self: Run, trouble: TrainingDiverged) -> RollbackRecord:
         left = [die_at]
 
-        def count(event: str, told: tuple[Any, ...]) -> None:
+        def count(event: str, arguments: tuple[Any, ...]) -> None:
             operations = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
-            if left[0] is not None and event in operations and (event != "open" or str(told[0]).startswith(str(run))):
+            if (
+                left[0] is not None
+                and event in operations
+                and (event != "open" or str(arguments[0]).startswith(str(run)))
+            ):
                 left[0] -= 1
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -219,7 +225,7 @@ def test_killed_while_it_goes_back(data: Path, tmp_path: Path) -> None:
     assert not differences(state(whole), state(run))
     for name in ("journal.jsonl", "rollbacks.jsonl"):
         assert not differences(read(whole / name), read(run / name))
-    files = [{p.relative_to(each).as_posix() for p in each.rglob("*")} - {".lock"} for each in (whole, run)]
+    files = [{p.relative_to(folder).as_posix() for p in folder.rglob("*")} - {".lock"} for folder in (whole, run)]
     assert files[0] == files[1]
 
 

@@ -63,7 +63,7 @@ def test_half_of_the_average_is_gone_after_a_half_life() -> None:
 
 def test_rates_decay_as_the_formula_says(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, lr=1e-3, lr_d=4e-3, lr_decay=0.5, balance="fixed:2")
-    play(trainer, 6)  # the last play of D was its 4th, that of G its 2nd
+    play(trainer, 6)  # the last step of D was its 4th, that of G its 2nd
     assert trainer.optimizers["D"].param_groups[0]["lr"] == pytest.approx(4e-3 / (1 + 0.5 * 3))
     assert trainer.optimizers["G"].param_groups[0]["lr"] == pytest.approx(1e-3 / (1 + 0.5 * 1))
     same = make_trainer("mlp:tiny", tmp_path, lr=1e-3)
@@ -94,12 +94,12 @@ def test_wgan_s_weights_stay_within_c(clamp: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("optimizer", "kind"), [("adam", torch.optim.Adam), ("rmsprop", torch.optim.RMSprop)])
 def test_optimizers_are_what_the_settings_say(optimizer: str, kind: type) -> None:
-    made = game("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, betas=(0.1, 0.7)).optimizers()
-    assert {player: type(each) for player, each in made.items()} == {"D": kind, "G": kind}
-    assert made["D"].param_groups[0]["lr"] == 0.1
-    assert made["G"].param_groups[0]["lr"] == 0.3
+    optimizers = game("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, betas=(0.1, 0.7)).optimizers()
+    assert {player: type(one) for player, one in optimizers.items()} == {"D": kind, "G": kind}
+    assert optimizers["D"].param_groups[0]["lr"] == 0.1
+    assert optimizers["G"].param_groups[0]["lr"] == 0.3
     if optimizer == "adam":
-        assert made["D"].param_groups[0]["betas"] == (0.1, 0.7)
+        assert optimizers["D"].param_groups[0]["betas"] == (0.1, 0.7)
 
 
 # --- micro-batches ----------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_optimizers_are_what_the_settings_say(optimizer: str, kind: type) -> Non
 
 @pytest.mark.parametrize("micro", [8, 4, 3])
 def test_gradients_of_micro_batches_add_up(micro: int, tmp_path: Path) -> None:
-    """The gradient of a batch is the mean of its parts', weighted by their size. G's play draws its own latents per
+    """The gradient of a batch is the mean of its parts', weighted by their size. G's step draws its own latents per
     part, so D's is compared, with the fakes taken out."""
     spec: dict[str, Any] = {"z": 4, "batch": 8, "hidden": (16,)}
     whole, parts = (make_trainer("mlp:tiny", tmp_path, micro=m, **spec) for m in (8, micro))
@@ -150,20 +150,20 @@ def test_the_clock_is_images_shown(tmp_path: Path) -> None:
     assert ticks == [24, 48, 72, 96, 104]
     assert saves == [40, 80, 104]
     assert [int(path.name) for path in checkpoints(tmp_path)] == saves
-    assert run_to(trainer, 100) == (True, []), "a run at its end plays no more"
+    assert run_to(trainer, 100) == (True, []), "a run at its end takes no more steps"
     assert trainer.nimg == 104
 
 
-def test_measuring_comes_at_its_own_checkpoints_and_may_end_the_run(tmp_path: Path) -> None:
+def test_measuring_comes_at_its_own_callsand_may_end_the_run(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
-    seen: list[tuple[int, bool]] = []
+    calls: list[tuple[int, bool]] = []
 
     def saved(measure: bool) -> bool:
-        seen.append((trainer.nimg, measure))
+        calls.append((trainer.nimg, measure))
         return trainer.nimg >= 64
 
     assert run_to(trainer, 100, measure=32, on_checkpoint=saved)[0]
-    assert seen == [(32, True), (40, False), (64, True)]
+    assert calls == [(32, True), (40, False), (64, True)]
 
 
 def test_a_run_by_minutes_ends_by_them(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_run_by_minutes_ends_by_them(tmp_path: Path) -> None:
     trainer.seconds = 59.9
     ended, ticks = run_to(trainer, None, minutes=1.0)
     assert ended
-    assert ticks[-1] == trainer.nimg, "whoever played last"
+    assert ticks[-1] == trainer.nimg, "after a step of either player"
     assert trainer.nimg > 0 and 60 <= trainer.seconds < 90
 
 
@@ -239,7 +239,7 @@ def test_a_loss_that_is_not_finite_stops_at_once(player: str, bad: float, tmp_pa
 
 
 def test_no_checkpoint_of_a_gradient_that_was_not_finite(tmp_path: Path) -> None:
-    """The loss of that very play was finite: only the weights show it."""
+    """The loss of that very step was finite: only the weights show it."""
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
     honest = trainer.losses["D"]
 
@@ -258,7 +258,7 @@ def test_no_checkpoint_of_a_gradient_that_was_not_finite(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("every", [1, 5])
 def test_losses_not_looked_at_yet_are_looked_at_before_a_save(every: int, tmp_path: Path) -> None:
-    """On an accelerator losses are read a few plays late, but never after a checkpoint was written."""
+    """On an accelerator losses are read a few steps late, but never after a checkpoint was written."""
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
     trainer.watch = lambda step, loss: trainer.unchecked.append((step, loss * float("nan") if step == 3 else loss))  # type: ignore[method-assign]
     with pytest.raises(SimulacraError, match="at step 3 "):
