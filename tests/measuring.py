@@ -113,13 +113,24 @@ def flat(colours: tuple[float, float], data: Path, folder: Path, nimg: int) -> N
 
 def run_of(folder: Path, data: Path, colours: Sequence[tuple[float, float]]) -> Path:
     """A run with such checkpoints at 100, 200 and so on images."""
-    for i, each in enumerate(colours, 1):
+    for i, colour in enumerate(colours, 1):
         place = folder / "checkpoints" / f"{100 * i:09d}"
         place.mkdir(parents=True)
-        flat(each, data, place, 100 * i)
-    told, (_, config) = open_pair(data), configured("cyclegan:tiny", open_pair(data).shape, {})
-    stored: dict[str, Any] = {"name": told.name, "source": str(data), "hash": told.hash, "shape": list(told.shape)}
-    stored |= {"pictures": len(told.a.split("train"))}
-    kept = {"format": FORMAT, "spec": "cyclegan:tiny", "gan": "cyclegan", "config": to_json(config), "data": stored}
-    (folder / "config.json").write_text(json.dumps(kept | {"seed": 0, "length": {}, "versions": {}}))
+        flat(colour, data, place, 100 * i)
+    data_set, (_, config) = open_pair(data), configured("cyclegan:tiny", open_pair(data).shape, {})
+    record: dict[str, Any] = {
+        "name": data_set.name,
+        "source": str(data),
+        "hash": data_set.hash,
+        "shape": list(data_set.shape),
+    }
+    record |= {"pictures": len(data_set.a.split("train"))}
+    config_json = {
+        "format": FORMAT,
+        "spec": "cyclegan:tiny",
+        "gan": "cyclegan",
+        "config": to_json(config),
+        "data": record,
+    }
+    (folder / "config.json").write_text(json.dumps(config_json | {"seed": 0, "length": {}, "versions": {}}))
     return folder

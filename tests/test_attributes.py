@@ -1,4 +1,4 @@
-"""Whether a model that is told attributes draws them: found where it does, and chance where it does not."""
+"""Attribute accuracy: high for a model that draws its attributes, 0.5 for one that ignores them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data.json").write_text(json.dumps(record))
     words = {"conditional": True}
     return train(
-        folder, gan="dcgan:tiny", run=tmp_path_factory.mktemp("runs") / "told", total=40, quiet=True, settings=words
+        folder,
+        gan="dcgan:tiny",
+        run=tmp_path_factory.mktemp("runs") / "conditional",
+        total=40,
+        quiet=True,
+        settings=words,
     )
 
 
@@ -72,22 +77,22 @@ def drawing(change: Any) -> Any:
 
 
 def test_what_is_drawn_as_asked_and_what_is_not(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = {}
+    scores = {}
     changes = {"as asked": lambda y: y, "opposite": lambda y: 1 - y, "whatever": lambda y: np.zeros_like(y)}
     for way, change in changes.items():
         monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(change))
         certificate, _ = evaluate(run, samples=400, metrics=["attributes"], out=tmp_path / f"{way}.json")
-        found[way] = certificate["scores"]["attributes-coarse-same"]
-        assert found[way]["low"] <= found[way]["value"] <= found[way]["high"] <= 1
-        assert (found[way]["floor"] or 0) > 0.95, "of reals"
+        scores[way] = certificate["scores"]["attributes-coarse-same"]
+        assert scores[way]["low"] <= scores[way]["value"] <= scores[way]["high"] <= 1
+        assert (scores[way]["floor"] or 0) > 0.95, "of reals"
         *lines, rare = certificate["attributes"]["lines"]
         assert [line["attribute"] for line in lines] == ["left", "top"] and rare["agreement"] is None
         assert abs(lines[0]["n"] - 200) < 60 and abs(lines[1]["n"] - 120) < 60
         mean = sum(line["agreement"]["value"] for line in lines) / 2
-        assert found[way]["value"] == pytest.approx(mean, abs=1e-5)
-    assert found["as asked"]["value"] > 0.95
-    assert found["opposite"]["value"] < 0.05
-    assert found["whatever"]["low"] < 0.5 < found["whatever"]["high"]
+        assert scores[way]["value"] == pytest.approx(mean, abs=1e-5)
+    assert scores["as asked"]["value"] > 0.95
+    assert scores["opposite"]["value"] < 0.05
+    assert scores["whatever"]["low"] < 0.5 < scores["whatever"]["high"]
 
 
 def test_it_comes_by_itself_for_a_model_that_is_told_them(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,11 +112,11 @@ def test_it_needs_a_model_that_is_told_the_attributes(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.integers(0, 3)), min_size=2, max_size=12))
-def test_the_area_is_its_definition(drawn: list[tuple[int, bool, int]]) -> None:
+def test_the_area_is_its_definition(rows: list[tuple[int, bool, int]]) -> None:
     """Over all pairs of one that has it and one that has it not, each as often as it was drawn; a tie is half."""
-    logits = np.array([logit for logit, _, _ in drawn], np.float64)
-    has, often = np.array([has for _, has, _ in drawn]), np.array([[times for *_, times in drawn]], np.float64)
-    pairs = [(i, j, often[0, i] * often[0, j]) for i in np.flatnonzero(has) for j in np.flatnonzero(~has)]
+    logits = np.array([logit for logit, _, _ in rows], np.float64)
+    has, counts = np.array([has for _, has, _ in rows]), np.array([[times for *_, times in rows]], np.float64)
+    pairs = [(i, j, counts[0, i] * counts[0, j]) for i in np.flatnonzero(has) for j in np.flatnonzero(~has)]
     total = sum(weight for *_, weight in pairs)
     wins = sum(weight * (logits[i] > logits[j]) + weight * (logits[i] == logits[j]) / 2 for i, j, weight in pairs)
-    assert float(_areas(logits, has, often)[0]) == pytest.approx(wins / total if total else 0.5)
+    assert float(_areas(logits, has, counts)[0]) == pytest.approx(wins / total if total else 0.5)

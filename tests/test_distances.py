@@ -56,8 +56,8 @@ def diagonal(variances: Floats) -> Moments:
 def test_the_frechet_distance_of_two_diagonal_gaussians() -> None:
     """|Δμ|² + Σ (σ₁ - σ₂)², on sets with exactly these moments."""
     a, b = np.array([1.0, 2.0, 0.5, 3.0]), np.array([2.0, 2.0, 1.5, 0.1])
-    wanted = 4 * 0.7**2 + np.square(a - b).sum()
-    assert frechet(exact(50, a), exact(70, b, mean=0.7)) == pytest.approx(wanted, rel=1e-10)
+    target = 4 * 0.7**2 + np.square(a - b).sum()
+    assert frechet(exact(50, a), exact(70, b, mean=0.7)) == pytest.approx(target, rel=1e-10)
 
 
 def test_the_frechet_distance_of_commuting_and_of_turned_gaussians() -> None:
@@ -65,8 +65,8 @@ def test_the_frechet_distance_of_commuting_and_of_turned_gaussians() -> None:
     a, b = moments(normal(40, 5) @ normal(5, 5, 1)), moments(normal(40, 5, 2) @ normal(5, 5, 3))
     product = a.root @ a.root.T @ b.root @ b.root.T
     shared = np.sqrt(np.linalg.eigvals(product).astype(complex)).real.sum()
-    wanted = np.square(a.mean - b.mean).sum() + a.trace + b.trace - 2 * shared
-    assert frechet_between(a, b) == pytest.approx(wanted, rel=1e-9)
+    target = np.square(a.mean - b.mean).sum() + a.trace + b.trace - 2 * shared
+    assert frechet_between(a, b) == pytest.approx(target, rel=1e-9)
 
 
 def test_the_frechet_distance_tends_to_the_shift_squared() -> None:
@@ -88,8 +88,8 @@ def test_the_frechet_distance_with_fewer_pictures_than_dimensions(n: int) -> Non
 def test_one_dimension_that_never_varies_does_no_harm() -> None:
     a, b = normal(30, 4), normal(30, 4, 1)
     a[:, 2] = b[:, 2] = 5
-    kept = [0, 1, 3]
-    assert frechet(a, b) == pytest.approx(frechet(a[:, kept], b[:, kept]), rel=1e-9)
+    rows = [0, 1, 3]
+    assert frechet(a, b) == pytest.approx(frechet(a[:, rows], b[:, rows]), rel=1e-9)
     assert frechet(np.ones((5, 3)), np.ones((4, 3))) == 0
 
 
@@ -108,10 +108,10 @@ def test_kid_by_hand() -> None:
 def test_kid_of_two_gaussians_is_its_closed_form() -> None:
     """N(0, I) against N(m, I), a = |m|²: the kernel's moments expanded; and 0 between two halves of one source."""
     d, a = 8, 2.0
-    wanted = 3 * a / d + 3 * a**2 / d**2 + (a**3 + 3 * a * d + 6 * a**2 + 6 * a) / d**3
-    found = kid(normal(4000, d), normal(4000, d, 1) + math.sqrt(a / d))
-    assert found == pytest.approx(wanted, rel=0.1)
-    assert abs(kid(normal(4000, d), normal(4000, d, 1))) < wanted / 100
+    target = 3 * a / d + 3 * a**2 / d**2 + (a**3 + 3 * a * d + 6 * a**2 + 6 * a) / d**3
+    result = kid(normal(4000, d), normal(4000, d, 1) + math.sqrt(a / d))
+    assert result == pytest.approx(target, rel=0.1)
+    assert abs(kid(normal(4000, d), normal(4000, d, 1))) < target / 100
 
 
 def test_kid_over_subsets() -> None:
@@ -152,22 +152,22 @@ def test_agrees_with_torchmetrics() -> None:
 def test_identical_sets_and_sets_far_apart() -> None:
     x = normal(40, 3)
     same, apart = neighbours(x, x.copy()), neighbours(x, x + 100)
-    for found in (same.precision, same.recall, same.coverage):
-        assert found.all()
+    for result in (same.precision, same.recall, same.coverage):
+        assert result.all()
     assert same.density.mean() == pytest.approx(1.2), "each ball holds its centre and 5 others, ties included"
-    for found in (apart.precision, apart.recall, apart.coverage, apart.density):
-        assert not found.any()
+    for result in (apart.precision, apart.recall, apart.coverage, apart.density):
+        assert not result.any()
 
 
 def test_neighbours_by_hand() -> None:
     """On a line with k = 1: reals at 0, 1, 3 have radii 1, 1, 2; fakes at 0.5, 6, 6.5 have 5.5, 0.5, 0.5."""
     real, fake = np.array([[0.0], [1], [3]]), np.array([[0.5], [6], [6.5]])
-    found = neighbours(real, fake, k=1)
-    assert found.precision.tolist() == [1, 0, 0]
-    assert found.density.tolist() == [2, 0, 0]
-    assert found.coverage.tolist() == [1, 1, 0]
-    assert found.recall.tolist() == [1, 1, 1]
-    assert found.k == 1
+    result = neighbours(real, fake, k=1)
+    assert result.precision.tolist() == [1, 0, 0]
+    assert result.density.tolist() == [2, 0, 0]
+    assert result.coverage.tolist() == [1, 1, 0]
+    assert result.recall.tolist() == [1, 1, 1]
+    assert result.k == 1
 
 
 def test_neighbours_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,10 +184,10 @@ def test_a_collapsed_generator_scores_nothing_but_precision() -> None:
     """All fakes are one real picture: precise, and neither diverse nor covering."""
     real = normal(60, 4)
     fake = np.repeat(real[:1], 60, axis=0)
-    found = neighbours(real, fake)
-    assert found.precision.all()
-    assert found.recall.mean() == 1 / 60
-    assert found.coverage.mean() < 0.3
+    result = neighbours(real, fake)
+    assert result.precision.all()
+    assert result.recall.mean() == 1 / 60
+    assert result.coverage.mean() < 0.3
     assert diversity_ratio(real, fake) == 0
 
 

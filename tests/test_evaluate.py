@@ -107,7 +107,7 @@ def test_a_model_that_draws_its_training_pictures_scores_at_the_floor_and_noise_
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "sentence"),
     [
         ({"metrics": ["fdd"]}, "Did you mean 'fd'"),
         ({"samples": 1}, "--samples is 1"),
@@ -117,10 +117,10 @@ def test_a_model_that_draws_its_training_pictures_scores_at_the_floor_and_noise_
         ({"where": "/nowhere"}, "/nowhere"),
     ],
 )
-def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, Any], sentence: str) -> None:
     merged: dict[str, Any] = {"samples": 8, "metrics": ["fd"]} | options
     where = merged.pop("where", run)
-    with pytest.raises(SimulacraError, match=told):
+    with pytest.raises(SimulacraError, match=sentence):
         evaluate(where, **merged)
     assert not (run / "certificate.json").exists()
 
@@ -160,8 +160,8 @@ def test_classes_are_read_from_fakes_where_there_are_some(tmp_path: Path) -> Non
     record = json.loads((folder / "data.json").read_text()) | {"classes": ["dark", "light"]}
     record["hash"] = content_hash(pictures, labels, ("dark", "light"))
     (folder / "data.json").write_text(json.dumps(record))
-    made, _ = evaluate(train(folder, gan="mlp:tiny", run=tmp_path / "r", total=40, quiet=True), samples=30)
-    score = made["scores"]["classes-coarse-same"]
+    certificate, _ = evaluate(train(folder, gan="mlp:tiny", run=tmp_path / "r", total=40, quiet=True), samples=30)
+    score = certificate["scores"]["classes-coarse-same"]
     assert 1 <= score["value"] <= 2
     assert score["floor"] and score["floor"] > 1.8, "reals of two equally common classes"
     assert "100.0%" in score["what"]
@@ -171,13 +171,13 @@ SHADES = ("dark", "middle", "light")
 
 
 def shades(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Pictures [n, 16, 16, 3] of three classes told by their brightness."""
-    made: np.ndarray = (blobs(len(labels), seed) // 6 + 80 * labels[:, None, None, None]).astype(np.uint8)
-    return made
+    """Pictures [n, 16, 16, 3] of three classes that differ in brightness."""
+    pictures: np.ndarray = (blobs(len(labels), seed) // 6 + 80 * labels[:, None, None, None]).astype(np.uint8)
+    return pictures
 
 
 @pytest.fixture(scope="module")
-def told_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def conditional_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conditional run of a few plays on 200 pictures of three classes, the last one rare."""
     labels = np.repeat(np.arange(3), (100, 88, 12))
     labels = np.random.default_rng(0).permutation(labels)
@@ -187,17 +187,17 @@ def told_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = json.loads((folder / "data.json").read_text()) | {"classes": list(SHADES)}
     record["hash"] = content_hash(pictures, labels, SHADES)
     (folder / "data.json").write_text(json.dumps(record))
-    run = tmp_path_factory.mktemp("runs") / "told"
+    run = tmp_path_factory.mktemp("runs") / "conditional"
     return train(
         folder, gan="dcgan:tiny", run=run, total=160, save_every=80, quiet=True, settings={"conditional": True}
     )
 
 
 @pytest.fixture
-def labelled(told_labels: Path, tmp_path: Path) -> Path:
+def labelled(conditional_run: Path, tmp_path: Path) -> Path:
     import shutil
 
-    return shutil.copytree(told_labels, tmp_path / "runs" / "told")
+    return shutil.copytree(conditional_run, tmp_path / "runs" / "conditional")
 
 
 def drawing(shift: int) -> Any:
@@ -359,7 +359,7 @@ def test_measuring_while_training_keeps_the_best_and_ends_when_nothing_improves(
     monkeypatch.setattr(choosing.CheckpointScorer, "line", planted)
     options: dict[str, Any] = {"gan": "dcgan:tiny", "run": tmp_path / "r", "total": 4000, "save_every": 4000}
     run = train(data, **options, measure_every=80, patience=3, quiet=True)
-    assert [each["nimg"] for each in read_scores(run)] == [80, 160, 240, 320, 400]
+    assert [score["nimg"] for score in read_scores(run)] == [80, 160, 240, 320, 400]
     assert storage.model_folder(run).name == "000000160"
     assert checkpoints(run)[-1].name == "000000400", "three scores without a new best end it"
     train(data, **options, patience=3, quiet=True)

@@ -70,15 +70,15 @@ def test_network_is_the_published_one() -> None:
     state = torch.load(weights.bundled_weights(None), weights_only=True)
     reference = EfficientNet.from_name("efficientnet-lite0").eval()
     reference.load_state_dict(state)
-    seen: list[Tensor] = []
-    reference._blocks[10].register_forward_hook(lambda block, x, y: seen.append(y))
+    outputs: list[Tensor] = []
+    reference._blocks[10].register_forward_hook(lambda block, x, y: outputs.append(y))
     images = torch.from_numpy(np.array(open_domain("peeps").images[:4])).permute(0, 3, 1, 2).float()
     images = torch.nn.functional.interpolate(images, (128, 128), mode="bicubic", antialias=True)
     with torch.no_grad():
         last = reference.extract_features((images - 127) / 128)
         ours = efficientnet.from_state(state)(images)
-    assert seen[0].shape == (4, 112, 8, 8)
-    torch.testing.assert_close(ours[0], seen[0].mean((2, 3)), rtol=1e-4, atol=1e-4)
+    assert outputs[0].shape == (4, 112, 8, 8)
+    torch.testing.assert_close(ours[0], outputs[0].mean((2, 3)), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(ours[1], last.mean((2, 3)), rtol=1e-4, atol=1e-4)
 
 
@@ -122,10 +122,10 @@ def test_a_fake_is_treated_as_its_saved_file(shape: tuple[int, int, int]) -> Non
 
         saved = Image.alpha_composite(Image.new("RGBA", saved.size, "white"), saved)
     expected = torch.from_numpy(np.array(saved.convert("RGB"))).permute(2, 0, 1).float()
-    made = preprocess(image)[0]
-    assert made.shape == (3, *shape[1:])
-    assert (made - expected).abs().max() <= (1 if shape[0] == 4 else 0)  # Pillow's own rounding of alpha
-    assert torch.equal(made, made.round())
+    result = preprocess(image)[0]
+    assert result.shape == (3, *shape[1:])
+    assert (result - expected).abs().max() <= (1 if shape[0] == 4 else 0)  # Pillow's own rounding of alpha
+    assert torch.equal(result, result.round())
 
 
 def test_rounding_can_be_left_out(efl0: Extractor) -> None:
@@ -159,18 +159,18 @@ def test_the_same_bits_however_pictures_are_batched(efl0: Extractor) -> None:
 
 
 def test_no_more_pictures_are_made_than_asked_for() -> None:
-    made: list[int] = []
-    told: list[int] = []
+    batches_made: list[int] = []
+    steps: list[int] = []
     calls: list[int] = []
 
     def batches() -> Iterator[Tensor]:
         for number in range(100):
-            made.append(number)
+            batches_made.append(number)
             yield pictures(10, seed=number)
 
-    found = features_of(tiny(calls), batches(), 45, told.append)
-    assert found["3"].shape == (45, 3) and len(made) == 5
-    assert max(calls) <= tiny().batch and sum(told) == 45
+    result = features_of(tiny(calls), batches(), 45, steps.append)
+    assert result["3"].shape == (45, 3) and len(batches_made) == 5
+    assert max(calls) <= tiny().batch and sum(steps) == 45
     with pytest.raises(SimulacraError, match=r"45 pictures .* only 20"):
         features_of(tiny(), [pictures(20)], 45)
 
@@ -180,14 +180,14 @@ def test_no_more_pictures_are_made_than_asked_for() -> None:
 
 def test_features_of_data_are_computed_once(own_cache: Path) -> None:
     calls: list[int] = []
-    told: list[int] = []
+    steps: list[int] = []
     data, extractor = packed(noise(40)), tiny(calls)
-    first = features_of_data(extractor, data, np.array([3, 5, 8]), told.append)
+    first = features_of_data(extractor, data, np.array([3, 5, 8]), steps.append)
     images = torch.from_numpy(data.images[[3, 5, 8]]).permute(0, 3, 1, 2).float() / 127.5 - 1
     assert np.array_equal(first["3"], extractor(images)["3"].numpy())
     del calls[:]
-    again = features_of_data(extractor, packed(noise(40)), np.array([3, 5, 8]), told.append)
-    assert not calls and told == [3, 3]
+    again = features_of_data(extractor, packed(noise(40)), np.array([3, 5, 8]), steps.append)
+    assert not calls and steps == [3, 3]
     assert all(np.array_equal(first[layer], again[layer]) for layer in first)
     for other, index in (
         (packed(noise(40)), [3, 5, 9]),
@@ -369,11 +369,11 @@ def test_dinov2_is_the_published_network(tmp_path: Path) -> None:
     extractor = open_extractor("dinov2", weights=tmp_path / "vit.pth")
     assert extractor.layers == {"64": 64} and extractor.side == 224
     x = (torch.arange(3 * 224 * 224) % 251).float().view(1, 3, 224, 224)
-    found = extractor(x / 127.5 - 1)["64"][0, ::8]
+    result = extractor(x / 127.5 - 1)["64"][0, ::8]
     # DinoVisionTransformer of facebookresearch/dinov2 (img_size=70, embed_dim=64, depth=2, num_heads=1,
     # init_values=1.0, interpolate_offset=0.1) gave these for the same weights and (x / 255 - mean) / deviation
     expected = [0.0, 0.220973, -0.108798, -0.562655, -0.193489, 0.632690, -0.227499, 0.223517]
-    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(result, torch.tensor(expected), rtol=1e-3, atol=1e-4)
 
 
 def test_dinov2_refuses_other_weights(tmp_path: Path) -> None:

@@ -51,20 +51,20 @@ def covered(wanted: float, intervals: list[Interval]) -> float:
 def test_the_frechet_interval_covers_the_score_expected_at_this_n() -> None:
     source, shift, scale = np.random.default_rng(1), 0.7, 1.2
     expected = np.mean([frechet(*pair(source, shift, scale)) for _ in range(400)])
-    found = [resampled_frechet(*pair(source, shift, scale), seed=seed, resamples=80) for seed in range(TIMES)]
-    assert 0.88 <= covered(float(expected), [score.interval() for score in found]) <= 1
+    results = [resampled_frechet(*pair(source, shift, scale), seed=seed, resamples=80) for seed in range(TIMES)]
+    assert 0.88 <= covered(float(expected), [score.interval() for score in results]) <= 1
     population = shift**2 + D * (1 - scale) ** 2
-    assert np.mean([score.value - score.bias for score in found]) == pytest.approx(population, rel=0.1, abs=0.05)
-    raw = [np.quantile(score.replicates + score.bias, [0.025, 0.975]) for score in found]
+    assert np.mean([score.value - score.bias for score in results]) == pytest.approx(population, rel=0.1, abs=0.05)
+    raw = [np.quantile(score.replicates + score.bias, [0.025, 0.975]) for score in results]
     assert np.mean([low <= expected <= high for low, high in raw]) < 0.9, "why they are moved"
 
 
 def test_near_the_floor_the_frechet_interval_is_too_wide_and_never_too_narrow() -> None:
     source = np.random.default_rng(2)
-    drawn = [frechet(*pair(source, 0.0)) for _ in range(300)]
-    found = [resampled_frechet(*pair(source, 0.0), seed=seed, resamples=40) for seed in range(50)]
-    assert covered(float(np.mean(drawn)), [score.interval() for score in found]) >= 0.93
-    assert 1 < np.mean([score.replicates.std() for score in found]) / np.std(drawn) < 2.2
+    samples = [frechet(*pair(source, 0.0)) for _ in range(300)]
+    results = [resampled_frechet(*pair(source, 0.0), seed=seed, resamples=40) for seed in range(50)]
+    assert covered(float(np.mean(samples)), [score.interval() for score in results]) >= 0.93
+    assert 1 < np.mean([score.replicates.std() for score in results]) / np.std(samples) < 2.2
 
 
 @pytest.mark.parametrize(("n", "shift"), [(120, 0.0), (150, 0.6), (80, 1.0)])
@@ -72,23 +72,23 @@ def test_the_kid_interval_covers_the_score_of_the_sources(n: int, shift: float) 
     """The closed form of `test_distances`."""
     source, a = np.random.default_rng(3), shift**2
     population = 3 * a / D + 3 * a**2 / D**2 + (a**3 + 3 * a * D + 6 * a**2 + 6 * a) / D**3
-    found = [resampled_kid(*pair(source, shift, n=n), seed=seed, resamples=100) for seed in range(TIMES)]
-    assert 0.88 <= covered(population, [score.interval() for score in found]) <= 1
-    assert np.mean([score.bias for score in found]) == pytest.approx(0, abs=0.006), "resampled scores stay unbiased"
+    results = [resampled_kid(*pair(source, shift, n=n), seed=seed, resamples=100) for seed in range(TIMES)]
+    assert 0.88 <= covered(population, [score.interval() for score in results]) <= 1
+    assert np.mean([score.bias for score in results]) == pytest.approx(0, abs=0.006), "resampled scores stay unbiased"
 
 
 def test_the_interval_of_a_mean() -> None:
     source = np.random.default_rng(4)
-    found = [resampled_mean(source.exponential(size=60), seed=seed).interval() for seed in range(300)]
-    assert 0.9 <= covered(1.0, found) <= 0.98
+    results = [resampled_mean(source.exponential(size=60), seed=seed).interval() for seed in range(300)]
+    assert 0.9 <= covered(1.0, results) <= 0.98
 
 
 def test_the_interval_of_a_share_is_sound_at_its_ends() -> None:
     """Covers a rare event too, where a bootstrap of ten zeros would say 0 to 0."""
     source = np.random.default_rng(5)
     for rate in (0.1, 0.5):
-        found = [share(source.random(50) < rate) for _ in range(500)]
-        assert 0.92 <= covered(rate, found) <= 0.98
+        results = [share(source.random(50) < rate) for _ in range(500)]
+        assert 0.92 <= covered(rate, results) <= 0.98
     assert share(np.zeros(10)).low == 0 and 0.2 < share(np.zeros(10)).high < 0.35
     assert share(np.ones(10)).high == 1 and 0.65 < share(np.ones(10)).low < 0.8
     assert share(np.ones(10), level=0.5).low > share(np.ones(10)).low
@@ -97,10 +97,12 @@ def test_the_interval_of_a_share_is_sound_at_its_ends() -> None:
 def test_the_intervals_of_diversity_and_its_ratio() -> None:
     source = np.random.default_rng(6)
     expected = np.mean([diversity(source.normal(size=(2000, D))) for _ in range(3)])
-    found = [pair(source, 0.0, 1.1, n=100) for _ in range(TIMES)]
-    ratios = [resampled_diversity_ratio(*sets, seed=seed, resamples=100).interval() for seed, sets in enumerate(found)]
+    samples = [pair(source, 0.0, 1.1, n=100) for _ in range(TIMES)]
+    ratios = [
+        resampled_diversity_ratio(*sets, seed=seed, resamples=100).interval() for seed, sets in enumerate(samples)
+    ]
     assert 0.88 <= covered(1.1, ratios) <= 1
-    singles = [resampled_diversity(sets[0], side=REALS, seed=seed).interval() for seed, sets in enumerate(found)]
+    singles = [resampled_diversity(sets[0], side=REALS, seed=seed).interval() for seed, sets in enumerate(samples)]
     assert 0.88 <= covered(float(expected), singles) <= 1
 
 
@@ -111,24 +113,24 @@ def test_the_intervals_of_precision_and_its_like_know_that_both_sets_were_drawn(
     def score(near: Neighbours) -> list[float]:
         return [float(getattr(near, kind).mean()) for kind in kinds]
 
-    drawn = [pair(source, 0.5, 0.8, n=120) for _ in range(150)]
-    expected = np.mean([score(neighbours(*sets)) for sets in drawn], axis=0)
-    found = [resampled_neighbours(*sets, seed=seed, resamples=80) for seed, sets in enumerate(drawn[:60])]
+    samples = [pair(source, 0.5, 0.8, n=120) for _ in range(150)]
+    expected = np.mean([score(neighbours(*sets)) for sets in samples], axis=0)
+    results = [resampled_neighbours(*sets, seed=seed, resamples=80) for seed, sets in enumerate(samples[:60])]
     for kind, value in zip(kinds, expected, strict=True):
-        assert 0.88 <= covered(value, [scores[kind].interval() for scores in found]) <= 1, kind
-    assert [found[0][kind].value for kind in kinds] == pytest.approx(score(neighbours(*drawn[0])))
+        assert 0.88 <= covered(value, [scores[kind].interval() for scores in results]) <= 1, kind
+    assert [results[0][kind].value for kind in kinds] == pytest.approx(score(neighbours(*samples[0])))
 
 
 def test_halves_are_drawn_as_if_they_were_the_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """A half's scores are those of `neighbours` on that half, whatever the blocks."""
     real, fake = pair(np.random.default_rng(13), 0.5, n=41)
     monkeypatch.setattr("simulacra.measure.distances.BLOCK", 300)
-    found = resampled_neighbours(real, fake, resamples=5)
+    results = resampled_neighbours(real, fake, resamples=5)
     of_reals, of_fakes = (halves(41, 5, 0, side) for side in (REALS, FAKES))
     assert (of_reals.sum(1) == 20).all()
     for b in range(5):
         wanted = neighbours(real[of_reals[b]], fake[of_fakes[b]])
-        for kind, scores in found.items():
+        for kind, scores in results.items():
             assert scores.replicates[b] + scores.bias == pytest.approx(getattr(wanted, kind).mean()), kind
 
 
@@ -136,8 +138,8 @@ def test_neighbours_of_tiny_and_of_perfect_sets() -> None:
     real, fake = pair(np.random.default_rng(14), 0.5, n=3)
     for scores in (resampled_neighbours(real, fake[:2]), resampled_neighbours(real, real)):
         for kind, score in scores.items():
-            made = score.interval()
-            assert 0 <= made.low <= made.value <= made.high < math.inf, kind
+            interval = score.interval()
+            assert 0 <= interval.low <= interval.value <= interval.high < math.inf, kind
     perfect = resampled_neighbours(real, real)["precision"]
     assert perfect.interval().low < 0.6, "3 of 3 prove little"
     assert perfect.minus(perfect).interval() == Interval(0, 0, 0)
@@ -164,7 +166,7 @@ def test_the_difference_of_two_models_with_the_same_seeds(name: str) -> None:
         alone.append(first.interval())
         assert gaps[-1].value == first.value - second.value
     assert 0.88 <= covered(float(expected), gaps) <= 1
-    widths = [np.mean([found.high - found.low for found in some]) for some in (gaps, alone)]
+    widths = [np.mean([interval.high - interval.low for interval in group]) for group in (gaps, alone)]
     assert widths[0] < widths[1]
 
 
@@ -178,13 +180,13 @@ def test_the_value_is_the_score_itself_and_a_seed_repeats(name: str) -> None:
         "diversity_ratio": diversity_ratio,
         "mean": lambda _, fake: float(fake[:, 0].mean()),
     }
-    found = SCORES[name](real, fake, seed=3)
-    assert found.value == pytest.approx(scores[name](real, fake), rel=1e-12)
-    assert found.interval() == SCORES[name](real, fake, seed=3).interval()
-    assert found.interval() != SCORES[name](real, fake, seed=4).interval()
-    narrow, wide = found.interval(0.5), found.interval()
+    result = SCORES[name](real, fake, seed=3)
+    assert result.value == pytest.approx(scores[name](real, fake), rel=1e-12)
+    assert result.interval() == SCORES[name](real, fake, seed=3).interval()
+    assert result.interval() != SCORES[name](real, fake, seed=4).interval()
+    narrow, wide = result.interval(0.5), result.interval()
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
-    nothing = found.minus(SCORES[name](real, fake, seed=3)).interval()
+    nothing = result.minus(SCORES[name](real, fake, seed=3)).interval()
     assert nothing == Interval(0, 0, 0), "a model against itself"
 
 
@@ -192,8 +194,8 @@ def test_the_value_is_the_score_itself_and_a_seed_repeats(name: str) -> None:
 def test_tiny_sets(name: str) -> None:
     for n in (2, 3):
         real, fake = pair(np.random.default_rng(n), 1.0, n=n)
-        found = SCORES[name](real, fake).interval()
-        assert all(math.isfinite(value) for value in (found.value, found.low, found.high))
+        result = SCORES[name](real, fake).interval()
+        assert all(math.isfinite(value) for value in (result.value, result.low, result.high))
 
 
 def test_a_distance_is_never_said_to_be_negative() -> None:
@@ -203,9 +205,9 @@ def test_a_distance_is_never_said_to_be_negative() -> None:
 
 
 def test_counts() -> None:
-    drawn = counts(5, 400, 0, REALS)
-    assert (drawn.sum(1) == 5).all()
-    assert drawn.mean(0) == pytest.approx(np.ones(5), abs=0.2)
+    samples = counts(5, 400, 0, REALS)
+    assert (samples.sum(1) == 5).all()
+    assert samples.mean(0) == pytest.approx(np.ones(5), abs=0.2)
     assert ((counts(2, 100, 0, REALS) > 0).sum(1) == 2).all(), "two different pictures in each"
     assert counts(1, 3, 0, REALS).tolist() == [[1], [1], [1]]
 
@@ -218,11 +220,11 @@ def test_few_resamples_give_a_normal_interval() -> None:
 def test_the_floor() -> None:
     """What a perfect generator scores: KID 0, and for the Fréchet distance the bias of halves."""
     real, other = pair(np.random.default_rng(10), 0.0, n=400)
-    found = floor(frechet, real, splits=10)
-    assert found is not None and found.n == 200
+    result = floor(frechet, real, splits=10)
+    assert result is not None and result.n == 200
     expected = np.mean([frechet(*pair(np.random.default_rng(seed), 0.0, n=200)) for seed in range(40)])
-    assert found.value == pytest.approx(expected, rel=0.3)
-    assert found.value > frechet(real, other), "fewer pictures in each half"
+    assert result.value == pytest.approx(expected, rel=0.3)
+    assert result.value > frechet(real, other), "fewer pictures in each half"
     assert floor(frechet, real) == floor(frechet, real)
     of_kid = floor(kid, real)
     assert of_kid is not None and abs(of_kid.value) < 0.02

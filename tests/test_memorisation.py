@@ -55,32 +55,32 @@ def retouched(pictures: Tensor, how: str) -> Tensor:
 
 @pytest.mark.parametrize("how", ["noise", "blur", "brightness"])
 def test_planted_copies_are_found_in_proportion(how: str, people: Tensor, reals: Thumbnails, fakes: Thumbnails) -> None:
-    found = []
+    outcomes = []
     for percent in (0, 2, 10, 50):
         copies = FAKES * percent // 100
         mixed = np.concatenate([thumbnails([retouched(people[:copies], how)])[:copies], fakes[copies:]])
-        found.append(find_copies(mixed, reals[:TRAIN], reals[TRAIN:]))
-    shares = [result.near.value for result in found if result.near is not None]
+        outcomes.append(find_copies(mixed, reals[:TRAIN], reals[TRAIN:]))
+    shares = [result.near.value for result in outcomes if result.near is not None]
     own = shares[0]  # of the model's own fakes some lie as near by chance
     assert own < 0.06 and shares == pytest.approx([p + (1 - p) * own for p in (0, 0.02, 0.1, 0.5)], abs=0.01)
-    assert [result.verdict for result in found] == ["no sign", "no sign", "copying", "copying"]
-    assert f"copying training pictures: {round(600 * shares[3])} of 600 fakes" in str(found[3].sentence)
-    zs = [result.z for result in found if result.z is not None]
+    assert [result.verdict for result in outcomes] == ["no sign", "no sign", "copying", "copying"]
+    assert f"copying training pictures: {round(600 * shares[3])} of 600 fakes" in str(outcomes[3].sentence)
+    zs = [result.z for result in outcomes if result.z is not None]
     assert all(more < less for less, more in itertools.pairwise(zs)) and len(zs) == 4
-    best = [near for near in found[1].nearest if near.fake == near.train]
+    best = [near for near in outcomes[1].nearest if near.fake == near.train]
     assert len(best) >= 8, "even where there is no alarm, the 12 copies lead the table"
-    assert best[0] in found[1].nearest[:3]
+    assert best[0] in outcomes[1].nearest[:3]
     assert best[0].quantile is not None and best[0].quantile < 0.02
 
 
 def test_the_model_that_comes_along_does_not_copy(reals: Thumbnails, fakes: Thumbnails) -> None:
-    found = find_copies(fakes, reals[:TRAIN], reals[TRAIN:])
-    assert found.verdict == "no sign" and found.near is not None and found.near.value < 0.06
-    assert found.z is not None and found.z > 0, "its pictures are farther from its data than new people are"
-    assert found.detectable is not None and found.detectable < 0.1
-    assert f"{found.detectable:.1%} would have raised the alarm" in str(found.sentence)
-    assert len(found.nearest) == 20
-    assert [near.nearness for near in found.nearest] == sorted(near.nearness for near in found.nearest)
+    outcome = find_copies(fakes, reals[:TRAIN], reals[TRAIN:])
+    assert outcome.verdict == "no sign" and outcome.near is not None and outcome.near.value < 0.06
+    assert outcome.z is not None and outcome.z > 0, "its pictures are farther from its data than new people are"
+    assert outcome.detectable is not None and outcome.detectable < 0.1
+    assert f"{outcome.detectable:.1%} would have raised the alarm" in str(outcome.sentence)
+    assert len(outcome.nearest) == 20
+    assert [near.nearness for near in outcome.nearest] == sorted(near.nearness for near in outcome.nearest)
 
 
 @pytest.mark.parametrize("what", ["new", "blurred", "noisy", "pale", "one skin", "one style"])
@@ -92,44 +92,44 @@ def test_new_pictures_are_no_copies(what: str, people: Tensor, reals: Thumbnails
     test = people[TRAIN:][index[: 300 if not chosen else None]]
     spoilt = {"blurred": blurred(blurred(test)), "noisy": retouched(test, "noise"), "pale": test * 0.7}
     judges = reals[TRAIN + 300 :] if not chosen else reals[TRAIN:]
-    found = find_copies(thumbnails([spoilt.get(what, test)]), reals[:TRAIN], judges)
-    assert found.verdict == "no sign", found.sentence
+    outcome = find_copies(thumbnails([spoilt.get(what, test)]), reals[:TRAIN], judges)
+    assert outcome.verdict == "no sign", outcome.sentence
 
 
 def test_false_alarms_are_as_rare_as_they_are_said_to_be() -> None:
     """Where fakes and held-out pictures come from one source, p is uniform whatever that source is."""
     source = np.random.default_rng(0)
-    drawn = [source.standard_t(3, size=(340, 4)) for _ in range(200)]
-    p = [find_copies(x[:120], x[120:240], x[240:], shown=0).p for x in drawn]
+    samples = [source.standard_t(3, size=(340, 4)) for _ in range(200)]
+    p = [find_copies(x[:120], x[120:240], x[240:], shown=0).p for x in samples]
     for level in (0.05, 0.2, 0.5):
-        assert np.mean([found is not None and found < level for found in p]) == pytest.approx(level, abs=0.08)
+        assert np.mean([value is not None and value < level for value in p]) == pytest.approx(level, abs=0.08)
 
 
 def test_the_alarm_s_chance_is_that_of_draws() -> None:
     source = np.random.default_rng(1)
     threshold = np.sort(source.random((20_000, 40)), axis=1)[:, 2]
-    drawn = (source.random((20_000, 30)) < threshold[:, None]).sum(1)
+    samples = (source.random((20_000, 30)) < threshold[:, None]).sum(1)
     tail = at_least(30, 3, 40)
     assert tail[0] == pytest.approx(1)
     for count in (1, 3, 6):
-        assert tail[count] == pytest.approx(np.mean(drawn >= count), abs=0.015)
+        assert tail[count] == pytest.approx(np.mean(samples >= count), abs=0.015)
 
 
 @pytest.mark.parametrize("held_out", [None, 0, 3, 18])
 def test_too_few_held_out_pictures_cannot_tell(held_out: int | None) -> None:
     x = np.random.default_rng(2).normal(size=(80, 5))
-    found = find_copies(x[:30], x[:50], None if held_out is None else x[60 : 60 + held_out])
-    assert found.verdict == "cannot tell"
-    assert found.sentence.code == "measure.copies_few_held_out" and found.sentence.values["least"] == 19
-    assert (found.near, found.p, found.z, found.detectable) == (None, None, None, None)
-    assert found.nearest[0].fake == found.nearest[0].train, "the nearest pairs are told all the same"
-    assert (found.nearest[0].quantile is None) == (not held_out)
+    outcome = find_copies(x[:30], x[:50], None if held_out is None else x[60 : 60 + held_out])
+    assert outcome.verdict == "cannot tell"
+    assert outcome.sentence.code == "measure.copies_few_held_out" and outcome.sentence.values["least"] == 19
+    assert (outcome.near, outcome.p, outcome.z, outcome.detectable) == (None, None, None, None)
+    assert outcome.nearest[0].fake == outcome.nearest[0].train, "the nearest pairs are told all the same"
+    assert (outcome.nearest[0].quantile is None) == (not held_out)
 
 
 def test_nineteen_held_out_pictures_are_a_weak_judge() -> None:
     x = np.random.default_rng(3).normal(size=(200, 5))
-    found = find_copies(x[:100], x[100:180], x[180:199])
-    assert found.verdict == "no sign" and found.detectable is not None and found.detectable > 0.2
+    outcome = find_copies(x[:100], x[100:180], x[180:199])
+    assert outcome.verdict == "no sign" and outcome.detectable is not None and outcome.detectable > 0.2
     assert find_copies(x[100:180], x[100:180], x[180:199]).verdict == "copying"
 
 

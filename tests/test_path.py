@@ -32,10 +32,10 @@ def flat(pictures: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("epsilon", [0.1, 1e-2, 1e-3])
 def test_a_straight_path_is_as_long_as_its_ends_are_apart(epsilon: float) -> None:
-    found = path_lengths(Plain(size=3.0), flat, pairs=5, seed=7, epsilon=epsilon, batch=2)
+    result = path_lengths(Plain(size=3.0), flat, pairs=5, seed=7, epsilon=epsilon, batch=2)
     z = Plain().seeded(range(7, 17)).double()
     wanted = 9 * (z[0::2] - z[1::2]).square().sum(1)
-    assert found == pytest.approx(wanted.numpy(), rel=2e-3)
+    assert result == pytest.approx(wanted.numpy(), rel=2e-3)
 
 
 def test_a_round_path_is_as_long_as_the_angle_between_its_ends() -> None:
@@ -46,10 +46,10 @@ def test_a_round_path_is_as_long_as_the_angle_between_its_ends() -> None:
             return torch.nn.functional.normalize(super().seeded(seeds))
 
     generator = Sphere("normal")
-    found = path_lengths(generator, flat, pairs=6, epsilon=1e-2)
+    result = path_lengths(generator, flat, pairs=6, epsilon=1e-2)
     z = generator.seeded(range(12)).double()
     angles = torch.arccos((z[0::2] * z[1::2]).sum(1))
-    assert found == pytest.approx(angles.square().numpy(), rel=2e-3)
+    assert result == pytest.approx(angles.square().numpy(), rel=2e-3)
 
 
 def test_the_path_does_not_depend_on_batches_and_a_seed_repeats() -> None:

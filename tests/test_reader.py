@@ -26,9 +26,9 @@ def test_the_inception_score_of_known_probabilities() -> None:
 def test_its_interval_covers_the_score_of_many() -> None:
     source = np.random.default_rng(0)
     many = inception_score(source.dirichlet(np.full(4, 0.3), size=100_000))
-    found = [resampled_inception_score(source.dirichlet(np.full(4, 0.3), size=400), seed=i) for i in range(100)]
-    assert 0.88 <= np.mean([score.interval().low <= many <= score.interval().high for score in found]) <= 1
-    assert found[0].interval().low >= 1
+    result = [resampled_inception_score(source.dirichlet(np.full(4, 0.3), size=400), seed=i) for i in range(100)]
+    assert 0.88 <= np.mean([score.interval().low <= many <= score.interval().high for score in result]) <= 1
+    assert result[0].interval().low >= 1
 
 
 def test_a_reader_learns_what_can_be_told_apart_and_says_how_well() -> None:
@@ -38,14 +38,14 @@ def test_a_reader_learns_what_can_be_told_apart_and_says_how_well() -> None:
     features[:, 0] += 5e-3 * (labels == 1)
     features[:, 9] += 5e3 * (labels == 2)
     features[:, 5] = 7  # never varies
-    reader = fit_classifier(features, labels)
-    assert reader.accuracy.value > 0.95 and reader.held_out == 80
-    assert reader.accuracy.low < reader.accuracy.value
-    assert reader.most_common < 0.5
-    read = reader(features)
+    classifier = fit_classifier(features, labels)
+    assert classifier.accuracy.value > 0.95 and classifier.held_out == 80
+    assert classifier.accuracy.low < classifier.accuracy.value
+    assert classifier.most_common < 0.5
+    read = classifier(features)
     assert read.sum(1) == pytest.approx(np.ones(400))
     assert np.mean(read.argmax(1) == labels) > 0.95
-    assert (reader(features) == fit_classifier(features, labels)(features)).all()
+    assert (classifier(features) == fit_classifier(features, labels)(features)).all()
     noise = fit_classifier(source.normal(size=(400, 10)), labels)
     assert noise.accuracy.value < 0.5, "what it did not learn from decides"
 
@@ -53,8 +53,8 @@ def test_a_reader_learns_what_can_be_told_apart_and_says_how_well() -> None:
 def test_a_class_without_pictures_is_never_read() -> None:
     source = np.random.default_rng(2)
     labels = source.integers(0, 2, 60) * 2
-    reader = fit_classifier(source.normal(size=(60, 4)) + labels[:, None], labels, classes=4)
-    read = reader(source.normal(size=(5, 4)))
+    classifier = fit_classifier(source.normal(size=(60, 4)) + labels[:, None], labels, classes=4)
+    read = classifier(source.normal(size=(5, 4)))
     assert read.shape == (5, 4) and read[:, [1, 3]].max() < 0.1
 
 

@@ -235,11 +235,11 @@ def test_the_true_translation_scores_at_the_floor_and_none_at_one(pair: Path, ru
 def test_a_collapse_and_a_hiding_place_are_said(pair: Path, run: Path) -> None:
     least = 0.5 / 255
     hider = Planted(lambda x: 0.75 + least * x, lambda y: ((y - 0.75) / least).clamp(-1, 1))
-    made, told = examine(hider, pair)
-    assert made["diversity-coarse-48:a2b"]["value"] < 0.01
-    assert made["cycle-l1:a2b"]["value"] < 1e-4 and made["honesty:a2b"]["high"] < 0.2
-    assert told["honesty"]["a2b"]["verdict"] == "hiding"
-    assert told["honesty"]["a2b"]["sentence"] in told["warnings"]
+    scores, entries = examine(hider, pair)
+    assert scores["diversity-coarse-48:a2b"]["value"] < 0.01
+    assert scores["cycle-l1:a2b"]["value"] < 1e-4 and scores["honesty:a2b"]["high"] < 0.2
+    assert entries["honesty"]["a2b"]["verdict"] == "hiding"
+    assert entries["honesty"]["a2b"]["sentence"] in entries["warnings"]
 
 
 def test_a_part_that_is_named_gives_inputs_and_reals(run: Path, pair: Path) -> None:
@@ -270,11 +270,11 @@ def test_what_cannot_be_measured_is_one_sentence(run: Path, options: dict[str, A
 
 
 def test_a_pair_is_no_data_for_a_model_that_draws_from_seeds(pair: Path, run: Path, tmp_path: Path) -> None:
-    drawn = train(on_disk(tmp_path / "one", dark()), gan="mlp:tiny", run=tmp_path / "r", total=30, quiet=True)
+    generator = train(on_disk(tmp_path / "one", dark()), gan="mlp:tiny", run=tmp_path / "r", total=30, quiet=True)
     with pytest.raises(SimulacraError, match="is a pair of domains"):
-        evaluate(drawn, samples=8, data=pair)
+        evaluate(generator, samples=8, data=pair)
     with pytest.raises(SimulacraError, match="pair"):
-        compare(run, drawn, samples=8)
+        compare(run, generator, samples=8)
 
 
 # --- choose and compare ------------------------------------------------------------------------------------------------
@@ -292,8 +292,8 @@ def test_the_better_checkpoint_is_chosen_by_both_directions(run: Path, pair: Pat
             f"{kind}:{way}" for kind in ("kid-coarse-same", "fd-coarse-48") for way in ("a2b", "b2a", "mean")
         } <= line["scores"].keys()
         assert not any(name.startswith("pair") for name in line["scores"])
-    kept = (run / "scores.jsonl").read_text()
-    assert choose(run, samples=64) == best and (run / "scores.jsonl").read_text() == kept, "nothing is scored twice"
+    stored = (run / "scores.jsonl").read_text()
+    assert choose(run, samples=64) == best and (run / "scores.jsonl").read_text() == stored, "nothing is scored twice"
     other = shutil.copytree(pair, run.parent / "nameless")
     for names in other.glob("*/names.json"):
         names.unlink()
@@ -315,9 +315,9 @@ def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
     lines = read_scores(run)
     assert [line["nimg"] for line in lines] == [80, 160]
     assert json.loads((run / "best.json").read_text())["by"] == KID
-    kept = (run / "scores.jsonl").read_text()
+    stored = (run / "scores.jsonl").read_text()
     choose(run)
-    assert (run / "scores.jsonl").read_text() == kept, "the same terms"
+    assert (run / "scores.jsonl").read_text() == stored, "the same terms"
     protocol = CheckpointScorer(open_pair(pair), extractor=stand_in()).protocol
     assert protocol.leads == KID and protocol.terms["inputs"] == "train"
 

@@ -19,7 +19,7 @@ from simulacra.measure.extractors.features import Extractor, Features, pictures_
 from simulacra.measure.linear_classifier import LinearClassifier, fit_classifier
 from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import fakes_of, reals_of, subsample
-from simulacra.measure.scores import ResampledScore, Score
+from simulacra.measure.scores import ResampledScore, Score, as_score
 from simulacra.messages import text
 
 LABELLED = 5000  # labelled pictures at most that a classifier is fitted to
@@ -107,7 +107,7 @@ class DrawContext:
             measured = scores.score_features(extractor, self.reals, self.fakes, of_features, floors)
             values |= {name: score.score() for name, score in measured.items()}
         others, entries = computed(self, metrics)
-        values |= {name: score for name, score in others.items() if isinstance(score, Score)}
+        values |= {name: as_score(score) for name, score in others.items()}
         n_real = min(len(self.data.split(self.on)), len(seeds))
         data: dict[str, Any] = {"name": self.data.name, "hash": self.data.hash, "on": self.on, "pictures": n_real}
         leads = scores.score_name(scores.leading_metric(len(seeds), n_real), extractor)

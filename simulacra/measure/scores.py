@@ -62,6 +62,11 @@ class ResampledScore:
         )
 
 
+def as_score(score: Score | ResampledScore) -> Score:
+    """Either kind of score as a `Score`."""
+    return score if isinstance(score, Score) else score.score()
+
+
 def layer_of(metric: Metric, extractor: Extractor) -> str:
     """The extractor's layer whose features a metric compares."""
     return {"fd": extractor.fd_layer, "kid": extractor.kid_layer}.get(metric.layer, extractor.neighbour_layer)

@@ -21,7 +21,7 @@ from simulacra.measure.intervals import Resampled
 from simulacra.measure.metrics import Metric, feature_metrics, metrics
 from simulacra.measure.model_under_test import identity
 from simulacra.measure.records import english
-from simulacra.measure.scores import ResampledScore, Score
+from simulacra.measure.scores import ResampledScore, Score, as_score
 from simulacra.measure.translation.both_directions import (
     MEAN,
     TranslationDirection,
@@ -155,10 +155,9 @@ class TranslationContext:
             fakes = direction.fakes(self.generator, self.protocol.begin(title, direction.n))
             values |= direction.distances(fakes, of_features)
         singles, entries = computed(self, metrics)
-        values |= {name: score for name, score in singles.items() if isinstance(score, ResampledScore)}
         warnings = [*entries.pop("warnings", []), *self._warnings()]
-        values = means(values) | values
-        return {name: score.score() for name, score in values.items()}, self._terms() | entries | {"warnings": warnings}
+        scored = {name: as_score(score) for name, score in (means(values) | values | dict(singles)).items()}
+        return scored, self._terms() | entries | {"warnings": warnings}
 
     def _terms(self) -> dict[str, Any]:
         terms, data = self.protocol.terms, self.data
