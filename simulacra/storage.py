@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -44,9 +45,19 @@ def save_model(
         for name, value in model.state_dict().items()
     }
     with written_aside(folder / "G.safetensors") as file:
-        file.write(save(tensors, {"format": FORMAT, "gan": gan, "version": simulacra.__version__}))
+        file.write(_sorted_header(save(tensors, {"format": FORMAT, "gan": gan, "version": simulacra.__version__})))
     settings = {"format": FORMAT, "gan": gan, "task": model.task, "config": to_json(config)} | provenance(gan)
     write_json(folder / "config.json", settings | {"classes": list(model.classes)} | dict(about))
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """A safetensors file with its metadata in order: the library writes them in a random one, which changes the hash."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def checkpoints(run: Path) -> list[Path]:
