@@ -94,7 +94,8 @@ def test_wgan_s_weights_stay_within_c(clamp: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("optimizer", "kind"), [("adam", torch.optim.Adam), ("rmsprop", torch.optim.RMSprop)])
 def test_optimizers_are_what_the_settings_say(optimizer: str, kind: type) -> None:
-    optimizers = game("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, betas=(0.1, 0.7)).optimizers()
+    betas: dict[str, Any] = {"betas": (0.1, 0.7)} if optimizer == "adam" else {}
+    optimizers = game("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, **betas).optimizers()
     assert {player: type(one) for player, one in optimizers.items()} == {"D": kind, "G": kind}
     assert optimizers["D"].param_groups[0]["lr"] == 0.1
     assert optimizers["G"].param_groups[0]["lr"] == 0.3
