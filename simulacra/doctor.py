@@ -17,6 +17,8 @@ EXTRAS = {
     "heif": ("doctor.heif", ("pillow_heif",)),
     "film": ("doctor.film", ("av",)),
     "lab": ("doctor.lab", ("mlxtend.data",)),
+    "tensorboard": ("doctor.tensorboard", ("tensorboard",)),
+    "wandb": ("doctor.wandb", ("wandb",)),
     "inception": ("doctor.inception", ("torch_fidelity",)),
 }
 CORE = ("torch", "numpy", "pillow", "safetensors", "matplotlib", "rich", "cyclopts")
