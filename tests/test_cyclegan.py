@@ -17,7 +17,8 @@ from simulacra.augment.cut import cut
 from simulacra.data.opening import open_pair
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Shape
-from simulacra.gans.cyclegan import Critic, CycleGAN, Settings, UNet
+from simulacra.gans.cyclegan import CycleGAN, Settings
+from simulacra.gans.cyclegan_networks import PatchDiscriminator, UNet
 from simulacra.generator import Generator as LatentGenerator
 from simulacra.generator import as_generator
 from simulacra.layers import Pool
@@ -54,7 +55,7 @@ def test_the_networks_are_the_paper_s() -> None:
 def test_a_critic_judges_patches_of_that_side(halvings: int, side: int) -> None:
     """The pixels that one score depends on."""
     torch.manual_seed(0)
-    critic = Critic(Settings(shape=(1, 128, 128), features=4, halvings=halvings))
+    critic = PatchDiscriminator(Settings(shape=(1, 128, 128), features=4, halvings=halvings))
     for module in critic.modules():  # a norm lets every pixel have a say
         if isinstance(module, torch.nn.InstanceNorm2d):
             module.forward = lambda x: x  # type: ignore[method-assign, assignment]
@@ -223,7 +224,7 @@ def test_a_translation_that_does_nothing_costs_nothing_but_the_critics() -> None
     torch.manual_seed(0)
     loss, _ = gan.g_loss(batch)
     torch.manual_seed(0)
-    real = gan.dealt_pair(batch)
+    real = gan.crop_pair(batch)
     expected = squares_g(gan.scores(real["a"], "b")) + squares_g(gan.scores(real["b"], "a"))
     torch.testing.assert_close(loss, expected)
 

@@ -1,4 +1,4 @@
-"""Matches between two domains: the plan against brute force, the memory against a plain list, the term in CycleGAN's loss."""
+"""PseudoPairBank between two domains: the plan against brute force, the memory against a plain list, the term in CycleGAN's loss."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from support import copied, differences, game, make_trainer, noise, paired, play
 from torch import Tensor
 
 from simulacra.gan import Batch
-from simulacra.gans.cyclegan import ALIKE, CycleGAN
-from simulacra.layers.pseudo_pairs import Matches, apart, reduced, transport
+from simulacra.gans.cyclegan import BY_LIKENESS, CycleGAN
+from simulacra.layers.pseudo_pairs import PseudoPairBank, downscale, pairwise_l1, transport
 from simulacra.translator import OTHER
 
 SHAPE = (3, 16, 16)
@@ -87,35 +87,35 @@ def test_apart_is_the_mean_difference_of_reduced_pictures(side: int) -> None:
     one, other = torch.rand(3, 2, side, side), torch.rand(4, 2, side, side)
     small = [torch.nn.functional.adaptive_avg_pool2d(each, min(side, 16)) for each in (one, other)]
     expected = (small[0][:, None] - small[1][None]).abs().mean((2, 3, 4))
-    torch.testing.assert_close(apart(reduced(one), reduced(other)), expected)
+    torch.testing.assert_close(pairwise_l1(downscale(one), downscale(other)), expected)
 
 
 # --- the memory --------------------------------------------------------------------------------------------------------
 
 
 def test_rectangles_are_reduced_to_a_square() -> None:
-    assert reduced(torch.rand(2, 3, 20, 64)).shape == (2, 3 * 16 * 16)
-    assert reduced(torch.rand(2, 3, 8, 64)).shape == (2, 3 * 8 * 16)
+    assert downscale(torch.rand(2, 3, 20, 64)).shape == (2, 3 * 16 * 16)
+    assert downscale(torch.rand(2, 3, 8, 64)).shape == (2, 3 * 8 * 16)
 
 
 def test_what_is_kept_comes_in_parts() -> None:
-    matches = Matches(70, SHAPE)
-    matches.keep({"a": pictures(70), "b": pictures(70)}, 0)
+    matches = PseudoPairBank(70, SHAPE)
+    matches.add({"a": pictures(70), "b": pictures(70)}, 0)
     assert not matches.images("a").std()
-    matches.renew()
-    assert [len(part) for part in matches.parts("a")] == [64, 6]
-    assert torch.equal(torch.cat(list(matches.parts("a"))), matches.images("a"))
+    matches.commit()
+    assert [len(part) for part in matches.chunks("a")] == [64, 6]
+    assert torch.equal(torch.cat(list(matches.chunks("a"))), matches.images("a"))
 
 
 @settings(max_examples=40, deadline=None)
 @given(size=st.integers(1, 9), batches=st.lists(st.integers(1, 12), min_size=1, max_size=8))
 def test_the_last_pictures_are_kept_exactly(size: int, batches: list[int]) -> None:
-    matches, seen = Matches(size, SHAPE), 0
+    matches, seen = PseudoPairBank(size, SHAPE), 0
     every = pictures(sum(batches))
     for n in batches:
-        matches.keep({"a": every[seen : seen + n], "b": -every[seen : seen + n]}, seen)
+        matches.add({"a": every[seen : seen + n], "b": -every[seen : seen + n]}, seen)
         seen += n
-        matches.renew()
+        matches.commit()
         held = every[max(0, seen - size) : seen]
         expected = {tuple(each.flatten().tolist()) for each in held}
         kept = matches.images("a")[: min(size, seen)]
@@ -124,11 +124,11 @@ def test_the_last_pictures_are_kept_exactly(size: int, batches: list[int]) -> No
 
 
 def test_draws_are_pictures_and_their_matches() -> None:
-    matches, order = Matches(20, SHAPE), torch.randperm(20, generator=seeded(0))
+    matches, order = PseudoPairBank(20, SHAPE), torch.randperm(20, generator=seeded(0))
     a = pictures(20)
-    matches.keep({"a": a, "b": -a[order]}, 0)
-    matches.renew()
-    matches.match(apart(a.flatten(1), a[order].flatten(1)))
+    matches.add({"a": a, "b": -a[order]}, 0)
+    matches.commit()
+    matches.assign(pairwise_l1(a.flatten(1), a[order].flatten(1)))
     seen = set()
     for name in OTHER:
         mine, match = matches.draw(name, 64)
@@ -166,9 +166,9 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
     identity(gan)
     batches = [Batch(a[i : i + 4], others=alike[order][i : i + 4]) for i in (0, 4)]
     played(gan, batches)
-    assert gan.matches is not None
-    assert torch.equal(order[gan.matches.get_buffer("match_a")], torch.arange(8))
-    assert torch.equal(gan.matches.get_buffer("match_b"), order)
+    assert gan.pseudo_pairs is not None
+    assert torch.equal(order[gan.pseudo_pairs.get_buffer("match_a")], torch.arange(8))
+    assert torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
 
     class Negative(torch.nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -177,10 +177,10 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
     for side in ("a", "b"):
         gan.G.into[side] = Negative()
     batches = [Batch(a[i : i + 4], others=-a[order][i : i + 4]) for i in (0, 4)]
-    played(gan, batches * ALIKE)
-    assert not torch.equal(gan.matches.get_buffer("match_b"), order)
-    played(gan, batches * (ALIKE + 1))
-    assert torch.equal(gan.matches.get_buffer("match_b"), order)
+    played(gan, batches * BY_LIKENESS)
+    assert not torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
+    played(gan, batches * (BY_LIKENESS + 1))
+    assert torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
     _, stats = gan.g_loss(batches[0])
     assert float(stats["match"]) < 1e-5
 
@@ -191,9 +191,9 @@ def test_pictures_that_come_meanwhile_do_not_disturb_the_matches() -> None:
     played(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
     others = pictures(8, 9)
     gan.on_step_end("D", gan.d_loss(Batch(others[:4], others=others[4:]))[1])
-    assert gan.matches is not None
+    assert gan.pseudo_pairs is not None
     for name in OTHER:
-        mine, match = gan.matches.draw(name, 32)
+        mine, match = gan.pseudo_pairs.draw(name, 32)
         assert torch.equal(mine, match)
 
 
