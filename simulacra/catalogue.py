@@ -62,7 +62,7 @@ def described(gan: type[GAN], name: str) -> str:
 
 def suits(gan: type[GAN]) -> str:
     """The sentence on the data and runs that a GAN is for, in the language in use."""
-    return _translated(f"gan.{gan.name}.suits", gan.suits)
+    return _translated(f"settings.{gan.name}.suits", gan.suits)
 
 
 def _translated(code: str, english: str) -> str:

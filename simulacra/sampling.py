@@ -93,7 +93,7 @@ def label_rows(generator: Generator, label: str = "") -> list[tuple[str, str]]:
 
 def format_label(generator: Generator, label: str) -> str:
     """A label as pictures record it: names instead of numbers, sorted."""
-    values = sorted(generator.asked(label).items())
+    values = sorted(generator.parse_label(label).items())
     return ", ".join(generator.name_of(number) + ("" if value == 1 else f"={value:g}") for number, value in values)
 
 
@@ -160,7 +160,7 @@ def _records(
     requested, records = format_label(generator, label), {}
     draws_class = generator.labels and not generator.attributes and not requested
     for seed, path in paths.items():
-        y = generator.labelled([seed]) if draws_class else None
+        y = generator.conditions([seed]) if draws_class else None
         name = requested if y is None else generator.name_of(int(y.argmax()))
         records[path] = {**origin, "seed": seed} | ({"label": name} if name else {})
     for path in sheets:

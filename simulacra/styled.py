@@ -1,4 +1,4 @@
-"""What the generators with a mapping network share: w for each layer, their mean, truncation and mixing."""
+"""`StyledGenerator`: a w per layer, their moving average, truncation and style mixing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from simulacra.generator import Generator, Layers
 from simulacra.layers.renamed import RenamedTensors
 from simulacra.settings import Settings
 
-FOLLOW = 0.005  # how fast the mean w follows, a play of G
+W_AVG_RATE = 0.005  # of the moving average of w, for each step of G
 
 
 class StyledGenerator(RenamedTensors, Generator):
-    """A generator each of whose layers can have a w of its own; `render` takes [N, w] or [N, num_ws, w]."""
+    """A generator whose layers can have different w: `synthesis` takes [N, w] or [N, num_ws, w]."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"centre": "w_avg", "mapping": "mapping_network"}
 
     def __init__(self, config: Settings, *, num_ws: int, w: int) -> None:
         super().__init__(config)
         self.num_ws = num_ws
-        self.register_buffer("w_avg", torch.zeros(w))  # w̄, the mean w
+        self.register_buffer("w_avg", torch.zeros(w))  # w̄, the moving average of w
         self.w_avg: Tensor
 
     @property
@@ -33,30 +33,30 @@ class StyledGenerator(RenamedTensors, Generator):
         return len(self.w_avg)
 
     @torch.no_grad()
-    def follow(self, w: Tensor) -> None:
-        """The mean w moves towards that of w [N, w]."""
-        self.w_avg.lerp_(w.mean(0).to(self.w_avg.dtype), FOLLOW)
+    def update_w_avg(self, w: Tensor) -> None:
+        """Move w̄ towards the mean of w [N, w]."""
+        self.w_avg.lerp_(w.mean(0).to(self.w_avg.dtype), W_AVG_RATE)
 
     def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: Layers = None) -> Tensor:
-        """w [N, w] or [N, L, w] -> w̄ + ψ (w - w̄), w̄ the mean w; [N, L, w] where only some layers are truncated."""
+        """w [N, w] or [N, L, w] -> w̄ + ψ (w - w̄) of the same shape; with `layers` of those alone, [N, L, w]."""
         pulled = torch.lerp(self.w_avg, w, psi)
         if layers is None:
             return pulled
         first, end = layers
         if not 0 <= first < end <= self.num_ws:
-            raise SimulacraError(f"Layers {first} to {end} cannot be truncated: this model has {self.num_ws}, from 0.")
+            raise SimulacraError("generator.no_such_layers", first=first, end=end, count=self.num_ws)
         chosen = torch.zeros(self.num_ws, 1, dtype=torch.bool, device=w.device)
         chosen[first:end] = True
-        return torch.where(chosen, self.each(pulled), self.each(w))
+        return torch.where(chosen, self.broadcast_ws(pulled), self.broadcast_ws(w))
 
-    def each(self, w: Tensor) -> Tensor:
-        """w [N, w] or [N, L, w] -> [N, L, w], one for each layer."""
+    def broadcast_ws(self, w: Tensor) -> Tensor:
+        """w [N, w] or [N, L, w] -> [N, L, w], a w per layer."""
         return w if w.dim() == 3 else w[:, None].expand(-1, self.num_ws, -1)
 
-    def mixed(self, n: int, y: Tensor | None = None, *, share: float, layers: int | None = None) -> Tensor:
-        """n fresh w with labels y, one a layer [n, L, w], a `share` of them mixed from two (Karras et al. 2019, 3.1).
+    def mixed_ws(self, n: int, y: Tensor | None = None, *, share: float, layers: int | None = None) -> Tensor:
+        """Draw n fresh ws [n, L, w] with labels y, a `share` of them mixed from two (Karras et al. 2019, 3.1).
 
-        layers: how many are in use, all if not given: the other w takes over at a random one of them.
+        layers: number of layers in use, default all. The second w takes over at a random one of them.
         """
         layers = layers or self.num_ws
         one, other = self.mapping(self.draw(2 * n), y if y is None else y.repeat(2, 1)).chunk(2)

@@ -21,8 +21,8 @@ OTHER: dict[Side, Side] = {"a": "b", "b": "a"}
 class Translator(Model):
     """A model of two networks: `into.b` takes pictures of domain a to b, `into.a` those of b to a.
 
-    `classes` holds the names of the two domains. A network takes any height and width from `least` up that
-    `multiple` divides. `whole`: each takes pictures of its own shape as a whole; of other sizes it makes noise.
+    `classes` holds the names of the two domains. A network takes any height and width that are at least `least` and a
+    multiple of `multiple`. `whole`: it only works on pictures of `shape`, and makes noise of other sizes.
     """
 
     task: ClassVar[Task] = "translate"
@@ -42,25 +42,24 @@ class Translator(Model):
     def side(self, name: str) -> Side:
         """`a` or `b`, by letter or by a domain's name. Raises `SimulacraError` for another."""
         word = name.strip().lower()
-        for side, known in zip(OTHER, self.domains, strict=True):
-            if word in (side, known.lower()):
+        for side, domain in zip(OTHER, self.domains, strict=True):
+            if word in (side, domain.lower()):
                 return side
-        hint = did_you_mean(name, self.domains) or f" There are a ({self.domains[0]}) and b ({self.domains[1]})."
-        raise SimulacraError(f"There is no domain called {name!r}.{hint}")
+        one, other = self.domains
+        hint = did_you_mean(name, self.domains) or Message("translator.choices", a=one, b=other)
+        raise SimulacraError("translator.unknown_domain", name=name, hint=hint)
 
-    def asked_side(self, name: str) -> Side:
-        """The same for what a user says, who may have to be told that there are two. Raises `SimulacraError`."""
+    def require_side(self, name: str) -> Side:
+        """`side` of a user's `--to`. Raises `SimulacraError`, which names both domains, where it is empty."""
         if not name.strip():
             one, other = self.domains
-            raise SimulacraError(
-                f"Which way? This model translates to a ({one}) and to b ({other}): say --to a or --to b."
-            )
+            raise SimulacraError("translator.which_way", a=one, b=other)
         return self.side(name)
 
     def translate(self, images: Tensor, to: Side) -> Tensor:
-        """Pictures [N, C, H, W] of the other domain -> the same as pictures of `to`, float32, of any size.
+        """Translate pictures [N, C, H, W] of any size to the domain `to`: float32 of the same shape.
 
-        Other sides are continued by reflection at the right and below, and cut back.
+        Sides that the network cannot take are padded by reflection at the right and below, and cropped back.
         """
         height, width = images.shape[2:]
         below, right = (max(-side % self.multiple, self.least - side) for side in (height, width))
@@ -71,7 +70,7 @@ class Translator(Model):
 
     @torch.no_grad()
     def translations(self, images: Iterator[Tensor], to: Side) -> Iterator[Tensor]:
-        """The same for batches on any device, one by one, without a graph."""
+        """`translate` for batches on any device, one by one, without gradients."""
         self.eval()
         for batch in images:
             yield self.translate(batch.to(self.device), to)

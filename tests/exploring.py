@@ -34,7 +34,7 @@ def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
                 scale = max(float(parameter.std()), parameter[0].numel() ** -0.5)
                 parameter.copy_(torch.randn(parameter.shape, generator=source) * scale)
     if gan.task == "draw" and gan.G.labels:
-        gan.G.remember(torch.eye(3) if gan.G.attributes else torch.arange(gan.G.labels))
+        gan.G.store_labels(torch.eye(3) if gan.G.attributes else torch.arange(gan.G.labels))
         gan.G.classes = ATTRIBUTES if gan.G.attributes else ("ann", "bob", "cat")
     if gan.task == "translate":
         gan.G.classes = DOMAINS

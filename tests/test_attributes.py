@@ -69,7 +69,7 @@ def drawing(change: Any) -> Any:
     """Pictures of a model that draws `change` of what it is asked for."""
 
     def pictures(self: Generator, seeds: range, **_: Any) -> Iterator[Tensor]:
-        y = self.labelled(seeds)
+        y = self.conditions(seeds)
         assert y is not None
         yield torch.from_numpy(halves(change(y.numpy()), seed=1)).permute(0, 3, 1, 2).float() / 127.5 - 1
 

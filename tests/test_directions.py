@@ -158,7 +158,7 @@ def test_every_game_has_directions_that_change_its_pictures(spec: str) -> None:
     directions = discover(G, count=2, seed=5)
     assert len(directions) == 2
     assert len({direction.name for direction in directions}) == len(directions)
-    w = G.mapping(G.seeded([1, 2]), G.labelled([1, 2]))
+    w = G.mapping(G.seeded([1, 2]), G.conditions([1, 2]))
     for direction in directions:
         assert direction.vector.shape == (G.w_dim,)
         assert direction.about

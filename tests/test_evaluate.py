@@ -204,7 +204,7 @@ def drawing(shift: int) -> Any:
     """Pictures of the class that each seed has, `shift` classes further."""
 
     def pictures(self: Generator, seeds: range, **_: Any) -> Iterator[Tensor]:
-        y = self.labelled(seeds)
+        y = self.conditions(seeds)
         assert y is not None
         labels = (y.argmax(1).numpy() + shift) % 3
         yield torch.from_numpy(shades(labels, seed=1)).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -22,7 +22,7 @@ SPECS = ("dcgan:tiny", "dcgan:tiny+labels", "stylegan2:tiny", "r3gan:tiny", "sng
 
 def pixels(generator: Generator, seed: int) -> np.ndarray:
     with torch.inference_mode():
-        w = generator.mapping(generator.seeded([seed]), generator.labelled([seed]))
+        w = generator.mapping(generator.seeded([seed]), generator.conditions([seed]))
         return np.asarray(to_image(generator.synthesis(w)[0].float()), int)
 
 

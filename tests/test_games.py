@@ -43,7 +43,7 @@ def drawn(generator: Generator | Translator, seeds: Sequence[int]) -> Tensor:
     """Pictures of `seeds`, with the labels that they have; of a translator, what becomes of as many pictures of noise."""
     if isinstance(generator, Translator):
         return generator.translate(batch(generator.shape, len(seeds)).images, "b")
-    pictures: Tensor = generator(generator.seeded(seeds), generator.labelled(seeds))
+    pictures: Tensor = generator(generator.seeded(seeds), generator.conditions(seeds))
     return pictures
 
 
@@ -210,7 +210,7 @@ def test_exports_to_onnx_and_agrees(name: str, tmp_path: Path, capfd: pytest.Cap
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata.items() >= {"simulacra": simulacra.__version__, "gan": name, "task": "draw"}.items()
     for n in (1, 5):
-        inputs = {"z": generator.seeded(range(n)), "y": generator.labelled(range(n))}
+        inputs = {"z": generator.seeded(range(n)), "y": generator.conditions(range(n))}
         (pictures,) = session.run(
             ["images"], {key: value.numpy() for key, value in inputs.items() if value is not None}
         )

@@ -38,7 +38,7 @@ def classed() -> Generator:
     """Three classes, of which the first is half of the data and the last a tenth; the second is called 1."""
     generator = made({"conditional": True}, 3)
     generator.classes = CLASSES
-    generator.remember(torch.tensor([0] * 50 + [1] * 40 + [2] * 10))
+    generator.store_labels(torch.tensor([0] * 50 + [1] * 40 + [2] * 10))
     return generator
 
 
@@ -51,12 +51,12 @@ def attributed() -> Generator:
     rows = np.zeros((300, 5), np.float32)
     rows[:, 0] = rows[:, 1] = source.random(300) < 0.3
     rows[np.arange(300), 2 + source.integers(0, 3, 300)] = 1
-    generator.remember(torch.from_numpy(rows))
+    generator.store_labels(torch.from_numpy(rows))
     return generator
 
 
 def given(generator: Generator, seeds: range | list[int], label: str = "") -> Tensor:
-    y = generator.labelled(seeds, label)
+    y = generator.conditions(seeds, label)
     assert y is not None
     return y
 
@@ -80,14 +80,14 @@ def test_a_class_is_named_or_numbered_and_a_name_comes_first(classed: Generator,
 )
 def test_a_class_that_does_not_exist_is_said(classed: Generator, label: str, told: str) -> None:
     with pytest.raises(SimulacraError, match=told):
-        classed.labelled([0], label)
+        classed.conditions([0], label)
 
 
 def test_a_model_without_labels_takes_none() -> None:
     plain = game("dcgan:tiny").G
-    assert plain.labelled([0, 1]) is None
+    assert plain.conditions([0, 1]) is None
     with pytest.raises(SimulacraError, match="conditional=true"):
-        plain.labelled([0], "Sneaker")
+        plain.conditions([0], "Sneaker")
     with pytest.raises(SimulacraError, match="without labels"):
         label_rows(plain)
 
@@ -118,7 +118,7 @@ def test_half_of_a_group_leaves_the_other_half_to_the_seed(attributed: Generator
 )
 def test_an_attribute_that_cannot_be_had_is_one_sentence(attributed: Generator, label: str) -> None:
     with pytest.raises(SimulacraError, match=r"0 to 1|no attribute"):
-        attributed.labelled([0], label)
+        attributed.conditions([0], label)
 
 
 # --- what a seed is given ---------------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_a_grid_s_names(channels: int) -> None:
 @pytest.mark.parametrize(("kinds", "rows"), [(1, 8), (2, 8), (3, 9), (4, 8), (5, 10), (7, 7), (10, 10)])
 def test_previews_of_few_even_classes_have_whole_rows_of_each(kinds: int, rows: int) -> None:
     generator = made({"conditional": True}, kinds)
-    generator.remember(torch.arange(kinds).repeat(30))
+    generator.store_labels(torch.arange(kinds).repeat(30))
     shown = Previews(generator)
     assert shown.labels is not None and 60 <= shown.count == rows * shown.columns <= 64
     of = shown.labels.view(rows, shown.columns)
@@ -270,7 +270,7 @@ def test_previews_show_each_seed_with_its_place_s_class_and_the_data_s_shares(cl
 
 def test_previews_of_attributes_or_many_classes_have_the_seeds_own(attributed: Generator) -> None:
     many = made({"conditional": True}, 11)
-    many.remember(torch.arange(11))
+    many.store_labels(torch.arange(11))
     for generator in (attributed, many):
         shown = Previews(generator)
         assert (shown.labels, shown.count, shown.columns) == (None, 64, 8)

@@ -54,7 +54,7 @@ def learn(trainer: Trainer, modes: Tensor, near: float, steps: int) -> tuple[flo
     """Train until most fakes of the average are near a mode and every mode has its share, or for so many steps."""
     generator = trainer.ema.average
     latents = generator.seeded(range(512))
-    y = generator.labelled(range(512))
+    y = generator.conditions(range(512))
     share, shares = near_modes(generator(latents, y), modes, near)
     assert share < 0.2, "it knows them before it was trained"
     for _ in range(0, steps, EVERY):

@@ -100,7 +100,7 @@ def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None
     image = np.asarray(cross_matrix(generator, [1, 2], [3, 4], way))
     assert image.shape == (3 * SIDE, 3 * SIDE, 3)
     with torch.no_grad():
-        w = generator.mapping(generator.seeded([2]), generator.labelled([2]))[0]
+        w = generator.mapping(generator.seeded([2]), generator.conditions([2]))[0]
     assert abs(tile(image, 2, 0) - picture(generator, w)).max() <= 1, "a parent at the left"
 
 
@@ -123,7 +123,7 @@ def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.Monke
 
 def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     generator: Generator = game("mlp:tiny+labels").G
-    generator.remember(torch.arange(30) % 3)
+    generator.store_labels(torch.arange(30) % 3)
     ws = drawn_w(monkeypatch, generator, range(6), range(10, 16))
     tops, rest = ws[:6], ws[6:]
     for row in range(6):

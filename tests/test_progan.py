@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from simulacra.config import updated
 from simulacra.gan import Batch
 from simulacra.gans import progan
-from simulacra.gans.progan import BRIEF, PHASE, Growth, enlarged, paced, shrunk, widths
+from simulacra.gans.progan import SHORT_STAGE, STAGE, Growth, box_average, repeat_pixels, widths, with_pace
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
 from simulacra.losses import gradient_norms
 from simulacra.registry import configured
@@ -41,7 +41,7 @@ def pictures(n: int = 4) -> Tensor:
 
 def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU, autocast doubles in float32 what the networks draw in bf16."""
-    monkeypatch.setattr(progan, "enlarged", lambda x, times: enlarged(x.float(), times))
+    monkeypatch.setattr(progan, "repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
     growth = at(game("progan", **PACE), 12).G.growth
     level, alpha = growth.stage()
     assert level == 1 and 0 < alpha < 1
@@ -92,11 +92,11 @@ def test_growth_never_goes_back(fade: int, stable: int) -> None:
 def test_the_pace_follows_from_the_run_s_length() -> None:
     config: Any = configured("progan", (3, 32, 32), {})[1]
     assert (config.fade, config.stable) == (None, None)
-    for total, each in ((1_200_000, 100_000), (60, 5), (10**9, PHASE), (None, BRIEF)):
-        made = paced(config, total)
+    for total, each in ((1_200_000, 100_000), (60, 5), (10**9, STAGE), (None, SHORT_STAGE)):
+        made = with_pace(config, total)
         assert (made.fade, made.stable) == (each, each)
-    assert paced(updated(config, {"fade": 7}, of=""), 1200) == updated(config, {"fade": 7, "stable": 100}, of="")
-    made = paced(config, 1200)
+    assert with_pace(updated(config, {"fade": 7}, of=""), 1200) == updated(config, {"fade": 7, "stable": 100}, of="")
+    made = with_pace(config, 1200)
     growth = Growth(made)
     growth.update(600)
     assert growth.stage() == (3, 1.0), "grown after half of the run"
@@ -142,12 +142,12 @@ def test_pictures_are_those_of_the_level_enlarged(name: str) -> None:
     for nimg, times in ((0, 4), (STABLE + FADE, 2)):
         made = drawn(at(gan, nimg))
         assert made.shape == (4, 3, 16, 16)
-        torch.testing.assert_close(made, enlarged(shrunk(made, times), times))
-        assert shrunk(made, times).flatten(2).std(2).min() > 0
-        seen = enlarged(shrunk(pictures(), times), times)
+        torch.testing.assert_close(made, repeat_pixels(box_average(made, times), times))
+        assert box_average(made, times).flatten(2).std(2).min() > 0
+        seen = repeat_pixels(box_average(pictures(), times), times)
         torch.testing.assert_close(gan.D(pictures()), gan.D(seen))  # D sees means of boxes
     made = drawn(at(gan, 10**6))
-    assert not torch.allclose(made, enlarged(shrunk(made), 2), atol=1e-3)
+    assert not torch.allclose(made, repeat_pixels(box_average(made), 2), atol=1e-3)
 
 
 @every_growing_game
@@ -165,21 +165,21 @@ def test_what_is_grown_over_plays_no_part(name: str) -> None:
 def test_reals_fade_as_fakes_do(name: str) -> None:
     gan = at(game(f"{name}:tiny", **PACE), STABLE + FADE // 4)
     growth, images = gan.G.growth, pictures()
-    level = shrunk(images, 2)  # 8x8, and 4x4 before
-    expected = 0.25 * level + 0.75 * enlarged(shrunk(images, 4), 2)
-    torch.testing.assert_close(shrunk(growth.faded(images), 2), expected)
+    level = box_average(images, 2)  # 8x8, and 4x4 before
+    expected = 0.25 * level + 0.75 * repeat_pixels(box_average(images, 4), 2)
+    torch.testing.assert_close(box_average(growth.faded(images), 2), expected)
     assert torch.equal(at(gan, 10**6).G.growth.faded(images), images)
 
 
 def test_the_penalty_is_that_of_the_level_s_pixels() -> None:
-    """D averages enlarged pictures: its gradient by them is shorter than by the pixels that it sees."""
+    """D averages repeat_pixels pictures: its gradient by them is shorter than by the pixels that it sees."""
     gan = at(game("progan:tiny", **PACE), 0)
-    small, times = shrunk(pictures(), 4), gan.G.growth.times
+    small, times = box_average(pictures(), 4), gan.G.growth.times
     assert times == 4
     gan.D.levels = 0  # what is given is 4x4 already
     expected = gradient_norms(lambda x: gan.D(x), small)
     gan.D.levels = 2
-    torch.testing.assert_close(gradient_norms(lambda x: times * gan.D(x), enlarged(small, 4)), expected)
+    torch.testing.assert_close(gradient_norms(lambda x: times * gan.D(x), repeat_pixels(small, 4)), expected)
 
 
 def test_progan_s_loss_is_its_formula() -> None:

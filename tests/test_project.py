@@ -50,13 +50,13 @@ def attributed() -> Generator:
     for weight in generator.parameters():
         weight.mul_(2.5)
     generator.classes = ("glasses", "hair: red", "hair: grey")
-    generator.remember(torch.rand(40, 3, generator=torch.Generator().manual_seed(1)))
+    generator.store_labels(torch.rand(40, 3, generator=torch.Generator().manual_seed(1)))
     return generator
 
 
 @torch.no_grad()
 def own(generator: Generator, label: str = "", seed: int = SEED) -> Tensor:
-    w = generator.mapping(generator.seeded([seed]), generator.labelled([seed], label))
+    w = generator.mapping(generator.seeded([seed]), generator.conditions([seed], label))
     return quantise(generator.synthesis(w).float())[0]
 
 
@@ -165,7 +165,7 @@ def test_weights_keep_no_gradients(few: None) -> None:
 
 def test_a_class_is_found_or_kept(quick: None) -> None:
     generator = planted(spec="mlp:tiny+labels")
-    generator.remember(torch.arange(30) % 3)
+    generator.store_labels(torch.arange(30) % 3)
     projection = invert(generator, own(generator, "2"), steps=100, starts=9)
     assert projection.recipe.label == "2" and projection.psnr > 26
     assert invert(generator, own(generator, "2"), steps=2, label="1").recipe.label == "1"
@@ -175,10 +175,10 @@ def test_attributes_are_found_or_kept(quick: None) -> None:
     generator = attributed()
     projection = invert(generator, own(generator, "glasses=0.9, hair: red=0.2, hair: grey=0.1"), steps=150)
     assert projection.psnr > 28
-    amounts = generator.asked(projection.recipe.label)
+    amounts = generator.parse_label(projection.recipe.label)
     assert set(amounts) == {0, 1, 2} and all(0 <= amount <= 1 for amount in amounts.values())
     given = invert(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
-    assert generator.asked(given.recipe.label) == {0: 0.25, 1: 1, 2: 0}
+    assert generator.parse_label(given.recipe.label) == {0: 0.25, 1: 1, 2: 0}
 
 
 def test_a_wrong_label_is_one_sentence() -> None:

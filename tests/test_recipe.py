@@ -53,7 +53,7 @@ def test_z_and_w_written_down_are_the_same_picture(form: str) -> None:
     z = tuple(model.seeded([7])[0].tolist())
     label = "" if not model.labels else None
     if label is None:  # a seed draws its label; a written z is told the same one
-        y = model.labelled([7])
+        y = model.conditions([7])
         assert y is not None
         label = ", ".join(f"{i}={float(v):g}" for i, v in enumerate(y[0])) if model.attributes else str(int(y.argmax()))
         expected = rendered(model, Recipe(seed=7, label=label))

@@ -148,7 +148,7 @@ def test_idle_settings_wake(spec: str, names: tuple[str, ...], base: dict[str, A
 def test_every_setting_has_a_sentence_in_both_languages(name: str) -> None:
     gan = find(name)
     chinese = messages.catalogue("zh")
-    assert gan.suits.endswith(".") and f"gan.{name}.suits" in chinese
+    assert gan.suits.endswith(".") and f"settings.{name}.suits" in chinese
     for field in dataclasses.fields(gan.Config):
         english = explanation(gan.Config, field.name)
         assert english.endswith(".") and english[0].isupper() and len(english) < 120, field.name

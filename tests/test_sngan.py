@@ -36,7 +36,7 @@ def test_every_layer_of_d_has_norm_one(network: str, tmp_path: Path) -> None:
     before = trainer.gan.D.state_dict()
     assert norms(trainer.gan.D) == pytest.approx([1.0] * len(norms(trainer.gan.D)), abs=0.2)
     for _ in range(200):
-        sngan.follow(trainer.gan.D)
+        sngan.update_singular_values(trainer.gan.D)
     assert norms(trainer.gan.D) == pytest.approx([1.0] * len(norms(trainer.gan.D)), abs=1e-3)
     assert [value.shape for value in before.values()] == [value.shape for value in trainer.gan.D.state_dict().values()]
 
@@ -61,7 +61,7 @@ def test_a_d_without_residuals_has_no_slope_above_one() -> None:
     """Fully connected: each layer and each LeakyReLU has a slope of at most 1, and so has D."""
     gan = game("sngan:tiny", network="mlp")
     for _ in range(300):
-        sngan.follow(gan.D)
+        sngan.update_singular_values(gan.D)
     one, other = torch.rand(2, 64, 3, 16, 16) * 2 - 1
     steps = [(one - other), 1e-2 * (one - other)]
     for step in steps:
@@ -107,7 +107,7 @@ def test_one_step_follows_the_definition() -> None:
     sngan.normalise(net)
     estimate: Any = net[0].parametrizations.weight  # type: ignore[union-attr]
     W, v = estimate.original.detach(), estimate[0]._v.clone()
-    sngan.follow(net)
+    sngan.update_singular_values(net)
     u = F.normalize(W @ v, dim=0)
     torch.testing.assert_close(estimate[0]._u, u)
     torch.testing.assert_close(estimate[0]._v, F.normalize(W.T @ u, dim=0))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch
-from simulacra.gans.progan import enlarged, shrunk
+from simulacra.gans.progan import box_average, repeat_pixels
 from simulacra.gans.stylegan import AdaIN, StyleGAN
-from simulacra.styled import FOLLOW
+from simulacra.styled import W_AVG_RATE
 
 GROWN = 10**6
 
@@ -73,9 +73,9 @@ def test_a_w_for_each_layer() -> None:
     generator = grown().G.eval()
     assert generator.num_ws == 6  # two at 4x4, 8x8 and 16x16
     w = generator.mapping(generator.seeded([1, 2]))
-    torch.testing.assert_close(generator.synthesis(generator.each(w)), generator.synthesis(w))
+    torch.testing.assert_close(generator.synthesis(generator.broadcast_ws(w)), generator.synthesis(w))
     for i in range(6):
-        other = generator.each(w).clone()
+        other = generator.broadcast_ws(w).clone()
         other[:, i] = w.flip(0)
         assert not torch.allclose(generator.synthesis(other), generator.synthesis(w), atol=1e-3), (
             f"layer {i} plays a part"
@@ -125,7 +125,7 @@ def test_truncation_by_layers() -> None:
     assert some.shape == (3, 6, 8)
     for i in range(6):
         torch.testing.assert_close(some[:, i], generator.truncate(w, 0.3) if 1 <= i < 4 else w)
-    torch.testing.assert_close(generator.truncate(generator.each(w), 0.3, layers=(1, 4)), some)
+    torch.testing.assert_close(generator.truncate(generator.broadcast_ws(w), 0.3, layers=(1, 4)), some)
     whole = generator.synthesis(generator.truncate(w, 0.3))
     torch.testing.assert_close(generator.synthesis(generator.truncate(w, 0.3, layers=(0, 6))), whole)
     for layers in ((0, 7), (3, 3), (-1, 2)):
@@ -140,11 +140,11 @@ def test_the_mean_w_follows_g_s_plays_alone(tmp_path: Path) -> None:
     play(trainer, 1)
     assert not gan.G.w_avg.any()
     seen: list[Tensor] = []
-    follow = gan.G.follow
-    gan.G.follow = lambda w: (seen.append(w.detach().mean(0)), follow(w))[1]  # type: ignore[method-assign, func-returns-value]
+    follow = gan.G.update_w_avg
+    gan.G.update_w_avg = lambda w: (seen.append(w.detach().mean(0)), follow(w))[1]  # type: ignore[method-assign, func-returns-value]
     play(trainer, 3)
     assert len(seen) == 2
-    torch.testing.assert_close(gan.G.w_avg, (1 - FOLLOW) * FOLLOW * seen[0] + FOLLOW * seen[1])
+    torch.testing.assert_close(gan.G.w_avg, (1 - W_AVG_RATE) * W_AVG_RATE * seen[0] + W_AVG_RATE * seen[1])
 
 
 def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
@@ -177,7 +177,7 @@ def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) 
 def test_r1_is_by_the_pixels_of_the_level() -> None:
     gan, dealt = game("stylegan:tiny", stable=100), batch()
     gan.on_step_start(0, {"D": 0, "G": 0})
-    small = shrunk(dealt.images, 4).requires_grad_()
-    (slope,) = torch.autograd.grad(gan.D(enlarged(small, 4)).sum(), small)
+    small = box_average(dealt.images, 4).requires_grad_()
+    (slope,) = torch.autograd.grad(gan.D(repeat_pixels(small, 4)).sum(), small)
     _, told = gan.d_loss(dealt)
     torch.testing.assert_close(told["r1"], slope.square().flatten(1).sum(1).mean())

@@ -178,7 +178,7 @@ def test_mixing_keeps_the_label() -> None:
 
 def test_truncation_by_layers() -> None:
     generator = small().G.eval()
-    generator.follow(torch.full((5, 4), 200.0))
+    generator.update_w_avg(torch.full((5, 4), 200.0))
     torch.testing.assert_close(generator.w_avg, torch.ones(4))
     w = generator.mapping(generator.seeded(range(3)))
     whole = generator.truncate(w, 0.4)
@@ -202,7 +202,7 @@ def test_truncation_by_layers() -> None:
 def test_each_layer_has_a_w() -> None:
     """Another w in one layer changes the picture, in every layer."""
     generator = small().G.eval()
-    w = generator.each(generator.mapping(generator.seeded([0])))
+    w = generator.broadcast_ws(generator.mapping(generator.seeded([0])))
     with torch.no_grad():
         torch.testing.assert_close(generator.synthesis(w), generator.synthesis(w[:, 0]))
         for layer in range(generator.num_ws):

@@ -44,7 +44,7 @@ class Adaptive(RenamedTensors, base.Random):
         for change in self.changes:
             changed, on = change(changed, p)
             drawn.append(on)
-        return torch.where(base.each(torch.cat(drawn).amax(0) > 0), changed, x)
+        return torch.where(base.per_picture(torch.cat(drawn).amax(0) > 0), changed, x)
 
     @torch.no_grad()
     def update(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:

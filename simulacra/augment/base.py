@@ -47,7 +47,7 @@ def normal(x: Tensor, count: int) -> Tensor:
     return torch.randn(count, len(x), device=x.device, dtype=x.dtype)
 
 
-def each(values: Tensor) -> Tensor:
+def per_picture(values: Tensor) -> Tensor:
     """One value a picture [N] -> [N, 1, 1, 1]."""
     return values[:, None, None, None]
 
@@ -67,7 +67,10 @@ def hole(x: Tensor, centre: Tensor) -> Tensor:
     """Where pixels lie in the rectangle of half the picture's sides around `centre` [2, N], in sides: [N, 1, H, W]."""
     right, down = offsets(x)
     height, width = x.shape[2:]
-    across, along = ((right - each(centre[0] * width)).abs() < width / 4, (down - each(centre[1] * height)).abs())
+    across, along = (
+        (right - per_picture(centre[0] * width)).abs() < width / 4,
+        (down - per_picture(centre[1] * height)).abs(),
+    )
     return across & (along < height / 4)
 
 

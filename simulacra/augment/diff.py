@@ -33,10 +33,10 @@ def colour(x: Tensor) -> Tensor:
     if x.shape[1] == 4:
         return torch.cat([colour(x[:, :3]), x[:, 3:]], 1)
     brightness, saturation, contrast = base.uniform(x, 3)
-    x = x + base.each(brightness - 0.5)
+    x = x + base.per_picture(brightness - 0.5)
     grey = x.mean(1, keepdim=True)
-    x = torch.lerp(grey, x, base.each(2 * saturation)) if x.shape[1] > 1 else x
-    return torch.lerp(x.mean((1, 2, 3), keepdim=True), x, base.each(contrast + 0.5))
+    x = torch.lerp(grey, x, base.per_picture(2 * saturation)) if x.shape[1] > 1 else x
+    return torch.lerp(x.mean((1, 2, 3), keepdim=True), x, base.per_picture(contrast + 0.5))
 
 
 def translation(x: Tensor) -> Tensor:

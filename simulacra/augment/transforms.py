@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from simulacra.augment.base import each, hole, look_up, normal, sides, uniform
+from simulacra.augment.base import hole, look_up, normal, per_picture, sides, uniform
 
 Changed = tuple[Tensor, Tensor]  # pictures, and [k, N]: for whom each of k transforms was drawn (1, else 0)
 Positions = tuple[Tensor, Tensor, Tensor]  # matrices [N, 2, 2], shifts [N, 2] in pixels, and the same
@@ -146,5 +146,5 @@ def cosines(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
 def corrupt(x: Tensor, p: Tensor) -> Changed:
     """Noise of a random strength, and a rectangle of half the sides that becomes 0."""
     on = drawn(x, p, 2)
-    noisy = x + each(NOISE * on[0] * normal(x, 1)[0]) * torch.randn(x.shape, device=x.device, dtype=x.dtype)
-    return noisy.masked_fill(each(on[1] > 0) & hole(x, uniform(x, 2) - 0.5), 0), on
+    noisy = x + per_picture(NOISE * on[0] * normal(x, 1)[0]) * torch.randn(x.shape, device=x.device, dtype=x.dtype)
+    return noisy.masked_fill(per_picture(on[1] > 0) & hole(x, uniform(x, 2) - 0.5), 0), on

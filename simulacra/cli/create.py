@@ -233,7 +233,7 @@ def export(model: str, out: Path, /, *, to: str = "") -> None:
     stored = load(model)
     gan = str(read_json(model_folder(model) / "config.json")["gan"])
     if isinstance(stored, Translator):
-        path = export_translator(stored, out, stored.asked_side(to), gan=gan)
+        path = export_translator(stored, out, stored.require_side(to), gan=gan)
         say("export.translator_written", path=path, channels=stored.shape[0], by=stored.multiple)
         return
     if to:

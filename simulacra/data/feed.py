@@ -71,7 +71,7 @@ class Feed:
         model.classes = self.names
         if isinstance(model, Generator) and model.labels:
             assert self.labels is not None
-            model.remember(self.labels)
+            model.store_labels(self.labels)
 
     def epochs(self, nimg: int) -> float:
         """Epochs after `nimg` images."""

@@ -71,5 +71,5 @@ def _prepack(module: nn.Module) -> None:
 
 
 def _difference(fast: Generator, generator: Generator) -> float:
-    w = generator.mapping(generator.seeded([TEST_SEED]), generator.labelled([TEST_SEED]))
+    w = generator.mapping(generator.seeded([TEST_SEED]), generator.conditions([TEST_SEED]))
     return float((fast.synthesis(w).float() - generator.synthesis(w).float()).abs().max())

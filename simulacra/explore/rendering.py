@@ -126,7 +126,7 @@ def latent_numbers(model: LoadedGenerator, recipe: Recipe) -> dict[str, Any]:
 
 def full_label(generator: Generator, recipe: Recipe) -> str:
     """The label of a recipe's picture, with what its seed draws where the recipe leaves it open."""
-    y = generator.labelled([recipe.seed or 0], recipe.label)
+    y = generator.conditions([recipe.seed or 0], recipe.label)
     if y is None:
         return ""
     if not generator.attributes:

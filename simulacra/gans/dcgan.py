@@ -6,7 +6,7 @@
 Sides of b·2ⁿ pixels: the first layer of G makes b x b, each further one doubles it. Two architectures: the
 paper's, and a dense 32 px one (`network=dense`) from a textbook that trained it on the frogs of CIFAR-10.
 
-With `conditional=true` G's norms are told the labels, and D's logit is f(φ(x)) + <V y, φ(x)>: a projection
+With `conditional=true` G has conditional norms, and D's logit is f(φ(x)) + <V y, φ(x)>: a projection
 discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
@@ -31,7 +31,7 @@ CONV = {"network": "conv"}
 
 @dataclass(frozen=True, kw_only=True)
 class Networks(gan.Settings):
-    """Settings of the networks, shared by every game that borrows them."""
+    """Settings of the networks, shared by every GAN that borrows them."""
 
     network: Literal["conv", "dense", "mlp"] = setting("conv", "Architecture of G and D.")
     features: int = setting(
@@ -74,23 +74,20 @@ def base(shape: gan.Shape) -> tuple[int, int, int]:
     while min(height, width) % 2 == 0 and min(height, width) // 2 >= 4 and height % 2 == width % 2 == 0:
         height, width, n = height // 2, width // 2, n + 1
     if n == 0 or not 4 <= min(height, width) <= 7:
-        raise SimulacraError(
-            f"Pictures of {shape[2]}x{shape[1]} do not suit convolutions that double: both sides must be 4 to 7 (the "
-            "longer may be more) times the same power of two, such as 32, 64, 80, 96 or 128. Prepare them with such a --size."
-        )
+        raise SimulacraError("gan.sides_do_not_double", height=shape[1], width=shape[2])
     return height, width, n
 
 
 def norm(kind: Norm, channels: int, labels: int = 0) -> nn.Module:
-    """The normalisation called `kind` for feature maps of `channels`; with labels, its gains and biases follow them."""
-    made: nn.Module = nn.Identity()
+    """The normalisation `kind` for feature maps of `channels`; with labels a conditional one."""
+    layer: nn.Module = nn.Identity()
     if kind == "batch":
-        made = nn.BatchNorm2d(channels, affine=not labels)
+        layer = nn.BatchNorm2d(channels, affine=not labels)
     elif kind == "instance":
-        made = InstanceNorm2d(channels, affine=not labels)
+        layer = InstanceNorm2d(channels, affine=not labels)
     elif kind == "layer":
-        made = nn.GroupNorm(1, channels, affine=not labels)
-    return ConditionalNorm(made, channels, labels) if labels else made
+        layer = nn.GroupNorm(1, channels, affine=not labels)
+    return ConditionalNorm(layer, channels, labels) if labels else layer
 
 
 def initialise(network: nn.Module) -> None:
@@ -203,25 +200,21 @@ class DenseDiscriminator(nn.Module):
 def build_generator(config: Networks) -> gan.Generator:
     """The generator that `config.network` names."""
     if config.kernel < 2:
-        raise SimulacraError(f"kernel is {config.kernel}; a stride of 2 needs at least 2.")
+        raise SimulacraError("config.kernel_too_small", value=config.kernel)
     if config.network == "mlp":
         return mlp.Generator(config, config.hidden)
     if config.network == "dense":
         if config.shape[1:] != (32, 32):
-            raise SimulacraError(
-                f"network=dense is made for 32x32 pictures; these are {config.shape[2]}x{config.shape[1]}."
-            )
+            raise SimulacraError("gan.dense_is_for_32", height=config.shape[1], width=config.shape[2])
         return DenseGenerator(config)
     return Generator(config)
 
 
 def build_discriminator(config: Networks) -> nn.Module:
     """The discriminator that `config.network` names."""
-    makers: dict[str, Any] = {"conv": Discriminator, "dense": DenseDiscriminator}
-    made: nn.Module = (
-        mlp.Discriminator(config, config.hidden) if config.network == "mlp" else makers[config.network](config)
-    )
-    return made
+    if config.network == "mlp":
+        return mlp.Discriminator(config, config.hidden)
+    return DenseDiscriminator(config) if config.network == "dense" else Discriminator(config)
 
 
 @gan.register
@@ -255,7 +248,7 @@ class DCGAN(gan.GAN):
                 "clip": 1.0,
             }
             | {"alpha": 0.9, "lr_decay": 1e-8, "label_noise": 0.05, "separate": False, "batch": 20, "epochs": 40},
-            "the dense 32 px networks, one class of a labelled set; 10,000 plays of each side on 5,000 pictures",
+            "the dense 32 px networks, one class of a labelled set; 10,000 steps of each network on 5,000 pictures",
             32,
         ),
         "tiny": Preset({"z": 8, "features": 8, "batch": 8}, "for tests"),
@@ -269,7 +262,7 @@ class DCGAN(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> gan.Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return build_generator(config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

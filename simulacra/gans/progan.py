@@ -4,8 +4,8 @@
     G: -E[D(G(z))]
 
 Both networks begin at 4x4 (or at `dcgan.base`) and double, again and again: the new layers fade in while α rises
-from 0 to 1, α·new + (1 - α)·old enlarged, and then settle. All pictures that the two exchange are of the full
-side: those of a level are enlarged by repeating pixels, and D averages them back.
+from 0 to 1, α·new + (1 - α)·old repeat_pixels, and then settle. All pictures that the two exchange are of the full
+side: those of a level are repeat_pixels by repeating pixels, and D averages them back.
 
 The paper gives larger sides smaller batches, for the memory of its GPUs. Here larger sides are played in more parts,
 so that the batch stays what it is.
@@ -28,9 +28,9 @@ from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
 
-PHASE = 600_000  # images of a fade, and of the time between two: the paper's
-BRIEF = 5_000  # the same where the run's length is in minutes: who counts them has few
-HE = 2**0.5  # the gain of layers that a rectifier follows
+STAGE = 600_000  # images of a fade, and of the time between two: the paper's
+SHORT_STAGE = 5_000  # the same where the run's length is in minutes: who counts them has few
+GAIN = 2**0.5  # the gain of layers that a rectifier follows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +66,13 @@ class Settings(Growing):
         require(self, "at least 0", "gp", "drift")
 
 
-def paced(config: Any, total: int | None) -> Any:
+def with_pace(config: Any, total: int | None) -> Any:
     """`config` with `fade` and `stable` filled in so that the networks are grown after half of `total` images.
 
     At most the paper's 600,000 each; 5,000 where minutes decide, and nobody knows how many images they are.
     """
     phases = 2 * base(config.shape)[2]  # those before the last
-    each = BRIEF if total is None else min(PHASE, total // 2 // phases)
+    each = SHORT_STAGE if total is None else min(STAGE, total // 2 // phases)
     unset = {name: each for name in ("fade", "stable") if getattr(config, name) is None}
     return updated(config, unset, of="growth")
 
@@ -83,12 +83,12 @@ def widths(config: Growing) -> list[int]:
     return [min(config.features << (levels - level), config.features_max) for level in range(levels + 1)]
 
 
-def enlarged(images: Tensor, times: int) -> Tensor:
+def repeat_pixels(images: Tensor, times: int) -> Tensor:
     """[N, C, H, W] -> [N, C, times·H, times·W], pixels repeated."""
     return F.interpolate(images, scale_factor=times, mode="nearest") if times > 1 else images
 
 
-def shrunk(images: Tensor, times: int = 2) -> Tensor:
+def box_average(images: Tensor, times: int = 2) -> Tensor:
     """[N, C, H, W] -> [N, C, H / times, W / times], means of boxes."""
     return F.avg_pool2d(images, times) if times > 1 else images
 
@@ -101,8 +101,8 @@ class Growth(nn.Module):
     def __init__(self, config: Growing) -> None:
         super().__init__()
         self.levels = base(config.shape)[2]
-        self.fade = PHASE if config.fade is None else config.fade
-        self.stable = PHASE if config.stable is None else config.stable
+        self.fade = STAGE if config.fade is None else config.fade
+        self.stable = STAGE if config.stable is None else config.stable
         self.register_buffer("shown", torch.zeros((), dtype=torch.int64))
         self.nimg = 0  # the same, without reading back from the device
 
@@ -147,14 +147,14 @@ class Growth(nn.Module):
         level, alpha = self.stage()
         images = colours(level, x)
         if alpha < 1:
-            coarse = enlarged(colours(level - 1, before), 2)  # under autocast perhaps of another precision
+            coarse = repeat_pixels(colours(level - 1, before), 2)  # under autocast perhaps of another precision
             images = coarse.lerp(images.to(coarse), alpha)
-        return enlarged(images, self.times)
+        return repeat_pixels(images, self.times)
 
     def faded(self, images: Tensor) -> Tensor:
         """Reals as far between the two sides of a fade as the fakes are (appendix A)."""
         alpha, coarse = self.stage()[1], 2 * self.times
-        return images if alpha == 1 else enlarged(shrunk(images, coarse), coarse).lerp(images, alpha)
+        return images if alpha == 1 else repeat_pixels(box_average(images, coarse), coarse).lerp(images, alpha)
 
 
 def leaky(x: Tensor) -> Tensor:
@@ -167,12 +167,12 @@ class Doubling(nn.Module):
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
-        self.first = EqualisedConv2d(inner, outer, 3, gain=HE)
-        self.second = EqualisedConv2d(outer, outer, 3, gain=HE)
+        self.first = EqualisedConv2d(inner, outer, 3, gain=GAIN)
+        self.second = EqualisedConv2d(outer, outer, 3, gain=GAIN)
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarged, then two convolutions."""
-        x = pixel_norm(leaky(self.first(enlarged(x, 2))))
+        x = pixel_norm(leaky(self.first(repeat_pixels(x, 2))))
         return pixel_norm(leaky(self.second(x)))
 
 
@@ -181,8 +181,8 @@ class Halving(nn.Module):
 
     def __init__(self, inner: int, outer: int, halve: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.first = EqualisedConv2d(inner, inner, 3, gain=HE)
-        self.second = EqualisedConv2d(inner, outer, 3, gain=HE)
+        self.first = EqualisedConv2d(inner, inner, 3, gain=GAIN)
+        self.second = EqualisedConv2d(inner, outer, 3, gain=GAIN)
         self.halve = halve
 
     def forward(self, x: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ class Halving(nn.Module):
 
 
 class Generator(gan.Generator):
-    """z -> b x b -> doubled as often as it has grown -> a picture, enlarged to the full side."""
+    """z -> b x b -> doubled as often as it has grown -> a picture, repeat_pixels to the full side."""
 
     def __init__(self, config: Growing) -> None:
         super().__init__(config)
@@ -199,8 +199,8 @@ class Generator(gan.Generator):
         height, width, _ = base(config.shape)
         channels = widths(config)
         self.grid = (height, width, channels[0])
-        self.first = EqualisedLinear(config.z, height * width * channels[0], gain=HE)
-        self.second = EqualisedConv2d(channels[0], channels[0], 3, gain=HE)
+        self.first = EqualisedLinear(config.z, height * width * channels[0], gain=GAIN)
+        self.second = EqualisedConv2d(channels[0], channels[0], 3, gain=GAIN)
         self.blocks = nn.ModuleList(Doubling(*pair) for pair in itertools.pairwise(channels))
         self.to_rgb = nn.ModuleList(EqualisedConv2d(inner, config.shape[0], 1) for inner in channels)
         self.out = nn.Tanh() if config.output == "tanh" else nn.Identity()
@@ -225,28 +225,28 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, config: Growing, stage: Callable[[], tuple[int, float]], halve: Callable[[Tensor], Tensor] = shrunk
+        self, config: Growing, stage: Callable[[], tuple[int, float]], halve: Callable[[Tensor], Tensor] = box_average
     ) -> None:  # fmt: skip
         super().__init__()
         self.stage = stage
         height, width, self.levels = base(config.shape)
         channels = widths(config)
-        self.from_rgb = nn.ModuleList(EqualisedConv2d(config.shape[0], inner, 1, gain=HE) for inner in channels)
+        self.from_rgb = nn.ModuleList(EqualisedConv2d(config.shape[0], inner, 1, gain=GAIN) for inner in channels)
         self.blocks = nn.ModuleList(Halving(inner, outer, halve) for outer, inner in itertools.pairwise(channels))
-        self.first = EqualisedConv2d(channels[0] + 1, channels[0], 3, gain=HE)
-        self.second = EqualisedLinear(channels[0] * height * width, channels[0], gain=HE)
+        self.first = EqualisedConv2d(channels[0] + 1, channels[0], 3, gain=GAIN)
+        self.second = EqualisedLinear(channels[0] * height * width, channels[0], gain=GAIN)
         self.dropout = nn.Dropout(config.dropout)
         self.last = EqualisedLinear(channels[0], 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures [N, C, H, W] of the full side -> scores [N]."""
         level, alpha = self.stage()
-        images = shrunk(images, 1 << (self.levels - level))
+        images = box_average(images, 1 << (self.levels - level))
         x: Tensor = leaky(self.from_rgb[level](images))
         for i in reversed(range(level)):
             x = self.blocks[i](x)
             if i == level - 1 and alpha < 1:
-                x = leaky(self.from_rgb[i](shrunk(images))).lerp(x, alpha)
+                x = leaky(self.from_rgb[i](box_average(images))).lerp(x, alpha)
         x = leaky(self.first(minibatch_stddev(x))).flatten(1)
         scores: Tensor = self.last(self.dropout(leaky(self.second(x))))
         return scores.squeeze(1)
@@ -265,7 +265,7 @@ class ProGAN(gan.GAN):
     Config = Settings
     haste = {"lr": 5e-3, "betas": (0.5, 0.9), "gp": 1, "features": 8}  # noqa: RUF012
     presets = {  # noqa: RUF012
-        "paper128": Preset({"features": 128, "fade": PHASE, "stable": PHASE}, "the paper's widths and phases", 128),
+        "paper128": Preset({"features": 128, "fade": STAGE, "stable": STAGE}, "the paper's widths and phases", 128),
         "tiny": Preset({"z": 8, "features": 4, "batch": 8, "fade": 16, "stable": 0}, "for tests"),
     }
     config: Settings
@@ -284,7 +284,7 @@ class ProGAN(gan.GAN):
     @classmethod
     def resolve(cls, config: Any, total: int | None) -> Any:
         """The pace of growth from the run's length."""
-        return paced(config, total)
+        return with_pace(config, total)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """Grow."""
@@ -301,7 +301,7 @@ class ProGAN(gan.GAN):
         fakes = self.generate(batch, grad=False)
         real, fake = self.discriminate_pair(batch, fakes)
         adversarial = losses.wasserstein_d(real, fake)
-        # A gradient by a pixel of the level is `times` as long as that by the pixels it was enlarged to.
+        # A gradient by a pixel of the level is `times` as long as that by the pixels it was repeat_pixels to.
         penalty = losses.gradient_penalty(lambda x: growth.times * self.discriminate(x), batch.images, fakes)
         loss = adversarial + self.config.gp * penalty + self.config.drift * real.square().mean()
         level = fake.new_tensor(growth.stage()[0])

@@ -109,7 +109,7 @@ def linear(inner: int, outer: int, *, gain: float = 1.0, bias: bool = False) -> 
     return made
 
 
-class Bend(nn.Module):
+class BiasLeakyReLU(nn.Module):
     """A bias for each channel, and a leaky ReLU."""
 
     def __init__(self, channels: int) -> None:
@@ -134,9 +134,9 @@ class Block(nn.Module):
         groups = max(1, wide // config.group) if config.group else 1
         self.layers = nn.Sequential(
             convolution(channels, wide, 1, gain=gain),
-            Bend(wide),
+            BiasLeakyReLU(wide),
             convolution(wide, wide, 3, groups=groups if wide % groups == 0 else 1, gain=gain),
-            Bend(wide),
+            BiasLeakyReLU(wide),
             convolution(wide, channels, 1, gain=0.0),
         )
 

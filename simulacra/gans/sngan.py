@@ -42,7 +42,7 @@ class Settings(dcgan.Networks):
     norm_d: dcgan.Norm = "none"
 
 
-def widened(weight: Tensor) -> Tensor:
+def widen_kernel(weight: Tensor) -> Tensor:
     """Kernels 3x3 -> 4x4: the sum of the four that lie a pixel apart."""
     padded = F.pad(weight, (1, 1, 1, 1))
     rows = padded[:, :, :-1] + padded[:, :, 1:]
@@ -54,7 +54,7 @@ class ConvPool(Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H/2, W/2]."""
-        return F.conv2d(input, widened(self.weight) / 4, self.bias, stride=2, padding=1)
+        return F.conv2d(input, widen_kernel(self.weight) / 4, self.bias, stride=2, padding=1)
 
 
 class UpConv(Conv2d):
@@ -62,7 +62,7 @@ class UpConv(Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', 2H, 2W]."""
-        kernel = widened(self.weight.flip(2, 3)).transpose(0, 1)
+        kernel = widen_kernel(self.weight.flip(2, 3)).transpose(0, 1)
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
 
@@ -158,7 +158,7 @@ def initialise(network: nn.Module) -> None:
 
 
 def normalise(network: nn.Module) -> None:
-    """Divide every weight by its largest singular value, as it is estimated; `follow` moves the estimate."""
+    """Divide every weight by its largest singular value, as it is estimated; `update_singular_values` moves the estimate."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             spectral_norm(module)
@@ -166,7 +166,7 @@ def normalise(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def follow(network: nn.Module) -> None:
+def update_singular_values(network: nn.Module) -> None:
     """One step of the power iteration for every weight."""
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
@@ -219,8 +219,8 @@ class SNGAN(gan.GAN):
         return losses.hinge_g(fake), {"fake": fake}
 
     def constrain(self) -> None:
-        """After a step of D: the estimates follow its weights."""
-        follow(self.D)
+        """After a step of D: the estimates update_singular_values its weights."""
+        update_singular_values(self.D)
 
 
 def _normed(norm: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from simulacra import gan, losses
 from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
-from simulacra.gans.progan import HE, PHASE, Discriminator, Growing, Growth, leaky, paced, widths
+from simulacra.gans.progan import GAIN, STAGE, Discriminator, Growing, Growth, leaky, widths, with_pace
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, downsample, pixel_norm, upsample
 from simulacra.styled import StyledGenerator
 
@@ -68,7 +68,7 @@ class Layer(nn.Module):
     def __init__(self, config: Settings, inner: int | None, outer: int, sides: tuple[int, int], *, up: bool) -> None:
         super().__init__()
         self.up = up
-        self.convolution = None if inner is None else EqualisedConv2d(inner, outer, 3, gain=HE)
+        self.convolution = None if inner is None else EqualisedConv2d(inner, outer, 3, gain=GAIN)
         self.strength = nn.Parameter(torch.zeros(outer, 1, 1))
         self.adain = AdaIN(config.w, outer)
         self.register_buffer("noise", torch.randn(1, 1, *sides))  # of a finished generator
@@ -84,7 +84,7 @@ class Layer(nn.Module):
 
 
 class Generator(StyledGenerator):
-    """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, enlarged to the full side."""
+    """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, repeat_pixels to the full side."""
 
     def __init__(self, config: Settings) -> None:
         height, width, levels = base(config.shape)
@@ -93,7 +93,7 @@ class Generator(StyledGenerator):
         channels = widths(config)
         sizes = itertools.pairwise([config.z, *[config.w] * config.depth])
         self.mapping_network = nn.ModuleList(
-            EqualisedLinear(*size, gain=HE, rate=config.mapping_rate) for size in sizes
+            EqualisedLinear(*size, gain=GAIN, rate=config.mapping_rate) for size in sizes
         )
         # Not the paper's ones: the first normalisation would leave nothing of them.
         self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
@@ -117,7 +117,9 @@ class Generator(StyledGenerator):
         """w [N, w], or [N, L, w] for one a layer -> pictures [N, C, H, W]."""
         level, _ = self.growth.stage()
         x = before = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)  # len would fix N in an export
-        for i, (layer, style) in enumerate(zip(self.layers[: 2 * level + 2], self.each(w).unbind(1), strict=False)):
+        for i, (layer, style) in enumerate(
+            zip(self.layers[: 2 * level + 2], self.broadcast_ws(w).unbind(1), strict=False)
+        ):
             before = x if i == 2 * level else before
             x = layer(x, style)
         return self.growth.picture(lambda at, features: self.out(self.to_rgb[at](features)), x, before)
@@ -135,7 +137,7 @@ class StyleGAN(gan.GAN):
     Config = Settings
     haste = {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5}  # noqa: RUF012
     presets = {  # noqa: RUF012
-        "paper128": Preset({"features": 128, "fade": PHASE, "stable": PHASE}, "the paper's widths and phases", 128),
+        "paper128": Preset({"features": 128, "fade": STAGE, "stable": STAGE}, "the paper's widths and phases", 128),
         "tiny": Preset(
             {"z": 8, "w": 8, "depth": 2, "features": 4, "batch": 8, "fade": 16, "stable": 0},
             "for tests",
@@ -158,7 +160,7 @@ class StyleGAN(gan.GAN):
     @classmethod
     def resolve(cls, config: Any, total: int | None) -> Any:
         """The pace of growth from the run's length."""
-        return paced(config, total)
+        return with_pace(config, total)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """Grow; whether the penalty is due."""
@@ -171,7 +173,7 @@ class StyleGAN(gan.GAN):
 
     def draw_ws(self, n: int) -> Tensor:
         """n fresh w, one a layer [n, L, w], some of them mixed."""
-        return self.G.mixed(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)
+        return self.G.mixed_ws(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
         """As many fresh fakes as the batch has pictures, with styles mixed."""
@@ -196,6 +198,6 @@ class StyleGAN(gan.GAN):
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))]."""
         w = self.draw_ws(len(batch.images))
-        self.G.follow(w[:, 0])
+        self.G.update_w_avg(w[:, 0])
         fake = self.discriminate(self.G.synthesis(w).float())
         return losses.non_saturating_g(fake), {"fake": fake}

@@ -160,7 +160,7 @@ class Generator(StyledGenerator):
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z], or [N, L, z] for one a layer -> pictures [N, C, H, W]."""
-        ws = self.each(w).unbind(1)
+        ws = self.broadcast_ws(w).unbind(1)
         x = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)
         picture: Tensor | None = None
         for i, layer in enumerate(self.layers):
@@ -292,7 +292,7 @@ class StyleGAN2(gan.GAN):
 
     def draw_ws(self, n: int, y: Tensor | None) -> Tensor:
         """n fresh w with labels y, one a layer [n, L, z], some of them mixed."""
-        return self.G.mixed(n, y, share=self.config.mixing)
+        return self.G.mixed_ws(n, y, share=self.config.mixing)
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
         """As many fresh fakes as the batch has pictures, with styles mixed."""
@@ -315,7 +315,7 @@ class StyleGAN2(gan.GAN):
         """-E[log D(G(z))], and λ E[(‖J_wᵀ y‖₂ - a)²] when it is due."""
         y = self.condition(batch)
         w = self.draw_ws(len(batch.images), y)
-        self.G.follow(w[:, 0])
+        self.G.update_w_avg(w[:, 0])
         fake = self.discriminate(self.G.synthesis(w).float(), y)
         adversarial = losses.non_saturating_g(fake)
         stats = {"fake": fake, "adversarial": adversarial}

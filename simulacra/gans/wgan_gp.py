@@ -67,9 +67,7 @@ class WGANGP(gan.GAN):
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
         if config.norm_d == "batch":
-            raise SimulacraError(
-                "wgan-gp's D cannot have batch norm (norm_d=batch): its penalty is on each picture alone."
-            )
+            raise SimulacraError("gan.batch_norm_with_penalty")
         self.G = self.generator(config)
         self.D = dcgan.build_discriminator(config)
 

@@ -93,7 +93,7 @@ def measure_effects(
     classifier: of the attributes in `Effect.flips`.
     """
     seeds = range(first, first + starts)
-    w = generator.mapping(generator.seeded(seeds), generator.labelled(seeds))
+    w = generator.mapping(generator.seeded(seeds), generator.conditions(seeds))
     deviations = {name: float(values.std()) + 1e-6 for name, values in statistics(draw(generator, w)).items()}
     effects = []
     for direction in directions:

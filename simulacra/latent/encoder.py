@@ -94,7 +94,7 @@ def train_encoder(
     while share < 1:
         with torch.no_grad():
             seeds = range(FIRST_SEED + step * BATCH, FIRST_SEED + (step + 1) * BATCH)
-            w = generator.mapping(generator.seeded(seeds), generator.labelled(seeds))
+            w = generator.mapping(generator.seeded(seeds), generator.conditions(seeds))
             x = premultiply(generator.synthesis(w).float())
             x = x + NOISE * torch.randn(x.shape, generator=noise).to(device)
             u = prior.whiten(w[:, : generator.w_dim])

@@ -151,7 +151,7 @@ def _guesses(
     The encoder's guess comes first, with the label of the closest other guess.
     """
     seeds = [FIRST_SEED + (seed * GUESSES + i) % FIRST_SEED for i in range(GUESSES)]
-    latent, y = generator.seeded(seeds), generator.labelled(seeds, label)
+    latent, y = generator.seeded(seeds), generator.conditions(seeds, label)
     if generator.num_ws:
         latent = generator.mapping(latent, y)
     if encoder is not None:

@@ -61,7 +61,7 @@ def latent_prior(generator: Generator) -> LatentPrior:
         axes = torch.eye(d, device=device) * scale
         return LatentPrior(torch.zeros(d, device=device), axes, max(0.0, 1 - edge), 1 + edge, box)
     parts = [range(start, start + 256) for start in range(0, DRAWS, 256)]
-    w = torch.cat([generator.mapping(generator.seeded(part), generator.labelled(part)) for part in parts])
+    w = torch.cat([generator.mapping(generator.seeded(part), generator.conditions(part)) for part in parts])
     w = w.cpu().double()
     mean = w.mean(0)
     variances, vectors = torch.linalg.eigh((w - mean).T.cov())

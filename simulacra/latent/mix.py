@@ -95,7 +95,9 @@ def cross_matrix(
     likely as its parents. blend: halfway, as a walk goes. label, truncation: see `Generator.pictures`.
     """
     generator.eval()
-    z, y = zip(*((generator.seeded(seeds), generator.labelled(seeds, label)) for seeds in (rows, columns)), strict=True)
+    z, y = zip(
+        *((generator.seeded(seeds), generator.conditions(seeds, label)) for seeds in (rows, columns)), strict=True
+    )
 
     def to_w(z: Tensor, y: Tensor | None) -> Tensor:
         return generator.truncate(generator.mapping(z, y), truncation, y)
@@ -200,6 +202,6 @@ def _coins(a: int, b: int, count: int, *, stream: int = 0) -> Tensor:
 
 def _styles(generator: Generator, seeds: Sequence[int], label: str, truncation: float) -> Tensor:
     """The w of each seed, repeated for each layer [N, num_ws, w]."""
-    y = generator.labelled(seeds, label)
+    y = generator.conditions(seeds, label)
     w = generator.truncate(generator.mapping(generator.seeded(seeds), y), truncation, y)
     return w[:, None].repeat(1, generator.num_ws, 1)

@@ -72,7 +72,7 @@ def to_w(generator: Generator, recipe: Recipe, directions: Mapping[str, Directio
 
     Raises `SimulacraError` for what the model cannot do, wrong counts, and numbers that are not finite or too large.
     """
-    y = generator.labelled([_seed(recipe)], recipe.label)
+    y = generator.conditions([_seed(recipe)], recipe.label)
     w = _given_w(generator, recipe.w, y) if recipe.w else generator.mapping(to_z(generator, recipe), y)
     if recipe.other is not None:
         w = _mix(generator, w, to_w(generator, recipe.other, directions), recipe.layers)

@@ -33,7 +33,7 @@ class Candidate:
 
 def seeds_to_w(generator: Generator, seeds: range) -> Tensor:
     """The w [N, w] of seeds, with the label beside it where w is z."""
-    return generator.mapping(generator.seeded(seeds), generator.labelled(seeds))
+    return generator.mapping(generator.seeded(seeds), generator.conditions(seeds))
 
 
 @torch.no_grad()

@@ -107,7 +107,7 @@ class Walk:
             if any(stop.w or stop.edits or stop.other is not None for stop in stops):
                 raise SimulacraError("latent.walk_in_z_of_edited")
             self.stops = torch.cat([to_z(generator, stop) for stop in stops])
-            conditions = [generator.labelled([stop.seed or 0], stop.label) for stop in stops]
+            conditions = [generator.conditions([stop.seed or 0], stop.label) for stop in stops]
             self.y = torch.cat([y for y in conditions if y is not None]) if generator.labels else None
             self.psi = torch.tensor([stop.truncation for stop in stops], device=generator.device)
         else:

@@ -41,7 +41,7 @@ def attributes(context: DrawContext) -> Outcome:
     """The accuracy of each attribute, and the mean. Raises `SimulacraError` for a model without these attributes."""
     if not possible(context):
         raise SimulacraError("measure.no_attributes", data=context.data.name)
-    extractor, y = context.extractor, context.generator.labelled(context.seeds)
+    extractor, y = context.extractor, context.generator.conditions(context.seeds)
     assert y is not None
     features, labels = context.labelled
     logits, real, tested = _logits(features, labels > HAS, context.fakes[extractor.kid_layer])

@@ -77,7 +77,7 @@ def path_lengths(
         a, b = z.chunk(2)
         t = torch.from_numpy(moments[rows.start : rows.stop]).to(z)
         ends = torch.cat([between(a, b, t), between(a, b, t + epsilon)]).float()
-        y = generator.labelled([seed + 2 * index for index in rows])
+        y = generator.conditions([seed + 2 * index for index in rows])
         first, second = features(generator(ends, y if y is None else y.repeat(2, 1))).double().chunk(2)
         lengths.append((first - second).square().sum(1).cpu().numpy() / epsilon**2)
         advance(len(rows))

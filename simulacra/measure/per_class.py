@@ -40,7 +40,7 @@ def per_class(context: DrawContext) -> Outcome:
     """Distance and agreement of each class, and their means. Raises `SimulacraError` for a model without these classes."""
     if not possible(context):
         raise SimulacraError("measure.not_conditional", data=context.data.name)
-    y, stored = context.generator.labelled(context.seeds), context.data.split(context.on).labels
+    y, stored = context.generator.conditions(context.seeds), context.data.split(context.on).labels
     assert y is not None and stored is not None
     fake, real = y.argmax(1).cpu().numpy(), stored[subsample(len(stored), len(context.seeds))]
     distances = _distances(context, real, fake)

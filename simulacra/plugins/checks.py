@@ -80,7 +80,7 @@ def draw(model: Model, seeds: Sequence[int]) -> Tensor:
     if isinstance(model, Translator):
         return model.translate(batch(model.shape, len(seeds)).images, "b")
     assert isinstance(model, Generator)
-    pictures: Tensor = model(model.seeded(seeds), model.labelled(seeds))
+    pictures: Tensor = model(model.seeded(seeds), model.conditions(seeds))
     return pictures
 
 
@@ -288,7 +288,7 @@ def onnx(spec: str, folder: Path) -> None:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     for n in (1, 5):
-        inputs = {"z": generator.seeded(range(n)), "y": generator.labelled(range(n))}
+        inputs = {"z": generator.seeded(range(n)), "y": generator.conditions(range(n))}
         (pictures,) = session.run(
             ["images"], {name: value.numpy() for name, value in inputs.items() if value is not None}
         )
@@ -379,7 +379,7 @@ def learn(trainer: Trainer, modes: Tensor, near: float, steps: int) -> tuple[flo
     """Train until most fakes of the average are near a mode and every mode has its share, or for so many steps."""
     generator = trainer.ema.average
     assert isinstance(generator, Generator)
-    latents, y = generator.seeded(range(512)), generator.labelled(range(512))
+    latents, y = generator.seeded(range(512)), generator.conditions(range(512))
     share, shares = near_modes(generator(latents, y), modes, near)
     ensure(share < 0.2, "check.learning.untrained")
     for _ in range(0, steps, EVERY):

@@ -34,7 +34,7 @@ def export(generator: Generator, out: Path, *, gan: str = "") -> Path:
     Raises `SimulacraError` if the extra `onnx` is not installed or `out` exists.
     """
     _check(out)
-    z, y = generator.seeded([0, 1]), generator.labelled([0, 1])
+    z, y = generator.seeded([0, 1]), generator.conditions([0, 1])
     inputs = {"z": z} if y is None else {"z": z, "y": y}
     batch = torch.export.Dim("N")
     _write(generator, out, tuple(inputs.values()), _metadata(generator, gan), input_names=list(inputs),

@@ -103,7 +103,7 @@ def translate(
     translation if another file is in the way.
     """
     translator = load_translator(model, choose_device(device))
-    settings = TranslationSettings(translator, translator.asked_side(to), keep_size, cycle, fingerprint(model))
+    settings = TranslationSettings(translator, translator.require_side(to), keep_size, cycle, fingerprint(model))
     existing, pending = list[PlannedTranslation](), list[PlannedTranslation]()
     with open_pictures(Path(source), Path(out)) as (items, set_aside):
         advance = begin(text("translation.progress_check"), len(items))

@@ -111,7 +111,7 @@ def walk_tiles(generator: Generator, first: int, last: int, steps: int) -> list[
         z = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine if sine > 1e-4 else torch.lerp(a, b, t)
     else:
         z = torch.lerp(a, b, t)
-    y = generator.labelled([first])
+    y = generator.conditions([first])
     return tiles_of(generator.eval()(z, y if y is None else y.expand(steps, -1)))
 
 
