@@ -17,7 +17,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject
 from simulacra.measure.distances import Floats, checked
 from simulacra.measure.intervals import FAKES, RESAMPLES, Resampled, counts
-from simulacra.measure.metrics import Metric, register
+from simulacra.measure.metrics import Metric
 from simulacra.measure.scores import Score, round_to
 from simulacra.messages import Message
 
@@ -135,9 +135,9 @@ def _areas(logits: Floats, mask: Mask, weights: Floats) -> Floats:
     return areas
 
 
-register(
+METRICS = (
     Metric(
-        name="attributes", better="higher", what="measure.what_attributes", tasks=("draw",),
-        compute=attributes, possible=possible,
-    )
+        name="attributes", better="higher", what="measure.what_attributes", tasks=("draw",), compute=attributes,
+        possible=possible,
+    ),
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from simulacra.measure import distances
 from simulacra.measure.distances import Floats
@@ -13,7 +12,7 @@ from simulacra.measure.intervals import (
     resampled_frechet,
     resampled_kid,
 )
-from simulacra.measure.metrics import Metric, register
+from simulacra.measure.metrics import Metric
 from simulacra.measure.neighbour_intervals import resampled_neighbours
 
 WIDE, FEW = 256, 20  # above so many dimensions a resample of the Fréchet distance costs seconds: fewer of them
@@ -27,36 +26,30 @@ def _resampled_neighbours(real: Floats, fake: Floats) -> Mapping[str, Resampled]
     return resampled_neighbours(real, fake)
 
 
-def _by_neighbours(name: str, real: Floats, fake: Floats) -> float:
-    return float(getattr(distances.neighbours(real, fake), name).mean())
+def _by_neighbours(name: str, what: str) -> Metric:
+    def score(real: Floats, fake: Floats) -> float:
+        return float(getattr(distances.neighbours(real, fake), name).mean())
+
+    return Metric(
+        name=name, word="prdc", layer="neighbour", better="higher", what=what, score=score,
+        resample=_resampled_neighbours,
+    )  # fmt: skip
 
 
-register(
+METRICS = (
     Metric(
-        name="fd", layer="fd", better="lower", what="measure.what_fd",
-        score=distances.frechet, resample=_resampled_frechet,
-    )
-)  # fmt: skip
-register(
+        name="fd", layer="fd", better="lower", what="measure.what_fd", score=distances.frechet,
+        resample=_resampled_frechet,
+    ),
     Metric(
         name="kid", layer="kid", better="lower", what="measure.what_kid", score=distances.kid, resample=resampled_kid
-    )
-)
-for _name, _what in (
-    ("precision", "measure.what_precision"),
-    ("recall", "measure.what_recall"),
-    ("density", "measure.what_density"),
-    ("coverage", "measure.what_coverage"),
-):
-    register(
-        Metric(
-            name=_name, word="prdc", layer="neighbour", better="higher", what=_what,
-            score=partial(_by_neighbours, _name), resample=_resampled_neighbours,
-        )
-    )  # fmt: skip
-register(
+    ),
+    _by_neighbours("precision", "measure.what_precision"),
+    _by_neighbours("recall", "measure.what_recall"),
+    _by_neighbours("density", "measure.what_density"),
+    _by_neighbours("coverage", "measure.what_coverage"),
     Metric(
         name="diversity", layer="neighbour", better="higher", what="measure.what_diversity",
         score=distances.diversity_ratio, resample=resampled_diversity_ratio,
-    )
+    ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulacra.errors import SimulacraError
 from simulacra.measure.distances import Floats, checked
 from simulacra.measure.intervals import FAKES, RESAMPLES, Resampled, counts
-from simulacra.measure.metrics import Metric, register
+from simulacra.measure.metrics import Metric
 from simulacra.measure.scores import Score
 from simulacra.messages import Message
 
@@ -72,9 +72,9 @@ def classes(context: DrawContext) -> Outcome:
     return {f"classes-{extractor.name}-{layer}": score}, {}
 
 
-register(
+METRICS = (
     Metric(
-        name="classes", better="higher", what="measure.what_classes", tasks=("draw",),
-        compute=classes, possible=lambda context: bool(context.data.classes),
-    )
+        name="classes", better="higher", what="measure.what_classes", tasks=("draw",), compute=classes,
+        possible=lambda context: bool(context.data.classes),
+    ),
 )  # fmt: skip

@@ -26,7 +26,7 @@ from torch.nn.functional import interpolate
 from simulacra.errors import SimulacraError
 from simulacra.measure.distances import Floats, blocks, checked, euclidean
 from simulacra.measure.intervals import Interval, share
-from simulacra.measure.metrics import Metric, register
+from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import subsample
 from simulacra.measure.records import english
 from simulacra.measure.scores import Score, round_to
@@ -238,6 +238,6 @@ def memorisation(context: DrawContext) -> Outcome:
     return {f"memorisation-thumbnails-{SIDE}": score}, entries
 
 
-register(
-    Metric(name="memorisation", better="", what="measure.what_memorisation", tasks=("draw",), compute=memorisation)
+METRICS = (
+    Metric(name="memorisation", better="", what="measure.what_memorisation", tasks=("draw",), compute=memorisation),
 )

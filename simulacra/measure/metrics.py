@@ -28,7 +28,7 @@ from simulacra.model import Task
 Better = Literal["lower", "higher", ""]  # empty: neither
 TASKS: tuple[Task, ...] = get_args(Task)
 GROUP = "simulacra.metrics"
-BUILT_IN = (
+BUILT_IN = (  # modules of this room with METRICS, in the order of a certificate
     "feature_metrics",
     "memorisation",
     "path_length",
@@ -72,7 +72,7 @@ class Metric:
 
 
 _METRICS: dict[str, Metric] = {}
-_OUTSIDE: set[str] = set()  # names of metrics that other packages added
+_BUILT_IN: set[Metric] = set()
 
 
 def register(metric: Metric) -> Metric:
@@ -93,7 +93,7 @@ def metrics(task: Task | None = None) -> list[Metric]:
 
 def feature_metrics(task: Task, *, built_in: bool = False) -> list[Metric]:
     """Those that compare two sets of features; `built_in`: without those of other packages."""
-    return [metric for metric in metrics(task) if metric.score and not (built_in and metric.name in _OUTSIDE)]
+    return [metric for metric in metrics(task) if metric.score and (metric in _BUILT_IN or not built_in)]
 
 
 def by_name(name: str) -> Metric:
@@ -126,11 +126,11 @@ def of_score(name: str) -> Metric | None:
 @functools.cache
 def _load() -> None:
     for module in BUILT_IN:
-        importlib.import_module(f"simulacra.measure.{module}")
-    built_in = set(_METRICS)
+        for metric in importlib.import_module(f"simulacra.measure.{module}").METRICS:
+            _BUILT_IN.add(metric)
+            _METRICS.setdefault(metric.name, metric)
     for point in entry_points(group=GROUP):
         _load_outside(point)
-    _OUTSIDE.update(_METRICS.keys() - built_in)
 
 
 def _load_outside(point: EntryPoint) -> None:

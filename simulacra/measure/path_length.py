@@ -19,7 +19,7 @@ from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
 from simulacra.measure.distances import spread
 from simulacra.measure.intervals import resampled_mean
-from simulacra.measure.metrics import Metric, register
+from simulacra.measure.metrics import Metric
 from simulacra.measure.scores import Score
 from simulacra.messages import Message, text
 
@@ -115,4 +115,4 @@ def path(context: DrawContext) -> Outcome:
     return {f"path-{extractor.name}-{layer}": score}, {}
 
 
-register(Metric(name="path", better="lower", what="measure.what_path", tasks=("draw",), compute=path))
+METRICS = (Metric(name="path", better="lower", what="measure.what_path", tasks=("draw",), compute=path),)

@@ -6,6 +6,7 @@ the reals. The mean over classes follows the intra-FID of Miyato & Koyama (2018,
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from simulacra.files import JsonObject
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Features
 from simulacra.measure.intervals import Interval, Resampled, share
-from simulacra.measure.metrics import Metric, by_name, register
+from simulacra.measure.metrics import Metric, by_name
 from simulacra.measure.model_under_test import subsample
 from simulacra.measure.scores import Score, round_to, score_name
 from simulacra.messages import Message
@@ -128,15 +129,8 @@ def _record(interval: Interval) -> JsonObject:
     return {key: round_to(value) for key, value in vars(interval).items()}
 
 
-register(
-    Metric(
-        name="within", better="lower", what="measure.what_within", tasks=("draw",),
-        compute=per_class, possible=possible,
-    )
-)  # fmt: skip
-register(
-    Metric(
-        name="agreement", word="within", better="higher", what="measure.what_agreement", tasks=("draw",),
-        compute=per_class, possible=possible,
-    )
-)  # fmt: skip
+_metric = partial(Metric, word="within", tasks=("draw",), compute=per_class, possible=possible)
+METRICS = (
+    _metric(name="within", better="lower", what="measure.what_within"),
+    _metric(name="agreement", better="higher", what="measure.what_agreement"),
+)

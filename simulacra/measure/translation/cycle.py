@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from torch import Tensor
 from simulacra.measure.distances import Floats
 from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.metrics import Metric, by_name, register
+from simulacra.measure.metrics import Metric, by_name
 from simulacra.measure.model_under_test import BATCH, subsample
 from simulacra.measure.records import english
 from simulacra.measure.scores import ResampledScore, round_to
@@ -144,17 +145,10 @@ def identity(context: TranslationContext) -> Outcome:
     return scores, {}
 
 
-for _name, _better, _what in (
-    ("cycle-l1", "lower", "measure.what_cycle"),
-    ("cycle-l1-disturbed", "lower", "measure.what_cycle_disturbed"),
-    ("honesty", "higher", "measure.what_honesty"),
-):
-    register(
-        Metric(name=_name, word="cycle", better=_better, what=_what, tasks=("translate",), compute=cycle)  # type: ignore[arg-type]
-    )
-register(
-    Metric(
-        name="identity-l1", word="identity", better="lower", what="measure.what_identity", tasks=("translate",),
-        compute=identity,
-    )
-)  # fmt: skip
+_metric = partial(Metric, word="cycle", tasks=("translate",), compute=cycle)
+METRICS = (
+    _metric(name="cycle-l1", better="lower", what="measure.what_cycle"),
+    _metric(name="cycle-l1-disturbed", better="lower", what="measure.what_cycle_disturbed"),
+    _metric(name="honesty", better="higher", what="measure.what_honesty"),
+    _metric(name="identity-l1", word="identity", better="lower", what="measure.what_identity", compute=identity),
+)

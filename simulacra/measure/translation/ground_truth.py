@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from simulacra.files import read_json
 from simulacra.measure.distances import Floats
 from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
-from simulacra.measure.metrics import Metric, register
+from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import BATCH
 from simulacra.measure.scores import ResampledScore
 from simulacra.measure.translation.both_directions import TranslationDirection, ratio
@@ -123,17 +124,16 @@ def _pairs(
     return direction.named(named_scores(values, len(given), len(given)))
 
 
-for _name, _better, _what in (
-    ("pair-l1", "lower", "measure.what_pair_l1"),
-    ("pair-l1-untranslated", "", "measure.what_pair_untranslated"),
-    ("pair-l1-ratio", "lower", "measure.what_pair_l1_ratio"),
-    ("pair-ssim", "higher", "measure.what_pair_ssim"),
-    ("pair-ssim-untranslated", "", "measure.what_pair_untranslated"),
-    ("pair-dssim-ratio", "lower", "measure.what_pair_dssim_ratio"),
-):
-    register(
-        Metric(
-            name=_name, word="pairs", better=_better, what=_what, tasks=("translate",),  # type: ignore[arg-type]
-            compute=pairs, possible=lambda context: len(ground_truth_pairs(context.data, context.part)) > 1,
-        )
-    )  # fmt: skip
+def _possible(context: TranslationContext) -> bool:
+    return len(ground_truth_pairs(context.data, context.part)) > 1
+
+
+_metric = partial(Metric, word="pairs", tasks=("translate",), compute=pairs, possible=_possible)
+METRICS = (
+    _metric(name="pair-l1", better="lower", what="measure.what_pair_l1"),
+    _metric(name="pair-l1-untranslated", better="", what="measure.what_pair_untranslated"),
+    _metric(name="pair-l1-ratio", better="lower", what="measure.what_pair_l1_ratio"),
+    _metric(name="pair-ssim", better="higher", what="measure.what_pair_ssim"),
+    _metric(name="pair-ssim-untranslated", better="", what="measure.what_pair_untranslated"),
+    _metric(name="pair-dssim-ratio", better="lower", what="measure.what_pair_dssim_ratio"),
+)
