@@ -11,40 +11,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from simulacra.data.dataset import Dataset, Pair, content_hash, pair_hash
-from simulacra.data.feed import Feed
+from simulacra.data.dataset import Dataset, Pair, pair_hash
 from simulacra.data.opening import FORMAT
 from simulacra.data.options import PrepareOptions
 from simulacra.data.prepare import prepare
 from simulacra.errors import SimulacraError
-from simulacra.gan import GAN, Shape
-from simulacra.registry import configured, find, gans
-from simulacra.training.trainer import Trainer
+from simulacra.gan import Shape
+from simulacra.plugins.checks import SHAPES as SHAPES
+from simulacra.plugins.harness import CLASSES, LABELS, advance, build, in_memory, snapshot
+from simulacra.plugins.harness import CPU as CPU
+from simulacra.plugins.harness import differences as differences
+from simulacra.plugins.harness import make_trainer as make_trainer
+from simulacra.plugins.harness import noise as noise
+from simulacra.registry import find, gans
 from simulacra.translator import Translator
 
-CPU = torch.device("cpu")
+KINDS, TOLD = CLASSES, LABELS
+play, game, packed, copied = advance, build, in_memory, snapshot
 # Processes are forked by a server that has imported what takes seconds; it never has more than one thread.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch", "pytest"])
-SHAPES: tuple[Shape, ...] = ((3, 16, 16), (1, 16, 16), (4, 16, 16), (3, 16, 24))
-
-
-def noise(n: int = 40, shape: Shape = (3, 16, 16), seed: int = 0) -> NDArray[np.uint8]:
-    """`n` pictures of noise [n, H, W, C]."""
-    channels, height, width = shape
-    return np.random.default_rng(seed).integers(0, 256, (n, height, width, channels), dtype=np.uint8)
-
-
-def packed(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dataset:
-    """Pictures [N, H, W, C] as a data set in memory, all of it for training."""
-    classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
-    splits = {"train": len(images), "valid": 0, "test": 0}
-    return Dataset("tiny", None, images, labels, classes, (), splits, content_hash(images, labels, classes))
 
 
 def paired(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Pair:
@@ -90,10 +79,6 @@ def on_disk(folder: Path, images: NDArray[np.uint8], labels: NDArray[Any] | None
     return folder
 
 
-KINDS = 3  # classes of the tiny data sets
-TOLD = "+labels"  # after a game's name: its conditional form
-
-
 @contextmanager
 def refused(code: str, **values: Any) -> Iterator[SimulacraError]:
     """Expect a SimulacraError with this code and at least these values; its sentence must render."""
@@ -112,14 +97,6 @@ def prepared(source: str | Path, out: Path, options: PrepareOptions | None = Non
     data = prepare(source, out, options, **settings)
     assert isinstance(data, Dataset)
     return data
-
-
-def game(spec: str, shape: Shape = (3, 16, 16), **settings: Any) -> GAN:
-    """A game as the trainer would build it, its weights from a fixed seed: `dcgan:tiny`, `dcgan:tiny+labels`."""
-    told = {"conditional": True} if spec.endswith(TOLD) else {}
-    gan, config = configured(spec.removesuffix(TOLD), shape, told | settings, labels=KINDS)
-    torch.manual_seed(0)
-    return gan(config)
 
 
 def seasons(shape: Shape = (3, 16, 16), **settings: Any) -> Translator:
@@ -145,55 +122,6 @@ def translating() -> list[str]:
     """Every game that translates, at its tiny presets."""
     return [f"{name}:{preset}" for name, gan in gans().items() if gan.task == "translate"
             for preset in gan.presets if preset.startswith("tiny")]  # fmt: skip
-
-
-def make_trainer(
-    spec: str,
-    folder: Path,
-    data: Dataset | Pair | None = None,
-    *,
-    precision: str = "fp32",
-    micro: int | None = None,
-    **settings: Any,
-) -> Trainer:
-    """A trainer on `data` (noise if not given)."""
-    data = data or suitable(spec, noise())
-    gan = game(spec, data.shape, **settings)
-    feed = Feed(data, CPU, seed=3, mirror=gan.config.mirror)
-    feed.attach_labels(gan.G)
-    return Trainer(gan, feed, folder, seed=3, precision=precision, micro=micro)
-
-
-def play(trainer: Trainer, times: int) -> Trainer:
-    for _ in range(times):
-        trainer.step()
-    return trainer
-
-
-def copied(network: torch.nn.Module) -> dict[str, Tensor]:
-    """A network's parameters and buffers as they are now."""
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def differences(one: Any, other: Any, where: str = "") -> list[str]:
-    """Where two nested states differ by a single bit; NaN equals itself. Times and memory are left out."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same = one.dtype == other.dtype and one.shape == other.shape
-        bits = [t.contiguous().numpy().tobytes() for t in (one, other)] if same else ["", "other"]
-        return [] if bits[0] == bits[1] else [where]
-    if isinstance(one, dict) and isinstance(other, dict):
-        found = [f"{where}/{key}" for key in one.keys() ^ other.keys()]
-        timely = {"seconds", "images_per_second", "memory_mib"}
-        return found + [
-            each
-            for key in (one.keys() & other.keys()) - timely
-            for each in differences(one[key], other[key], f"{where}/{key}")
-        ]
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        found = [] if len(one) == len(other) else [f"{where}: {len(one)} and {len(other)} of them"]
-        pairs = enumerate(zip(one, other, strict=False))
-        return found + [each for i, (a, b) in pairs for each in differences(a, b, f"{where}/{i}")]
-    return [] if type(one) is type(other) and one == other else [f"{where}: {one} and {other}"]
 
 
 def state(run: Path) -> dict[str, Any]:

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support import SERVER, copied, differences, make_trainer, noise, on_disk, play
+from support import SERVER, make_trainer, noise, on_disk
 
 from simulacra.errors import SimulacraError
+from simulacra.plugins import processes
+from simulacra.plugins.checks import CHECKS
 from simulacra.registry import gans
 from simulacra.storage import checkpoints
 from simulacra.training import distributed
 from simulacra.training import trainer as trainer_module
 from simulacra.training.options import train
 
-STEPS = 8
 
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def join(rank: int, ports: tuple[int, int], folder: Path) -> None:
-    """One of two processes: trains every GAN, then a whole run, and writes down what it came to."""
-    torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0]), "WORLD_SIZE": "2", "RANK": str(rank)}
-    distributed.start(torch.device("cpu"))
+def talk(rank: int, ports: tuple[int, int], folder: Path) -> None:
+    """One of two processes: what they say to each other, then a whole run."""
+    processes.join(rank, ports[0])
     results: dict[str, Any] = {}
-    for name in gans():
-        for balance in ("fixed:1", "adaptive"):
-            trainer = play(make_trainer(f"{name}:tiny", folder, balance=balance, dropout=0.1), STEPS)
-            results[f"{name} {balance}"] = trainer.state_dict()
     results["agree"] = distributed.agree(rank == 1, False, True)
     results["gather"] = distributed.gather(torch.tensor([rank * 10.0, rank * 10.0 + 1]))
     tensors = [torch.tensor([1.0 + rank]), torch.tensor([[10.0 * rank]]), torch.tensor([rank])]
@@ -61,48 +48,28 @@ def join(rank: int, ports: tuple[int, int], folder: Path) -> None:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("pair")
     on_disk(folder / "data", noise(24))
-    ports = free_port(), free_port()
-    processes = [SERVER.Process(target=join, args=(rank, ports, folder)) for rank in range(2)]
-    for process in processes:
+    ports = processes.free_port(), processes.free_port()
+    started = [SERVER.Process(target=talk, args=(rank, ports, folder)) for rank in range(2)]
+    for process in started:
         process.start()
     deadline = time.monotonic() + 120
-    for process in processes:
+    for process in started:
         process.join(max(0.0, deadline - time.monotonic()))
-    codes = [process.exitcode for process in processes]
-    for process in processes:
+    codes = [process.exitcode for process in started]
+    for process in started:
         process.kill()
     assert codes == [0, 0], "None: they waited for each other"
     return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-@pytest.mark.parametrize("balance", ["fixed:1", "adaptive"])
 @pytest.mark.parametrize("name", list(gans()))
-def test_two_processes_are_one_bit_for_bit(
-    name: str, balance: str, pair: tuple[Path, list[dict[str, Any]]], tmp_path: Path
-) -> None:
-    one, other = (results[f"{name} {balance}"] for results in pair[1])
-    assert one["plays"] == other["plays"]
-    assert sum(one["plays"].values()) == STEPS
-    assert not differences(one, other)
-    start = copied(make_trainer(f"{name}:tiny", tmp_path).gan)
-    assert any(not torch.equal(value, start[key]) for key, value in one["gan"].items() if key.startswith("D."))
+def test_two_processes_are_one_run(name: str, tmp_path: Path) -> None:
+    """The same weights in both bit for bit, and to rounding those of one process with the same microbatches.
 
-
-@pytest.mark.parametrize("balance", ["fixed:1", "adaptive"])
-@pytest.mark.parametrize("name", list(gans()))
-def test_two_processes_come_to_what_one_does(
-    name: str, balance: str, pair: tuple[Path, list[dict[str, Any]]], tmp_path: Path
-) -> None:
-    """One process with the same micro-batches, to rounding. A batch norm takes its running statistics from one
-    micro-batch after another there, and as a mean over the processes here; nothing is trained on them."""
-    half = make_trainer(f"{name}:tiny", tmp_path).config.batch // 2
-    alone = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1, micro=half), STEPS)
-    theirs = pair[1][0][f"{name} {balance}"]
-    assert theirs["plays"] == alone.steps and theirs["nimg"] == alone.nimg
-    for key, value in alone.gan.named_parameters():
-        torch.testing.assert_close(theirs["gan"][key], value.detach(), rtol=1e-3, atol=2e-5)
-    whole = play(make_trainer(f"{name}:tiny", tmp_path, balance=balance, dropout=0.1), STEPS)
-    assert differences(whole.gan.state_dict(), alone.gan.state_dict()), "else the comparison says nothing"
+    A batch norm takes its running statistics from one microbatch after another there, and as a mean over the processes
+    here; nothing is trained on them.
+    """
+    CHECKS["processes"](f"{name}:tiny", tmp_path)
 
 
 def test_what_processes_say_to_each_other(pair: tuple[Path, list[dict[str, Any]]]) -> None:

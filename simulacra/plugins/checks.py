@@ -283,10 +283,12 @@ def onnx(spec: str, folder: Path) -> None:
     generator = advance(make_trainer(spec, folder), 4).gan.G.eval()
     if not isinstance(generator, Generator):
         raise Skipped("check.skipped.translator")
-    path = export(generator, folder / "G.onnx")
+    path = export(generator, folder / "G.onnx", gan=spec)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    ensure((metadata.get("gan"), metadata.get("task")) == (spec, "draw"), "check.onnx.metadata")
     for n in (1, 5):
         inputs = {"z": generator.seeded(range(n)), "y": generator.conditions(range(n))}
         (pictures,) = session.run(

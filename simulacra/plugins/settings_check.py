@@ -30,7 +30,7 @@ VALUES: dict[str, Any] = {  # where the generic other value has no effect on so 
     **{
         "augment_p": 0.3,
         "augment_target": 0.0,
-        "ema": 0.5,
+        "ema": 0.05,
         "ema_first": 3.0,
         "path_share": 1.0,
         "zoom": 1.4,
@@ -50,6 +50,8 @@ def another_value(gan: GAN, name: str) -> Any:
         return next(choice for choice in reversed(get_args(hint)) if choice != value)
     if isinstance(value, bool):
         return not value
+    if name == "balance":
+        return "fixed:1"
     if isinstance(value, tuple):
         return (*value, *value) if value else value
     return value + 1 if isinstance(value, int) else value * 0.6 if value else 0.3
