@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from simulacra import losses
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch
-from simulacra.gans.r3gan import R3GAN, Block, Discriminator, Generator, Settings, channels_of
+from simulacra.gans.r3gan import R3GAN, Settings
+from simulacra.gans.r3gan_networks import Block, Discriminator, Generator, channels_of
 from simulacra.registry import configured
 
 SMALL = Settings(shape=(3, 16, 16), z=4, features=8, features_max=16, blocks=2, group=4)

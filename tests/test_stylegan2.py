@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch
-from simulacra.gans.stylegan2 import StyleGAN2, widths
+from simulacra.gans.stylegan2 import StyleGAN2
+from simulacra.gans.stylegan2_networks import widths
 from simulacra.registry import configured
 
 SHAPE = (3, 8, 8)
@@ -227,11 +228,11 @@ def test_noise_is_fresh_in_training_and_fixed_after() -> None:
 
 def test_the_mean_w_moves_with_g_alone(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan2:tiny", tmp_path)
-    before = copied(trainer.gan.G)["centre"]
+    before = copied(trainer.gan.G)["w_avg"]
     play(trainer, 1)
-    assert trainer.steps == {"D": 1, "G": 0} and torch.equal(copied(trainer.gan.G)["centre"], before)
+    assert trainer.steps == {"D": 1, "G": 0} and torch.equal(copied(trainer.gan.G)["w_avg"], before)
     play(trainer, 1)
-    assert not torch.equal(copied(trainer.gan.G)["centre"], before)
+    assert not torch.equal(copied(trainer.gan.G)["w_avg"], before)
 
 
 def test_labels_change_both_players_answers() -> None:

@@ -1,4 +1,4 @@
-"""What D sees of reals and fakes alike, so that few pictures last longer."""
+"""Augmentation of everything that D sees, reals and fakes alike: for small data sets."""
 
 from __future__ import annotations
 

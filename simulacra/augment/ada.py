@@ -38,13 +38,13 @@ class Adaptive(RenamedTensors, base.Random):
         self.seen: Tensor
         self.steps: Tensor
 
-    def drawn(self, x: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> the same, each transform of each with probability p; those left out to the bit."""
-        p, changed, drawn = self.p.to(x.dtype), x, list[Tensor]()
+    def augmented(self, x: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> the same, each transform applied with probability p; untouched pictures stay equal to the bit."""
+        p, changed, applied = self.p.to(x.dtype), x, list[Tensor]()
         for change in self.changes:
             changed, on = change(changed, p)
-            drawn.append(on)
-        return torch.where(base.per_picture(torch.cat(drawn).amax(0) > 0), changed, x)
+            applied.append(on)
+        return torch.where(base.per_picture(torch.cat(applied).amax(0) > 0), changed, x)
 
     @torch.no_grad()
     def update(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
@@ -65,9 +65,9 @@ class Adaptive(RenamedTensors, base.Random):
 
 def _changes(kinds: tuple[str, ...]) -> list[Callable[[Tensor, Tensor], transforms.Changed]]:
     """The transforms of these kinds, in the paper's order."""
-    found: list[Callable[[Tensor, Tensor], transforms.Changed]] = []
+    changes: list[Callable[[Tensor, Tensor], transforms.Changed]] = []
     blit, geometric = "blit" in kinds, "geometric" in kinds
     if blit or geometric:
-        found.append(functools.partial(transforms.move, blit=blit, geometric=geometric))
+        changes.append(functools.partial(transforms.move, blit=blit, geometric=geometric))
     others = (("colour", transforms.colour), ("filter", transforms.bands), ("corrupt", transforms.corrupt))
-    return found + [change for kind, change in others if kind in kinds]
+    return changes + [change for kind, change in others if kind in kinds]

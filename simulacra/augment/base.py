@@ -1,4 +1,4 @@
-"""What every augmentation is, and the two tools that they share: chance, and looking pictures up on a grid."""
+"""Base classes of augmentations, random numbers per picture, and resampling on a grid."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Augment(nn.Module):
         return images
 
     def update(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
-        """Take note of D's outputs [N], [N] after each play of D."""
+        """Adapt to D's outputs [N], [N] after a step of D."""
 
 
 class Random(Augment):
-    """An augmentation of single pictures, each drawn for itself, in fp32 whatever the networks compute in."""
+    """An augmentation with random numbers per picture, in fp32 whatever the networks compute in."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] -> the same shape; differentiable, any number of times."""
         with torch.autocast(images.device.type, enabled=False):
             x = images if images.dtype == torch.float64 else images.float()
-            return self.drawn(x).to(images.dtype)
+            return self.augmented(x).to(images.dtype)
 
-    def drawn(self, x: Tensor) -> Tensor:
+    def augmented(self, x: Tensor) -> Tensor:
         """The same for pictures of full precision."""
-        raise TypeError(f"{type(self).__name__} must define drawn")
+        raise TypeError(f"{type(self).__name__} must define augmented")
 
 
 def uniform(x: Tensor, count: int) -> Tensor:

@@ -17,5 +17,5 @@ def cut(images: Tensor, zoom: float, *, flip: bool) -> Tensor:
     if flip:
         right = torch.where(torch.rand(n, 1, device=device) < 0.5, right.flip(1), right)
     rows = torch.arange(n, device=device)[:, None, None]
-    found = large.permute(0, 2, 3, 1)[rows, down[:, :, None], right[:, None, :]]  # [N, H, W, C]
-    return found.permute(0, 3, 1, 2)
+    crops = large.permute(0, 2, 3, 1)[rows, down[:, :, None], right[:, None, :]]  # [N, H, W, C]
+    return crops.permute(0, 3, 1, 2)

@@ -21,7 +21,7 @@ class Differentiable(base.Random):
         super().__init__()
         self.kinds = config.kinds_of_augmentation()
 
-    def drawn(self, x: Tensor) -> Tensor:
+    def augmented(self, x: Tensor) -> Tensor:
         """Pictures [N, C, H, W] -> the same, changed."""
         for kind, change in (("colour", colour), ("translation", translation), ("cutout", cutout)):
             x = change(x) if kind in self.kinds else x

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simulacra.augment.base import hole, look_up, normal, per_picture, sides, uniform
 
-Changed = tuple[Tensor, Tensor]  # pictures, and [k, N]: for whom each of k transforms was drawn (1, else 0)
+Changed = tuple[Tensor, Tensor]  # pictures, and [k, N]: 1 where each of k transforms applies, else 0
 Positions = tuple[Tensor, Tensor, Tensor]  # matrices [N, 2, 2], shifts [N, 2] in pixels, and the same
 
 WHOLE = 0.125  # of a side: the largest translation by whole pixels
@@ -25,8 +25,8 @@ BAND = 1.0  # deviation of a band's gain, in octaves
 NOISE = 0.1  # deviation of the noise's own deviation
 
 
-def drawn(x: Tensor, p: Tensor, count: int) -> Tensor:
-    """1 for the pictures for which each of `count` transforms is drawn, else 0: [count, N]."""
+def chosen(x: Tensor, p: Tensor, count: int) -> Tensor:
+    """1 with probability p, else 0, for `count` transforms of each picture: [count, N]."""
     return (uniform(x, count) < p).to(x.dtype)
 
 
@@ -34,21 +34,25 @@ def drawn(x: Tensor, p: Tensor, count: int) -> Tensor:
 
 
 def move(x: Tensor, p: Tensor, *, blit: bool = True, geometric: bool = True) -> Changed:
-    """Pixel blitting, general geometry, or both; what comes in from outside is the picture's reflection.
+    """Pixel blitting, general geometry, or both; the outside is the picture's reflection.
 
     Positions in the result become positions in the picture: geometry first, as the picture is blitted first.
     """
     if not (blit and geometric):
         matrix, shift, on = blitting(x, p) if blit else geometry(x, p)
     else:
-        (outer, before, some), (inner, after, more) = blitting(x, p), geometry(x, p)
-        matrix, shift, on = outer @ inner, before + (outer @ after[:, :, None])[:, :, 0], torch.cat([some, more])
+        (outer, before, on_blit), (inner, after, on_geometric) = blitting(x, p), geometry(x, p)
+        matrix, shift, on = (
+            outer @ inner,
+            before + (outer @ after[:, :, None])[:, :, 0],
+            torch.cat([on_blit, on_geometric]),
+        )
     return look_up(x, matrix, shift, reflect=True), on
 
 
 def blitting(x: Tensor, p: Tensor) -> Positions:
     """Mirrored, turned by quarters, moved by whole pixels."""
-    on, chance = drawn(x, p, 3), uniform(x, 4)
+    on, chance = chosen(x, p, 3), uniform(x, 4)
     mirrored = 1 - 2 * on[0] * (chance[0] < 0.5)
     turned = rotation(on[1] * (4 * chance[1]).floor() * (math.pi / 2)).round()
     matrix = turned * torch.stack([mirrored, torch.ones_like(mirrored)], 1)[:, :, None]
@@ -60,7 +64,7 @@ def geometry(x: Tensor, p: Tensor) -> Positions:
 
     Each rotation has probability 1 - √(1 - p), so that one of the two happens with probability p.
     """
-    on = torch.cat([drawn(x, p, 3), drawn(x, 1 - (1 - p).sqrt(), 2)])
+    on = torch.cat([chosen(x, p, 3), chosen(x, 1 - (1 - p).sqrt(), 2)])
     numbers = normal(x, 4)
     size, stretch = SCALE * on[:2] * numbers[:2]
     first, second = rotation(on[3:] * (2 * math.pi * uniform(x, 2)))
@@ -85,7 +89,7 @@ def colour(x: Tensor, p: Tensor) -> Changed:
     if x.shape[1] == 4:
         changed, on = colour(x[:, :3], p)
         return torch.cat([changed, x[:, 3:]], 1), on
-    on = drawn(x, p, 5 if x.shape[1] == 3 else 3)
+    on = chosen(x, p, 5 if x.shape[1] == 3 else 3)
     numbers, (chance, hue) = normal(x, 3), uniform(x, 2)
     factor = torch.exp2(CONTRAST * on[1] * numbers[1])
     grey = (1 - 2 * on[2] * (chance < 0.5)) * factor
@@ -120,7 +124,7 @@ def bands(x: Tensor, p: Tensor) -> Changed:
     Done in the cosine transform, which is the filter on a picture continued by its reflection; a band fades into the
     next within an octave, so that nothing rings.
     """
-    on = drawn(x, p, len(EXPECTED))
+    on = chosen(x, p, len(EXPECTED))
     gain = torch.exp2(BAND * on * normal(x, len(EXPECTED)))  # [4, N]
     shares = torch.cat([x.new_full((1, 1), share) for share in EXPECTED])
     power = 1 + shares * (gain.square() - 1)
@@ -145,6 +149,6 @@ def cosines(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
 
 def corrupt(x: Tensor, p: Tensor) -> Changed:
     """Noise of a random strength, and a rectangle of half the sides that becomes 0."""
-    on = drawn(x, p, 2)
+    on = chosen(x, p, 2)
     noisy = x + per_picture(NOISE * on[0] * normal(x, 1)[0]) * torch.randn(x.shape, device=x.device, dtype=x.dtype)
     return noisy.masked_fill(per_picture(on[1] > 0) & hole(x, uniform(x, 2) - 0.5), 0), on

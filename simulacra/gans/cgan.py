@@ -66,9 +66,9 @@ def connected(widths: Sequence[int], *, dropout: float = 0.0) -> nn.Sequential:
 
 def embedding(config: Settings) -> nn.Linear:
     """y [N, labels] -> [N, embedding]: a column a label, which starts as large as a latent."""
-    made = nn.Linear(config.labels, config.embedding, bias=False)
-    nn.init.normal_(made.weight)
-    return made
+    layer = nn.Linear(config.labels, config.embedding, bias=False)
+    nn.init.normal_(layer.weight)
+    return layer
 
 
 class Generator(gan.Generator):
@@ -129,14 +129,14 @@ class TwoDiscriminators(nn.Module):
 def wrong(y: Tensor, *, attributes: bool) -> Tensor:
     """Labels [N, labels] that pictures of y [N, labels] do not have.
 
-    Another class, each as likely; or another picture's attributes, and where those are the same, the opposite ones.
+    A uniformly random other class; or the attributes of another picture, and the opposite ones where those are the same.
     """
     n, labels = y.shape
     if not attributes:
         other = torch.randint(1, labels, (n,), device=y.device)
         classes = (y.argmax(1) + other) % labels
-        found: Tensor = classes[:, None] == torch.arange(labels, device=y.device)
-        return found.to(y.dtype)
+        one_hot: Tensor = classes[:, None] == torch.arange(labels, device=y.device)
+        return one_hot.to(y.dtype)
     offset = torch.randint(1, max(n, 2), (1,), device=y.device)
     rolled = y[(torch.arange(n, device=y.device) + offset) % n]
     return torch.where((rolled == y).all(1, keepdim=True), 1 - y, rolled)
@@ -144,7 +144,7 @@ def wrong(y: Tensor, *, attributes: bool) -> Tensor:
 
 @gan.register
 class CGAN(gan.GAN):
-    """Both players are told the label."""
+    """Fully connected networks that both get the label."""
 
     name, title, year = "cgan", "Conditional GAN", 2014
     authors = "Mirza, Osindero"
@@ -171,7 +171,7 @@ class CGAN(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return Generator(config)
 
     def wrong(self, y: Tensor) -> Tensor:

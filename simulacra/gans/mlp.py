@@ -101,7 +101,7 @@ class MLP(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return Generator(config, config.hidden)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -7,8 +7,8 @@ Both networks begin at 4x4 (or at `dcgan.base`) and double, again and again: the
 from 0 to 1, α·new + (1 - α)·old repeat_pixels, and then settle. All pictures that the two exchange are of the full
 side: those of a level are repeat_pixels by repeating pixels, and D averages them back.
 
-The paper gives larger sides smaller batches, for the memory of its GPUs. Here larger sides are played in more parts,
-so that the batch stays what it is.
+The paper uses smaller batches at larger sides, for the memory of its GPUs. Here larger sides use more microbatches, and
+the batch stays the same.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
 from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
 
-STAGE = 600_000  # images of a fade, and of the time between two: the paper's
-SHORT_STAGE = 5_000  # the same where the run's length is in minutes: who counts them has few
+STAGE = 600_000  # images of a fade, and between two fades, in the paper
+SHORT_STAGE = 5_000  # the same where the run's length is in minutes, which are then few
 GAIN = 2**0.5  # the gain of layers that a rectifier follows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Growing(gan.Settings):
-    """Settings of networks that grow, shared by every game that borrows them."""
+    """Settings of networks that grow, shared by every GAN that borrows them."""
 
     z: int = 512
     features: int = setting(16, "Channels at the full side, doubled at each halving (the paper: 16384 / side).")
@@ -57,7 +57,7 @@ class Settings(Growing):
     """The paper's settings, but for the widths."""
 
     batch: int = 16
-    ema: float = 11_085.0  # the paper's decay of 0.999 a play, at this batch
+    ema: float = 11_085.0  # the paper's decay of 0.999 per step, at this batch
     gp: float = setting(10.0, "Weight λ of the gradient penalty.")
     drift: float = setting(1e-3, "Weight ε of D's squared scores of real pictures.")
 
@@ -69,11 +69,11 @@ class Settings(Growing):
 def with_pace(config: Any, total: int | None) -> Any:
     """`config` with `fade` and `stable` filled in so that the networks are grown after half of `total` images.
 
-    At most the paper's 600,000 each; 5,000 where minutes decide, and nobody knows how many images they are.
+    At most the paper's 600,000 each; 5,000 where minutes decide and the number of images is unknown.
     """
-    phases = 2 * base(config.shape)[2]  # those before the last
-    each = SHORT_STAGE if total is None else min(STAGE, total // 2 // phases)
-    unset = {name: each for name in ("fade", "stable") if getattr(config, name) is None}
+    stages = 2 * base(config.shape)[2]  # those before the last
+    stage = SHORT_STAGE if total is None else min(STAGE, total // 2 // stages)
+    unset = {name: stage for name in ("fade", "stable") if getattr(config, name) is None}
     return updated(config, unset, of="growth")
 
 
@@ -94,7 +94,7 @@ def box_average(images: Tensor, times: int = 2) -> Tensor:
 
 
 class Growth(nn.Module):
-    """How far the networks have grown. It follows from the images shown, which the average and a file keep, too."""
+    """The level of growth. It follows from the images shown, a buffer that the average and a model file have, too."""
 
     shown: Tensor
 
@@ -107,18 +107,18 @@ class Growth(nn.Module):
         self.nimg = 0  # the same, without reading back from the device
 
     def update(self, nimg: int) -> None:
-        """Grow to what is due after so many images."""
+        """Grow to the level of so many images."""
         self.nimg = nimg
         self.shown.fill_(nimg)
 
     def train(self, mode: bool = True) -> Growth:
-        """The usual, and what was loaded meanwhile is noticed."""
+        """As in torch; also reads the clock that a state dict may have set."""
         self.nimg = int(self.shown)
         return super().train(mode)
 
     def stage(self) -> tuple[int, float]:
         """(level, α): the side is the base's times 2^level, and its last doubling has faded in by α."""
-        if not self.training and not torch.compiler.is_compiling():  # the average's buffer is moved from outside
+        if not self.training and not torch.compiler.is_compiling():  # the EMA sets the average's buffer
             self.nimg = int(self.shown)
         if self.nimg < self.stable:
             return 0, 1.0
@@ -131,11 +131,11 @@ class Growth(nn.Module):
 
     @property
     def times(self) -> int:
-        """How many times the side of this moment goes into the full one."""
+        """The full side divided by the current one."""
         return 1 << (self.levels - self.stage()[0])
 
     def max_microbatch(self, config: Growing) -> int:
-        """Pictures of this moment's side that together have at most `config.pixels`; never fewer than D compares."""
+        """Pictures of the current side that together have at most `config.pixels`; at least the group that D compares."""
         _, height, width = config.shape
         return max(GROUP, config.pixels * self.times**2 // (height * width))
 
@@ -219,9 +219,9 @@ class Generator(gan.Generator):
 
 
 class Discriminator(nn.Module):
-    """A picture, averaged to the side of the moment -> halved to b x b -> a score. It mirrors G.
+    """A picture, averaged to the current side -> halved to b x b -> a score. It mirrors G.
 
-    stage: tells the level and α. halve: how features are halved.
+    stage: returns the level and α. halve: how features are halved.
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class ProGAN(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return Generator(config)
 
     @classmethod
@@ -291,7 +291,7 @@ class ProGAN(gan.GAN):
         self.G.growth.update(nimg)
 
     def max_microbatch(self) -> int:
-        """Pictures of this moment's side that together have at most `pixels`."""
+        """Pictures of the current side that together have at most `pixels`."""
         return self.G.growth.max_microbatch(self.config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

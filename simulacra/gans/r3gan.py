@@ -10,15 +10,13 @@ fakes (R2), which make it converge; no normalisation and no tricks. Both network
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from simulacra import gan, losses
 from simulacra.augment.ada import Adaptive
@@ -26,16 +24,12 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
-from simulacra.gans.dcgan import base
-from simulacra.layers import Conv2d, GroupedConv2d, Patches, downsample, upsample
-from simulacra.layers.renamed import RenamedTensors
+from simulacra.gans.r3gan_networks import Discriminator, Generator
 from simulacra.settings import MOST
 
-SLOPE = 0.2
-GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
 RESIDUAL = {"network": "residual"}
 ADAPTIVE = {"augment": "ada", "augment_last": None}
-PAPER: dict[str, Any] = {  # what the paper's settings for pictures of faces, and of all, share
+PAPER: dict[str, Any] = {  # common to all of the paper's settings
     **{"features_max": 768, "batch": 256, "ema": 5e5, "ema_first": 0.0, "burn_in": 2e7},
     **{"mirror": True, "augment": "ada", "augment_last": 0.3},
 }
@@ -43,7 +37,7 @@ PAPER: dict[str, Any] = {  # what the paper's settings for pictures of faces, an
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(dcgan.Networks):
-    """A size for a laptop; see the presets for the paper's. Pairs (a, b) go from a to b over the first `burn_in` images."""
+    """A size for a laptop; see the presets for the paper's. Pairs (a, b) are scheduled from a to b over `burn_in` images."""
 
     network: Literal["residual", "conv", "dense", "mlp"] = setting("residual")  # type: ignore[assignment]
     z: int = 64
@@ -87,145 +81,6 @@ class Settings(dcgan.Networks):
             raise SimulacraError("config.augment_last", value=self.augment_last, most=MOST)
 
 
-def convolution(
-    inner: int, outer: int, kernel: int, *, groups: int = 1, gain: float = 1.0, bias: bool = False
-) -> nn.Module:
-    """A convolution that keeps the side, its weights N(0, gain² / fan in)."""
-    made: nn.Conv2d = Conv2d(inner, outer, kernel, padding=kernel // 2, bias=bias)
-    if groups > 1:
-        made = GroupedConv2d(inner, outer, kernel, padding=kernel // 2, groups=groups, bias=bias)
-    nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner // groups * kernel * kernel))
-    if bias:
-        nn.init.zeros_(made.bias)  # type: ignore[arg-type]
-    return made
-
-
-def linear(inner: int, outer: int, *, gain: float = 1.0, bias: bool = False) -> nn.Linear:
-    """A matrix, its weights N(0, gain² / fan in), its biases N(0, gain²)."""
-    made = nn.Linear(inner, outer, bias=bias)
-    nn.init.normal_(made.weight, 0.0, gain / math.sqrt(inner))
-    if bias:
-        nn.init.normal_(made.bias, 0.0, gain)
-    return made
-
-
-class BiasLeakyReLU(nn.Module):
-    """A bias for each channel, and a leaky ReLU."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape."""
-        return F.leaky_relu(x + self.bias[:, None, None], SLOPE)
-
-
-class Block(nn.Module):
-    """x + 1x1(bend(3x3(bend(1x1(x))))): wider inside, the 3x3 in groups, nothing normalised.
-
-    `depth` residual blocks in a row keep their variance by fixup (Zhang et al. 2019): the last convolution starts at 0,
-    the other two are scaled by depth^(-1/4).
-    """
-
-    def __init__(self, config: Settings, channels: int, depth: int) -> None:
-        super().__init__()
-        wide, gain = channels * config.expansion, GAIN * depth**-0.25
-        groups = max(1, wide // config.group) if config.group else 1
-        self.layers = nn.Sequential(
-            convolution(channels, wide, 1, gain=gain),
-            BiasLeakyReLU(wide),
-            convolution(wide, wide, 3, groups=groups if wide % groups == 0 else 1, gain=gain),
-            BiasLeakyReLU(wide),
-            convolution(wide, channels, 1, gain=0.0),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape."""
-        y: Tensor = x + self.layers(x)
-        return y
-
-
-def channels_of(config: Settings) -> list[int]:
-    """Channels from the picture's side (half of it, with patches) down to the base's."""
-    _, _, n = base(config.shape)
-    return [min(config.features << i, config.features_max) for i in range(config.patch - 1, n + 1)]
-
-
-def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
-    """The blocks at each side."""
-    depth = config.blocks * len(channels)
-    return [nn.Sequential(*(Block(config, each, depth) for _ in range(config.blocks))) for each in channels]
-
-
-class Generator(RenamedTensors, gan.Generator):
-    """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
-
-    renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
-
-    def __init__(self, config: Settings) -> None:
-        super().__init__(config)
-        height, width, _ = base(config.shape)
-        channels = channels_of(config)[::-1]
-        self.label_embedding = linear(config.labels, config.z) if config.labels else None
-        self.first = linear(config.z * (2 if config.labels else 1), channels[0])
-        self.basis = nn.Parameter(torch.randn(channels[0], height, width))
-        self.stages = nn.ModuleList(stages(config, channels))
-        pairs = itertools.pairwise(channels)
-        self.narrow = nn.ModuleList(
-            convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs
-        )  # before each doubling: the same as after it, and four times cheaper
-        self.last: nn.Module = convolution(channels[-1], config.shape[0], 1, bias=True)
-        if config.patch > 1:
-            self.last = Patches(channels[-1], config.shape[0])
-        self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """w [N, z], or [N, z + labels] -> pictures [N, C, H, W]."""
-        if self.label_embedding is not None:
-            w = torch.cat([w[:, : self.z_dim], self.label_embedding(w[:, self.z_dim :])], 1)
-        x = (self.first(w)[:, :, None, None] * self.basis).contiguous(memory_format=torch.channels_last)
-        x = self.stages[0](x)
-        for narrow, stage in zip(self.narrow, self.stages[1:], strict=True):
-            x = stage(upsample(narrow(x)))
-        images: Tensor = self.bound(self.last(x))
-        return images
-
-
-class Discriminator(RenamedTensors):
-    """A picture -> blocks and halvings -> a learned weighing of base x base positions -> a score."""
-
-    renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
-
-    def __init__(self, config: Settings) -> None:
-        super().__init__()
-        height, width, _ = base(config.shape)
-        channels = channels_of(config)
-        self.first: nn.Module = convolution(config.shape[0], channels[0], 1, bias=True)
-        if config.patch > 1:
-            self.first = Conv2d(config.shape[0], channels[0], 4, 2, 1)
-            nn.init.normal_(self.first.weight, 0.0, 0.25 / math.sqrt(config.shape[0]))
-        self.stages = nn.ModuleList(stages(config, channels))
-        pairs = itertools.pairwise(channels)
-        self.widen = nn.ModuleList(convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs)
-        self.basis = nn.Parameter(torch.randn(channels[-1], height, width) / math.sqrt(height * width))
-        self.dropout = nn.Dropout(config.dropout)
-        self.last = linear(channels[-1], config.z if config.labels else 1)
-        gain, some = 1 / math.sqrt(config.z), config.attributes  # where all are 0, D would say 0 without a bias
-        self.label_embedding = linear(config.labels, config.z, gain=gain, bias=some) if config.labels else None
-
-    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W], and labels [N, labels] -> scores [N]."""
-        x = self.stages[0](self.first(images))
-        for widen, stage in zip(self.widen, self.stages[1:], strict=True):
-            x = stage(widen(downsample(x)))
-        x = self.last(self.dropout((x * self.basis).sum((2, 3))))
-        scores: Tensor = (
-            x[:, 0] if self.label_embedding is None else (x * self.label_embedding(y)).sum(1)
-        )  # projection: Miyato & Koyama 2018
-        return scores
-
-
 @gan.register
 class R3GAN(gan.GAN):
     """The relativistic pairing loss with zero-centred penalties: the modern baseline."""
@@ -258,18 +113,18 @@ class R3GAN(gan.GAN):
         super().__init__(config)
         self.G = self.generator(config)
         self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
-        self.nimg, self.due = 0, True  # whether the next play of D is one with the penalties
+        self.nimg, self.due = 0, True  # whether the next step of D has the penalties
         first = torch.tensor(config.gamma[0] * config.lazy / 2)
-        self.register_buffer("weight", first, persistent=False)  # of the penalties, at this moment
+        self.register_buffer("weight", first, persistent=False)  # of the penalties now
         self.weight: Tensor
 
     @classmethod
     def generator(cls, config: Any) -> gan.Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """The schedules follow the images shown; the penalties, D's plays."""
+        """Set the schedules from the images shown, and the lazy penalties from D's steps."""
         self.nimg, self.due = nimg, steps["D"] % self.config.lazy == 0
         self.weight.fill_(self.scheduled(*self.config.gamma) * self.config.lazy / 2)
         if self.config.augment_last is not None and isinstance(self.augment, Adaptive):

@@ -3,8 +3,8 @@
     D:  E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))],  each weight of D divided by its largest singular value
     G: -E[D(G(z))]
 
-The singular value is followed by power iteration, one step after each step of D: between them D is a fixed function.
-Residual networks; DCGAN's (`network=conv`, `mlp`) as an option. With `conditional=true` G's norms are told the labels,
+Power iteration estimates the singular values, one iteration after each step of D; in between D is a fixed function.
+Residual networks; DCGAN's (`network=conv`, `mlp`) as an option. With `conditional=true` G has conditional norms,
 and D's logit is f(φ(x)) + <V y, φ(x)> (Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
@@ -50,7 +50,7 @@ def widen_kernel(weight: Tensor) -> Tensor:
 
 
 class ConvPool(Conv2d):
-    """A 3x3 convolution and the mean of each 2x2: as one of 4x4 with a stride of 2, for less than half of the work."""
+    """A 3x3 convolution and 2x2 average pooling as one 4x4 convolution of stride 2, at less than half the cost."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H/2, W/2]."""
@@ -58,7 +58,7 @@ class ConvPool(Conv2d):
 
 
 class UpConv(Conv2d):
-    """Each pixel as 2x2 and a 3x3 convolution: as one transposed convolution, for less than half of the work."""
+    """Nearest upsampling and a 3x3 convolution as one transposed convolution, at less than half the cost."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', 2H, 2W]."""
@@ -203,7 +203,7 @@ class SNGAN(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> gan.Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

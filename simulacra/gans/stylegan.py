@@ -4,7 +4,7 @@
     G: -E[log D(G(z))]
 
 A mapping network takes z to w, and w sets mean and deviation of every map of every layer (AdaIN). G starts from a
-learned constant, and noise gives what no style decides. The networks grow as those of ProGAN, which has the code.
+learned constant, and noise adds the details that no style decides. The networks grow as in ProGAN, whose code they use.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Settings(Growing):
 
 
 class AdaIN(nn.Module):
-    """Adaptive instance normalisation: each map to the deviation and mean that w tells (equation 1)."""
+    """Adaptive instance normalisation: the deviation and mean of each map come from w (equation 1)."""
 
     def __init__(self, w: int, channels: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Layer(nn.Module):
         self.convolution = None if inner is None else EqualisedConv2d(inner, outer, 3, gain=GAIN)
         self.strength = nn.Parameter(torch.zeros(outer, 1, 1))
         self.adain = AdaIN(config.w, outer)
-        self.register_buffer("noise", torch.randn(1, 1, *sides))  # of a finished generator
+        self.register_buffer("noise", torch.randn(1, 1, *sides))  # fixed, outside of training
         self.noise: Tensor
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Layer(nn.Module):
 
 
 class Generator(StyledGenerator):
-    """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, repeat_pixels to the full side."""
+    """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, enlarged to the full side."""
 
     def __init__(self, config: Settings) -> None:
         height, width, levels = base(config.shape)
@@ -150,11 +150,11 @@ class StyleGAN(gan.GAN):
         super().__init__(config)
         self.G = self.generator(config)
         self.D = Discriminator(config, self.G.growth.stage, downsample)
-        self.due = True  # whether the next play of D is one with the penalty
+        self.due = True  # whether the next step of D has the penalty
 
     @classmethod
     def generator(cls, config: Any) -> Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return Generator(config)
 
     @classmethod
@@ -163,20 +163,20 @@ class StyleGAN(gan.GAN):
         return with_pace(config, total)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """Grow; whether the penalty is due."""
+        """Grow, and set whether the penalty is due."""
         self.G.growth.update(nimg)
         self.due = steps["D"] % self.config.r1_every == 0
 
     def max_microbatch(self) -> int:
-        """Pictures of this moment's side that together have at most `pixels`."""
+        """Pictures of the current side that together have at most `pixels`."""
         return self.G.growth.max_microbatch(self.config)
 
     def draw_ws(self, n: int) -> Tensor:
-        """n fresh w, one a layer [n, L, w], some of them mixed."""
+        """Draw n fresh ws [n, L, w], a share of them mixed."""
         return self.G.mixed_ws(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
-        """As many fresh fakes as the batch has pictures, with styles mixed."""
+        """Fresh fakes, as many as the batch has pictures, with style mixing."""
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
             return self.G.synthesis(self.draw_ws(len(batch.images))).float()
 

@@ -65,7 +65,7 @@ class WGAN(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> gan.Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return dcgan.build_generator(config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -3,7 +3,7 @@
     D:  E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²],  x̂ = εx + (1 - ε)G(z),  ε uniform in [0, 1]
     G: -E[D(G(z))]
 
-D must judge each picture alone, so it has no batch norm: instance norm here, layer norm or none as options.
+D has no batch norm, as the penalty is on single pictures: instance norm here, layer norm or none as options.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class WGANGP(gan.GAN):
 
     @classmethod
     def generator(cls, config: Any) -> gan.Generator:
-        """The generator alone."""
+        """The untrained G alone."""
         return dcgan.build_generator(config)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""What several games share: fast convolutions and norms, labels, equalised layers, resampling."""
+"""Layers that several GANs share: fast convolutions and norms, labels, equalised layers, resampling."""
 
 from simulacra.layers.conditional import ConditionalNorm as ConditionalNorm
 from simulacra.layers.conditional import Projection as Projection

@@ -1,4 +1,4 @@
-"""How a network is told y [N, labels], classes one-hot or attributes: by linear maps of it, in G and in D."""
+"""Conditioning on y [N, labels], one-hot classes or attributes, by linear maps: in norms of G, and in D's logit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ConditionalNorm(RenamedTensors):
 
 
 class Projection(nn.Module):
-    """<V y, φ(x)>: what y adds to a logit f(φ(x)) (Miyato & Koyama 2018, equation 4)."""
+    """<V y, φ(x)>: the term of y in a logit f(φ(x)) + <V y, φ(x)> (Miyato & Koyama 2018, equation 4)."""
 
     def __init__(self, labels: int, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What several games share: convolutions that learn faster, and an instance norm that keeps channels last.
+"""Convolutions with faster gradients, and an instance norm that keeps channels last.
 
 oneDNN's weight gradient runs at a third to a half of the machine's peak at the small batches of a GAN, while its
 forward pass and its input gradient run near it. Written as a matrix product, the weight gradient does too.
@@ -45,7 +45,7 @@ _inputs_only = False
 def inputs_only() -> Iterator[None]:
     """For `torch.autograd.grad` by a network's input: the weight gradients are left out.
 
-    A custom function is not told which of its gradients are asked for, and would take them in vain.
+    A custom autograd function cannot see which gradients are needed, and would compute all of them.
     """
     global _inputs_only
     before, _inputs_only = _inputs_only, True
@@ -99,9 +99,9 @@ class _Match(torch.autograd.Function):
         (high, wide), inner, outer = steps.kernel, x.shape[1], y.shape[1]
         count = max(1, PATCHES // (inner * high * wide * y.shape[2] * y.shape[3]))  # pictures at once
         total: Tensor | None = None
-        for some, theirs in zip(torch.split(x, count), torch.split(y, count), strict=True):
-            rows = theirs.permute(0, 2, 3, 1).reshape(-1, outer).T
-            part = patches(some, steps)
+        for inputs, outputs in zip(torch.split(x, count), torch.split(y, count), strict=True):
+            rows = outputs.permute(0, 2, 3, 1).reshape(-1, outer).T
+            part = patches(inputs, steps)
             total = rows @ part if total is None else total.addmm_(rows, part)
         assert total is not None
         return total.view(outer, high, wide, inner).permute(0, 3, 1, 2)  # channels last
@@ -131,7 +131,7 @@ match: Any = _Match.apply
 
 
 def patches(x: Tensor, steps: Steps) -> Tensor:
-    """What a convolution sees of x [N, C, H, W]: [N·positions, kernel height·kernel width·C]."""
+    """The patches of x [N, C, H, W] under the kernel (im2col): [N·positions, kernel height·kernel width·C]."""
     (high, wide), (down, right), (above, beside) = steps[:3]
     padded = F.pad(x, (beside, beside, above, above)).permute(0, 2, 3, 1)
     windows = padded.unfold(1, high, down).unfold(2, wide, right)  # [N, rows, columns, C, high, wide]

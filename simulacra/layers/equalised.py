@@ -66,5 +66,5 @@ def minibatch_stddev(x: Tensor, group: int = GROUP) -> Tensor:
     grouped = x.reshape(size, n // size, *x.shape[1:]).float()
     variance = (grouped - grouped.mean(0)).square().mean(0)  # `var` is nine times slower on a CPU
     deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # [N / size]
-    told = deviation.to(x.dtype).repeat(size)[:, None, None, None].expand(n, 1, height, width)
-    return torch.cat([x, told], 1).contiguous(memory_format=torch.channels_last)
+    extra = deviation.to(x.dtype).repeat(size)[:, None, None, None].expand(n, 1, height, width)
+    return torch.cat([x, extra], 1).contiguous(memory_format=torch.channels_last)

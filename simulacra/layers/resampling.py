@@ -16,7 +16,7 @@ from simulacra.layers.convolution import ConvTranspose2d
 
 
 class Filter(NamedTuple):
-    """What a blur does: its sum, and the geometry of its convolution."""
+    """A blur: the sum of its kernel, and the geometry of its convolution."""
 
     gain: float
     stride: int
