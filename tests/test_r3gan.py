@@ -76,7 +76,7 @@ def test_the_average_and_augmentation_have_schedules_too(tmp_path: Path) -> None
         "augment_p": 0.1,
         "augment_last": 0.5,
     }
-    trainer = make_trainer("r3gan:tiny", tmp_path, augment_images=1.0, **words)
+    trainer = make_trainer("r3gan:tiny", tmp_path, **words)
     told: list[float | None] = []
     update = trainer.ema.update
     trainer.ema.update = lambda nimg, half_life=None: (told.append(half_life), update(nimg, half_life))[1]  # type: ignore[method-assign,func-returns-value]
