@@ -15,8 +15,9 @@ ROOT = Path(simulacra.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("messages", "errors", "files", "console"),
     ("config", "settings", "device", "doctor"),
+    ("model", "translator"),
     ("layers", "losses", "augment"),
-    ("model", "seeds", "generator", "styled", "translator", "provenance", "grid"),
+    ("seeds", "generator", "styled", "provenance", "grid"),
     ("gan",),
     ("gans",),
     ("outside", "registry"),
