@@ -46,7 +46,7 @@ def show_gan(name: str) -> None:
         if field.name not in (*FROM_DATA, *idle):
             value, kind = _plain(getattr(defaults, field.name)), _kind(hints[field.name])
             table.add_row(field.name, value, kind, described(gan, field.name))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     sleeping = [f"{name} ({wake})" for name in idle if name not in gan.unused and (wake := unmet(defaults, name))]
     if sleeping:
         say("catalogue.with_others", names=sleeping)

@@ -192,7 +192,7 @@ def print_report(report: Report) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in _lines(report):
         table.add_row(escape(name), escape(value))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     for reason, names in report.rejects.items():
         value = text("data.unusable", count=len(names), reason=reason, names=_first(names))
         console.print(f"  [red]{escape(value)}[/]")

@@ -156,7 +156,7 @@ def print_directions(saved: SavedDirections) -> None:
     for direction in saved.directions:
         accuracy = "" if direction.accuracy is None else f"{direction.accuracy:.0%}"
         table.add_row(Text(direction.name), Text(direction.kind), Text(direction.about), accuracy)
-    console.print(table)
+    console.print(table, soft_wrap=False)
     reasons: dict[str, list[str]] = {}
     for name, reason in saved.left_out.items():
         reasons.setdefault(str(reason), []).append(name)

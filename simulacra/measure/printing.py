@@ -63,7 +63,7 @@ def _print_scores(
         cells = [name, ARROWS.get(score["better"], ""), f"{score['value']:.4g}", _ends(score), floor]
         earlier = [_short(before[name]["value"]) if name in before else ""] if before else []
         table.add_row(*cells, *earlier, style=style)
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def _print_meanings(names: Iterable[str]) -> None:
@@ -89,7 +89,7 @@ def print_metrics() -> None:
         for word in words(task):
             meanings = [f"{metric.name}: {text(metric.what)}" for metric in find([word], task)]
             table.add_row(word, escape("\n".join(meanings)))
-        console.print(table)
+        console.print(table, soft_wrap=False)
 
 
 def _print_directions(certificate: Certificate) -> None:
@@ -146,7 +146,7 @@ def _print_classes(within: Mapping[str, Any]) -> None:
         cells += [_percent(line["agreement"]), _percent(line["agreement_real"])]
         cells.append(f"{line['else_read_as']} {line['else_share']:.0%}" if line["else_read_as"] is not None else "")
         table.add_row(*map(escape, cells))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if any(not line["scores"] for line in lines):
         say("measure.few_of_class", least=within["fewest"])
 
@@ -165,7 +165,7 @@ def _print_attributes(lines: Sequence[dict[str, Any]]) -> None:
         score, cells = line["agreement"], [line["attribute"], str(line["n"])]
         cells += [_short(score["value"]), _ends(score), _short(line["agreement_real"])] if score else ["–", "", "–"]
         table.add_row(*map(escape, cells))
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def weakest(lines: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
@@ -233,7 +233,7 @@ def _print_differences(scores: Mapping[str, Difference], leads: str) -> None:
         gap, style = score["difference"], "bold" if name == leads else ""
         cells = [name, _short(score["a"]["value"]), _short(score["b"]["value"]), _short(gap["value"]), _ends(gap)]
         table.add_row(*cells, score["better"] or text("measure.cannot_tell"), style=style)
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def _short(value: Any) -> str:

@@ -37,7 +37,7 @@ def run(gan: str, only: Sequence[str] = ()) -> bool:
         for spec in specs(gan):
             with console.status(f"{text(TITLES[name])} ({spec})"):
                 results.append(result(name, spec))
-    show(results)
+    show(gan, results)
     failed = sum(entry.outcome == "failed" for entry in results)
     if failed:
         say("check.summary.failed", count=failed, total=len(results))
@@ -73,16 +73,21 @@ def _place(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
-def show(results: Sequence[Result]) -> None:
-    """Print the table."""
+def show(gan: str, results: Sequence[Result]) -> None:
+    """Print the table; `gan` is the spec without preset and form."""
     table = Table(
         *(text(code) for code in ("check.column.check", "check.column.gan", "check.column.result", "check.column.time"))
     )
     for entry in results:
         style = {"passed": "green", "failed": "red", "skipped": "yellow"}[entry.outcome]
         verdict = text(OUTCOMES[entry.outcome])
-        table.add_row(text(TITLES[entry.check]), entry.spec, f"[{style}]{verdict}[/{style}]", f"{entry.seconds:.1f} s")
-    console.print(table)
+        table.add_row(
+            text(TITLES[entry.check]),
+            entry.spec.removeprefix(gan).lstrip(":"),
+            f"[{style}]{verdict}[/{style}]",
+            f"{entry.seconds:.1f} s",
+        )
+    console.print(table, soft_wrap=False)
     for entry in results:
         if entry.sentence:
             console.print(f"{entry.check}, {entry.spec}: {entry.sentence}", markup=False)
