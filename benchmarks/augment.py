@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulacra.augment.ada import Adaptive
+from simulacra.augment.ada import AdaptiveAugment
 from simulacra.data.dataset import Dataset
 from simulacra.data.feed import Feed
 from simulacra.registry import configured, gans
@@ -49,7 +49,7 @@ def make_trainer(name: str, way: str, side: int, batch: int, folder: Path) -> Tr
 
 def hold(trainer: Trainer) -> None:
     """Fix ada's p."""
-    if isinstance(trainer.gan.augment, Adaptive):
+    if isinstance(trainer.gan.augment, AdaptiveAugment):
         trainer.gan.augment.p.fill_(P)
 
 

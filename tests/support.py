@@ -16,8 +16,8 @@ from PIL import Image
 
 from simulacra.data.dataset import Dataset, Pair, pair_hash
 from simulacra.data.opening import FORMAT
-from simulacra.data.options import PrepareOptions
 from simulacra.data.prepare import prepare
+from simulacra.data.prepare_options import PrepareOptions
 from simulacra.errors import SimulacraError
 from simulacra.gan import Shape
 from simulacra.plugins.checks import SHAPES as SHAPES

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from simulacra import augment
 from simulacra.augment import base, diff, transforms
-from simulacra.augment.ada import Adaptive
+from simulacra.augment.ada import AdaptiveAugment
 from simulacra.errors import SimulacraError
 from simulacra.settings import AS_PUBLISHED, AUGMENTATIONS, MOST, Settings
 
@@ -27,7 +27,7 @@ SHAPES = [(3, 8, 8), (1, 8, 8), (4, 8, 8), (3, 6, 10), (2, 1, 1)]
 
 def built(name: str, *kinds: str, p: float = 0.0, shape: Any = (3, 8, 8), **settings: Any) -> Any:
     made = augment.make(Settings(shape=shape, augment=name, augment_kinds=kinds, **settings))  # type: ignore[arg-type]
-    if isinstance(made, Adaptive):
+    if isinstance(made, AdaptiveAugment):
         made.p.fill_(p)
     return made
 
@@ -305,7 +305,7 @@ def test_diffaugment_has_the_paper_s_ranges() -> None:
 # --- p ------------------------------------------------------------------------------------------------------------
 
 
-def shown(made: Adaptive, sure: float, times: int, n: int = 10, critic: bool = False) -> list[float]:
+def shown(made: AdaptiveAugment, sure: float, times: int, n: int = 10, critic: bool = False) -> list[float]:
     """p after each of so many plays in which D is right about a share of the reals."""
     real = torch.where(torch.arange(n) < sure * n, 2.0, -2.0)
     found = []

@@ -13,7 +13,7 @@ from support import make_trainer, play
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.training.balance import D_TURN, Adaptive, Fixed, accuracies, make
+from simulacra.training.balance import D_TURN, AdaptiveBalance, FixedBalance, accuracies, make
 
 
 def of(*values: float) -> Tensor:
@@ -73,7 +73,7 @@ def test_fixed_is_k_steps_of_d_to_one_of_g(ratio: int) -> None:
         players.append(rule.next())
         rule.update(players[-1], {})
     assert players == (["D"] * ratio + ["G"]) * 3
-    assert isinstance(rule, Fixed)
+    assert isinstance(rule, FixedBalance)
     assert rule.uses_images("D") and not rule.uses_images("G")
 
 
@@ -82,7 +82,7 @@ D_IS_AHEAD = {"real": of(1, 1), "fake": of(-1, -1)}
 
 
 def test_adaptive_gives_d_five_steps_whenever_it_is_behind() -> None:
-    rule = Adaptive(critic=False)
+    rule = AdaptiveBalance(critic=False)
 
     def turn(stats: dict[str, Tensor]) -> str:
         player = rule.next()
@@ -103,7 +103,7 @@ def test_adaptive_gives_d_five_steps_whenever_it_is_behind() -> None:
     [(of(1, 1, 1, -1), "G"), (of(1, 1, 1, 1), "D")],  # acc_g/2 = 3/8 < acc_d = 5/8; then 1/2 >= 1/2
 )
 def test_the_adaptive_rule_at_its_edge(fake: Tensor, player: str) -> None:
-    rule = Adaptive(critic=False)
+    rule = AdaptiveBalance(critic=False)
     for _ in range(D_TURN):
         rule.update("D", {"real": of(1, 1, 1, 1), "fake": fake})
     assert rule.next() == player
@@ -113,7 +113,7 @@ def test_adaptive_goes_on_from_its_state() -> None:
     chance = torch.Generator().manual_seed(0)
     batches = [{k: torch.randn(4, generator=chance) - 0.3 for k in ("real", "fake")} for _ in range(60)]
 
-    def follow(rule: Adaptive, stats: list[dict[str, Tensor]]) -> str:
+    def follow(rule: AdaptiveBalance, stats: list[dict[str, Tensor]]) -> str:
         players = ""
         for outputs in stats:
             player = rule.next()
@@ -121,7 +121,7 @@ def test_adaptive_goes_on_from_its_state() -> None:
             players += player
         return players
 
-    whole, first, second = (Adaptive(critic=True) for _ in range(3))
+    whole, first, second = (AdaptiveBalance(critic=True) for _ in range(3))
     expected = follow(whole, batches)
     assert {"D", "G"} <= set(expected[10:])
     begun = follow(first, batches[:17])

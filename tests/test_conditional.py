@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 
 from simulacra.errors import SimulacraError
 from simulacra.gans import dcgan
-from simulacra.layers import ConditionalNorm, Projection
+from simulacra.layers import ConditionalNorm, LabelProjection
 from simulacra.registry import configured, gans
 
 NETWORKS: list[dict[str, Any]] = [
@@ -65,7 +65,7 @@ def test_with_equal_gains_it_is_the_plain_norm(kind: Any) -> None:
 
 def test_a_projection_is_an_inner_product() -> None:
     torch.manual_seed(0)
-    projection, features = Projection(KINDS, 4), torch.randn(5, 4, 3, 2)
+    projection, features = LabelProjection(KINDS, 4), torch.randn(5, 4, 3, 2)
     V, y = projection.embedding.weight, torch.rand(5, KINDS)
     expected = torch.stack([(V @ y[i]) @ features[i].sum((1, 2)) for i in range(5)])
     torch.testing.assert_close(projection(features, y), expected)

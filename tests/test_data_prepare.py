@@ -26,8 +26,8 @@ from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
 from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
 from simulacra.data.opening import open_domain
-from simulacra.data.options import PrepareOptions, Size, parse_crop, parse_size
 from simulacra.data.prepare import export_zip, prepare
+from simulacra.data.prepare_options import PrepareOptions, Size, parse_crop, parse_size
 from simulacra.data.selection import select, shuffled, split_counts
 from simulacra.data.sheet import mean_picture, random_grid
 from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, shorten

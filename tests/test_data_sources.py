@@ -19,8 +19,8 @@ from support import prepared, refused
 
 from simulacra.data.arrays import read_cifar
 from simulacra.data.label_tables import labels_for, read_table
-from simulacra.data.options import PrepareOptions
 from simulacra.data.prepare import export_zip, prepare
+from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import Reject
 from simulacra.data.sources import Source, open_source
 from simulacra.errors import SimulacraError

@@ -16,7 +16,7 @@ from simulacra.files import folder_written_aside, read_json, sweep, write_json, 
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal, read
-from simulacra.training.records import JournalLine
+from simulacra.training.run_records import JournalLine
 
 # --- files --------------------------------------------------------------------------------------------------------
 

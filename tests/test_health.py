@@ -17,7 +17,7 @@ from torch import Tensor
 
 from simulacra import augment
 from simulacra.augment import Augment
-from simulacra.augment.ada import Adaptive
+from simulacra.augment.ada import AdaptiveAugment
 from simulacra.console import console
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import to_tensor
@@ -139,7 +139,7 @@ def reals() -> Dataset:
 
 def changing(kind: str, p: float) -> Augment:
     augmentation = augment.make(Settings(augment=kind))  # type: ignore[arg-type]
-    if isinstance(augmentation, Adaptive):
+    if isinstance(augmentation, AdaptiveAugment):
         augmentation.p.fill_(p)
     return augmentation
 

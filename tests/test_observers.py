@@ -18,8 +18,8 @@ from simulacra.errors import SimulacraError
 from simulacra.training.journal import read_journal
 from simulacra.training.observers import Observer, TensorBoard, WandB, named_observers
 from simulacra.training.options import train
-from simulacra.training.records import JournalLine, RollbackRecord
 from simulacra.training.run import Run
+from simulacra.training.run_records import JournalLine, RollbackRecord
 from simulacra.training.trainer import Trainer
 
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 32, "total": 64, "quiet": True, "seed": 5}

@@ -21,8 +21,8 @@ from simulacra import messages
 from simulacra.data.dataset import content_hash
 from simulacra.errors import SimulacraError
 from simulacra.publish.report import LIMIT, report
-from simulacra.publish.report.contents import read_contents
 from simulacra.publish.report.page import MARK
+from simulacra.publish.report.run_contents import read_contents
 from simulacra.publish.report.tables import settings
 from simulacra.publish.report.verdict import assess_checkpoint
 from simulacra.storage import checkpoints

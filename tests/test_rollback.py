@@ -22,8 +22,8 @@ from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
 from simulacra.training.journal import read
 from simulacra.training.options import train
-from simulacra.training.records import RollbackRecord
 from simulacra.training.run import Run
+from simulacra.training.run_records import RollbackRecord
 from simulacra.training.trainer import Trainer, TrainingDiverged
 
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 32, "total": 192, "quiet": True}

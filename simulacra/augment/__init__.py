@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulacra.augment.ada import Adaptive
+from simulacra.augment.ada import AdaptiveAugment
 from simulacra.augment.base import Augment as Augment
 from simulacra.augment.diff import Differentiable
 from simulacra.settings import Settings
@@ -11,5 +11,5 @@ from simulacra.settings import Settings
 def make(config: Settings) -> Augment:
     """The augmentation that `config.augment` names."""
     if config.augment == "ada":
-        return Adaptive(config)
+        return AdaptiveAugment(config)
     return Differentiable(config) if config.augment == "diff" else Augment()

@@ -21,7 +21,7 @@ from simulacra.settings import MOST, Settings
 EVERY = 4  # steps of D between changes of p (appendix C)
 
 
-class Adaptive(RenamedTensors, base.Random):
+class AdaptiveAugment(RenamedTensors, base.Random):
     """ADA: p rises while the mean sign of D on reals lies above its target, and falls below."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"plays": "steps"}

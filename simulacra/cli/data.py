@@ -93,9 +93,9 @@ def prepare(
     """
     from simulacra.console import console, say
     from simulacra.data.dataset import Pair
-    from simulacra.data.options import PrepareOptions, parse_crop, parse_size
     from simulacra.data.prepare import export_zip
     from simulacra.data.prepare import prepare as make
+    from simulacra.data.prepare_options import PrepareOptions, parse_crop, parse_size
 
     options = PrepareOptions(
         size=parse_size(size), crop=parse_crop(crop), channels=channels, background=background, per_folder=per_folder,

@@ -17,7 +17,7 @@ from rich.table import Table
 from simulacra.console import console, progress
 from simulacra.data.decoding import DecodeOptions, ImageInfo, crop_box
 from simulacra.data.duplicates import exact_groups, near_groups
-from simulacra.data.options import Size, as_size
+from simulacra.data.prepare_options import Size, as_size
 from simulacra.data.rejects import Reject, english
 from simulacra.data.sources import Source, open_source
 from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, run

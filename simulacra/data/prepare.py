@@ -25,7 +25,7 @@ from simulacra.data.domains import Domain, merge_parts, open_domains
 from simulacra.data.inspect import make_report
 from simulacra.data.items import Item
 from simulacra.data.opening import FORMAT, is_prepared, open_dataset, open_domain
-from simulacra.data.options import PrepareOptions, PrepareSettings, resolve_options, rgb
+from simulacra.data.prepare_options import PrepareOptions, PrepareSettings, resolve_options, rgb
 from simulacra.data.rejects import UnusablePicture, english
 from simulacra.data.selection import Packer, split_counts
 from simulacra.data.sheet import write_sheet

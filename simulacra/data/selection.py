@@ -15,7 +15,7 @@ from simulacra.data.decoding import DecodeOptions, ImageInfo
 from simulacra.data.duplicates import digests
 from simulacra.data.inspect import Tally
 from simulacra.data.items import Item
-from simulacra.data.options import PrepareOptions
+from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import Reject
 from simulacra.data.sources import Source
 from simulacra.data.writing import ArrayTarget, Task, new_array, run, shorten

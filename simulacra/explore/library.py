@@ -12,7 +12,7 @@ from simulacra.errors import SimulacraError
 from simulacra.explore.loaded import LoadedModel, load_model
 from simulacra.files import read_json
 from simulacra.measure.choose import read_scores
-from simulacra.measure.records import ScoreLine
+from simulacra.measure.score_records import ScoreLine
 from simulacra.training.curves import stills
 from simulacra.training.journal import read
 

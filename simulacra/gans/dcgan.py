@@ -23,7 +23,7 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import mlp
-from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, Projection
+from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, LabelProjection
 
 Norm = Literal["batch", "instance", "layer", "none"]
 CONV = {"network": "conv"}
@@ -144,7 +144,7 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(config.slope))
             if config.dropout:
                 layers.append(nn.Dropout(config.dropout))
-        self.projection = Projection(config.labels, channels[-1]) if config.labels else None
+        self.projection = LabelProjection(config.labels, channels[-1]) if config.labels else None
         self.layers = nn.Sequential(*layers, Conv2d(channels[-1], 1, (height, width)))
         initialise(self)
 
@@ -187,7 +187,7 @@ class DenseDiscriminator(nn.Module):
         convolutions: list[nn.Module] = [Conv2d(config.shape[0], 128, 3), leaky]
         for _ in range(3):
             convolutions += [Conv2d(128, 128, 4, 2), leaky]
-        self.projection = Projection(config.labels, 128) if config.labels else None
+        self.projection = LabelProjection(config.labels, 128) if config.labels else None
         self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1))
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:

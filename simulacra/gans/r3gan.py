@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from simulacra import gan, losses
-from simulacra.augment.ada import Adaptive
+from simulacra.augment.ada import AdaptiveAugment
 from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
@@ -127,7 +127,7 @@ class R3GAN(gan.GAN):
         """Set the schedules from the images shown, and the lazy penalties from D's steps."""
         self.nimg, self.due = nimg, steps["D"] % self.config.lazy == 0
         self.weight.fill_(self.scheduled(*self.config.gamma) * self.config.lazy / 2)
-        if self.config.augment_last is not None and isinstance(self.augment, Adaptive):
+        if self.config.augment_last is not None and isinstance(self.augment, AdaptiveAugment):
             self.augment.p.fill_(self.scheduled(self.config.augment_p, self.config.augment_last))
 
     def graph_key(self, player: str) -> Hashable | None:

@@ -26,7 +26,7 @@ from simulacra.config import setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
-from simulacra.layers import ConditionalNorm, Conv2d, Projection
+from simulacra.layers import ConditionalNorm, Conv2d, LabelProjection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ class Discriminator(nn.Module):
         blocks = [Down(inner, outer, first=i == 0) for i, (inner, outer) in enumerate(pairs)]
         self.blocks = nn.Sequential(*blocks, Down(channels[-1], channels[-1], halves=False), nn.ReLU())
         self.dropout = nn.Dropout(config.dropout)
-        self.projection = Projection(config.labels, channels[-1]) if config.labels else None
+        self.projection = LabelProjection(config.labels, channels[-1]) if config.labels else None
         self.last = nn.Linear(channels[-1], 1)
         initialise(self)
 

@@ -1,7 +1,7 @@
 """Layers that several GANs share: fast convolutions and norms, labels, equalised layers, resampling."""
 
 from simulacra.layers.conditional import ConditionalNorm as ConditionalNorm
-from simulacra.layers.conditional import Projection as Projection
+from simulacra.layers.conditional import LabelProjection as LabelProjection
 from simulacra.layers.convolution import Conv2d as Conv2d
 from simulacra.layers.convolution import ConvTranspose2d as ConvTranspose2d
 from simulacra.layers.convolution import GroupedConv2d as GroupedConv2d

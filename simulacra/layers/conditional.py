@@ -29,7 +29,7 @@ class ConditionalNorm(RenamedTensors):
         return torch.addcmul(bias, self.norm(x), 1 + gain)
 
 
-class Projection(nn.Module):
+class LabelProjection(nn.Module):
     """<V y, φ(x)>: the term of y in a logit f(φ(x)) + <V y, φ(x)> (Miyato & Koyama 2018, equation 4)."""
 
     def __init__(self, labels: int, channels: int) -> None:

@@ -18,7 +18,7 @@ from simulacra.measure.context import EvaluationContext
 from simulacra.measure.extractors.features import Extractor
 from simulacra.measure.metrics import Metric, metrics
 from simulacra.measure.model_under_test import ModelUnderTest, identity
-from simulacra.measure.records import Certificate, english
+from simulacra.measure.score_records import Certificate, english
 from simulacra.measure.scores import ENOUGH
 from simulacra.messages import Message
 

@@ -19,7 +19,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors, write_json
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.model_under_test import model_under_test
-from simulacra.measure.records import Best, ScoreLine, ScoreRecord, Standing, english
+from simulacra.measure.score_records import Best, ScoreLine, ScoreRecord, Standing, english
 from simulacra.measure.scores import interval_record
 from simulacra.measure.tasks import open_protocol
 from simulacra.messages import Message, text

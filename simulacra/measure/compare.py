@@ -10,7 +10,7 @@ import torch
 from simulacra.console import Begin, silent
 from simulacra.measure.extractors.features import open_extractor
 from simulacra.measure.model_under_test import model_under_test
-from simulacra.measure.records import Comparison, Difference
+from simulacra.measure.score_records import Comparison, Difference
 from simulacra.measure.scores import ResampledScore, interval_record
 from simulacra.measure.tasks import open_protocol
 from simulacra.messages import text

@@ -14,7 +14,7 @@ from simulacra.measure.certificate import certificate, check_path, write_certifi
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.metrics import find
 from simulacra.measure.model_under_test import FIRST_SEED, model_under_test
-from simulacra.measure.records import Certificate
+from simulacra.measure.score_records import Certificate
 from simulacra.measure.tasks import open_context
 
 SAMPLES = 5000

@@ -28,7 +28,7 @@ from simulacra.measure.distances import Floats, blocks, checked, euclidean
 from simulacra.measure.intervals import Interval, share
 from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import subsample
-from simulacra.measure.records import english
+from simulacra.measure.score_records import english
 from simulacra.measure.scores import Score, round_to
 from simulacra.messages import Message, text
 

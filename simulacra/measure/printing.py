@@ -11,7 +11,7 @@ from rich.table import Table
 
 from simulacra.console import console, say
 from simulacra.measure.metrics import find, of_score, words
-from simulacra.measure.records import Best, Certificate, Comparison, Difference, ScoreRecord, shown
+from simulacra.measure.score_records import Best, Certificate, Comparison, Difference, ScoreRecord, shown
 from simulacra.messages import text
 from simulacra.model import Task
 

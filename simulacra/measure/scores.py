@@ -10,7 +10,7 @@ from simulacra.measure.distances import checked_pair
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.intervals import Floor, Resampled, floor
 from simulacra.measure.metrics import Better, Metric, by_name
-from simulacra.measure.records import IntervalRecord, ScoreRecord, english
+from simulacra.measure.score_records import IntervalRecord, ScoreRecord, english
 from simulacra.messages import Message
 
 ENOUGH = 2000  # pictures on each side from which the Fréchet distance is steady; below, KID leads

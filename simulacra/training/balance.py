@@ -22,7 +22,7 @@ def accuracies(real: Tensor, fake: Tensor, *, critic: bool) -> tuple[Tensor, Ten
     return ((real > 0).float().mean() + 1 - fooled) / 2, fooled
 
 
-class Fixed:
+class FixedBalance:
     """K steps of D, then one of G."""
 
     def __init__(self, ratio: int) -> None:
@@ -49,7 +49,7 @@ class Fixed:
         self.turn = int(state["turn"])  # type: ignore[call-overload]
 
 
-class Adaptive:
+class AdaptiveBalance:
     """When acc_g / 2 >= acc_d on the last batch, the next five steps are D's; else the next step is G's.
 
     Reals are scored only in steps of D, so fakes of a step of G are compared with D's last reals. Every step, of D or
@@ -89,11 +89,11 @@ class Adaptive:
         self.reals = reals if isinstance(reals, torch.Tensor) else None
 
 
-def make(spec: str, *, critic: bool) -> Fixed | Adaptive:
+def make(spec: str, *, critic: bool) -> FixedBalance | AdaptiveBalance:
     """`adaptive` or `fixed:K`. Raises `SimulacraError` for anything else."""
     if spec == "adaptive":
-        return Adaptive(critic=critic)
+        return AdaptiveBalance(critic=critic)
     kind, _, ratio = spec.partition(":")
     if kind == "fixed" and ratio.isdecimal() and 1 <= int(ratio) <= 1000:
-        return Fixed(int(ratio))
+        return FixedBalance(int(ratio))
     raise SimulacraError("train.unknown_balance", spec=spec)

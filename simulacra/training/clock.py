@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simulacra.errors import SimulacraError
 from simulacra.gan import Settings
 from simulacra.training.options import TrainOptions
-from simulacra.training.records import RunLength
+from simulacra.training.run_records import RunLength
 
 TICKS = 100  # journal lines and previews in a run of known length
 TICK_SECONDS = 15.0  # at least between those of a run whose length is in minutes

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from simulacra.augment import Augment
-from simulacra.augment.ada import Adaptive
+from simulacra.augment.ada import AdaptiveAugment
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import to_tensor
 from simulacra.gan import Batch
@@ -70,7 +70,7 @@ class Leak:
         fakes F on the line from reals R to augmented reals A: (E(F,R) - E(F,A) + E(R,A)) / 2E(R,A).
         Omitted where F is farther from both than half of E(R,A), as before G has learned.
         """
-        values = {"augment_p": float(augment.p)} if isinstance(augment, Adaptive) else {}
+        values = {"augment_p": float(augment.p)} if isinstance(augment, AdaptiveAugment) else {}
         if type(augment) is Augment or self.reals is None or min(len(self.reals), len(pictures)) < FEWEST:
             return values
         torch.manual_seed(0)  # every step sets its own seed

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simulacra.files import disk_errors, written_aside
 from simulacra.training.balance import accuracies
-from simulacra.training.records import JournalLine
+from simulacra.training.run_records import JournalLine
 
 
 class Meter:

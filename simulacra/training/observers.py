@@ -22,7 +22,7 @@ from simulacra.config import to_json
 from simulacra.console import warn
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.messages import Message
-from simulacra.training.records import JournalLine, RollbackRecord
+from simulacra.training.run_records import JournalLine, RollbackRecord
 
 if TYPE_CHECKING:
     from simulacra.training.run import Run

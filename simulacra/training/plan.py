@@ -20,7 +20,7 @@ from simulacra.registry import configured, find, find_stored, gans, short_name
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, resolve_clock
 from simulacra.training.options import Setting, TrainOptions
-from simulacra.training.records import Reason, RunConfig
+from simulacra.training.run_records import Reason, RunConfig
 
 FORMAT = "simulacra-run-1"
 PATIENCE = 8

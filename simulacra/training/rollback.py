@@ -25,7 +25,7 @@ from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.health import Lines, last_healthy
 from simulacra.training.journal import read
-from simulacra.training.records import RollbackRecord
+from simulacra.training.run_records import RollbackRecord
 
 FILE = "rollbacks.jsonl"
 

@@ -30,7 +30,7 @@ from simulacra.training.observers import JournalWriter, Observer, Observers, Pre
 from simulacra.training.options import TrainOptions
 from simulacra.training.plan import FORMAT, Plan, Values, plan, to_reasons
 from simulacra.training.previews import Previews, TranslationPreviews
-from simulacra.training.records import JournalLine, RollbackRecord, RunConfig
+from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig
 from simulacra.training.session import run_lock, stop_on_signal
 from simulacra.training.terminal import TerminalObserver
 from simulacra.training.trainer import Trainer, TrainingDiverged

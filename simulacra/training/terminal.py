@@ -17,7 +17,7 @@ from simulacra.messages import Message
 from simulacra.training import health
 from simulacra.training.observers import Observer
 from simulacra.training.plan import Plan
-from simulacra.training.records import JournalLine, RollbackRecord
+from simulacra.training.run_records import JournalLine, RollbackRecord
 from simulacra.training.trainer import Trainer
 
 if TYPE_CHECKING:

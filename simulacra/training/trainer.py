@@ -28,7 +28,7 @@ from simulacra.training.compiled import make_compiler
 from simulacra.training.cuda_graphs import LossAndStats, Recorder
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
-from simulacra.training.records import JournalLine
+from simulacra.training.run_records import JournalLine
 
 SAVE_SECONDS = 300  # a checkpoint is written at least this often, so that a kill costs little
 seconds_now = time.monotonic  # the clock of runs by minutes; a benchmark may count CPU time instead

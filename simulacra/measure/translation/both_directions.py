@@ -22,7 +22,7 @@ from simulacra.measure.extractors.features import Extractor, Features, features_
 from simulacra.measure.intervals import Floor, Resampled
 from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import BATCH, subsample
-from simulacra.measure.records import DirectionRecord
+from simulacra.measure.score_records import DirectionRecord
 from simulacra.measure.scores import ResampledScore
 from simulacra.messages import Message, text
 from simulacra.translator import OTHER, Side, Translator

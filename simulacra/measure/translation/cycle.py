@@ -25,7 +25,7 @@ from simulacra.measure.extractors.features import pictures_of
 from simulacra.measure.intervals import Resampled, resampled_mean
 from simulacra.measure.metrics import Metric, by_name
 from simulacra.measure.model_under_test import BATCH, subsample
-from simulacra.measure.records import english
+from simulacra.measure.score_records import english
 from simulacra.measure.scores import ResampledScore, round_to
 from simulacra.measure.translation.similarity import l1
 from simulacra.messages import Message

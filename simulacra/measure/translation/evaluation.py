@@ -20,7 +20,7 @@ from simulacra.measure.extractors.features import Extractor
 from simulacra.measure.intervals import Resampled
 from simulacra.measure.metrics import Metric, feature_metrics, metrics
 from simulacra.measure.model_under_test import identity
-from simulacra.measure.records import english
+from simulacra.measure.score_records import english
 from simulacra.measure.scores import ResampledScore, Score, as_score
 from simulacra.measure.translation.both_directions import (
     MEAN,

@@ -7,8 +7,8 @@ from pathlib import Path
 from simulacra import messages
 from simulacra.errors import SimulacraError
 from simulacra.files import written_aside
-from simulacra.publish.report.contents import read_contents
 from simulacra.publish.report.page import MARK, render_page
+from simulacra.publish.report.run_contents import read_contents
 
 LIMIT = 5_000_000  # bytes of a report, at most
 

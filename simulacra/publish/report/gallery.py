@@ -13,7 +13,6 @@ from PIL import Image
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
 from simulacra.messages import text
-from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import number
 from simulacra.publish.report.images import (
     SHEET,
@@ -28,6 +27,7 @@ from simulacra.publish.report.images import (
     sheet,
     walk_tiles,
 )
+from simulacra.publish.report.run_contents import RunContents
 from simulacra.sampling import label_rows
 from simulacra.training.curves import stills, thinned
 

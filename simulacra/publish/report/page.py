@@ -13,13 +13,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from simulacra import messages
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.measure.records import ScoreLine
+from simulacra.measure.score_records import ScoreLine
 from simulacra.messages import text
 from simulacra.publish.report import formatting, plots, tables
-from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import number
 from simulacra.publish.report.gallery import Gallery
 from simulacra.publish.report.images import PreviewFilm, columns_for, preview_film
+from simulacra.publish.report.run_contents import RunContents
 from simulacra.publish.report.translations import TranslationGallery
 from simulacra.publish.report.verdict import assess_checkpoint
 from simulacra.training.curves import stills

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from simulacra.measure.records import ScoreLine
+from simulacra.measure.score_records import ScoreLine
 from simulacra.messages import text
 from simulacra.training.curves import points, thinned
-from simulacra.training.records import JournalLine
+from simulacra.training.run_records import JournalLine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,13 +13,13 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
 from simulacra.gan import GAN, Settings
 from simulacra.measure.printing import by_direction, weakest
-from simulacra.measure.records import ScoreLine
+from simulacra.measure.score_records import ScoreLine
 from simulacra.messages import language, text
-from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import NONE, decimals, interval, number, part_name, pixels
+from simulacra.publish.report.run_contents import RunContents
 from simulacra.publish.report.stored import STORED_LANGUAGE, meaning
 from simulacra.training.health import VERDICTS, explain
-from simulacra.training.records import JournalLine
+from simulacra.training.run_records import JournalLine
 
 MOST_CLASSES = 16
 MOST_ROLLBACKS = 50

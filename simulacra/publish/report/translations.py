@@ -16,10 +16,10 @@ from simulacra.measure.model_under_test import subsample
 from simulacra.measure.translation.both_directions import held_out
 from simulacra.measure.translation.ground_truth import ground_truth_pairs
 from simulacra.messages import text
-from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import part_name
 from simulacra.publish.report.gallery import MOMENTS, data_sheets, inline_row
 from simulacra.publish.report.images import TRANSLATED, InlinePicture, Tile, tiles_of
+from simulacra.publish.report.run_contents import RunContents
 from simulacra.training.curves import stills, thinned
 from simulacra.translator import OTHER, Side, Translator
 

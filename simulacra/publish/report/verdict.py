@@ -9,8 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from simulacra.messages import Message, text
-from simulacra.publish.report.contents import RunContents
 from simulacra.publish.report.formatting import decimals, html, interval, number
+from simulacra.publish.report.run_contents import RunContents
 from simulacra.publish.report.tables import Alarm
 
 ScoreJson = Mapping[str, Any]  # a score in a certificate or in best.json

@@ -12,7 +12,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject, read_json
 from simulacra.gan import GAN, Generator, Shape
 from simulacra.measure.choose import read_scores
-from simulacra.measure.records import ScoreLine
+from simulacra.measure.score_records import ScoreLine
 from simulacra.messages import Message
 from simulacra.publish.report.stored import stored_sentences
 from simulacra.registry import find_stored
@@ -20,7 +20,7 @@ from simulacra.storage import checkpoints, fingerprint, load, load_generator, mo
 from simulacra.training import journal
 from simulacra.training.plan import FORMAT
 from simulacra.training.previews import by_class
-from simulacra.training.records import JournalLine
+from simulacra.training.run_records import JournalLine
 from simulacra.translator import Translator
 
 
