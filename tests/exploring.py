@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 import uvicorn
-from support import game
+from support import build
 
 from simulacra.data.opening import open_pair
 from simulacra.explore import server
@@ -26,7 +26,7 @@ DOMAINS = ("ones", "others")
 
 def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
     """An untrained model's folder, whose pictures differ from seed to seed. spec: `dcgan:tiny+attributes`, too."""
-    gan = game(spec) if not spec.endswith("+attributes") else attributed(spec.removesuffix("+attributes"))
+    gan = build(spec) if not spec.endswith("+attributes") else attributed(spec.removesuffix("+attributes"))
     with torch.no_grad():
         source = torch.Generator().manual_seed(seed)
         for parameter in gan.G.parameters():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import copied, differences, forms, game, labelled, make_trainer, noise, play
+from support import advance, build, differences, forms, labelled, make_trainer, noise, snapshot
 from torch import Tensor
 
 from simulacra import augment
@@ -349,28 +349,28 @@ def test_every_game_plays_with_it(name: str, kind: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"augment_p": 0.7} if kind == "ada" else {}
     trainer = make_trainer(name, tmp_path, augment=kind, **options)
     plain = make_trainer(name, tmp_path)
-    before = copied(trainer.gan)
-    play(trainer, 3), play(plain, 3)
+    before = snapshot(trainer.gan)
+    advance(trainer, 3), advance(plain, 3)
     assert all(torch.isfinite(value).all() for value in trainer.gan.state_dict().values())
     assert any(not torch.equal(value, before[key]) for key, value in trainer.gan.D.state_dict(prefix="D.").items())
-    assert differences(copied(trainer.gan.D), copied(plain.gan.D))
+    assert differences(snapshot(trainer.gan.D), snapshot(plain.gan.D))
 
 
 @pytest.mark.parametrize("options", [{}, {"micro": 3}, {"precision": "bf16"}])
 @pytest.mark.parametrize("name", ["dcgan:tiny", "wgan-gp:tiny"])
 def test_p_goes_on_exactly_after_a_resume(name: str, options: dict[str, Any], tmp_path: Path) -> None:
     words: dict[str, Any] = {"augment": "ada", "augment_p": 0.4, "augment_images": 100.0, **options}
-    whole = play(make_trainer(name, tmp_path / "whole", **words), 13)
-    first = play(make_trainer(name, tmp_path / "parts", **words), 5)
+    whole = advance(make_trainer(name, tmp_path / "whole", **words), 13)
+    first = advance(make_trainer(name, tmp_path / "parts", **words), 5)
     torch.save(first.state_dict(), tmp_path / "state.pt")
     second = make_trainer(name, tmp_path / "parts", **words)
     second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert not differences(whole.state_dict(), play(second, 8).state_dict())
+    assert not differences(whole.state_dict(), advance(second, 8).state_dict())
     assert float(whole.gan.augment.p) != pytest.approx(0.4)  # type: ignore[arg-type]
 
 
 def test_d_judges_what_it_sees_in_training() -> None:
-    gan = game("dcgan:tiny", augment="diff", norm_d="none")
+    gan = build("dcgan:tiny", augment="diff", norm_d="none")
     images = pictures(8, (3, 16, 16))
     torch.manual_seed(0)
     seen = gan.augment(images)
@@ -383,7 +383,7 @@ def test_a_play_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
     found = []
     for micro in (8, 3):
         trainer = make_trainer("dcgan:tiny", tmp_path, labelled(noise()), micro=micro, augment="ada")
-        play(trainer, 6)
+        advance(trainer, 6)
         counts = trainer.gan.augment.state_dict()
         found.append((int(counts["seen"]), int(counts["steps"])))
     assert found == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))

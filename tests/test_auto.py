@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, labelled, noise, on_disk, packed, paired
+from support import CPU, in_memory, labelled, noise, on_disk, paired
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
@@ -25,7 +25,7 @@ QUICK: dict[str, Any] = {"features": 8, "features_max": 8, "batch": 8, "z": 4}
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32), (4, 64, 96), (3, 128, 128)])
 def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
-    choice = auto.choose(packed(noise(4, shape)), device)
+    choice = auto.choose(in_memory(noise(4, shape)), device)
     game, config = configured(choice.spec, shape, choice.settings)
     assert len(choice.reasons({})) >= 3 and all(choice.reasons({}))
     with torch.device("meta"):
@@ -44,7 +44,7 @@ def test_what_is_chosen_for_a_pair_can_be_played(shape: tuple[int, int, int], de
 
 @pytest.mark.parametrize(("n", "augment"), [(auto.FEW - 1, "diff"), (auto.FEW, None)])
 def test_few_pictures_are_augmented_and_many_are_not(n: int, augment: str | None) -> None:
-    assert auto.choose(packed(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
+    assert auto.choose(in_memory(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_classes_are_told_where_each_has_pictures_enough() -> None:
     enough, short = labelled(noise(3 * auto.SMALLEST_CLASS)), labelled(noise(3 * auto.SMALLEST_CLASS - 1))
     assert auto.choose(enough, CPU).settings["conditional"] is True
     assert "conditional" not in auto.choose(short, CPU).settings
-    one = packed(noise(100), np.zeros(100, np.int64))
+    one = in_memory(noise(100), np.zeros(100, np.int64))
     assert "conditional" not in auto.choose(one, CPU).settings, "one class is none"
 
 
 def test_the_penalty_grows_with_the_side() -> None:
-    small, large = (auto.choose(packed(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
+    small, large = (auto.choose(in_memory(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
     assert large[0] == pytest.approx(2**2.5 * small[0]) and large[1] < large[0]
 
 
@@ -80,7 +80,7 @@ def test_the_choice_is_told_kept_and_gone_on_with(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = on_disk(tmp_path / "things", noise(24))
-    chosen = auto.choose(packed(noise(24)), CPU)
+    chosen = auto.choose(in_memory(noise(24)), CPU)
     run = train(data, total=16, settings=QUICK)
     assert run == Path("runs") / f"tiny-{chosen.spec}"
     out, reasons = capsys.readouterr().out, chosen.reasons(QUICK)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import make_trainer, play
+from support import advance, make_trainer
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -140,10 +140,10 @@ def test_another_rule_is_refused(spec: str) -> None:
 
 def test_the_trainer_follows_and_counts(tmp_path: Path) -> None:
     """With fixed:K D's steps use up pictures; with adaptive every step does."""
-    fixed = play(make_trainer("mlp:tiny", tmp_path, balance="fixed:3", batch=4), 8)
+    fixed = advance(make_trainer("mlp:tiny", tmp_path, balance="fixed:3", batch=4), 8)
     assert fixed.steps == {"D": 6, "G": 2}
     assert fixed.nimg == 6 * 4
-    adaptive = play(make_trainer("mlp:tiny", tmp_path, balance="adaptive", batch=4), 12)
+    adaptive = advance(make_trainer("mlp:tiny", tmp_path, balance="adaptive", batch=4), 12)
     assert adaptive.steps["D"] >= D_TURN and sum(adaptive.steps.values()) == 12
     assert adaptive.nimg == 12 * 4
 
@@ -154,6 +154,6 @@ def test_g_answers_to_the_pictures_that_come_next(tmp_path: Path) -> None:
     starts = []
     batch = trainer.feed.batch
     trainer.feed.batch = lambda start, count: (starts.append((trainer.balance.next(), start)), batch(start, count))[1]  # type: ignore
-    play(trainer, 6)
+    advance(trainer, 6)
     assert [start for player, start in starts if player == "D"] == [0, 8, 16]
     assert list(islice((player for player, _ in starts), 4)) == ["D", "G", "D", "G"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from support import labelled, noise, on_disk, packed
+from support import in_memory, labelled, noise, on_disk
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -36,11 +36,11 @@ def test_a_recipe_is_its_preset_at_another_size() -> None:
     entry = rows.row("wgan-gp-faces80")
     assert entry.gan == "wgan-gp"
     assert entry.settings["balance"] == "adaptive"
-    assert "made for 80x80" in rows.obstacle(rows.row("wgan-gp:faces80"), packed(noise()))
+    assert "made for 80x80" in rows.obstacle(rows.row("wgan-gp:faces80"), in_memory(noise()))
 
 
 def test_a_gan_with_labels_is_left_out_without_labels() -> None:
-    assert "labels" in rows.obstacle(rows.row("dcgan+labels"), packed(noise()))
+    assert "labels" in rows.obstacle(rows.row("dcgan+labels"), in_memory(noise()))
 
 
 def test_other_toolkits_see_the_training_pictures_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, game, packed, play
+from support import CPU, advance, build, in_memory
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
@@ -38,7 +38,7 @@ def bce(logits: Tensor, target: float) -> Tensor:
 @pytest.mark.parametrize("weight", [0.0, 1.0, 0.3])
 def test_the_three_terms(weight: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real with its label high, fake with its label low, real with a wrong label low."""
-    gan: Any = game("cgan:tiny", wrong=weight)
+    gan: Any = build("cgan:tiny", wrong=weight)
     fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
     gan.D = D = Known()
     monkeypatch.setattr(gan, "generate", lambda batch, grad=True: fakes)
@@ -53,7 +53,7 @@ def test_the_three_terms(weight: float, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fakes are asked whether they are real, reals with wrong labels whether they match; G answers both."""
-    gan: Any = game("cgan:tiny", design="two", match=0.3)
+    gan: Any = build("cgan:tiny", design="two", match=0.3)
     fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
     y, M = one_hot(LABELS, 3).float(), Known()
 
@@ -104,7 +104,7 @@ def test_attributes_play_too(design: str) -> None:
 
 
 def test_its_sizes_are_the_published_ones() -> None:
-    gan = game("cgan", (1, 28, 28))
+    gan = build("cgan", (1, 28, 28))
     widths = {name: [m.weight.shape[1] for m in getattr(gan, name).layers if isinstance(m, nn.Linear)] for name in "GD"}
     assert widths == {"G": [110, 256, 512, 1024], "D": [794, 1024, 512, 256]}
 
@@ -140,11 +140,11 @@ def test_fakes_are_of_the_class_that_was_asked_for(tmp_path: Path) -> None:
     right = float((read(images[held]).argmax(1) == labels[held]).float().mean())
     assert right > 0.8, f"the reader is right on {right:.0%} of reals it has not seen"
 
-    data = packed(pictures, classes)
+    data = in_memory(pictures, classes)
     settings = {"lr": 1e-3, "dropout": 0.2, "ema": 2000, "hidden_g": (256, 256), "hidden_d": (256, 256)}
     gan, config = configured("cgan", data.shape, settings, labels=10)
     torch.manual_seed(0)
-    G = play(Trainer(gan(config), Feed(data, CPU, seed=3), tmp_path, seed=3), 1200).ema.average
+    G = advance(Trainer(gan(config), Feed(data, CPU, seed=3), tmp_path, seed=3), 1200).ema.average
     asked = torch.arange(10).repeat(50)
     with torch.no_grad():
         fakes = G(G.seeded(range(500)), asked)

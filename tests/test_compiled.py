@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import KINDS, differences, game, make_trainer, play
+from support import CLASSES, advance, build, differences, make_trainer
 from torch import Tensor
 
 from simulacra.gan import GAN, Batch
@@ -39,11 +39,11 @@ def turn(gan: GAN, player: str) -> Batch:
     gan.G.requires_grad_(player == "G")
     gan.D.requires_grad_(player == "D")
     count = gan.config.batch
-    return Batch(torch.rand(count, *gan.config.shape) * 2 - 1, torch.arange(count) % KINDS)
+    return Batch(torch.rand(count, *gan.config.shape) * 2 - 1, torch.arange(count) % CLASSES)
 
 
 def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
-    gan = game(spec, **settings)
+    gan = build(spec, **settings)
     batch = turn(gan, player)
     before = {name: buffer.clone() for name, buffer in gan.named_buffers()}
     graph = compiled.CompiledStep(gan, player, batch, bf16=False)
@@ -102,21 +102,21 @@ def test_a_compiled_run_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(
         compiled.Compiler, "timed", lambda self, way, *rest: 1.0 + (not isinstance(way, compiled.CompiledStep))
     )
-    whole = play(compiling(make()), 6)
+    whole = advance(compiling(make()), 6)
     assert whole.state_dict()["compiled"] == {"D": True, "G": True}
-    state = play(compiling(make()), 3).state_dict()
+    state = advance(compiling(make()), 3).state_dict()
     monkeypatch.setattr(compiled.Compiler, "timed", lambda *_: pytest.fail("the choice was made before"))
     torch._dynamo.reset()
     resumed = compiling(make())
     resumed.load_state_dict(state)
-    same_state(play(resumed, 3), whole)
+    same_state(advance(resumed, 3), whole)
 
 
 def test_choosing_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
     monkeypatch.setattr(compiled.Compiler, "timed", slower(compiled.Compiler.timed))
-    plain = play(make_trainer("dcgan:tiny", tmp_path), 4)
-    tried = play(compiling(make_trainer("dcgan:tiny", tmp_path)), 4)
+    plain = advance(make_trainer("dcgan:tiny", tmp_path), 4)
+    tried = advance(compiling(make_trainer("dcgan:tiny", tmp_path)), 4)
     assert tried.state_dict()["compiled"] == {"D": False, "G": False}
     same_state(tried, plain)
 
@@ -133,13 +133,13 @@ def test_an_error_while_compiling_is_said_and_survived(
         raise RuntimeError("no compiler\nand more")
 
     monkeypatch.setattr(torch, "compile", fail)
-    tried = play(compiling(make_trainer("wgan-gp:tiny", tmp_path)), 4)
-    same_state(tried, play(make_trainer("wgan-gp:tiny", tmp_path), 4))
+    tried = advance(compiling(make_trainer("wgan-gp:tiny", tmp_path)), 4)
+    same_state(tried, advance(make_trainer("wgan-gp:tiny", tmp_path), 4))
     error = capsys.readouterr().err
     assert "D's step cannot be compiled (no compiler): it runs eagerly." in error and "and more" not in error
 
 
 def test_where_compiling_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
-    gan = game("mlp:tiny")
+    gan = build("mlp:tiny")
     assert compiled.make_compiler(gan, lambda *_: pytest.fail(), micro=gan.config.batch // 2, bf16=False) is None
     assert "--micro" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import KINDS, game
+from support import CLASSES, build
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
@@ -25,7 +25,7 @@ NETWORKS: list[dict[str, Any]] = [
 every_network = pytest.mark.parametrize("words", NETWORKS, ids=lambda words: "-".join(words.values()) or "conv")
 
 
-def told(*classes: int, of: int = KINDS) -> Tensor:
+def told(*classes: int, of: int = CLASSES) -> Tensor:
     return one_hot(torch.tensor(classes), of).float()
 
 
@@ -50,7 +50,7 @@ def test_a_conditional_batch_norm_is_its_definition() -> None:
 @pytest.mark.parametrize("kind", ["batch", "instance", "layer", "none"])
 def test_with_equal_gains_it_is_the_plain_norm(kind: Any) -> None:
     torch.manual_seed(0)
-    plain, conditional = dcgan.norm(kind, 4), dcgan.norm(kind, 4, KINDS)
+    plain, conditional = dcgan.norm(kind, 4), dcgan.norm(kind, 4, CLASSES)
     assert isinstance(conditional, ConditionalNorm)
     nn.init.zeros_(conditional.affine.weight)
     if kind != "none":
@@ -65,8 +65,8 @@ def test_with_equal_gains_it_is_the_plain_norm(kind: Any) -> None:
 
 def test_a_projection_is_an_inner_product() -> None:
     torch.manual_seed(0)
-    projection, features = LabelProjection(KINDS, 4), torch.randn(5, 4, 3, 2)
-    V, y = projection.embedding.weight, torch.rand(5, KINDS)
+    projection, features = LabelProjection(CLASSES, 4), torch.randn(5, 4, 3, 2)
+    V, y = projection.embedding.weight, torch.rand(5, CLASSES)
     expected = torch.stack([(V @ y[i]) @ features[i].sum((1, 2)) for i in range(5)])
     torch.testing.assert_close(projection(features, y), expected)
     torch.testing.assert_close(projection(features.sum((2, 3)), y), expected)
@@ -74,7 +74,7 @@ def test_a_projection_is_an_inner_product() -> None:
 
 @pytest.mark.parametrize("words", NETWORKS[:5], ids=lambda words: "-".join(words.values()) or "conv")
 def test_a_projection_discriminator_adds_it_to_the_logit(words: dict[str, Any]) -> None:
-    gan = game("dcgan:tiny+labels", (3, 32, 32), **words)
+    gan = build("dcgan:tiny+labels", (3, 32, 32), **words)
     D, images, y = gan.D.eval(), torch.rand(5, 3, 32, 32) * 2 - 1, told(0, 1, 2, 1, 0)
     seen: list[Tensor] = []
     D.projection.register_forward_hook(lambda module, given, made: seen.extend([given[0], made]))  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def test_a_projection_discriminator_adds_it_to_the_logit(words: dict[str, Any]) 
 
 @every_network
 def test_both_players_listen(words: dict[str, Any]) -> None:
-    gan = game("dcgan:tiny+labels", (3, 32, 32), **words)
+    gan = build("dcgan:tiny+labels", (3, 32, 32), **words)
     G, D = gan.G.eval(), gan.D.eval()
     z = G.seeded([5, 5])
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_both_players_listen(words: dict[str, Any]) -> None:
 
 @every_network
 def test_without_labels_nothing_is_added(words: dict[str, Any]) -> None:
-    gan = game("dcgan:tiny", (3, 32, 32), **words)
+    gan = build("dcgan:tiny", (3, 32, 32), **words)
     names = " ".join(gan.state_dict())
     assert "told" not in names
     assert "projection" not in names

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import game
+from support import build
 
 from simulacra.config import parse_words, to_json, updated
 from simulacra.errors import SimulacraError
@@ -209,13 +209,13 @@ def parameters(network: torch.nn.Module) -> int:
 
 
 def test_dense_networks_have_their_exact_counts() -> None:
-    gan = game("dcgan:frogs32", (3, 32, 32))
+    gan = build("dcgan:frogs32", (3, 32, 32))
     assert parameters(gan.G) == 6_264_579
     assert parameters(gan.D) == 790_913
 
 
 def test_dcgan_at_64_has_the_paper_s_channels() -> None:
-    gan = game("dcgan:celeba64", (3, 64, 64))
+    gan = build("dcgan:celeba64", (3, 64, 64))
     with torch.no_grad():
         sizes: list[tuple[int, ...]] = []
         for network in (gan.G, gan.D):
@@ -226,11 +226,11 @@ def test_dcgan_at_64_has_the_paper_s_channels() -> None:
         gan.D(pictures)
     assert sizes[:4] == [(512, 4, 4), (256, 8, 8), (128, 16, 16), (64, 32, 32)]
     assert sizes[4:] == [(128, 16, 16), (256, 8, 8), (512, 4, 4)]  # the first layer of D is not normalised
-    assert game("dcgan:faces80", (3, 80, 80)).G.z_dim == 128
+    assert build("dcgan:faces80", (3, 80, 80)).G.z_dim == 128
 
 
 def test_dcgan_s_weights_start_as_the_paper_says() -> None:
-    gan = game("dcgan:celeba64", (3, 64, 64))
+    gan = build("dcgan:celeba64", (3, 64, 64))
     for network in (gan.G, gan.D):
         for key, value in network.named_parameters():
             if value.dim() > 1:

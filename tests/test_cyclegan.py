@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import copied, differences, game, make_trainer, noise, on_disk, pair_on_disk, paired, play
+from support import advance, build, differences, make_trainer, noise, on_disk, pair_on_disk, paired, snapshot
 from torch import Tensor
 
 from simulacra.augment.cut import cut
@@ -31,7 +31,7 @@ from simulacra.translator import Translator, as_translator
 
 
 def cyclegan(shape: Shape = (3, 16, 16), **words: Any) -> CycleGAN:
-    made = game("cyclegan:tiny", shape, **words)
+    made = build("cyclegan:tiny", shape, **words)
     assert isinstance(made, CycleGAN)
     return made
 
@@ -313,12 +313,12 @@ def test_half_of_the_fakes_are_earlier_ones() -> None:
 
 
 def test_the_pool_is_in_the_checkpoint(tmp_path: Path) -> None:
-    trainer = play(make_trainer("cyclegan:tiny", tmp_path), 12)
+    trainer = advance(make_trainer("cyclegan:tiny", tmp_path), 12)
     kept = trainer.state_dict()["gan"]
     assert kept["pool.a"].std() > 0
     other = make_trainer("cyclegan:tiny", tmp_path)
     other.load_state_dict(trainer.state_dict())
-    assert not differences(copied(other.gan), copied(trainer.gan))
+    assert not differences(snapshot(other.gan), snapshot(trainer.gan))
 
 
 # --- time ----------------------------------------------------------------------------------------------------------

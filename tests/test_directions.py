@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support import forms, game, labelled, noise
+from support import build, forms, labelled, noise
 from test_cli import Cli, run_cli  # noqa: F401
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -108,7 +108,7 @@ def test_planted_axes_are_found_in_the_order_of_their_strength(find: Callable[..
 
 
 def test_components_of_a_mapping_are_those_of_w() -> None:
-    G = game("stylegan2:tiny").G.eval()
+    G = build("stylegan2:tiny").G.eval()
     stretched = torch.tensor([1, 9, 1, 1, 4, 1, 1, 1.0])
     G.mapping = lambda z, y=None: z * stretched
     first, second = components(G, 2)
@@ -117,7 +117,7 @@ def test_components_of_a_mapping_are_those_of_w() -> None:
 
 
 def test_a_style_enters_every_layer_and_ranges_see_their_own() -> None:
-    G = game("stylegan2:tiny").G.eval()
+    G = build("stylegan2:tiny").G.eval()
     matrices = entry_matrices(G)
     assert {layer for layer, _ in matrices} == set(range(G.num_ws))
     styles = [module for name, module in G.named_modules() if name.startswith("layers.") and name.endswith(".style")]
@@ -154,7 +154,7 @@ def test_strength_one_is_a_deviation_of_w() -> None:
 
 @pytest.mark.parametrize("spec", forms())
 def test_every_game_has_directions_that_change_its_pictures(spec: str) -> None:
-    G = game(spec).G.eval()
+    G = build(spec).G.eval()
     directions = discover(G, count=2, seed=5)
     assert len(directions) == 2
     assert len({direction.name for direction in directions}) == len(directions)
@@ -331,7 +331,7 @@ def test_orthogonal_directions_are_learned() -> None:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    gan = game("dcgan:tiny")
+    gan = build("dcgan:tiny")
     save_model(gan.G, tmp_path / "model", gan="dcgan", config=gan.config, about={"data": "nowhere"})
     return tmp_path / "model"
 
@@ -369,7 +369,7 @@ def test_what_a_user_named_stays(model: Path) -> None:
 def test_files_of_others_and_damaged_ones_are_refused(model: Path, tmp_path: Path) -> None:
     save_directions([direction("a")], model)
     tensors = load_file(model / FILE)
-    gan = game("dcgan:tiny", smoothing=0.0)
+    gan = build("dcgan:tiny", smoothing=0.0)
     torch.nn.init.normal_(gan.G.first.weight)
     save_model(gan.G, tmp_path / "other", gan="dcgan", config=gan.config, about={})
     with pytest.raises(SimulacraError, match="another model"):

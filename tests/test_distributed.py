@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from support import SERVER, make_trainer, noise, on_disk
+from support import make_trainer, noise, on_disk
 
 from simulacra.errors import SimulacraError
 from simulacra.plugins import processes
 from simulacra.plugins.checks import CHECKS
+from simulacra.plugins.processes import SERVER
 from simulacra.registry import gans
 from simulacra.storage import checkpoints
 from simulacra.training import distributed

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import noise, packed
+from support import in_memory, noise
 from torch import Tensor, nn
 
 from simulacra.data.opening import open_domain
@@ -181,18 +181,18 @@ def test_no_more_pictures_are_made_than_asked_for() -> None:
 def test_features_of_data_are_computed_once(own_cache: Path) -> None:
     calls: list[int] = []
     steps: list[int] = []
-    data, extractor = packed(noise(40)), tiny(calls)
+    data, extractor = in_memory(noise(40)), tiny(calls)
     first = features_of_data(extractor, data, np.array([3, 5, 8]), steps.append)
     images = torch.from_numpy(data.images[[3, 5, 8]]).permute(0, 3, 1, 2).float() / 127.5 - 1
     assert np.array_equal(first["3"], extractor(images)["3"].numpy())
     del calls[:]
-    again = features_of_data(extractor, packed(noise(40)), np.array([3, 5, 8]), steps.append)
+    again = features_of_data(extractor, in_memory(noise(40)), np.array([3, 5, 8]), steps.append)
     assert not calls and steps == [3, 3]
     assert all(np.array_equal(first[layer], again[layer]) for layer in first)
     for other, index in (
-        (packed(noise(40)), [3, 5, 9]),
-        (packed(noise(40)), [5, 3, 8]),
-        (packed(noise(40, seed=1)), [3, 5, 8]),
+        (in_memory(noise(40)), [3, 5, 9]),
+        (in_memory(noise(40)), [5, 3, 8]),
+        (in_memory(noise(40, seed=1)), [3, 5, 8]),
     ):
         features_of_data(extractor, other, np.array(index))
     features_of_data(replace(extractor, backend="onnxruntime"), data, np.array([3, 5, 8]))
@@ -202,14 +202,14 @@ def test_features_of_data_are_computed_once(own_cache: Path) -> None:
 
 
 def test_views_of_one_set_are_told_apart() -> None:
-    whole = replace(packed(noise(40)), splits={"train": 30, "valid": 10, "test": 0})
+    whole = replace(in_memory(noise(40)), splits={"train": 30, "valid": 10, "test": 0})
     parts = [features_of_data(tiny(), whole.split(part))["3"] for part in ("train", "valid")]
     np.testing.assert_allclose(np.concatenate(parts), features_of_data(tiny(), whole)["3"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("harm", ["a flipped bit", "cut short", "emptied", "something else"])
 def test_a_damaged_file_is_computed_anew(own_cache: Path, harm: str) -> None:
-    data = packed(noise(40))
+    data = in_memory(noise(40))
     first = features_of_data(tiny(), data)
     (path,) = own_cache.rglob("*.safetensors")
     held = path.read_bytes()
@@ -228,7 +228,7 @@ def test_a_damaged_file_is_computed_anew(own_cache: Path, harm: str) -> None:
 def test_without_a_place_for_the_cache_all_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "file"))
-    assert features_of_data(tiny(), packed(noise(40)))["2"].shape == (40, 2)
+    assert features_of_data(tiny(), in_memory(noise(40)))["2"].shape == (40, 2)
 
 
 def test_the_cache_makes_room(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CPU, noise, packed
+from support import CPU, in_memory, noise
 from torch import Tensor
 
 from simulacra.data.feed import Feed
@@ -19,7 +19,7 @@ def numbered(n: int = N, seed: int = 0, mirror: bool = False) -> Feed:
     """A feed of pictures that hold their own number on the left half and 255 on the right."""
     images = np.full((n, 4, 4, 1), 255, np.uint8)
     images[:, :, :2] = np.arange(n, dtype=np.uint8)[:, None, None, None]
-    return Feed(packed(images, np.arange(n, dtype=np.int64)), CPU, seed=seed, mirror=mirror)
+    return Feed(in_memory(images, np.arange(n, dtype=np.int64)), CPU, seed=seed, mirror=mirror)
 
 
 def numbers(images: Tensor) -> list[int]:
@@ -76,7 +76,7 @@ def test_about_half_are_mirrored_and_always_the_same() -> None:
 
 def test_pictures_are_what_they_are_on_disk() -> None:
     images = noise(6, (3, 5, 7))
-    feed = Feed(packed(images), CPU, seed=0)
+    feed = Feed(in_memory(images), CPU, seed=0)
     batch = feed.batch(0, 6)
     assert batch.labels is None
     assert batch.images.shape == (6, 3, 5, 7) and batch.images.dtype == torch.float32

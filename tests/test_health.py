@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CPU, KINDS, copied, differences, make_trainer, noise, on_disk, packed, pair_on_disk, play, suitable
+from support import CLASSES, CPU, advance, differences, in_memory, make_trainer, noise, on_disk, pair_on_disk, snapshot
 from torch import Tensor
 
 from simulacra import augment
@@ -25,6 +25,7 @@ from simulacra.data.opening import open_domain
 from simulacra.gan import Batch, Generator
 from simulacra.gans.mlp import MLP
 from simulacra.messages import text, using
+from simulacra.plugins.harness import suitable
 from simulacra.registry import configured, find, gans
 from simulacra.settings import Settings
 from simulacra.training import health
@@ -38,7 +39,7 @@ Line = dict[str, Any]
 
 
 def measure(trainer: Any, valid: Dataset | Pair | None = None, *, tick: int = 240) -> dict[str, float]:
-    data = suitable(trainer.gan.name, noise(40, trainer.config.shape))
+    data = suitable(type(trainer.gan), noise(40, trainer.config.shape))
     if isinstance(data, Pair):
         previews = TranslationPreviews(data)
         pictures = previews.shuffled(previews.draw(trainer.ema.average))
@@ -55,14 +56,14 @@ def measure(trainer: Any, valid: Dataset | Pair | None = None, *, tick: int = 24
 def test_measuring_leaves_no_trace(name: str, separate: bool, tmp_path: Path) -> None:
     """Weights, buffers, modes, gradients and the next steps are what they are without it, to the bit."""
     options: dict[str, Any] = {"dropout": 0.2} | ({} if "separate" in find(name).unused else {"separate": separate})
-    one, other = (play(make_trainer(f"{name}:tiny", tmp_path, **options), 5) for _ in range(2))
-    before = copied(one.gan)
-    measures = measure(one, suitable(name, noise(30, seed=9)))
+    one, other = (advance(make_trainer(f"{name}:tiny", tmp_path, **options), 5) for _ in range(2))
+    before = snapshot(one.gan)
+    measures = measure(one, suitable(find(name), noise(30, seed=9)))
     assert {"overfit", "overfit_error", "diversity", "distinct"} >= measures.keys() >= {"diversity", "distinct"}
     assert all(math.isfinite(value) for value in measures.values())
-    assert not differences(before, copied(one.gan))
+    assert not differences(before, snapshot(one.gan))
     assert all(module.training for module in one.gan.modules())
-    play(one, 5), play(other, 5)
+    advance(one, 5), advance(other, 5)
     assert not differences(one.state_dict(), other.state_dict())
     assert measure(one) == measure(other), "it is a function of the state"
 
@@ -70,10 +71,10 @@ def test_measuring_leaves_no_trace(name: str, separate: bool, tmp_path: Path) ->
 @pytest.mark.parametrize("options", [{"micro": 3}, {"precision": "bf16"}])
 @pytest.mark.parametrize("shape", [(1, 16, 16), (4, 16, 24)])
 def test_measuring_suits_every_way_of_training(options: dict[str, Any], shape: Any, tmp_path: Path) -> None:
-    trainer = play(make_trainer("dcgan:tiny", tmp_path, packed(noise(40, shape)), **options), 3)
-    before = copied(trainer.gan)
-    assert measure(trainer, packed(noise(30, shape, seed=9))).keys() >= {"diversity", "distinct"}
-    assert not differences(before, copied(trainer.gan))
+    trainer = advance(make_trainer("dcgan:tiny", tmp_path, in_memory(noise(40, shape)), **options), 3)
+    before = snapshot(trainer.gan)
+    assert measure(trainer, in_memory(noise(30, shape, seed=9))).keys() >= {"diversity", "distinct"}
+    assert not differences(before, snapshot(trainer.gan))
 
 
 def scoring(trainer: Any, known: float, unseen: float, fakes: float) -> None:
@@ -90,7 +91,7 @@ def scoring(trainer: Any, known: float, unseen: float, fakes: float) -> None:
     ("scores", "expected"), [((8, 8, 0), 0), ((8, 2, 0), 0.75), ((8, 0, 0), 1), ((-1, -4, -5), 0.75)]
 )
 def test_overfitting_is_its_formula(scores: tuple[float, float, float], expected: float, tmp_path: Path) -> None:
-    black, white = (packed(np.full((n, 16, 16, 3), level, np.uint8)) for n, level in ((40, 0), (20, 255)))
+    black, white = (in_memory(np.full((n, 16, 16, 3), level, np.uint8)) for n, level in ((40, 0), (20, 255)))
     trainer = make_trainer("mlp:tiny", tmp_path, black)
     scoring(trainer, *scores)
     look = Health(black, white, CPU, tick=10_000, shown=64)
@@ -102,10 +103,10 @@ def test_overfitting_is_its_formula(scores: tuple[float, float, float], expected
 
 
 def test_where_overfitting_cannot_be_told(tmp_path: Path) -> None:
-    black, white = (packed(np.full((40, 16, 16, 3), level, np.uint8)) for level in (0, 255))
+    black, white = (in_memory(np.full((40, 16, 16, 3), level, np.uint8)) for level in (0, 255))
     trainer = make_trainer("mlp:tiny", tmp_path, black)
     scoring(trainer, 0, 0, 1)
-    some = packed(white.images[:3])
+    some = in_memory(white.images[:3])
     cases = [(None, 1000), (some, 1000), (white, 36), (white, 1000)]  # none, too few, too short a tick, D has lost
     assert all(Health(black, part, CPU, tick=tick, shown=64).overfitting(trainer) == {} for part, tick in cases)
 
@@ -124,9 +125,9 @@ def test_so_many_kinds_are_counted(kinds: int, copies: int, size: int, seed: int
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_very_few_pictures(n: int, tmp_path: Path) -> None:
-    trainer = play(make_trainer("mlp:tiny", tmp_path, packed(noise(n))), 2)
+    trainer = advance(make_trainer("mlp:tiny", tmp_path, in_memory(noise(n))), 2)
     pictures = torch.cat(list(trainer.ema.average.pictures(range(64))))
-    measures = Health(packed(noise(n)), None, CPU, tick=1000, shown=64).measures(trainer, pictures)
+    measures = Health(in_memory(noise(n)), None, CPU, tick=1000, shown=64).measures(trainer, pictures)
     assert measures.keys() == ({"diversity", "distinct"} if n > 1 else set())
 
 
@@ -134,7 +135,7 @@ def test_very_few_pictures(n: int, tmp_path: Path) -> None:
 def reals() -> Dataset:
     """The built-in people at 16 px."""
     images = open_domain("peeps").split("train").images[:400].reshape(-1, 16, 4, 16, 4, 3)
-    return packed(images.mean((2, 4)).round().astype(np.uint8))
+    return in_memory(images.mean((2, 4)).round().astype(np.uint8))
 
 
 def changing(kind: str, p: float) -> Augment:
@@ -172,9 +173,9 @@ def test_fakes_that_are_like_neither_tell_nothing_of_a_leak(reals: Dataset) -> N
 
 @pytest.mark.parametrize("kind", ["ada", "diff"])
 def test_looking_for_a_leak_leaves_no_trace(kind: str, tmp_path: Path) -> None:
-    one, other = (play(make_trainer("dcgan:tiny", tmp_path, augment=kind), 5) for _ in range(2))
-    measure(one, suitable("dcgan", noise(30, seed=9)))
-    play(one, 5), play(other, 5)
+    one, other = (advance(make_trainer("dcgan:tiny", tmp_path, augment=kind), 5) for _ in range(2))
+    measure(one, suitable(find("dcgan"), noise(30, seed=9)))
+    advance(one, 5), advance(other, 5)
     assert not differences(one.state_dict(), other.state_dict())
 
 
@@ -306,14 +307,14 @@ def test_whatever_a_journal_says(changes: list[Line]) -> None:
 
 @pytest.mark.parametrize("name", list(gans()))
 def test_advice_is_made_of_this_game_s_settings(name: str) -> None:
-    gan, config = configured(f"{name}:tiny", (3, 16, 16), {"lr": 2e-4, "lr_d": 8e-5}, labels=KINDS)
+    gan, config = configured(f"{name}:tiny", (3, 16, 16), {"lr": 2e-4, "lr_d": 8e-5}, labels=CLASSES)
     for verdict in VERDICTS.values():
         advice = verdict.advise(gan, config)
         words = dict(word.strip(",;:").split("=") for word in advice.split() if "=" in word)
         fitting = {key: value for key, value in words.items() if key != "loss"}
         if verdict.name == "leaking":  # which takes augmentation
             fitting["augment"] = "ada"
-        configured(name, (3, 16, 16), {key: _value(value) for key, value in fitting.items()}, labels=KINDS)
+        configured(name, (3, 16, 16), {key: _value(value) for key, value in fitting.items()}, labels=CLASSES)
         assert "{" not in advice
     assert "lr=0.0001" in VERDICTS["diverged"].advise(gan, config)
     assert "lr_d=4e-05" in VERDICTS["diverged"].advise(gan, config)
@@ -352,7 +353,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, part in parts.items():
         images = np.concatenate([part, data.split("valid").images[:64]]).reshape(-1, 16, 4, 16, 4, 3)
         small = images.mean((2, 4)).round().astype(np.uint8)
-        folders[name] = on_disk(folder / name, small, np.arange(len(small)) % KINDS, valid=64)
+        folders[name] = on_disk(folder / name, small, np.arange(len(small)) % CLASSES, valid=64)
     folders["pair"] = pair_on_disk(folder / "pair", small, 255 - small[::-1], valid=64)
     return folders
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import game
+from support import build
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -26,10 +26,10 @@ ATTRIBUTES = ("glasses", "smile", "hair: red", "hair: black", "hair: grey")
 def made(settings: dict[str, object], labels: int, *, attributes: bool = False) -> Generator:
     gan, config = configured("dcgan:tiny", (1, 16, 16), settings, labels=labels, attributes=attributes)
     torch.manual_seed(0)
-    game: GAN = gan(config)
-    for parameter in game.G.parameters():  # so that labels show in an untrained network
+    model: GAN = gan(config)
+    for parameter in model.G.parameters():  # so that labels show in an untrained network
         torch.nn.init.normal_(parameter, std=0.3)
-    generator: Generator = game.G.eval()
+    generator: Generator = model.G.eval()
     return generator
 
 
@@ -84,7 +84,7 @@ def test_a_class_that_does_not_exist_is_said(classed: Generator, label: str, tol
 
 
 def test_a_model_without_labels_takes_none() -> None:
-    plain = game("dcgan:tiny").G
+    plain = build("dcgan:tiny").G
     assert plain.conditions([0, 1]) is None
     with pytest.raises(SimulacraError, match="conditional=true"):
         plain.conditions([0], "Sneaker")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, game, make_trainer, noise, packed, paired
+from support import CPU, build, in_memory, make_trainer, noise, paired
 
 from simulacra.data.feed import Feed, to_tensor
 from simulacra.gan import Batch
@@ -66,9 +66,9 @@ class Ring(Feed):
 def test_mlp_finds_all_eight_gaussians_of_a_ring(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"batch": 128, "lr": 1e-3, "betas": (0.5, 0.999), "hidden": (128, 128), "ema": 10_000}
     settings |= {"dropout": 0.1}
-    gan = game("mlp:tiny", (2, 1, 1), output="linear", **settings)
+    gan = build("mlp:tiny", (2, 1, 1), output="linear", **settings)
     assert gan.config.loss == "nonsaturating"  # type: ignore[attr-defined]
-    trainer = Trainer(gan, Ring(packed(noise(1)), CPU, seed=0), tmp_path, seed=3)
+    trainer = Trainer(gan, Ring(in_memory(noise(1)), CPU, seed=0), tmp_path, seed=3)
     share, each = learn(trainer, Ring.modes, near=0.3, steps=5000)
     assert share > 0.65, f"{share:.0%} of the fakes are near one of the eight"
     assert min(each) > 0.05, f"some of the eight are missing: {each}"

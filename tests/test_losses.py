@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import game
+from support import build
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, elu
 
@@ -52,7 +52,7 @@ def test_sure_logits_do_not_overflow(size: float) -> None:
 @pytest.mark.parametrize("loss", ["minimax", "nonsaturating"])
 def test_minimax_vanishes_where_d_is_sure_and_non_saturating_does_not(loss: str) -> None:
     """The slope in the logit is σ(D) for minimax and 1 - σ(D) for non-saturating; the same where D is undecided."""
-    gan = game("mlp:tiny", loss=loss)
+    gan = build("mlp:tiny", loss=loss)
     sizes = {}
     for sure in (0.0, 15.0):
         nn.init.constant_(list(gan.D.parameters())[-1], -sure)
@@ -92,14 +92,14 @@ def test_noise_fills_its_range_evenly() -> None:
 
 
 def test_a_game_uses_its_smoothing_and_noise() -> None:
-    gan = game("mlp:tiny", smoothing=0.1, label_noise=0.05)
+    gan = build("mlp:tiny", smoothing=0.1, label_noise=0.05)
     real, fake = gan.targets(torch.zeros(500))
     assert real.min() >= 0.85 and real.max() <= 0.9
     assert fake.min() >= 0 and 0.04 < fake.max() <= 0.05
     batch = Batch(torch.zeros(8, 3, 16, 16))
     values = []
     for smoothing in (0.0, 0.3):
-        gan = game("mlp:tiny", smoothing=smoothing)
+        gan = build("mlp:tiny", smoothing=smoothing)
         torch.manual_seed(0)
         values.append(gan.d_loss(batch)[0].item())
     assert values[0] != values[1]
@@ -200,7 +200,7 @@ def test_double_backward_against_finite_differences(name: str) -> None:
 
 @pytest.mark.parametrize("norm", ["instance", "layer", "none"])
 def test_wgan_gp_loss_is_the_paper_s_equation(norm: str) -> None:
-    gan = game("wgan-gp:tiny", norm_d=norm, gp=7.0).double()
+    gan = build("wgan-gp:tiny", norm_d=norm, gp=7.0).double()
     real = torch.rand(6, 3, 16, 16, dtype=torch.float64) * 2 - 1
     gan.G.draw = lambda n: torch.zeros(n, 8, dtype=torch.float64)
     gan.G.forward = lambda z, y=None: gan.G.synthesis(z)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from support import forms, game
+from support import build, forms
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -22,7 +22,7 @@ SIDE = 16
 
 
 def grown(name: str) -> Generator:
-    generator: Generator = game(f"{name}:tiny", (3, SIDE, SIDE)).G.eval()
+    generator: Generator = build(f"{name}:tiny", (3, SIDE, SIDE)).G.eval()
     for key, buffer in generator.named_buffers():
         if key == "growth.shown":
             buffer.fill_(10**9)
@@ -70,10 +70,10 @@ def test_all_layers_are_the_column_s_picture_and_the_mean_is_everywhere() -> Non
 
 def test_what_cannot_be_mixed_is_said() -> None:
     with pytest.raises(SimulacraError, match="no layers"):
-        mixing_matrix(game("dcgan:tiny").G, [1], [2], (0, 1))
+        mixing_matrix(build("dcgan:tiny").G, [1], [2], (0, 1))
     for layers in ((0, 7), (2, 2), (-1, 2)):
         with pytest.raises(SimulacraError, match="has 6, from 0"):
-            mixing_matrix(game("stylegan:tiny").G, [1], [2], layers)
+            mixing_matrix(build("stylegan:tiny").G, [1], [2], layers)
 
 
 # --- children without layers --------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object
 @pytest.mark.parametrize("spec", forms())
 @pytest.mark.parametrize("way", ["cross", "blend"])
 def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None:
-    generator: Generator = game(spec, (3, SIDE, SIDE)).G.eval()
+    generator: Generator = build(spec, (3, SIDE, SIDE)).G.eval()
     image = np.asarray(cross_matrix(generator, [1, 2], [3, 4], way))
     assert image.shape == (3 * SIDE, 3 * SIDE, 3)
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None
 
 
 def test_a_child_takes_each_number_from_either_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator: Generator = game("mlp:tiny", z=200).G
+    generator: Generator = build("mlp:tiny", z=200).G
     top, mother, child = drawn_w(monkeypatch, generator, [1], [2])
     from_mother, from_top = child == mother, child == top
     assert (from_mother | from_top).all()
@@ -115,14 +115,14 @@ def test_a_child_takes_each_number_from_either_parent(monkeypatch: pytest.Monkey
 
 
 def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
-    top, mother, child = drawn_w(monkeypatch, game("mlp:tiny", z=50).G, [1], [2], "blend")
+    top, mother, child = drawn_w(monkeypatch, build("mlp:tiny", z=50).G, [1], [2], "blend")
     assert float(child.norm()) == pytest.approx(float(top.norm() + mother.norm()) / 2, rel=1e-4)
     cosines = [float(torch.cosine_similarity(child, parent, 0)) for parent in (top, mother)]
     assert cosines[0] == pytest.approx(cosines[1], abs=1e-4) and cosines[0] > 0.5
 
 
 def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator: Generator = game("mlp:tiny+labels").G
+    generator: Generator = build("mlp:tiny+labels").G
     generator.store_labels(torch.arange(30) % 3)
     ws = drawn_w(monkeypatch, generator, range(6), range(10, 16))
     tops, rest = ws[:6], ws[6:]
@@ -133,7 +133,7 @@ def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
-    generator, out = game("mlp:tiny").G, tmp_path / "mix.png"
+    generator, out = build("mlp:tiny").G, tmp_path / "mix.png"
     write_mix(generator, out, [1, 2], [3], model="abc")
     record = read_provenance(out)
     assert record is not None and record["model"] == "abc"
@@ -149,7 +149,7 @@ def test_a_mix_is_written_once_with_its_origin(tmp_path: Path) -> None:
 
 
 def test_mix_takes_a_model_by_name(tmp_path: Path) -> None:
-    gan = game("stylegan2:tiny")
+    gan = build("stylegan2:tiny")
     save_model(gan.G, tmp_path / "model", gan="stylegan2", config=gan.config, about={})
     path = mix(tmp_path / "model", tmp_path / "mix.png", rows="1-2", columns=[5], layers="0-1", device="cpu")
     record = read_provenance(path)
@@ -170,7 +170,7 @@ def test_a_mix_that_cannot_be_is_one_sentence(options: dict[str, object], messag
     arguments: dict[str, object] = {"rows": [1], "columns": [2], "out": "mix.png", "model": "abc"} | options
     out = tmp_path / str(arguments.pop("out"))
     with pytest.raises(SimulacraError, match=message):
-        write_mix(game("mlp:tiny").G, out, **arguments)  # type: ignore[arg-type]
+        write_mix(build("mlp:tiny").G, out, **arguments)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import game
+from support import build
 from torch import Tensor
 
 from simulacra.gan import Batch, Generator
@@ -21,7 +21,7 @@ class Fixed(Generator):
 
 
 def penalty(dtype: str, **settings: Any) -> float:
-    gan = game("wgan-gp:tiny", **settings)
+    gan = build("wgan-gp:tiny", **settings)
     gan.G.forward = Fixed(gan.config).forward
     images = torch.linspace(1, -1, 8 * 3 * 16 * 16).view(8, 3, 16, 16)
     torch.manual_seed(0)
@@ -42,7 +42,7 @@ def test_the_penalty_is_fp32_where_asked() -> None:
 @pytest.mark.parametrize("precision", ["same", "fp32"])
 def test_a_bf16_play_is_traced_as_it_runs(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
-    gan = game("wgan-gp:tiny", penalty_precision=precision)
+    gan = build("wgan-gp:tiny", penalty_precision=precision)
     gan.G.requires_grad_(False)
     batch = Batch(torch.rand(8, 3, 16, 16) * 2 - 1)
     state = {name: value.clone() for name, value in gan.state_dict().items()}

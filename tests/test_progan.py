@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import KINDS, differences, game, make_trainer, play
+from support import CLASSES, advance, build, differences, make_trainer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,7 +42,7 @@ def pictures(n: int = 4) -> Tensor:
 def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU, autocast doubles in float32 what the networks draw in bf16."""
     monkeypatch.setattr(progan, "repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
-    growth = at(game("progan", **PACE), 12).G.growth
+    growth = at(build("progan", **PACE), 12).G.growth
     level, alpha = growth.stage()
     assert level == 1 and 0 < alpha < 1
     x, before = torch.ones(1, 3, 8, 8, dtype=torch.bfloat16), torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16)
@@ -106,7 +106,7 @@ def test_the_pace_follows_from_the_run_s_length() -> None:
 
 def test_the_average_has_the_paper_s_decay() -> None:
     config = configured("progan", (3, 16, 16), {})[1]
-    ema = EMA(game("progan:tiny").G, config.ema)
+    ema = EMA(build("progan:tiny").G, config.ema)
     assert ema.decay(config.batch, 10**9) == pytest.approx(0.999, abs=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_widths() -> None:
 @pytest.mark.parametrize("begins", [STABLE, 2 * STABLE + FADE])
 def test_a_doubling_begins_as_what_was_there(name: str, begins: int) -> None:
     """G's pictures and D's outputs just before it are those at α = 0, and neither is those at its end."""
-    gan: Any = game(f"{name}:tiny", **PACE)
+    gan: Any = build(f"{name}:tiny", **PACE)
     before, scores = drawn(at(gan, begins - 1)), gan.D(pictures())
     growth = gan.G.growth
     level = growth.stage()[0]
@@ -138,7 +138,7 @@ def test_a_doubling_begins_as_what_was_there(name: str, begins: int) -> None:
 
 @every_growing_game
 def test_pictures_are_those_of_the_level_enlarged(name: str) -> None:
-    gan: Any = game(f"{name}:tiny", **PACE)
+    gan: Any = build(f"{name}:tiny", **PACE)
     for nimg, times in ((0, 4), (STABLE + FADE, 2)):
         made = drawn(at(gan, nimg))
         assert made.shape == (4, 3, 16, 16)
@@ -152,7 +152,7 @@ def test_pictures_are_those_of_the_level_enlarged(name: str) -> None:
 
 @every_growing_game
 def test_what_is_grown_over_plays_no_part(name: str) -> None:
-    gan = at(game(f"{name}:tiny", **PACE), 10**6)
+    gan = at(build(f"{name}:tiny", **PACE), 10**6)
     before, scores = drawn(gan), gan.D(pictures())
     with torch.no_grad():
         for layers in (gan.G.to_rgb, gan.D.from_rgb):
@@ -163,7 +163,7 @@ def test_what_is_grown_over_plays_no_part(name: str) -> None:
 
 @every_growing_game
 def test_reals_fade_as_fakes_do(name: str) -> None:
-    gan = at(game(f"{name}:tiny", **PACE), STABLE + FADE // 4)
+    gan = at(build(f"{name}:tiny", **PACE), STABLE + FADE // 4)
     growth, images = gan.G.growth, pictures()
     level = box_average(images, 2)  # 8x8, and 4x4 before
     expected = 0.25 * level + 0.75 * repeat_pixels(box_average(images, 4), 2)
@@ -173,7 +173,7 @@ def test_reals_fade_as_fakes_do(name: str) -> None:
 
 def test_the_penalty_is_that_of_the_level_s_pixels() -> None:
     """D averages repeat_pixels pictures: its gradient by them is shorter than by the pixels that it sees."""
-    gan = at(game("progan:tiny", **PACE), 0)
+    gan = at(build("progan:tiny", **PACE), 0)
     small, times = box_average(pictures(), 4), gan.G.growth.times
     assert times == 4
     gan.D.levels = 0  # what is given is 4x4 already
@@ -183,8 +183,8 @@ def test_the_penalty_is_that_of_the_level_s_pixels() -> None:
 
 
 def test_progan_s_loss_is_its_formula() -> None:
-    gan: Any = game("progan:tiny", gp=3.0, drift=0.5)
-    loss, told = gan.d_loss(Batch(pictures(), torch.arange(4) % KINDS))
+    gan: Any = build("progan:tiny", gp=3.0, drift=0.5)
+    loss, told = gan.d_loss(Batch(pictures(), torch.arange(4) % CLASSES))
     expected = told["fake"].mean() - told["real"].mean()
     torch.testing.assert_close(told["adversarial"], expected)
     torch.testing.assert_close(loss, expected + 3 * told["penalty"] + 0.5 * told["real"].square().mean())
@@ -201,15 +201,15 @@ def stage(trainer: Any) -> tuple[int, float]:
 
 @every_growing_game
 def test_a_resume_in_the_middle_of_a_fade_is_exact(name: str, tmp_path: Path) -> None:
-    whole = play(make_trainer(f"{name}:tiny", tmp_path, **PACE), 10)
-    first = play(make_trainer(f"{name}:tiny", tmp_path, **PACE), 4)
+    whole = advance(make_trainer(f"{name}:tiny", tmp_path, **PACE), 10)
+    first = advance(make_trainer(f"{name}:tiny", tmp_path, **PACE), 4)
     assert (first.nimg, stage(first)) == (16, (1, 0.5))
     torch.save(first.state_dict(), tmp_path / "state.pt")
     second = make_trainer(f"{name}:tiny", tmp_path, **PACE)
-    play(second, 1)
+    advance(second, 1)
     second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(*(each.ema.average(each.ema.average.seeded([1])) for each in (first, second)))
-    play(second, 6)
+    advance(second, 6)
     assert not differences(whole.state_dict(), second.state_dict())
     assert stage(whole)[0] == 2
 
@@ -220,29 +220,29 @@ def test_larger_sides_are_played_in_more_parts(name: str, tmp_path: Path) -> Non
     assert trainer.config.batch == 8
     parts, levels = list[int](), list[int]()
     for _ in range(12):
-        play(trainer, 1)
+        advance(trainer, 1)
         parts.append(trainer.microbatch())
         levels.append(stage(trainer)[0])
     assert dict(zip(levels, parts, strict=True)) == {0: 8, 1: 4, 2: 4}  # 4: D compares them
     for size, most in ((64, 256), (256, 16), (1024, 4)):
-        gan: Any = at(game(f"{name}:tiny", (3, size, size)), 10**9)
+        gan: Any = at(build(f"{name}:tiny", (3, size, size)), 10**9)
         assert gan.max_microbatch() == most
 
 
 @every_growing_game
 @pytest.mark.parametrize("pixels", [1, 1 << 20])
 def test_a_resume_is_exact_whatever_the_parts(pixels: int, name: str, tmp_path: Path) -> None:
-    trainer = play(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 10)
-    again = play(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 4)
+    trainer = advance(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 10)
+    again = advance(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 4)
     torch.save(again.state_dict(), tmp_path / "state.pt")
     other = make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE)
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert not differences(trainer.state_dict(), play(other, 6).state_dict())
+    assert not differences(trainer.state_dict(), advance(other, 6).state_dict())
 
 
 @every_growing_game
 def test_the_average_and_its_file_know_how_far_they_have_grown(name: str, tmp_path: Path) -> None:
-    trainer = play(make_trainer(f"{name}:tiny", tmp_path / "run", **PACE), 4)
+    trainer = advance(make_trainer(f"{name}:tiny", tmp_path / "run", **PACE), 4)
     average: Any = trainer.ema.average
     assert average.growth.stage() == (1, 0.5)
     save_model(average, tmp_path / "model", gan=name, config=trainer.config, about={})
@@ -250,7 +250,7 @@ def test_the_average_and_its_file_know_how_far_they_have_grown(name: str, tmp_pa
     z = average.seeded(range(3))
     assert loaded.growth.nimg == 16, "already before it has drawn anything"
     assert torch.equal(loaded(z), average(z))
-    play(trainer, 6)
+    advance(trainer, 6)
     assert average.growth.stage() == (2, 0.5)
     assert not torch.equal(loaded(z), average(z))
 
@@ -288,12 +288,12 @@ def test_minibatch_stddev_is_its_definition(n: int, group: int) -> None:
 
 @every_growing_game
 def test_d_looks_at_more_than_one_picture(name: str) -> None:
-    gan, x = game(f"{name}:tiny"), pictures()
+    gan, x = build(f"{name}:tiny"), pictures()
     assert not torch.allclose(gan.D(x)[0], gan.D(x[:1].repeat(4, 1, 1, 1))[0], atol=1e-4)
 
 
 def test_latents_have_one_length() -> None:
-    generator = game("progan:tiny").G
+    generator = build("progan:tiny").G
     w = generator.mapping(generator.seeded(range(5)))
     torch.testing.assert_close(w.square().mean(1), torch.ones(5))
     torch.testing.assert_close(generator.mapping(3 * generator.seeded(range(5))), w)

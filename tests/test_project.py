@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import forms, game
+from support import build, forms
 from torch import Tensor
 
 from simulacra import messages
@@ -36,7 +36,7 @@ SEED = 12_345
 
 def planted(shape: tuple[int, int, int] = (3, 16, 16), spec: str = "mlp:tiny", **settings: object) -> Generator:
     """A small generator whose pictures differ: its weights are larger than those a training starts from."""
-    generator: Generator = game(spec, shape, **settings).G.eval().requires_grad_(False)
+    generator: Generator = build(spec, shape, **settings).G.eval().requires_grad_(False)
     for weight in generator.parameters():
         weight.mul_(2.5)
     return generator
@@ -93,7 +93,7 @@ def test_every_game_s_loss_falls(few: None) -> None:
     """Two steps from the guesses, and what is found is a recipe that draws what was shown."""
     falls = []
     for spec in forms():
-        generator: Generator = game(spec, (3, 16, 16)).G.requires_grad_(False)
+        generator: Generator = build(spec, (3, 16, 16)).G.requires_grad_(False)
         projection = invert(generator, own(generator.eval()), steps=2, starts=2)
         (first, _), (second, _) = projection.course
         falls.append(first - second)
@@ -155,7 +155,7 @@ def test_a_search_can_be_stopped_between_steps(few: None) -> None:
 
 
 def test_weights_keep_no_gradients(few: None) -> None:
-    generator: Generator = game("mlp:tiny").G  # as in training: they ask for some
+    generator: Generator = build("mlp:tiny").G  # as in training: they ask for some
     invert(generator, own(generator.eval()), steps=2)
     assert all(weight.grad is None for weight in generator.parameters())
 
@@ -191,7 +191,7 @@ def test_a_wrong_label_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("spec", ["stylegan:tiny", "stylegan2:tiny"])
 def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
-    generator: Generator = game(spec, (3, 16, 16)).G.eval().requires_grad_(False)
+    generator: Generator = build(spec, (3, 16, 16)).G.eval().requires_grad_(False)
     for name, buffer in generator.named_buffers():
         if name == "growth.shown":
             buffer.fill_(10**9)  # grown to its full side, so that all layers draw
@@ -206,7 +206,7 @@ def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
 
 
 def test_what_is_known_of_a_model_s_own(few: None) -> None:
-    for generator in (planted(), planted(prior="uniform"), game("stylegan2:tiny").G.eval()):
+    for generator in (planted(), planted(prior="uniform"), build("stylegan2:tiny").G.eval()):
         prior = latent_prior(generator)
         with torch.no_grad():
             w = generator.mapping(generator.seeded(range(200)))
@@ -324,7 +324,7 @@ def test_what_is_found_is_kept_in_a_folder(photo: Path, tmp_path: Path, few: Non
 
 
 def test_project_takes_a_model_by_name(photo: Path, tmp_path: Path, few: None) -> None:
-    gan = game("mlp:tiny", (3, 16, 16))
+    gan = build("mlp:tiny", (3, 16, 16))
     save_model(gan.G, tmp_path / "model", gan="mlp", config=gan.config, about={})
     projection = project(photo, tmp_path / "model", steps=4, starts=2, device="cpu")
     out = photo.with_name("photo-projected")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import game, make_trainer, play
+from support import advance, build, make_trainer
 from torch import Tensor, nn
 
 from simulacra import losses
@@ -60,7 +60,7 @@ def test_schedules_are_half_cosines(tmp_path: Path) -> None:
         assert gan.scheduled(*gan.config.gamma) == pytest.approx(1 - 0.8 * share)
         assert gan.rate(0) == pytest.approx(1 - 0.5 * share)
         assert gan.momenta() == pytest.approx((0.0, 0.9 + 0.09 * share))
-    play(trainer, 40)  # 8 pictures to each play of D
+    advance(trainer, 40)  # 8 pictures to each play of D
     for optimizer in trainer.optimizers.values():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(5e-4)
         assert optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.99))
@@ -84,7 +84,7 @@ def test_the_average_and_augmentation_have_schedules_too(tmp_path: Path) -> None
     for _ in range(24):
         trainer.step()
         found.append(float(trainer.gan.augment.p))  # type: ignore[arg-type]
-    shown = [8 * play for play in range(12)]  # before each play of D; G's comes after it
+    shown = [8 * step for step in range(12)]  # before each play of D; G's comes after it
     shares = [(1 - math.cos(math.pi * min(1.0, nimg / 80))) / 2 for nimg in [*shown, 96]]
     assert found[::2] == pytest.approx([0.1 + 0.4 * share for share in shares[:-1]])
     assert told == pytest.approx([400 * share for share in shares[1:]])
@@ -124,7 +124,7 @@ def test_penalties_are_lazy_and_weigh_as_much_more(lazy: int, tmp_path: Path) ->
         trainer.step()
         counted.append(trainer.meter.counts.get("r1", 0))
     assert counted[-1] == math.ceil(7 / lazy)
-    gan = game("r3gan:tiny", lazy=lazy, dropout=0.0)
+    gan = build("r3gan:tiny", lazy=lazy, dropout=0.0)
     batch = Batch(torch.rand(6, 3, 16, 16) * 2 - 1)
     torch.manual_seed(1)
     loss, stats = gan.d_loss(batch)
@@ -134,7 +134,7 @@ def test_penalties_are_lazy_and_weigh_as_much_more(lazy: int, tmp_path: Path) ->
 
 
 def test_what_d_pays_is_r1_on_reals_and_on_fakes() -> None:
-    gan = game("r3gan:tiny")
+    gan = build("r3gan:tiny")
     batch = Batch(torch.rand(6, 3, 16, 16) * 2 - 1)
     torch.manual_seed(1)
     _, stats = gan.d_loss(batch)
@@ -170,7 +170,7 @@ def test_finite_differences_agree_with_the_exact_penalty() -> None:
 
 
 def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    gan = game("r3gan:tiny", penalty="difference")
+    gan = build("r3gan:tiny", penalty="difference")
     monkeypatch.setattr(losses, "squared_gradient", None)
     _, stats = gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
     assert float(stats["r1"]) > 0
@@ -183,7 +183,7 @@ def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) ->
     """D sees the two pictures augmented alike, and drops the same: or chance would be divided by the step."""
     found = {}
     for penalty in ("exact", "difference"):
-        gan, sums = game("r3gan:tiny", penalty=penalty, **words), [0.0, 0.0]
+        gan, sums = build("r3gan:tiny", penalty=penalty, **words), [0.0, 0.0]
         for seed in range(20):
             torch.manual_seed(seed)
             images = torch.rand(32, 3, 16, 16) * 2 - 1
@@ -194,7 +194,7 @@ def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) ->
 
 
 def test_each_side_has_its_own_chance_with_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    gan, seen = game("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
+    gan, seen = build("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
     monkeypatch.setattr(gan, "generate", lambda batch, grad=True: batch.images)
     gan.D.register_forward_hook(lambda module, given, made: seen.append(given[0]))
     torch.manual_seed(1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import forms, game
+from support import build, forms
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -22,7 +22,7 @@ pairs = st.one_of(st.none(), st.tuples(st.integers(0, 4), st.integers(5, 9)))
 
 
 def generator(form: str) -> Generator:
-    model: Any = game(form).G
+    model: Any = build(form).G
     model.eval()
     return model  # type: ignore[no-any-return]
 

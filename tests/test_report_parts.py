@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from support import game
+from support import build
 
 from simulacra.data.opening import open_domain
 from simulacra.messages import using
@@ -30,7 +30,7 @@ def test_every_kind_of_picture_is_inlined(channels: int) -> None:
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
 def test_a_walk_goes_from_seed_to_seed(prior: Literal["normal", "uniform"]) -> None:
-    generator = game("mlp:tiny", prior=prior).G
+    generator = build("mlp:tiny", prior=prior).G
     latents: list[torch.Tensor] = []
     generator.register_forward_pre_hook(lambda _, inputs: latents.append(inputs[0]))
     steps = walk_tiles(generator, 3, 8, 5)

@@ -13,7 +13,7 @@ import pytest
 from measuring import blobs, pair_folder, stand_in
 from PIL import Image
 from reporting import Page
-from support import noise, packed
+from support import in_memory, noise
 
 from simulacra.measure.choose import choose
 from simulacra.measure.evaluate import evaluate
@@ -97,5 +97,5 @@ def test_without_names_the_nearest_real_stands_beside(run: Path, tmp_path: Path)
 
 def test_the_nearest_real_is_the_nearest() -> None:
     reals = noise(20)
-    nearest = _nearest([np.clip(reals[7].astype(int) + 3, 0, 255).astype(np.uint8)], packed(reals))
+    nearest = _nearest([np.clip(reals[7].astype(int) + 3, 0, 255).astype(np.uint8)], in_memory(reals))
     assert np.array_equal(nearest[0], reals[7])

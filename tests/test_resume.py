@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 import torch
-from support import SERVER, differences, noise, on_disk, state
+from support import differences, noise, on_disk, state
 
+from simulacra.plugins.processes import SERVER
 from simulacra.storage import checkpoints, load
 from simulacra.training import checkpoint
 from simulacra.training.options import train

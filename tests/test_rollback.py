@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
-from support import SERVER, differences, noise, on_disk, state
+from support import differences, noise, on_disk, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json
+from simulacra.plugins.processes import SERVER
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
 from simulacra.training.journal import read

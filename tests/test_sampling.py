@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support import game
+from support import build
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -23,7 +23,7 @@ from simulacra.seeds import format_seeds, parse_seeds
 
 @pytest.fixture(scope="module")
 def generator() -> Generator:
-    made: Generator = game("dcgan:tiny").G.eval()
+    made: Generator = build("dcgan:tiny").G.eval()
     return made
 
 
@@ -74,7 +74,7 @@ def test_an_odd_min_latent_is_refused(least: float, generator: Generator) -> Non
 
 
 def test_priors() -> None:
-    normal, uniform = (game("mlp:tiny", prior=prior).G for prior in ("normal", "uniform"))
+    normal, uniform = (build("mlp:tiny", prior=prior).G for prior in ("normal", "uniform"))
     torch.manual_seed(0)
     for z in (normal.seeded(range(2000)), normal.draw(2000)):
         assert z.std().item() == pytest.approx(1, abs=0.03) and z.abs().max() > 3
@@ -167,7 +167,7 @@ def test_a_refusal_comes_before_anything_is_drawn(generator: Generator, tmp_path
 @pytest.mark.parametrize(("spec", "shape"), [("mlp:tiny", (3, 8, 8)), ("mlp:tiny", (1, 8, 6)), ("mlp:tiny", (4, 6, 8))])
 def test_the_grid_s_layout(spec: str, shape: tuple[int, int, int], tmp_path: Path) -> None:
     """Seven pictures in rows of three; the last row is filled up with white."""
-    generator = game(spec, shape).G
+    generator = build(spec, shape).G
     (path,) = write_pictures(generator, tmp_path, range(7), model="abc", singles=False, grid=True)
     channels, height, width = shape
     with Image.open(path) as image:
@@ -188,7 +188,7 @@ def test_a_grid_too_large_is_refused(generator: Generator, tmp_path: Path) -> No
 
 
 def test_every_picture_has_its_own_seed_s_name_over_many_batches(tmp_path: Path) -> None:
-    generator = game("mlp:tiny", (1, 4, 4)).G
+    generator = build("mlp:tiny", (1, 4, 4)).G
     paths = write_pictures(generator, tmp_path, range(60, 200), model="abc")
     assert len(paths) == 140
     for path, seed in zip(paths, range(60, 200), strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import copied, game, make_trainer, play
+from support import advance, build, make_trainer, snapshot
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
@@ -32,7 +32,7 @@ def test_every_layer_of_d_has_norm_one(network: str, tmp_path: Path) -> None:
     """Before the first play, and after weights have moved fast and the estimates followed."""
     trainer = make_trainer("sngan:tiny+labels", tmp_path, network=network, lr=1e-3)
     assert norms(trainer.gan.D) == pytest.approx([1.0] * len(norms(trainer.gan.D)), abs=0.1)
-    play(trainer, 30)  # at a rate that outruns one step a play a little
+    advance(trainer, 30)  # at a rate that outruns one step a play a little
     before = trainer.gan.D.state_dict()
     assert norms(trainer.gan.D) == pytest.approx([1.0] * len(norms(trainer.gan.D)), abs=0.2)
     for _ in range(200):
@@ -44,13 +44,13 @@ def test_every_layer_of_d_has_norm_one(network: str, tmp_path: Path) -> None:
 def test_estimates_move_once_a_step_of_d_and_never_else(tmp_path: Path) -> None:
     trainer = make_trainer("sngan:tiny", tmp_path)
     gan: GAN = trainer.gan
-    before = copied(gan.D)
+    before = snapshot(gan.D)
     batch = Batch(torch.rand(4, 3, 16, 16))
     for mode in (False, True):
         gan.train(mode)
         gan.d_loss(batch), gan.g_loss(batch), gan.discriminate(batch.images)
     assert all(torch.equal(value, before[key]) for key, value in gan.D.state_dict().items())
-    play(trainer, 1)
+    advance(trainer, 1)
     moved = {key for key, value in gan.D.state_dict().items() if not torch.equal(value, before[key])}
     assert {key for key in before if key.endswith(("._u", "._v"))} - moved <= {"last.parametrizations.weight.0._u"}
     layer = gan.D.last  # one row: its u is 1 or -1 for ever
@@ -59,7 +59,7 @@ def test_estimates_move_once_a_step_of_d_and_never_else(tmp_path: Path) -> None:
 
 def test_a_d_without_residuals_has_no_slope_above_one() -> None:
     """Fully connected: each layer and each LeakyReLU has a slope of at most 1, and so has D."""
-    gan = game("sngan:tiny", network="mlp")
+    gan = build("sngan:tiny", network="mlp")
     for _ in range(300):
         sngan.update_singular_values(gan.D)
     one, other = torch.rand(2, 64, 3, 16, 16) * 2 - 1
@@ -82,7 +82,7 @@ def test_fused_convolutions_are_what_they_stand_for(bias: bool) -> None:
 
 def test_the_losses_are_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a D that says 0.5, 3 of reals and -2, 0 of fakes: (0.5 + 0)/2 + (0 + 1)/2, and -(-2 + 0)/2."""
-    gan = game("sngan:tiny")
+    gan = build("sngan:tiny")
 
     def judged(images: Tensor, y: Tensor | None = None) -> Tensor:
         return torch.tensor([0.5, 3.0] if images.min() >= 0 else [-2.0, 0.0])
@@ -97,7 +97,7 @@ def test_the_losses_are_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("words", [{"norm_d": "batch"}, {"norm_d": "instance", "network": "conv"}])
 def test_norms_in_d_are_refused(words: dict[str, Any]) -> None:
     with pytest.raises(SimulacraError, match="norm_d"):
-        game("sngan:tiny", **words)
+        build("sngan:tiny", **words)
 
 
 def test_one_step_follows_the_definition() -> None:
@@ -115,7 +115,7 @@ def test_one_step_follows_the_definition() -> None:
 
 def test_weights_start_as_its_authors_have_them() -> None:
     """Uniform in ±√(6 / (fan in + fan out)), √2 as far in the blocks' main paths alone; the last layers are no part of those."""
-    gan = game("sngan", (3, 32, 32), features=16)
+    gan = build("sngan", (3, 32, 32), features=16)
     for network in (gan.G, gan.D):
         for name, layer in network.named_modules():
             if not isinstance(layer, nn.Conv2d | nn.Linear):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import KINDS, game, make_trainer, play
+from support import CLASSES, advance, build, make_trainer
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -20,7 +20,7 @@ GROWN = 10**6
 
 
 def grown(**settings: Any) -> StyleGAN:
-    gan = game("stylegan:tiny", **settings)
+    gan = build("stylegan:tiny", **settings)
     assert isinstance(gan, StyleGAN)
     gan.on_step_start(GROWN, {"D": 0, "G": 0})
     torch.manual_seed(1)
@@ -32,7 +32,7 @@ def grown(**settings: Any) -> StyleGAN:
 
 
 def batch(n: int = 8) -> Batch:
-    return Batch(torch.rand(n, 3, 16, 16) * 2 - 1, torch.arange(n) % KINDS)
+    return Batch(torch.rand(n, 3, 16, 16) * 2 - 1, torch.arange(n) % CLASSES)
 
 
 def test_adain_gives_the_style_s_mean_and_deviation() -> None:
@@ -98,7 +98,7 @@ def test_coarse_styles_of_one_and_fine_styles_of_another() -> None:
 @torch.no_grad()
 def test_fakes_mix_styles_at_random_layers() -> None:
     def crossovers(mixing: float, nimg: int) -> Tensor:
-        gan = game("stylegan:tiny", mixing=mixing)
+        gan = build("stylegan:tiny", mixing=mixing)
         assert isinstance(gan, StyleGAN)
         gan.on_step_start(nimg, {"D": 0, "G": 0})
         ws = gan.draw_ws(400)
@@ -137,12 +137,12 @@ def test_the_mean_w_follows_g_s_plays_alone(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan:tiny", tmp_path, mixing=0.0)
     gan = trainer.gan
     assert isinstance(gan, StyleGAN)
-    play(trainer, 1)
+    advance(trainer, 1)
     assert not gan.G.w_avg.any()
     seen: list[Tensor] = []
     follow = gan.G.update_w_avg
     gan.G.update_w_avg = lambda w: (seen.append(w.detach().mean(0)), follow(w))[1]  # type: ignore[method-assign, func-returns-value]
-    play(trainer, 3)
+    advance(trainer, 3)
     assert len(seen) == 2
     torch.testing.assert_close(gan.G.w_avg, (1 - W_AVG_RATE) * W_AVG_RATE * seen[0] + W_AVG_RATE * seen[1])
 
@@ -168,14 +168,14 @@ def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) 
     trainer.balance.uses_images = lambda player: True  # type: ignore[method-assign]
     counted = []
     for _ in range(12):
-        play(trainer, 1)
+        advance(trainer, 1)
         counted.append(trainer.meter.counts.get("r1", 0))
     assert trainer.nimg == 12 * 8
     assert counted == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
 
 
 def test_r1_is_by_the_pixels_of_the_level() -> None:
-    gan, dealt = game("stylegan:tiny", stable=100), batch()
+    gan, dealt = build("stylegan:tiny", stable=100), batch()
     gan.on_step_start(0, {"D": 0, "G": 0})
     small = box_average(dealt.images, 4).requires_grad_()
     (slope,) = torch.autograd.grad(gan.D(repeat_pixels(small, 4)).sum(), small)

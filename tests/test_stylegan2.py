@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import copied, game, make_trainer, play
+from support import advance, build, make_trainer, snapshot
 from torch import Tensor, nn
 
 from simulacra.errors import SimulacraError
@@ -21,7 +21,7 @@ SHAPE = (3, 8, 8)
 
 def small(shape: tuple[int, int, int] = SHAPE, **settings: Any) -> StyleGAN2:
     settings = {"z": 4, "features": 4, "features_max": 4, "batch": 4} | settings
-    gan = game("stylegan2:tiny", shape, **settings)
+    gan = build("stylegan2:tiny", shape, **settings)
     assert isinstance(gan, StyleGAN2)
     return gan
 
@@ -107,13 +107,13 @@ def test_lazy_plays_and_the_mean_length(tmp_path: Path) -> None:
         inner(player, stats)
 
     gan.on_step_end = saw  # type: ignore[method-assign]
-    play(trainer, 14)
+    advance(trainer, 14)
     assert seen == ["r1 0", "path 0", "path 2", "r1 3", "path 4", "r1 6", "path 6"]
     assert gan.length.item() == pytest.approx(expected) and expected > 0
 
 
 def test_a_batch_in_parts_takes_them_too(tmp_path: Path) -> None:
-    trainer = play(make_trainer("stylegan2:tiny", tmp_path, micro=3, r1_every=2, path_every=2), 8)
+    trainer = advance(make_trainer("stylegan2:tiny", tmp_path, micro=3, r1_every=2, path_every=2), 8)
     line = trainer.journal_line(images_per_second=1.0)
     assert trainer.meter.counts["r1"] == trainer.meter.counts["path"] == 2 and dict(line)["r1"] > 0  # type: ignore[operator]
     assert trainer.meter.counts["adversarial"] == 8
@@ -164,7 +164,7 @@ def test_styles_are_mixed(share: float) -> None:
 
 
 def test_mixing_keeps_the_label() -> None:
-    gan, seen = game("stylegan2:tiny+labels", SHAPE, mixing=1.0), list[Tensor | None]()
+    gan, seen = build("stylegan2:tiny+labels", SHAPE, mixing=1.0), list[Tensor | None]()
     assert isinstance(gan, StyleGAN2)
 
     def mapping(z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -228,15 +228,15 @@ def test_noise_is_fresh_in_training_and_fixed_after() -> None:
 
 def test_the_mean_w_moves_with_g_alone(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan2:tiny", tmp_path)
-    before = copied(trainer.gan.G)["w_avg"]
-    play(trainer, 1)
-    assert trainer.steps == {"D": 1, "G": 0} and torch.equal(copied(trainer.gan.G)["w_avg"], before)
-    play(trainer, 1)
-    assert not torch.equal(copied(trainer.gan.G)["w_avg"], before)
+    before = snapshot(trainer.gan.G)["w_avg"]
+    advance(trainer, 1)
+    assert trainer.steps == {"D": 1, "G": 0} and torch.equal(snapshot(trainer.gan.G)["w_avg"], before)
+    advance(trainer, 1)
+    assert not torch.equal(snapshot(trainer.gan.G)["w_avg"], before)
 
 
 def test_labels_change_both_players_answers() -> None:
-    gan = game("stylegan2:tiny+labels", SHAPE)
+    gan = build("stylegan2:tiny+labels", SHAPE)
     z, images = gan.G.seeded([0] * 3), pictures(3).float()[:1].expand(3, -1, -1, -1)
     with torch.no_grad():
         one, other, _ = gan.G.eval()(z, torch.arange(3))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import copied, differences, game, make_trainer, noise, on_disk, packed, play
+from support import advance, build, differences, in_memory, make_trainer, noise, on_disk, snapshot
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -27,15 +27,15 @@ from simulacra.training.trainer import Trainer
 @pytest.mark.parametrize("half_life", [0.0, 3.0, 40.0, 1e9])
 def test_the_average_is_its_closed_sum(half_life: float) -> None:
     """average_n = Σ_k (1 - β_k) Π_{j>k} β_j w_k + Π β_j w_0 with β = ½^(shown since the last / half-life)."""
-    generator = game("dcgan:tiny").G
+    generator = build("dcgan:tiny").G
     ema = EMA(generator, half_life)
-    weights, betas = [copied(generator)], []
+    weights, betas = [snapshot(generator)], []
     for n in range(1, 7):
         with torch.no_grad():
             for value in generator.parameters():
                 value.add_(torch.randn_like(value))
         generator.train()(generator.seeded([n, n + 1]))  # moves the running statistics
-        weights.append(copied(generator))
+        weights.append(snapshot(generator))
         betas.append(0.5 ** (80 / min(half_life, RAMP * n * 80)) if half_life else 0.0)
         ema.update(n * 80)
     for key, value in ema.average.state_dict().items():
@@ -52,7 +52,7 @@ def test_the_average_is_its_closed_sum(half_life: float) -> None:
 
 
 def test_half_of_the_average_is_gone_after_a_half_life() -> None:
-    ema = EMA(game("mlp:tiny").G, 100.0)
+    ema = EMA(build("mlp:tiny").G, 100.0)
     assert ema.decay(100, 10**6) == pytest.approx(0.5)
     assert ema.decay(10, 10**6) ** 10 == pytest.approx(0.5)
     assert ema.decay(8, 16) == pytest.approx(0.5 ** (8 / 0.8)), "an early average is not stale"
@@ -63,11 +63,11 @@ def test_half_of_the_average_is_gone_after_a_half_life() -> None:
 
 def test_rates_decay_as_the_formula_says(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, lr=1e-3, lr_d=4e-3, lr_decay=0.5, balance="fixed:2")
-    play(trainer, 6)  # the last step of D was its 4th, that of G its 2nd
+    advance(trainer, 6)  # the last step of D was its 4th, that of G its 2nd
     assert trainer.optimizers["D"].param_groups[0]["lr"] == pytest.approx(4e-3 / (1 + 0.5 * 3))
     assert trainer.optimizers["G"].param_groups[0]["lr"] == pytest.approx(1e-3 / (1 + 0.5 * 1))
     same = make_trainer("mlp:tiny", tmp_path, lr=1e-3)
-    play(same, 4)
+    advance(same, 4)
     assert all(o.param_groups[0]["lr"] == 1e-3 for o in same.optimizers.values())
 
 
@@ -95,7 +95,7 @@ def test_wgan_s_weights_stay_within_c(clamp: float, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("optimizer", "kind"), [("adam", torch.optim.Adam), ("rmsprop", torch.optim.RMSprop)])
 def test_optimizers_are_what_the_settings_say(optimizer: str, kind: type) -> None:
     betas: dict[str, Any] = {"betas": (0.1, 0.7)} if optimizer == "adam" else {}
-    optimizers = game("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, **betas).optimizers()
+    optimizers = build("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, **betas).optimizers()
     assert {player: type(one) for player, one in optimizers.items()} == {"D": kind, "G": kind}
     assert optimizers["D"].param_groups[0]["lr"] == 0.1
     assert optimizers["G"].param_groups[0]["lr"] == 0.3
@@ -278,4 +278,4 @@ def test_the_feed_and_the_seed_make_the_run_whatever_came_before(tmp_path: Path)
     assert differences(journals[0], journals[2])
     first, second = ([p.read_bytes() for p in sorted((run / "previews").iterdir())] for run in runs[:2])
     assert first == second and len(first) == 4
-    assert packed(noise(24)).hash == packed(noise(24)).hash != packed(noise(24, seed=1)).hash
+    assert in_memory(noise(24)).hash == in_memory(noise(24)).hash != in_memory(noise(24, seed=1)).hash

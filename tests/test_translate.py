@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
-from support import coloured, game, seasons
+from support import build, coloured, seasons
 
 import simulacra
 from simulacra import cli
@@ -29,7 +29,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 
 def saved(folder: Path, shape: Shape = (3, 16, 16), **words: Any) -> Path:
-    gan = game("cyclegan:tiny", shape, **words)
+    gan = build("cyclegan:tiny", shape, **words)
     gan.G.classes = ("summer", "winter")
     save_model(gan.G, folder, gan="cyclegan", config=gan.config, about={})
     return folder
@@ -107,7 +107,7 @@ def test_nothing_is_overwritten(model: Path, tmp_path: Path, change: str, monkey
     if change == "stranger":
         coloured().save(out / "1.png")
     if change == "model":
-        gan = game("cyclegan:tiny", features=5)
+        gan = build("cyclegan:tiny", features=5)
         save_model(gan.G, tmp_path / "other", gan="cyclegan", config=gan.config, about={})
         model = tmp_path / "other"
     before = files(out)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support import forms, game
+from support import build, forms
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -91,7 +91,7 @@ def test_a_line(pair: tuple[Tensor, Tensor], t: float) -> None:
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
 def test_a_step_between_two_latents_is_as_likely_as_they_are(prior: str) -> None:
     """Halfway between many: the same mean, spread and reach as the prior's; a straight line would have 1/√2 of it."""
-    generator = game("mlp:tiny", z=64, prior=prior).G
+    generator = build("mlp:tiny", z=64, prior=prior).G
     one, other = generator.seeded(range(400)), generator.seeded(range(400, 800))
     half = interpolate_z(one, other, torch.full((400,), 0.5), prior=prior)
     assert float(half.std()) == pytest.approx(float(one.std()), rel=0.02)
@@ -119,7 +119,7 @@ def test_easing_is_monotone_and_symmetric(t: list[float], easing: Easing) -> Non
 @pytest.mark.parametrize("spec", forms())
 def test_every_game_can_be_walked(spec: str) -> None:
     """Through the stops themselves, in a loop that closes, by steps that are small."""
-    generator = game(spec).G.eval()
+    generator = build(spec).G.eval()
     stops = seed_stops([1, 2, 3])
     for space in SPACES:
         walk = Walk(generator, stops, space=space)
@@ -135,7 +135,7 @@ def test_every_game_can_be_walked(spec: str) -> None:
 
 
 def test_a_way_there_ends_at_the_last_stop() -> None:
-    generator = game("mlp:tiny").G
+    generator = build("mlp:tiny").G
     frames = list(Walk(generator, seed_stops([1, 2, 3]), loop=False).frames(7))
     assert [frames[i].position for i in (0, 3, 6)] == [0, 1, 2]
     with torch.no_grad():
@@ -143,18 +143,18 @@ def test_a_way_there_ends_at_the_last_stop() -> None:
 
 
 def test_a_loop_has_its_first_picture_once() -> None:
-    positions = [frame.position for frame in Walk(game("mlp:tiny").G, seed_stops([1, 2])).frames(8, easing="linear")]
+    positions = [frame.position for frame in Walk(build("mlp:tiny").G, seed_stops([1, 2])).frames(8, easing="linear")]
     assert positions == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
 
 
 def test_a_walk_is_the_same_in_any_batch() -> None:
-    walk = Walk(game("dcgan:tiny").G, seed_stops([1, 2, 3]))
+    walk = Walk(build("dcgan:tiny").G, seed_stops([1, 2, 3]))
     for one, other in zip(walk.frames(10, batch=3), walk.frames(10), strict=True):
         assert torch.allclose(one.picture, other.picture, atol=1e-5) and one.position == other.position
 
 
 def test_an_even_walk_changes_pictures_evenly() -> None:
-    walk = Walk(game("mlp:tiny").G, seed_stops([1, 2, 3, 4]))
+    walk = Walk(build("mlp:tiny").G, seed_stops([1, 2, 3, 4]))
 
     def unevenness(**options: bool) -> float:
         pictures = torch.stack([frame.picture for frame in walk.frames(60, easing="linear", **options)])
@@ -165,7 +165,7 @@ def test_an_even_walk_changes_pictures_evenly() -> None:
 
 
 def test_edited_and_found_pictures_can_be_walked_between() -> None:
-    generator = game("stylegan2:tiny").G.eval()
+    generator = build("stylegan2:tiny").G.eval()
     with torch.no_grad():
         w = generator.mapping(generator.seeded([1]))[0]
     wide = Recipe(w=tuple(tuple(row) for row in w.repeat(generator.num_ws, 1).tolist()))
@@ -179,7 +179,7 @@ def test_edited_and_found_pictures_can_be_walked_between() -> None:
 
 def test_truncated_stops_stay_where_they_are() -> None:
     for spec in ("mlp:tiny", "stylegan:tiny"):
-        generator = game(spec).G.eval()
+        generator = build(spec).G.eval()
         stops = seed_stops([1, 2], truncation=0.5)
         for space in SPACES[1:]:
             walk = Walk(generator, stops, space=space)
@@ -189,9 +189,9 @@ def test_truncated_stops_stay_where_they_are() -> None:
 
 def test_what_cannot_be_walked_is_one_sentence() -> None:
     with pytest.raises(SimulacraError, match="at least two"):
-        Walk(game("mlp:tiny").G, seed_stops([1]))
+        Walk(build("mlp:tiny").G, seed_stops([1]))
     with pytest.raises(SimulacraError, match="1 pictures"):
-        next(Walk(game("mlp:tiny").G, seed_stops([1, 2])).frames(1))
+        next(Walk(build("mlp:tiny").G, seed_stops([1, 2])).frames(1))
 
 
 # --- films --------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def played(path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(("kind", "fps"), [(".webp", 20), (".webp", 30), (".gif", 20), (".gif", 30)])
 def test_a_film_has_its_frames_and_its_time(kind: str, fps: int, shape: tuple[int, int, int], tmp_path: Path) -> None:
     path = tmp_path / f"walk{kind}"
-    count = film(game("mlp:tiny", shape).G, path, fps=fps, size=16)
+    count = film(build("mlp:tiny", shape).G, path, fps=fps, size=16)
     assert count == fps // 2
     frames, milliseconds = played(path)
     assert frames <= count and milliseconds == 500  # equal neighbours may be merged
@@ -239,12 +239,12 @@ def test_an_mp4(shape: tuple[int, int, int], tmp_path: Path) -> None:
         assert opened.duration / 1e6 == pytest.approx(0.5, abs=0.05)
         means = [frame.to_ndarray(format="rgb24").mean() for frame in opened.decode(video=0)]
     assert len(means) == 12 and means[-1] > means[0] + 10
-    generator = game("mlp:tiny", shape).G
+    generator = build("mlp:tiny", shape).G
     assert film(generator, tmp_path / "other.mp4") == 10
 
 
 def test_walk_takes_a_model_by_name(tmp_path: Path) -> None:
-    gan = game("mlp:tiny")
+    gan = build("mlp:tiny")
     save_model(gan.G, tmp_path / "model", gan="mlp", config=gan.config, about={})
     for seeds in ("1,2", [1, 2]):
         out = tmp_path / f"walk{len(seeds)}.webp"
@@ -255,7 +255,7 @@ def test_walk_takes_a_model_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
-    generator = game("mlp:tiny").G
+    generator = build("mlp:tiny").G
     out = tmp_path / "frames"
     assert film(generator, out) == 10
     paths = sorted(out.iterdir())
@@ -266,7 +266,7 @@ def test_a_folder_of_frames_each_with_its_recipe(tmp_path: Path) -> None:
 
 
 def test_frames_between_labels_say_where_on_the_walk_they_are(tmp_path: Path) -> None:
-    film(game("cgan:tiny").G, tmp_path / "frames")
+    film(build("cgan:tiny").G, tmp_path / "frames")
     record = read_provenance(tmp_path / "frames" / "000005.png")
     assert record is not None and record["walk"]["place"] == 1
     with pytest.raises(SimulacraError, match="no recipe"):
@@ -314,7 +314,7 @@ def test_a_film_that_cannot_be_is_one_sentence(
 ) -> None:
     (tmp_path / "there.webp").write_text("mine")
     with pytest.raises(SimulacraError, match=message):
-        film(game("mlp:tiny").G, tmp_path / name, **options)
+        film(build("mlp:tiny").G, tmp_path / name, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["there.webp"]
     assert (tmp_path / "there.webp").read_text() == "mine"
 
@@ -322,12 +322,12 @@ def test_a_film_that_cannot_be_is_one_sentence(
 def test_without_pyav_an_mp4_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(SimulacraError, match=r"pip install 'simulacra\[film\]'"):
-        film(game("mlp:tiny").G, tmp_path / "walk.mp4")
+        film(build("mlp:tiny").G, tmp_path / "walk.mp4")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_gif_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.latent.film.MAX_GIF", 100)
     with pytest.raises(SimulacraError, match=r"\.webp"):
-        film(game("mlp:tiny").G, tmp_path / "walk.gif")
+        film(build("mlp:tiny").G, tmp_path / "walk.gif")
     assert not list(tmp_path.iterdir())

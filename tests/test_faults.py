@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import CPU, differences, make_trainer, noise, on_disk, play, state
+from support import CPU, advance, differences, make_trainer, noise, on_disk, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
@@ -215,7 +215,7 @@ def test_nothing_in_a_checkpoint_is_executed(kind: str, run: Path, tmp_path: Pat
 
 
 def test_a_model_is_loaded_as_it_was_kept(run: Path, tmp_path: Path) -> None:
-    trainer = play(make_trainer("dcgan:tiny", tmp_path / "r"), 4)
+    trainer = advance(make_trainer("dcgan:tiny", tmp_path / "r"), 4)
     trainer.save()
     generator = load(tmp_path / "r")
     assert not differences(trainer.ema.average.state_dict(), generator.state_dict())

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support import copied, differences, game, make_trainer, noise, paired, play
+from support import advance, build, differences, make_trainer, noise, paired, snapshot
 from torch import Tensor
 
 from simulacra.gan import Batch
@@ -141,7 +141,7 @@ def test_draws_are_pictures_and_their_matches() -> None:
 
 
 def cyclegan(**words: Any) -> CycleGAN:
-    made = game("cyclegan:tiny", SHAPE, **{"match": 2.0, "bank": 8, "batch": 4, "pool": 0, "zoom": 1.0} | words)
+    made = build("cyclegan:tiny", SHAPE, **{"match": 2.0, "bank": 8, "batch": 4, "pool": 0, "zoom": 1.0} | words)
     assert isinstance(made, CycleGAN)
     return made
 
@@ -235,16 +235,16 @@ def test_a_batch_larger_than_the_bank() -> None:
 
 
 def test_a_game_without_matches_remembers_none() -> None:
-    assert not any("match" in name or "images_" in name for name in game("cyclegan:tiny").state_dict())
+    assert not any("match" in name or "images_" in name for name in build("cyclegan:tiny").state_dict())
 
 
 def test_a_resume_has_the_same_matches(tmp_path: Path) -> None:
     words: dict[str, Any] = {"match": 1.0, "bank": 16}
     data = paired(noise(24), noise(24, seed=1))
-    trainer = play(make_trainer("cyclegan:tiny", tmp_path, data, **words), 14)
+    trainer = advance(make_trainer("cyclegan:tiny", tmp_path, data, **words), 14)
     assert trainer.state_dict()["gan"]["pseudo_pairs.match_a"].unique().numel() > 4
     other = make_trainer("cyclegan:tiny", tmp_path, data, **words)
     other.load_state_dict(copy.deepcopy(trainer.state_dict()))
     for one in (trainer, other):
-        play(one, 12)
-    assert not differences(copied(other.gan), copied(trainer.gan))
+        advance(one, 12)
+    assert not differences(snapshot(other.gan), snapshot(trainer.gan))

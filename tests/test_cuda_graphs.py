@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from support import KINDS, differences, labelled, make_trainer, noise, play, suitable
+from support import advance, differences, make_trainer, noise
 from torch import Tensor
 
 from simulacra.data.feed import Feed
 from simulacra.gan import GAN, Batch
+from simulacra.plugins.harness import suitable
 from simulacra.registry import find, gans
 from simulacra.training import cuda_graphs
 from simulacra.training.cuda_graphs import Recorder
@@ -57,8 +58,8 @@ def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
     spec, words = f"{name}:tiny", WORDS.get(name, {})
     eager, same = (make_trainer(spec, tmp_path / kind, **words) for kind in ("eager", "recorded"))
-    play(eager, STEPS)
-    play(recorded(same), STEPS)
+    advance(eager, STEPS)
+    advance(recorded(same), STEPS)
     assert not differences(eager.state_dict(), same.state_dict())
     assert same.recorder is not None
     assert bool(same.recorder.recordings) == (same.gan.graph_key("D") is not None)
@@ -67,7 +68,7 @@ def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch:
 
 def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
-    trainer = play(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), STEPS)
+    trainer = advance(recorded(make_trainer("r3gan:tiny", tmp_path, lazy=2)), STEPS)
     assert trainer.recorder is not None
     assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {
         ("D", True), ("D", False), ("G", False),
@@ -76,7 +77,7 @@ def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pyt
 
 def test_the_outputs_of_a_step_are_not_overwritten_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
-    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path)), 2 * cuda_graphs.EAGER + 2)
+    trainer = advance(recorded(make_trainer("dcgan:tiny", tmp_path)), 2 * cuda_graphs.EAGER + 2)
     trainer.gan.D.requires_grad_(True)
     outcomes = list[tuple[Tensor, dict[str, Tensor]]]()
     for _ in range(4):
@@ -94,12 +95,14 @@ def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
 
     monkeypatch.setattr(cuda_graphs, "Recording", fails)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    trainer = play(recorded(make_trainer("dcgan:tiny", tmp_path / "a")), STEPS)
+    trainer = advance(recorded(make_trainer("dcgan:tiny", tmp_path / "a")), STEPS)
     error = capsys.readouterr().err
     assert error.count("cannot be recorded") == 1 and "not permitted when stream is capturing)" in " ".join(
         error.split()
     )
-    assert not differences(play(make_trainer("dcgan:tiny", tmp_path / "b"), STEPS).state_dict(), trainer.state_dict())
+    assert not differences(
+        advance(make_trainer("dcgan:tiny", tmp_path / "b"), STEPS).state_dict(), trainer.state_dict()
+    )
 
 
 def test_recordings_give_way_where_memory_is_short(
@@ -119,10 +122,10 @@ def test_recordings_give_way_where_memory_is_short(
         return outcome
 
     recorder.eager = short
-    play(trainer, STEPS)
+    advance(trainer, STEPS)
     assert not recorder.usable and not recorder.recordings
     assert "leave too little memory" in " ".join(capsys.readouterr().err.split())
-    same = play(make_trainer("r3gan:tiny", tmp_path / "b", lazy=6), STEPS)
+    same = advance(make_trainer("r3gan:tiny", tmp_path / "b", lazy=6), STEPS)
     assert not differences(same.state_dict(), trainer.state_dict())
 
 
@@ -140,15 +143,15 @@ def test_on_a_gpu_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     def trainer_of(kind: str) -> Trainer:
         spec = f"{name}:tiny"
-        data = labelled(noise(), KINDS) if name == "cgan" else suitable(spec, noise())
+        data = suitable(find(name), noise())
         trainer = make_trainer(spec, tmp_path / kind, data, **WORDS.get(name, {}))
         gan = trainer.gan.to("cuda")
         return Trainer(gan, Feed(data, torch.device("cuda"), seed=3), tmp_path / kind, seed=3)
 
     eager, same = trainer_of("eager"), trainer_of("recorded")
     eager.recorder = None
-    play(eager, STEPS)
-    play(same, STEPS)
+    advance(eager, STEPS)
+    advance(same, STEPS)
     assert same.recorder is not None and same.recorder.recordings
     for mine, theirs in zip(same.gan.state_dict().values(), eager.gan.state_dict().values(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=1e-3)  # not all kernels add up in one order
