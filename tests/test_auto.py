@@ -24,22 +24,22 @@ QUICK: dict[str, Any] = {"features": 8, "features_max": 8, "batch": 8, "z": 4}
 
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32), (4, 64, 96), (3, 128, 128)])
-def test_what_is_chosen_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
+def test_what_is_chosen_can_be_built(shape: tuple[int, int, int], device: torch.device) -> None:
     choice = auto.choose(in_memory(noise(4, shape)), device)
-    game, config = configured(choice.spec, shape, choice.settings)
+    gan, config = configured(choice.spec, shape, choice.settings)
     assert len(choice.reasons({})) >= 3 and all(choice.reasons({}))
     with torch.device("meta"):
-        game(config)
+        gan(config)
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 64), (3, 128, 96), (3, 512, 512)])
-def test_what_is_chosen_for_a_pair_can_be_played(shape: tuple[int, int, int], device: torch.device) -> None:
+def test_what_is_chosen_for_a_pair_can_be_built(shape: tuple[int, int, int], device: torch.device) -> None:
     choice = auto.choose(paired(noise(4, shape), noise(4, shape)), device)
-    game, config = configured(choice.spec, shape, choice.settings)
+    gan, config = configured(choice.spec, shape, choice.settings)
     assert choice.spec == "cyclegan" and config.batch >= 1 and len(choice.reasons({})) >= 2
     with torch.device("meta"):
-        game(config)
+        gan(config)
 
 
 @pytest.mark.parametrize(("n", "augment"), [(auto.FEW - 1, "diff"), (auto.FEW, None)])
