@@ -20,6 +20,7 @@ Cli = Callable[..., tuple[int, str, str]]
 
 # Frozen: whoever changes a command or an option changes a promise, and should have to say so here.
 COMMANDS = {
+    "check-gan": "gan only threads",
     "choose": "run samples on data device threads",
     "compare": "a b samples on data device threads",
     "curves": "run",
@@ -32,6 +33,7 @@ COMMANDS = {
     "inspect": "source",
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",
+    "new-gan": "name out",
     "mix": "model out rows columns way layers label truncation device",
     "prepare": "source out pair size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates workers zip",
@@ -163,7 +165,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["evaluate", "/nowhere"], "/nowhere"),
         (["evaluate", "--metrics", "fid"], "Did you mean 'fd'"),
         (["evaluate", "--samples", "1"], "at least 2"),
-        (["evaluate", "--samples", "2", "--metrics", "within"], "leave within out"),
+        (["evaluate", "--samples", "2", "--metrics", "within"], "Leave within out"),
         (["evaluate", "--extractor", "inception"], "weight file"),
         (["evaluate", "--data", "/nowhere"], "/nowhere"),
         (["evaluate", "--threads", "0"], "--threads"),
@@ -173,7 +175,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["lab", "rign"], "Did you mean 'ring'?"),
         (["lab", "ring", "--plays", "0"], "plays"),
         (["lab", "ring", "lr"], "key=value"),
-        (["lab", "bimodal", "--gan", "mlp"], "without a game"),
+        (["lab", "bimodal", "--gan", "mlp"], "trains no GAN"),
         (["list", "stylegan9"], "no GAN"),
     ],
 )

@@ -293,12 +293,17 @@ def test_the_command(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pyt
     Path("alone").mkdir()
     Path("alone/bad.jpg").write_bytes(b"")
     status, out, err = run_cli("translate", model, "in", "out", "--to", "Winter", "--device", "cpu")
-    assert status == 0 and "3 translated to winter, 1 of 4 set aside: out" in out and "bad.jpg: damaged" in err
+    assert (
+        status == 0
+        and "3 pictures translated to winter: out" in out
+        and "1 picture was set aside" in out
+        and "bad.jpg: damaged" in err
+    )
     Path("out/0.png").unlink()
     status, out, _ = run_cli("translate", model, "in", "out", "--to", "b")
-    assert status == 0 and "1 translated to winter, 2 were there already" in out
+    assert status == 0 and "1 picture translated to winter: out" in out and "2 pictures were translated before" in out
     status, _, err = run_cli("translate", model, "alone", "out", "--to", "a")
-    assert status == 1 and "bad.jpg: empty file" in err and "Nothing could be translated" in err
+    assert status == 1 and "bad.jpg: empty file" in err and "Nothing was translated" in err
     for words, message in (
         ((model, "in", "new"), "to a (summer) and to b (winter): say --to a or --to b"),
         ((model, "in", "new", "--to", "wintre"), "Did you mean 'winter'?"),
@@ -336,9 +341,10 @@ def test_stopped_by_the_user(run_cli: Cli, model: Path, tmp_path: Path, monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(Image.Image, "save", stopped)
         status, _, err = run_cli("translate", model, "in", "out", "--to", "b")
-    assert status == 130 and "the same command goes on from there" in err
+    assert status == 130 and "the same command resumes" in err
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.png", "1.png"]
-    assert "2 translated to winter, 2 were there already" in run_cli("translate", model, "in", "out", "--to", "b")[1]
+    _, out, _ = run_cli("translate", model, "in", "out", "--to", "b")
+    assert "2 pictures translated to winter" in out and "2 pictures were translated before" in out
 
 
 def test_other_commands_say_what_it_is_for(
