@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,28 @@ def test_rooms_have_no_circles_inside() -> None:
 def _is_module(name: str) -> bool:
     path = ROOT.joinpath(*name.split(".")[1:])
     return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+LONG = 300  # lines, as a rule of thumb
+LONGER = {"plugins/checks.py", "publish/report/tables.py", "gans/progan.py"}  # each part stands where its name says
+
+
+def test_modules_stay_short() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in ROOT.rglob("*.py")
+    }
+    assert {name for name, length in lengths.items() if length > LONG} <= LONGER
+
+
+def test_contributing_lists_the_rooms() -> None:
+    """`python scripts/rooms.py` writes the list anew."""
+    script = ROOT.parent / "scripts" / "rooms.py"
+    spec = importlib.util.spec_from_file_location("rooms", script)
+    assert spec is not None and spec.loader is not None
+    rooms = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rooms)
+    assert rooms.PAGE.read_text(encoding="utf-8") == rooms.page()
 
 
 def test_contributing_shows_the_floors() -> None:

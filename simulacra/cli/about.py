@@ -1,4 +1,4 @@
-"""The commands to start with, and those about simulacra itself."""
+"""Commands to start with, and those about simulacra itself: demo, list, lab, doctor."""
 
 from __future__ import annotations
 

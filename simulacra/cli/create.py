@@ -1,4 +1,4 @@
-"""The commands that draw pictures with a model, or give it away."""
+"""Commands that draw with a model: sample, mix, walk; and export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that make a data set of pictures."""
+"""Commands that make a dataset of pictures: inspect, prepare."""
 
 from __future__ import annotations
 

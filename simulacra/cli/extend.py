@@ -1,4 +1,4 @@
-"""The commands for GANs of one's own."""
+"""Commands for GANs of other packages: new-gan, check-gan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The help pages' layout, with its fixed words in the language in use."""
+"""Layout of the help pages, with its fixed words in the language in use."""
 
 from __future__ import annotations
 

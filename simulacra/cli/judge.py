@@ -1,4 +1,4 @@
-"""The commands that say how good a model is."""
+"""Commands that measure how good a model is: evaluate, choose, compare, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that find out what a model can be told, and change its pictures."""
+"""Commands that edit pictures of a model: explore, directions, project."""
 
 from __future__ import annotations
 

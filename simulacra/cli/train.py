@@ -1,4 +1,4 @@
-"""The commands that train, and show how it went."""
+"""Commands that train: train, curves."""
 
 from __future__ import annotations
 

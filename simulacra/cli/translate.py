@@ -1,4 +1,4 @@
-"""The command that makes pictures of one domain into pictures of the other."""
+"""The command that translates pictures of one domain into the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line answers to words that it cannot read: one sentence, the usage and an example."""
+"""Answers to a command line that cannot be parsed: one sentence, the usage and an example."""
 
 from __future__ import annotations
 

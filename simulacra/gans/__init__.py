@@ -1,1 +1,1 @@
-"""The games: one file each, read top to bottom."""
+"""The GANs: one file each, read top to bottom."""
