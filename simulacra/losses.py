@@ -1,8 +1,7 @@
 """Adversarial losses and penalties: pure functions of logits and tensors.
 
-Every loss is a mean over the batch, every penalty comes unweighted: the weight stands where the loss is
-assembled. D gives logits; the sigmoid lives in here, as softplus: -log σ(x) = softplus(-x) and
--log(1 - σ(x)) = softplus(x), which never overflows.
+Losses are means over the batch. Penalties are unweighted; the GANs apply the weights. D returns logits, and these
+functions apply the sigmoid, as softplus, which never overflows: -log σ(x) = softplus(-x), -log(1 - σ(x)) = softplus(x).
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def targets(logits: Tensor, *, smoothing: float, noise: float) -> tuple[Tensor, Tensor]:
-    """D's targets for reals and fakes, each the shape of `logits`.
+    """D's targets for reals and for fakes, of the shape of `logits`.
 
-    smoothing: one-sided, reals aim at 1 - smoothing (Salimans et al. 2016, section 3.4).
-    noise: each target moves towards the other side by a uniform draw from [0, noise].
+    smoothing: one-sided label smoothing, reals have the target 1 - smoothing (Salimans et al. 2016, section 3.4).
+    noise: each target moves towards the opposite one by a uniform random number from [0, noise].
     """
     real, fake = torch.full_like(logits, 1 - smoothing), torch.zeros_like(logits)
     if noise:
@@ -42,7 +41,7 @@ def minimax_d(real: Tensor, fake: Tensor, real_target: Tensor, fake_target: Tens
 
 
 def minimax_g(fake: Tensor) -> Tensor:
-    """E[log(1 - D(G(z)))]: saturates, its gradient vanishes when D is sure (Goodfellow et al. 2014, equation 1)."""
+    """E[log(1 - D(G(z)))]: saturates, as its gradient vanishes when D is certain (Goodfellow et al. 2014, equation 1)."""
     return -softplus(fake).mean()
 
 
@@ -82,22 +81,22 @@ def squares_g(fake: Tensor) -> Tensor:
 
 
 def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
-    """E[softplus(-(D(x) - D(G(z))))], reals and fakes paired as they come (Jolicoeur-Martineau 2018; R3GAN, section 2.1)."""
+    """E[softplus(-(D(x) - D(G(z))))], paired by index (Jolicoeur-Martineau 2018; R3GAN, section 2.1)."""
     return softplus(fake - real).mean()
 
 
 def relativistic_g(real: Tensor, fake: Tensor) -> Tensor:
-    """E[softplus(-(D(G(z)) - D(x)))], the mirror of D's."""
+    """E[softplus(-(D(G(z)) - D(x)))]: D's loss with reals and fakes exchanged."""
     return softplus(real - fake).mean()
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """Sums of squares are not for bf16; float64 stays what it is."""
+    """Cast bf16 and fp16 to fp32, in which sums of squares are accurate enough; float64 is unchanged."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def gradient_norms(critic: Critic, images: Tensor) -> Tensor:
-    """‖∇x D(x)‖₂ over all of C, H, W for each picture [N]; differentiable."""
+    """‖∇x D(x)‖₂ over all of C, H, W of each picture [N]; differentiable."""
     images = images.detach().requires_grad_(True)
     with inputs_only():
         (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
@@ -108,8 +107,8 @@ def gradient_norms(critic: Critic, images: Tensor) -> Tensor:
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, *, one_sided: bool = False) -> Tensor:
     """E[(‖∇x̂ D(x̂)‖₂ - 1)²] on x̂ = εx + (1 - ε)G(z), ε uniform in [0, 1] (Gulrajani et al. 2017, equation 3).
 
-    one_sided: only norms above 1 are punished, max(0, ‖∇‖ - 1)². Some published code draws ε from a normal, or
-    takes the norm over the channels alone: neither is the paper's penalty, and neither is done here.
+    one_sided: penalise only norms above 1, max(0, ‖∇‖ - 1)². Some published code draws ε from a normal distribution, or
+    takes the norm over the channels only; both differ from the paper's penalty, which this is.
     """
     epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
     excess = gradient_norms(critic, epsilon * real + (1 - epsilon) * fake) - 1
@@ -117,48 +116,48 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, *, one_sided: b
 
 
 def r1(critic: Critic, real: Tensor) -> Tensor:
-    """E[‖∇x D(x)‖²] on reals (Mescheder et al. 2018, equation 9); on fakes it is called R2."""
+    """E[‖∇x D(x)‖²] on reals (Mescheder et al. 2018, equation 9); on fakes it is R2."""
     images = real.detach().requires_grad_(True)
     return squared_gradient(critic(images), images)
 
 
 def squared_gradient(scores: Tensor, images: Tensor) -> Tensor:
-    """The same of `scores` [N] that were computed from `images`, which asked for gradients: no second pass through D."""
+    """`r1` for `scores` [N] already computed from `images`, which must require gradients: saves a second pass through D."""
     with inputs_only():
         (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return at_least_float32(gradient).square().flatten(1).sum(1).mean()
 
 
 def r1_by_difference(critic: Critic, images: Tensor, scores: Tensor, *, step: float = 0.02) -> Tensor:
-    """E[((D(x + hv) - D(x)) / h)²], v normal: R1 in expectation as h -> 0, with no second derivative, and noisier.
+    """E[((D(x + hv) - D(x)) / h)²], v normal: R1 in expectation as h -> 0, noisier but without a second derivative.
 
-    critic: one that is `repeatable`, or what is random in it would be divided by h. scores: its D(x) [N], as computed
-    already. step: h, in units of [-1, 1].
+    critic: must be `repeatable`; other randomness would be divided by h. scores: its D(x) [N]. step: h, for pictures
+    in [-1, 1].
     """
-    moved = critic(images + step * torch.randn_like(images))
-    return ((moved - scores) / step).square().mean()
+    shifted = critic(images + step * torch.randn_like(images))
+    return ((shifted - scores) / step).square().mean()
 
 
 def repeatable(critic: Critic) -> Critic:
-    """The same critic with the same random numbers, of its augmentation and dropout, whenever it is called."""
+    """A critic whose augmentation and dropout use the same random numbers in every call."""
     seed = int(torch.randint(1 << 62, ()))
 
-    def same(images: Tensor) -> Tensor:
+    def seeded(images: Tensor) -> Tensor:
         torch.manual_seed(seed)
         return critic(images)
 
-    return same
+    return seeded
 
 
 def path_lengths(images: Tensor, w: Tensor) -> Tensor:
-    """‖J_wᵀ y‖₂ [N] with J_w the slope of pictures by w, y normal (Karras et al. 2020, section 3.2, equation 4); differentiable.
+    """‖J_wᵀ y‖₂ [N], J_w = ∂images/∂w, y normal (Karras et al. 2020, section 3.2, equation 4); differentiable.
 
-    images: [N, C, H, W], computed from w: [N, z], or [N, L, z] for one w a layer, of whose squared lengths the mean is
-    taken. y is divided by √(H W), so that lengths do not depend on the size of pictures.
+    images: [N, C, H, W], computed from w. w: [N, z], or [N, L, z] with one per layer; squared lengths are then averaged
+    over the layers. y is divided by √(H W), so that lengths do not depend on the pictures' size.
     """
     y = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
     with inputs_only():
-        (slope,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
-    slope = at_least_float32(slope)
-    lengths: Tensor = slope.flatten(1).norm(dim=1) / math.sqrt(slope[0].numel() / slope.shape[-1])
+        (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
+    gradient = at_least_float32(gradient)
+    lengths: Tensor = gradient.flatten(1).norm(dim=1) / math.sqrt(gradient[0].numel() / gradient.shape[-1])
     return lengths

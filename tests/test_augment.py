@@ -224,7 +224,7 @@ def test_looking_up_is_exact_at_pixels_and_linear_between() -> None:
     matrix = torch.eye(2).expand(2, 2, 2)
 
     def moved(right: float, **how: bool) -> Tensor:
-        return base.look_up(x, matrix, torch.tensor([[right, 0.0]]).expand(2, 2), **how)
+        return base.affine_sample(x, matrix, torch.tensor([[right, 0.0]]).expand(2, 2), **how)
 
     torch.testing.assert_close(moved(0), x, rtol=0, atol=1e-5)
     between = 0.75 * x[..., :-1] + 0.25 * x[..., 1:]
@@ -232,7 +232,7 @@ def test_looking_up_is_exact_at_pixels_and_linear_between() -> None:
     assert torch.equal(moved(1, nearest=True)[..., :-1], x[..., 1:])
     assert not moved(1, nearest=True)[..., -1].any(), "outside is 0"
     torch.testing.assert_close(moved(10, reflect=True), x.flip(3), rtol=0, atol=1e-5)
-    turned = base.look_up(x[..., 2:8], torch.tensor([[0.0, -1.0], [1.0, 0.0]]).expand(2, 2, 2), torch.zeros(2, 2))
+    turned = base.affine_sample(x[..., 2:8], torch.tensor([[0.0, -1.0], [1.0, 0.0]]).expand(2, 2, 2), torch.zeros(2, 2))
     torch.testing.assert_close(turned, torch.rot90(x[..., 2:8], 1, (2, 3)), rtol=0, atol=1e-5)
 
 
@@ -328,7 +328,7 @@ def test_p_rises_and_falls_every_fourth_play(critic: bool) -> None:
 def test_p_starts_where_it_is_told() -> None:
     made = augment.make(Settings(augment="ada", augment_p=0.3))
     assert float(made.p) == pytest.approx(0.3)  # type: ignore[arg-type]
-    assert not list(made.parameters()) and set(made.state_dict()) == {"p", "signs", "seen", "steps"}
+    assert not list(made.parameters()) and set(made.state_dict()) == {"p", "signs", "num_reals", "steps"}
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_a_play_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
         trainer = make_trainer("dcgan:tiny", tmp_path, labelled(noise()), micro=micro, augment="ada")
         advance(trainer, 6)
         counts = trainer.gan.augment.state_dict()
-        found.append((int(counts["seen"]), int(counts["steps"])))
+        found.append((int(counts["num_reals"]), int(counts["steps"])))
     assert found == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))
 
 

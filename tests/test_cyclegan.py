@@ -290,7 +290,7 @@ def test_the_pool_is_a_plain_list(size: int, batch: int, plays: int, seed: int) 
     torch.manual_seed(seed)
     fresh = iter(range(1, 10_000))
     for number in range(plays):
-        pool.seen = number * batch
+        pool.count = number * batch
         values = torch.tensor([float(next(fresh)) for _ in range(batch)])
         pictures = values[:, None, None, None].expand(-1, 1, 8, 8)
         shown, rows = pool({"a": pictures, "b": -pictures})
@@ -303,7 +303,7 @@ def test_the_pool_is_a_plain_list(size: int, batch: int, plays: int, seed: int) 
 
 def test_half_of_the_fakes_are_earlier_ones() -> None:
     pool = Pool(50, {"a": (1, 8, 8)})
-    pool.seen = 50
+    pool.count = 50
     picture = torch.ones(1, 1, 8, 8)
     torch.manual_seed(0)
     rows = [int(pool({"a": picture})[1]) for _ in range(2000)]

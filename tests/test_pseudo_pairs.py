@@ -16,7 +16,7 @@ from support import advance, build, differences, make_trainer, noise, paired, sn
 from torch import Tensor
 
 from simulacra.gan import Batch
-from simulacra.gans.cyclegan import BY_LIKENESS, CycleGAN
+from simulacra.gans.cyclegan import WARMUP_FILLINGS, CycleGAN
 from simulacra.layers.pseudo_pairs import PseudoPairBank, downscale, pairwise_l1, transport
 from simulacra.translator import OTHER
 
@@ -177,9 +177,9 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
     for side in ("a", "b"):
         gan.G.into[side] = Negative()
     batches = [Batch(a[i : i + 4], others=-a[order][i : i + 4]) for i in (0, 4)]
-    played(gan, batches * BY_LIKENESS)
+    played(gan, batches * WARMUP_FILLINGS)
     assert not torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
-    played(gan, batches * (BY_LIKENESS + 1))
+    played(gan, batches * (WARMUP_FILLINGS + 1))
     assert torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
     _, stats = gan.g_loss(batches[0])
     assert float(stats["match"]) < 1e-5

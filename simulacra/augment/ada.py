@@ -1,8 +1,7 @@
 """Training Generative Adversarial Networks with Limited Data. Karras et al. 2020. arXiv:2006.06676.
 
-Every transform is applied with probability p, to each picture by itself, and p follows from how sure D is: an
-augmentation that leaves enough pictures as they are can be undone in the distribution, so it does not leak into
-what G draws.
+Each transform applies to each picture with probability p, which adapts to D's overfitting. While enough pictures stay
+unchanged, G can recover the distribution without augmentation, so augmentations do not leak into its pictures.
 """
 
 from __future__ import annotations
@@ -18,56 +17,55 @@ from simulacra.augment import base, transforms
 from simulacra.layers.renamed import RenamedTensors
 from simulacra.settings import MOST, Settings
 
+Transform = Callable[[Tensor, Tensor], transforms.ImagesAndMask]
 EVERY = 4  # steps of D between changes of p (appendix C)
 
 
 class AdaptiveAugment(RenamedTensors, base.Random):
-    """ADA: p rises while the mean sign of D on reals lies above its target, and falls below."""
+    """ADA: p rises while the mean sign of D on reals is above its target, and falls while it is below."""
 
-    renamed_tensors: ClassVar[Mapping[str, str]] = {"plays": "steps"}
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"plays": "steps", "seen": "num_reals"}
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
-        self.changes = _changes(config.kinds_of_augmentation())
+        self.transforms = _transforms(config.kinds_of_augmentation())
         self.target, self.images = config.augment_target, config.augment_images
         self.register_buffer("p", torch.tensor(config.augment_p))
-        for name in ("signs", "seen", "steps"):  # since p last changed; whole numbers, so that they are exact
+        for name in ("signs", "num_reals", "steps"):  # since p last changed; integers, to be exact
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
         self.p: Tensor
         self.signs: Tensor
-        self.seen: Tensor
+        self.num_reals: Tensor
         self.steps: Tensor
 
-    def augmented(self, x: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> the same, each transform applied with probability p; untouched pictures stay equal to the bit."""
-        p, changed, applied = self.p.to(x.dtype), x, list[Tensor]()
-        for change in self.changes:
-            changed, on = change(changed, p)
-            applied.append(on)
-        return torch.where(base.per_picture(torch.cat(applied).amax(0) > 0), changed, x)
+    def transform(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W] with each transform applied with probability p; pictures without any stay equal to the bit."""
+        p, output, masks = self.p.to(x.dtype), x, list[Tensor]()
+        for transform in self.transforms:
+            output, mask = transform(output, p)
+            masks.append(mask)
+        return torch.where(base.per_picture(torch.cat(masks).amax(0) > 0), output, x)
 
     @torch.no_grad()
     def update(self, real: Tensor, fake: Tensor, *, critic: bool) -> None:
-        """Count D's signs on reals; a critic's score has no sign, so that of real less fake, in pairs.
+        """Sum up D's signs on reals, or a critic's signs of real minus fake, as its scores have no zero point.
 
-        Every fourth time p moves by the images seen since, over the images in which it could go from 0 to 1
-        (section 3.1). Nothing is read back from the device.
+        Every fourth call moves p by the number of reals since the last move, divided by `augment_images` (section 3.1).
+        Nothing is read back from the device.
         """
         self.signs += (real - fake if critic else real).sign().sum().long()
-        self.seen += len(real)
+        self.num_reals += len(real)
         self.steps += 1
         due = self.steps >= EVERY
-        step = (self.signs / self.seen - self.target).sign() * self.seen / self.images
+        step = (self.signs / self.num_reals - self.target).sign() * self.num_reals / self.images
         self.p.copy_((self.p + due * step).clamp(0, MOST))
-        for count in (self.signs, self.seen, self.steps):
+        for count in (self.signs, self.num_reals, self.steps):
             count *= ~due
 
 
-def _changes(kinds: tuple[str, ...]) -> list[Callable[[Tensor, Tensor], transforms.Changed]]:
+def _transforms(kinds: tuple[str, ...]) -> list[Transform]:
     """The transforms of these kinds, in the paper's order."""
-    changes: list[Callable[[Tensor, Tensor], transforms.Changed]] = []
     blit, geometric = "blit" in kinds, "geometric" in kinds
-    if blit or geometric:
-        changes.append(functools.partial(transforms.move, blit=blit, geometric=geometric))
-    others = (("colour", transforms.colour), ("filter", transforms.bands), ("corrupt", transforms.corrupt))
-    return changes + [change for kind, change in others if kind in kinds]
+    moves = [functools.partial(transforms.move, blit=blit, geometric=geometric)] if blit or geometric else []
+    by_kind = (("colour", transforms.colour), ("filter", transforms.bands), ("corrupt", transforms.corrupt))
+    return [*moves, *(transform for kind, transform in by_kind if kind in kinds)]

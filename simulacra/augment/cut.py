@@ -1,4 +1,4 @@
-"""Pictures enlarged and cut out again at random, as data sets of pairs have always been augmented: no loss sees it."""
+"""Random zoom, crop and flip: the augmentation of data that translation GANs use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def cut(images: Tensor, zoom: float, *, flip: bool) -> Tensor:
-    """Pictures [N, C, H, W] enlarged by `zoom` and cut out at random places, half of them mirrored: the same shape."""
+    """Pictures [N, C, H, W] enlarged by `zoom` and cropped at random to the same shape, half of them mirrored."""
     n, _, height, width = images.shape
     high, wide, device = round(height * zoom), round(width * zoom), images.device
     large = F.interpolate(images, (high, wide), mode="bilinear", align_corners=False) if high > height else images

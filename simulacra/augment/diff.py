@@ -1,6 +1,6 @@
 """Differentiable Augmentation for Data-Efficient GAN Training. Zhao, Liu, Lin, Zhu, Han. 2020. arXiv:2006.10738.
 
-Always on, for each picture anew: colour, then translation, then cutout, with the paper's ranges.
+Applied to every picture: colour, then translation, then cutout, with the paper's ranges.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from torch import Tensor
 from simulacra.augment import base
 from simulacra.settings import Settings
 
-SHIFT = 1 / 8  # of a side, at most
+SHIFT = 1 / 8  # largest translation, relative to the side
 
 
-class Differentiable(base.Random):
+class DiffAugment(base.Random):
     """DiffAugment: colour, translation, cutout."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
         self.kinds = config.kinds_of_augmentation()
 
-    def augmented(self, x: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> the same, changed."""
-        for kind, change in (("colour", colour), ("translation", translation), ("cutout", cutout)):
-            x = change(x) if kind in self.kinds else x
+    def transform(self, x: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] -> the same shape."""
+        for kind, function in (("colour", colour), ("translation", translation), ("cutout", cutout)):
+            x = function(x) if kind in self.kinds else x
         return x
 
 
 def colour(x: Tensor) -> Tensor:
-    """Brightness by up to 0.5 up or down, saturation 0 to 2 times, contrast 0.5 to 1.5 times; alpha stays."""
+    """Brightness ± 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5; alpha is unchanged."""
     if x.shape[1] == 4:
         return torch.cat([colour(x[:, :3]), x[:, 3:]], 1)
     brightness, saturation, contrast = base.uniform(x, 3)
@@ -40,13 +40,13 @@ def colour(x: Tensor) -> Tensor:
 
 
 def translation(x: Tensor) -> Tensor:
-    """Moved by whole pixels, up to an eighth of the side each way; what comes in is 0."""
+    """Shift by whole pixels, up to an eighth of the side in each direction; 0 outside the picture."""
     most = (base.sides(x) * SHIFT + 0.5).floor()
     shift = (base.uniform(x, 2) * (2 * most + 1)).floor() - most
-    still = torch.eye(2, device=x.device, dtype=x.dtype).expand(len(x), 2, 2)
-    return base.look_up(x, still, shift.T, nearest=True)
+    identity = torch.eye(2, device=x.device, dtype=x.dtype).expand(len(x), 2, 2)
+    return base.affine_sample(x, identity, shift.T, nearest=True)
 
 
 def cutout(x: Tensor) -> Tensor:
-    """A rectangle of half the sides, anywhere, becomes 0."""
-    return x.masked_fill(base.hole(x, base.uniform(x, 2) - 0.5), 0)
+    """Set a rectangle with half the sides at a random place to 0."""
+    return x.masked_fill(base.cutout_mask(x, base.uniform(x, 2) - 0.5), 0)

@@ -4,12 +4,12 @@
     G:  E[(D_b(G_b(a)) - 1)²] + E[(D_a(G_a(b)) - 1)²]
         + λ (E[|G_a(G_b(a)) - a|] + E[|G_b(G_a(b)) - b|]) + λ_id (E[|G_b(b) - b|] + E[|G_a(a) - a|])
 
-G_b translates pictures of domain a to b, and G_a back; D_a and D_b score patches. D also sees earlier fakes, from a pool.
-The learning rate is constant for the first half of the run and falls to zero over the second. With `loss=relativistic`
-the discriminators have R3GAN's loss, a pairing loss with R1 and R2, on the same patches.
+G_b translates pictures of domain a to b, and G_a back; D_a and D_b score patches. A pool mixes earlier fakes into D's
+batches. The learning rate is constant for the first half of the run and falls to zero over the second half. With
+`loss=relativistic` the discriminators use R3GAN's relativistic loss with R1 and R2 on the same patches.
 
-A cycle that closes may still pair the wrong pictures. With `match` each translation is pulled towards a pseudo-pair in
-the other domain, found by optimal transport and recomputed as G learns:
+Cycle consistency alone may pair the wrong pictures. `match` pulls each translation towards a pseudo-pair in the other
+domain, found by optimal transport and recomputed as G learns:
 
     λ_m (E[|G_b(a) - match(a)|] + E[|G_a(b) - match(b)|])
 """
@@ -35,7 +35,7 @@ from simulacra.layers.pseudo_pairs import PseudoPairBank, downscale, pairwise_l1
 from simulacra.layers.renamed import RenamedTensors
 from simulacra.translator import OTHER, Side
 
-BY_LIKENESS = 4  # fillings of the bank in which pseudo-pairs are similar pictures, as translations are still poor
+WARMUP_FILLINGS = 4  # fillings of the bank for which pseudo-pairs compare inputs, as translations are still poor
 SQUARES, RELATIVISTIC = {"loss": "squares"}, {"loss": "relativistic"}
 
 
@@ -58,16 +58,16 @@ class Settings(gan.Settings):
     loss: Literal["squares", "relativistic"] = setting("squares", "Adversarial loss.")
     gamma: float = setting(0.1, "Weight γ of R1 and R2.", when=RELATIVISTIC)
     lazy: int = setting(
-        1, "R1 and R2 are taken at every so many steps of D, with as much more weight.", when=RELATIVISTIC
+        1, "Interval between steps of D with R1 and R2; their weight is multiplied by it.", when=RELATIVISTIC
     )
     cycle: float = setting(10.0, "Weight λ of the cycle loss.")
     same: float = setting(5.0, "Weight of the identity loss: a picture of the target domain should stay as it is.")
     match: float = setting(0.0, "Weight of the distance to pseudo-pairs, found by optimal transport; 0 for none.")
     bank: int = setting(
-        1024, "Pictures of each domain among which pseudo-pairs are found.", when={"match": "more than 0"}
+        1024, "Pictures of each domain among which to find pseudo-pairs.", when={"match": "more than 0"}
     )
-    pool: int = setting(50, "Earlier fakes that D may see again; 0 for none.")
-    zoom: float = setting(1.12, "Pictures are enlarged by this factor and cropped at random.")
+    pool: int = setting(50, "Size of the pool of earlier fakes for D; 0 for none.")
+    zoom: float = setting(1.12, "Factor by which pictures are enlarged before a random crop.")
     flip: bool = setting(True, "Mirror half of the pictures.")
     length: float = setting(0.0, "Images until the learning rate is 0, constant for the first half; 0 for the run's.")
     batch: int = 1
@@ -85,7 +85,7 @@ class Settings(gan.Settings):
 
 @gan.register
 class CycleGAN(RenamedTensors, gan.GAN):
-    """Two domains and two translations, which must be inverse to each other."""
+    """Two translators between two domains, trained to be inverse to each other."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"matches": "pseudo_pairs"}
 
@@ -134,7 +134,7 @@ class CycleGAN(RenamedTensors, gan.GAN):
         self.D = nn.ModuleDict({side: PatchDiscriminator(config) for side in OTHER})
         self.pool, self.nimg = Pool(config.pool, dict.fromkeys(OTHER, config.shape)), 0
         self.pseudo_pairs = PseudoPairBank(config.bank, config.shape) if config.match else None
-        self.has_pseudo_pairs = False  # whether the bank has been filled once
+        self.has_pseudo_pairs = False  # whether the bank has been full
         self.due = True  # whether the next step of D has the penalties
 
     @classmethod
@@ -144,38 +144,38 @@ class CycleGAN(RenamedTensors, gan.GAN):
 
     @classmethod
     def resolve(cls, config: Any, total: int | None) -> Any:
-        """`length` from the run's length, where that is known. Raises `SimulacraError` for a run that is longer."""
+        """Set `length` to the run's length if it is unset. Raises `SimulacraError` if the run is longer than `length`."""
         if total and config.length and total > config.length:
             raise SimulacraError("gan.run_longer_than_rate", length=round(config.length), total=total)
         return replace(config, length=float(total)) if total and not config.length else config
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """Set the learning rate's clock from the images shown, the pool and the penalties from D's steps."""
-        self.nimg, self.pool.seen = nimg, steps["D"] * self.config.batch
+        """Update the schedules of the learning rate, the pool, the penalties and the pseudo-pairs."""
+        self.nimg, self.pool.count = nimg, steps["D"] * self.config.batch
         self.due = steps["D"] % self.config.lazy == 0
-        self.has_pseudo_pairs = self.pseudo_pairs is not None and self.pool.seen >= self.pseudo_pairs.size
+        self.has_pseudo_pairs = self.pseudo_pairs is not None and self.pool.count >= self.pseudo_pairs.size
 
     def graph_key(self, player: str) -> Hashable | None:
-        """Constant once the pool is full, but for the penalties and the pseudo-pairs."""
-        if self.pool.seen < self.pool.size:
+        """Whether a step has penalties (D) or pseudo-pairs (G); None until the pool is full."""
+        if self.pool.count < self.pool.size:
             return None
         return self.due if player == "D" else self.has_pseudo_pairs
 
     def rate(self, steps: int) -> float:
-        """Constant for the first half, then linear to zero (appendix 7.1 of the paper)."""
+        """Factor on the learning rate: 1 for the first half, then linear to 0 (appendix 7.1 of the paper)."""
         length = self.config.length
         return min(1.0, max(0.0, 2 - 2 * self.nimg / length)) if length else 1.0
 
     # --- pictures --------------------------------------------------------------------------------------------
 
     def crop_pair(self, batch: Batch) -> dict[Side, Tensor]:
-        """Both domains' real pictures, enlarged, cropped and mirrored."""
+        """Enlarge, crop and mirror the real pictures of both domains."""
         assert batch.others is not None
         zoom, flip = self.config.zoom, self.config.flip
         return {"a": cut(batch.images, zoom, flip=flip), "b": cut(batch.others, zoom, flip=flip)}
 
     def draw_pseudo_pairs(self, n: int) -> tuple[dict[Side, Tensor], dict[Side, Tensor]]:
-        """n earlier pictures of each domain, and the pseudo-pairs that their translations should be near."""
+        """n earlier pictures of each domain, and the pseudo-pairs of their translations."""
         assert self.pseudo_pairs is not None
         real, matches = dict[Side, Tensor](), dict[Side, Tensor]()
         for side in OTHER:
@@ -184,13 +184,13 @@ class CycleGAN(RenamedTensors, gan.GAN):
         return real, matches
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
-        """Translations of a batch to a, then to b [2N, C, H, W]."""
+        """Translate a batch to a, then to b: [2N, C, H, W]."""
         assert batch.others is not None
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
             return torch.cat([self.G.translate(batch.others, "a"), self.G.translate(batch.images, "b")])
 
     def scores(self, images: Tensor, side: Side) -> Tensor:
-        """Scores [N, patches] of augmented pictures by a domain's discriminator."""
+        """A domain's discriminator on augmented pictures: [N, patches]."""
         scores: Tensor = self.D[side](self.augment(images))
         return scores.float()
 
@@ -203,7 +203,7 @@ class CycleGAN(RenamedTensors, gan.GAN):
 
     @torch.no_grad()
     def on_step_end(self, player: str, stats: Mapping[str, Tensor]) -> None:
-        """Put the fakes of a step of D into the pool."""
+        """Store the fakes of a step of D in the pool, and its reals in the bank of pseudo-pairs."""
         super().on_step_end(player, stats)
         if player == "D":
             self.pool.keep({side: stats[f"past_{side}"] for side in OTHER}, stats["rows"])
@@ -211,15 +211,15 @@ class CycleGAN(RenamedTensors, gan.GAN):
                 self.update_pseudo_pairs(self.pseudo_pairs, {side: stats[f"real_{side}"] for side in OTHER})
 
     def update_pseudo_pairs(self, bank: PseudoPairBank, real: Mapping[Side, Tensor]) -> None:
-        """Add real pictures to the bank, and pair them anew whenever it has been filled."""
-        seen, n = self.pool.seen, len(real["a"])
-        bank.add(real, seen)
-        fillings, over = divmod(seen + n, bank.size)
+        """Add real pictures to the bank; recompute the pairs after every `bank.size` pictures."""
+        start, n = self.pool.count, len(real["a"])
+        bank.add(real, start)
+        fillings, over = divmod(start + n, bank.size)
         if over >= n or not fillings:
             return
         bank.commit()
         real_a, real_b = (torch.cat([downscale(chunk) for chunk in bank.chunks(side)]) for side in OTHER)
-        if fillings <= BY_LIKENESS:
+        if fillings <= WARMUP_FILLINGS:
             bank.assign(pairwise_l1(real_a, real_b))
         else:
             to_b, to_a = (
@@ -235,8 +235,8 @@ class CycleGAN(RenamedTensors, gan.GAN):
         real = self.crop_pair(batch)
         with torch.no_grad():
             fresh: dict[Side, Tensor] = {side: self.G.translate(real[OTHER[side]], side) for side in OTHER}
-        shown, rows = self.pool(fresh)
-        (loss_a, stats_a), (loss_b, stats_b) = (self.critic_loss(side, real[side], shown[side]) for side in OTHER)
+        fakes, rows = self.pool(fresh)
+        (loss_a, stats_a), (loss_b, stats_b) = (self.critic_loss(side, real[side], fakes[side]) for side in OTHER)
         stats = {name: torch.cat([stats_a[name], stats_b[name]]) for name in ("real", "fake")}
         for name in stats_a.keys() - stats.keys():
             stats[name] = stats_a[name] + stats_b[name]
@@ -247,7 +247,7 @@ class CycleGAN(RenamedTensors, gan.GAN):
         return loss_a + loss_b, stats
 
     def critic_loss(self, side: Side, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of one domain's discriminator on reals and fakes [N, C, H, W], with its mean scores [N]."""
+        """One discriminator's loss on reals and fakes [N, C, H, W], and its stats."""
         if self.config.loss == "squares":
             reals, fakes = self.scores(real, side), self.scores(fake, side)
             loss = losses.squares_d(reals, fakes, *self.targets(reals)) / 2
@@ -268,7 +268,7 @@ class CycleGAN(RenamedTensors, gan.GAN):
         config, n, identity = self.config, len(batch.images), self.config.same > 0
         real, matches = self.draw_pseudo_pairs(n) if self.has_pseudo_pairs else (self.crop_pair(batch), {})
         fakes, same = dict[Side, Tensor](), dict[Side, Tensor]()
-        for side in OTHER:  # norms are per picture, so that all may go through a network at once
+        for side in OTHER:  # norms are per picture, so both inputs may share a batch
             inputs = [real[OTHER[side]], *([real[side]] if identity else [])]
             outputs = self.G.translate(torch.cat(inputs), side)
             fakes[side], same[side] = outputs[:n], outputs[n:]
@@ -290,6 +290,6 @@ class CycleGAN(RenamedTensors, gan.GAN):
             match = sum(F.l1_loss(fakes[side], matches[side]) for side in OTHER)
             loss, stats["match"] = loss + config.match * match, torch.as_tensor(match)
         if identity:
-            kept = sum(F.l1_loss(same[side], real[side]) for side in OTHER)
-            loss, stats["same"] = loss + config.same * kept, torch.as_tensor(kept)
+            identity_loss = sum(F.l1_loss(same[side], real[side]) for side in OTHER)
+            loss, stats["same"] = loss + config.same * identity_loss, torch.as_tensor(identity_loss)
         return loss, stats

@@ -1,4 +1,4 @@
-"""Layers that several GANs share: fast convolutions and norms, labels, equalised layers, resampling."""
+"""Layers that several GANs share: fast convolutions and norms, conditioning on labels, equalised layers, resampling."""
 
 from simulacra.layers.conditional import ConditionalNorm as ConditionalNorm
 from simulacra.layers.conditional import LabelProjection as LabelProjection

@@ -1,10 +1,10 @@
-"""Convolutions with faster gradients, and an instance norm that keeps channels last.
+"""Convolutions with faster gradients, and an instance norm that keeps the channels-last format.
 
-oneDNN's weight gradient runs at a third to a half of the machine's peak at the small batches of a GAN, while its
-forward pass and its input gradient run near it. Written as a matrix product, the weight gradient does too.
+At a GAN's small batches, oneDNN's weight gradient reaches a third to a half of a CPU's peak; its forward pass and input
+gradient come near the peak. As a matrix product, the weight gradient comes near it too.
 
-Torch's own second derivative of a convolution in groups goes through them one by one, with several kernels each:
-on a GPU most of a penalty's time. Written as maps whose derivatives are each other, all groups go at once.
+Torch's second derivative of a grouped convolution runs several kernels for each group in turn, which takes most of a
+penalty's time on a GPU. The functions here are each other's derivatives, and process all groups at once.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PATCHES = 1 << 21  # numbers in a matrix of patches: larger ones are slow to allocate and fall out of the cache
-OVERLAP = 4  # patches that hold each number more often than this (a stride of 1) cost more than they save
+PATCHES = 1 << 21  # values in a matrix of patches: larger ones are slow to allocate and exceed the cache
+OVERLAP = 4  # patches that repeat each value more often (stride 1) cost more than they save
 
 
-class Steps(NamedTuple):
-    """The geometry of a convolution, (vertical, horizontal) each, and its groups."""
+class Geometry(NamedTuple):
+    """Kernel, stride and padding of a convolution, each (vertical, horizontal), and its groups."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -31,11 +31,11 @@ class Steps(NamedTuple):
     groups: int = 1
 
 
-# Three maps, each linear in both of its arguments; the derivatives of any one are the other two, so that they can
-# be differentiated any number of times:
-#     y = gather(x, w)     a convolution
-#     x = scatter(y, w)    a transposed convolution
-#     w = match(x, y)      the weight gradient of both
+# Three functions, each linear in both arguments. The derivatives of each are the other two, so they can be
+# differentiated any number of times:
+#     y = convolve(x, w)
+#     x = convolve_transposed(y, w)
+#     w = weight_gradient(x, y)       of both convolutions
 
 
 _inputs_only = False
@@ -43,9 +43,9 @@ _inputs_only = False
 
 @contextlib.contextmanager
 def inputs_only() -> Iterator[None]:
-    """For `torch.autograd.grad` by a network's input: the weight gradients are left out.
+    """Skip the weight gradients inside `torch.autograd.grad` with respect to a network's input.
 
-    A custom autograd function cannot see which gradients are needed, and would compute all of them.
+    A custom autograd function does not learn which gradients are needed, and would compute all of them.
     """
     global _inputs_only
     before, _inputs_only = _inputs_only, True
@@ -55,53 +55,53 @@ def inputs_only() -> Iterator[None]:
         _inputs_only = before
 
 
-class _Gather(torch.autograd.Function):
+class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.steps = steps
-        return F.conv2d(x, weight, bias, steps.stride, steps.padding, groups=steps.groups)
+        ctx.geometry = geometry
+        return F.conv2d(x, weight, bias, geometry.stride, geometry.padding, groups=geometry.groups)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (x, weight), (g,), needed = ctx.saved_tensors, gradients, ctx.needs_input_grad
-        to_x = scatter(g, weight, None, ctx.steps, x.shape[2:]) if needed[0] else None
-        to_weight = match(x, g, ctx.steps) if needed[1] and not _inputs_only else None
+        to_x = convolve_transposed(g, weight, None, ctx.geometry, x.shape[2:]) if needed[0] else None
+        to_weight = weight_gradient(x, g, ctx.geometry) if needed[1] and not _inputs_only else None
         return to_x, to_weight, g.sum((0, 2, 3)) if needed[2] and not _inputs_only else None, None
 
 
-class _Scatter(torch.autograd.Function):
+class _ConvolveTransposed(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, y: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps, size: tuple[int, int]
+        ctx: Any, y: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: tuple[int, int]
     ) -> Tensor:
         ctx.save_for_backward(y, weight)
-        ctx.steps = steps
-        sides = zip(size, y.shape[2:], *steps[:3], strict=True)
+        ctx.geometry = geometry
+        sides = zip(size, y.shape[2:], *geometry[:3], strict=True)
         rest = [side - ((small - 1) * stride + kernel - 2 * pad) for side, small, kernel, stride, pad in sides]
-        return F.conv_transpose2d(y, weight, bias, steps.stride, steps.padding, rest, steps.groups)
+        return F.conv_transpose2d(y, weight, bias, geometry.stride, geometry.padding, rest, geometry.groups)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (y, weight), (g,), needed = ctx.saved_tensors, gradients, ctx.needs_input_grad
-        to_y = gather(g, weight, None, ctx.steps) if needed[0] else None
-        to_weight = match(g, y, ctx.steps) if needed[1] and not _inputs_only else None
+        to_y = convolve(g, weight, None, ctx.geometry) if needed[0] else None
+        to_weight = weight_gradient(g, y, ctx.geometry) if needed[1] and not _inputs_only else None
         return to_y, to_weight, g.sum((0, 2, 3)) if needed[2] and not _inputs_only else None, None, None
 
 
-class _Match(torch.autograd.Function):
+class _WeightGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, steps: Steps) -> Tensor:
+    def forward(ctx: Any, x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(x, y)
-        ctx.steps = steps
-        if steps.groups > 1:
-            return _matched(x, y, steps)
-        (high, wide), inner, outer = steps.kernel, x.shape[1], y.shape[1]
+        ctx.geometry = geometry
+        if geometry.groups > 1:
+            return _grouped_weight_gradient(x, y, geometry)
+        (high, wide), inner, outer = geometry.kernel, x.shape[1], y.shape[1]
         count = max(1, PATCHES // (inner * high * wide * y.shape[2] * y.shape[3]))  # pictures at once
         total: Tensor | None = None
         for inputs, outputs in zip(torch.split(x, count), torch.split(y, count), strict=True):
             rows = outputs.permute(0, 2, 3, 1).reshape(-1, outer).T
-            part = patches(inputs, steps)
+            part = patches(inputs, geometry)
             total = rows @ part if total is None else total.addmm_(rows, part)
         assert total is not None
         return total.view(outer, high, wide, inner).permute(0, 3, 1, 2)  # channels last
@@ -109,40 +109,43 @@ class _Match(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (x, y), (g,), needed = ctx.saved_tensors, gradients, ctx.needs_input_grad
-        to_x = scatter(y, g, None, ctx.steps, x.shape[2:]) if needed[0] else None
-        to_y = gather(x, g, None, ctx.steps) if needed[1] else None
+        to_x = convolve_transposed(y, g, None, ctx.geometry, x.shape[2:]) if needed[0] else None
+        to_y = convolve(x, g, None, ctx.geometry) if needed[1] else None
         return to_x, to_y, None
 
 
-def _matched(x: Tensor, y: Tensor, steps: Steps) -> Tensor:
-    """`match` by torch's own weight gradient, of any groups."""
-    weight = y.new_empty(1).expand(y.shape[1], x.shape[1] // steps.groups, *steps.kernel)  # only its shape is read
-    of_weight = (False, True, False)
+def _grouped_weight_gradient(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+    """`weight_gradient` by torch's own function, for any number of groups."""
+    weight = y.new_empty(1).expand(
+        y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel
+    )  # only its shape is read
     backward = torch.ops.aten.convolution_backward
-    geometry = (steps.stride, steps.padding, (1, 1), False, (0, 0), steps.groups)
-    w: Tensor = backward(y, x, weight, None, *geometry, of_weight)[1]
+    options = (geometry.stride, geometry.padding, (1, 1), False, (0, 0), geometry.groups)
+    w: Tensor = backward(y, x, weight, None, *options, (False, True, False))[1]
     return w
 
 
 # Function.apply has no types.
-gather: Any = _Gather.apply
-scatter: Any = _Scatter.apply
-match: Any = _Match.apply
+convolve: Any = _Convolve.apply
+convolve_transposed: Any = _ConvolveTransposed.apply
+weight_gradient: Any = _WeightGradient.apply
 
 
-def patches(x: Tensor, steps: Steps) -> Tensor:
+def patches(x: Tensor, geometry: Geometry) -> Tensor:
     """The patches of x [N, C, H, W] under the kernel (im2col): [N·positions, kernel height·kernel width·C]."""
-    (high, wide), (down, right), (above, beside) = steps[:3]
+    (high, wide), (down, right), (above, beside) = geometry[:3]
     padded = F.pad(x, (beside, beside, above, above)).permute(0, 2, 3, 1)
     windows = padded.unfold(1, high, down).unfold(2, wide, right)  # [N, rows, columns, C, high, wide]
     return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, high * wide * x.shape[1])
 
 
-def _pays(x: Tensor, weight: Tensor, steps: Steps, large: Sequence[int], small: Sequence[int]) -> bool:
-    """Whether the weight gradient will be wanted, and oneDNN would be the slower way to it (fp32 on a CPU)."""
-    wanted = torch.is_grad_enabled() and weight.requires_grad and not torch.compiler.is_compiling()
+def _faster_as_patches(
+    x: Tensor, weight: Tensor, geometry: Geometry, large: Sequence[int], small: Sequence[int]
+) -> bool:
+    """Whether the weight gradient will be needed and oneDNN would compute it more slowly (fp32 on a CPU)."""
+    needed = torch.is_grad_enabled() and weight.requires_grad and not torch.compiler.is_compiling()
     plain = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    return wanted and plain and prod(steps.kernel) * prod(small) <= OVERLAP * prod(large)
+    return needed and plain and prod(geometry.kernel) * prod(small) <= OVERLAP * prod(large)
 
 
 class Conv2d(nn.Conv2d):
@@ -150,29 +153,29 @@ class Conv2d(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
-        steps = Steps(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
-        sides = zip(input.shape[2:], *steps[:3], strict=True)
+        geometry = Geometry(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
+        sides = zip(input.shape[2:], *geometry[:3], strict=True)
         size = [(large + 2 * pad - kernel) // stride + 1 for large, kernel, stride, pad in sides]
-        if not _pays(input, weight, steps, input.shape[2:], size):
-            return F.conv2d(input, weight, bias, steps.stride, steps.padding)
-        y: Tensor = gather(input, weight, bias, steps)
+        if not _faster_as_patches(input, weight, geometry, input.shape[2:], size):
+            return F.conv2d(input, weight, bias, geometry.stride, geometry.padding)
+        y: Tensor = convolve(input, weight, bias, geometry)
         return y
 
 
 class GroupedConv2d(nn.Conv2d):
-    """`nn.Conv2d` in groups, without dilation, whose second derivative takes all groups at once."""
+    """`nn.Conv2d` with groups, without dilation; its second derivative processes all groups at once."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
-        steps = Steps(self.kernel_size, self.stride, self.padding, self.groups)  # type: ignore[arg-type]
+        geometry = Geometry(self.kernel_size, self.stride, self.padding, self.groups)  # type: ignore[arg-type]
         learning = torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad)
         if not learning or torch.compiler.is_compiling():
-            return F.conv2d(input, weight, bias, steps.stride, steps.padding, groups=self.groups)
+            return F.conv2d(input, weight, bias, geometry.stride, geometry.padding, groups=self.groups)
         kind = input.device.type
-        if torch.is_autocast_enabled(kind):  # its derivatives are taken outside of it
+        if torch.is_autocast_enabled(kind):  # the backward pass runs outside of autocast
             lower = torch.get_autocast_dtype(kind)
             input, weight, bias = input.to(lower), weight.to(lower), bias if bias is None else bias.to(lower)
-        y: Tensor = gather(input, weight, bias, steps)
+        y: Tensor = convolve(input, weight, bias, geometry)
         return y
 
 
@@ -181,23 +184,25 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
-        steps = Steps(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
-        sides = zip(input.shape[2:], *steps[:3], self.output_padding, strict=True)
+        geometry = Geometry(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
+        sides = zip(input.shape[2:], *geometry[:3], self.output_padding, strict=True)
         size = [(small - 1) * stride + kernel - 2 * pad + rest for small, kernel, stride, pad, rest in sides]
-        if output_size is not None or not _pays(input, self.weight, steps, size, input.shape[2:]):
+        if output_size is not None or not _faster_as_patches(input, self.weight, geometry, size, input.shape[2:]):
             return super().forward(input, output_size)
-        y: Tensor = scatter(input, self.weight, self.bias, steps, size)
+        y: Tensor = convolve_transposed(input, self.weight, self.bias, geometry, size)
         return y
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """`nn.InstanceNorm2d`, spelled out on a CPU: torch's own leaves channels last there."""
+    """`nn.InstanceNorm2d` that keeps the channels-last format on a CPU, where torch's own does not."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape; each map to mean 0 and variance 1, then scaled and shifted if affine."""
+        """[N, C, H, W] -> the same shape; each map has mean 0 and variance 1, before scale and shift if affine."""
         if input.device.type != "cpu":
             return super().forward(input)
-        x = input.float() if input.dtype == torch.bfloat16 else input  # statistics need more than eight bits
+        x = (
+            input.float() if input.dtype == torch.bfloat16 else input
+        )  # bf16's eight bits are too few for the statistics
         centred = x - x.mean((2, 3), keepdim=True)
         scale = (centred.square().mean((2, 3), keepdim=True) + self.eps).rsqrt()
         if not self.affine:

@@ -1,6 +1,6 @@
-"""Layers whose weights all learn at one rate: N(0, 1) in store, scaled by He's constant when used.
+"""Layers with an equalised learning rate: weights start as N(0, 1), and He's constant scales them in each forward pass.
 
-Karras et al. 2018 (arXiv:1710.10196), section 4.1; with them its pixel norm (4.2) and minibatch deviation (3).
+Karras et al. 2018 (arXiv:1710.10196), section 4.1. Also its pixel norm (4.2) and minibatch standard deviation (3).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from simulacra.layers.convolution import Conv2d
 
-GROUP = 4  # pictures that a minibatch deviation is taken over
+GROUP = 4  # pictures over which the minibatch standard deviation is computed
 
 
 class EqualisedLinear(nn.Module):
-    """A fully connected layer. rate: the learning rate's factor for weights and biases, as in a mapping network."""
+    """A fully connected layer. rate: factor on the learning rate of weights and biases, as in a mapping network."""
 
     def __init__(
         self, inner: int, outer: int, *, gain: float = 1.0, rate: float = 1.0, bias: float = 0.0, biased: bool = True
@@ -33,7 +33,7 @@ class EqualisedLinear(nn.Module):
 
 
 class EqualisedConv2d(Conv2d):
-    """A convolution that keeps the side (odd kernels) at a stride of 1."""
+    """A convolution; at stride 1 an odd kernel keeps the height and width."""
 
     def __init__(
         self, inner: int, outer: int, kernel: int, *, stride: int = 1, padding: int | None = None, gain: float = 1.0, bias: bool = True
@@ -46,20 +46,20 @@ class EqualisedConv2d(Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
-        if self.weight.numel() < input.numel():  # the smaller of the two is scaled: the same, and cheaper
+        if self.weight.numel() < input.numel():  # scaling the smaller of the two is cheaper
             return self._conv_forward(input, self.weight * self.scale, self.bias)
         return self._conv_forward(input * self.scale, self.weight, self.bias)
 
 
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
-    """Each pixel's channels ([N, C, ...] over C) to a mean square of 1."""
+    """x [N, C, ...] scaled to a mean square of 1 over the channels."""
     return x * (x.square().mean(1, keepdim=True) + eps).rsqrt()
 
 
 def minibatch_stddev(x: Tensor, group: int = GROUP) -> Tensor:
-    """[N, C, H, W] -> [N, C + 1, H, W]: the mean deviation over the pictures of a group as one more map.
+    """[N, C, H, W] -> [N, C + 1, H, W]: one more map, the mean standard deviation within a group of pictures.
 
-    group: at most so many pictures, the largest number that divides N.
+    group: most pictures in a group; its size is the largest that divides N.
     """
     n, _, height, width = x.shape
     size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)

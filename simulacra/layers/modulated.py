@@ -1,9 +1,9 @@
-"""Convolutions whose weights a style scales for each picture. Karras et al. 2020 (arXiv:1912.04958), section 2.2:
+"""Convolutions whose weights each picture's style scales. Karras et al. 2020 (arXiv:1912.04958), section 2.2:
 
     w' = s_i w_ijk,    w'' = w' / √(Σ_ik w'² + ε)                                              (equations 1 and 3)
 
-Both are linear in what goes in and in what comes out: the input is scaled by s, the weights are shared, the output is scaled
-by 1 / √(…). No convolution in groups, a picture a group, which is slower and cannot be exported with a free batch.
+Scaling weights by input and output channel equals scaling the input by s and the output by 1 / √(…), with shared weights.
+The alternative, a grouped convolution with a group per picture, is slower and cannot be exported with a dynamic batch size.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ EPSILON = 1e-8
 
 
 class ModulatedConv2d(nn.Module):
-    """The convolution by w'', whose weights are equalised; what comes out has a variance of gain² where x has one of 1.
+    """The convolution by w'', with equalised weights. The output has variance gain² where x has variance 1.
 
-    up: it doubles the sides, by a transposed convolution and a blur.
+    up: double height and width, by a transposed convolution and a blur.
     """
 
     def __init__(self, inner: int, outer: int, kernel: int, *, up: bool = False, gain: float = 1.0) -> None:
@@ -38,7 +38,7 @@ class ModulatedConv2d(nn.Module):
     def forward(self, x: Tensor, s: Tensor, added: Tensor | float = 0.0) -> Tensor:
         """x [N, C, H, W], s [N, C] -> [N, C', H', W'].
 
-        added: anything that broadcasts to what comes out, to be added to it: cheaper than afterwards.
+        added: added to the output, with broadcasting; cheaper here than afterwards.
         """
         s = s * self.scale
         y: Tensor = self.convolution(x * s[:, :, None, None])
@@ -48,13 +48,13 @@ class ModulatedConv2d(nn.Module):
         return torch.addcmul(torch.as_tensor(added, dtype=y.dtype, device=y.device), y, factor)
 
     def energy(self, s: Tensor) -> Tensor:
-        """Σ_ik w'² + ε for each picture and each channel that comes out [N, C']."""
+        """Σ_ik w'² + ε per picture and output channel [N, C']."""
         squares = self.convolution.weight.square().sum((2, 3))
         return s.square() @ (squares if self.up else squares.T) + EPSILON
 
 
 class ModulatedPixels(nn.Module):
-    """A 1x1 convolution by w', with a bias: a matrix for each picture, cheapest where few channels come out."""
+    """A 1x1 convolution by w', with a bias, as one matrix per picture: cheapest for few output channels."""
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()

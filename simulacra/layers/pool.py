@@ -17,26 +17,26 @@ Name = TypeVar("Name", bound=str)
 class Pool(nn.Module):
     """Buffers of at most `size` earlier pictures per name (Shrivastava et al. 2017, section 2.3).
 
-    Pictures of different names that arrive together are kept or replaced together. Set `seen`, the pictures so far,
-    before each call: it follows from the steps, so that nothing is read back from the device.
+    Pictures at the same index of different names are stored or replaced together. Set `count`, the pictures before this
+    call, before each call: it follows from the number of steps, so nothing is read back from the device.
     """
 
     def __init__(self, size: int, shapes: Mapping[Name, Shape]) -> None:
         super().__init__()
-        self.size, self.seen = size, 0
-        for name, shape in shapes.items():  # the last row takes those that are not kept
+        self.size, self.count = size, 0
+        for name, shape in shapes.items():  # pictures with row -1 go to the last row
             self.register_buffer(name, torch.zeros(size + 1, *shape))
 
     def forward(self, fresh: Mapping[Name, Tensor]) -> tuple[dict[Name, Tensor], Tensor]:
-        """Pictures to show for fresh ones [N, C, H, W] per name, and the row [N] that each fresh one will take, or -1.
+        """Pictures for D in place of fresh ones [N, C, H, W] per name, and the rows [N] in which to store these, or -1.
 
-        While the pool fills, all fresh ones are shown and kept. Then each has a chance of 1/2 to be shown and dropped; else
-        it replaces an earlier one, which is shown instead.
+        Until the pool is full, D gets all fresh pictures and the pool stores them. Then a fresh picture goes to D with
+        probability 1/2 and is not stored; otherwise it replaces an earlier one, which goes to D.
         """
         first = next(iter(fresh.values()))
         n, device = len(first), first.device
-        if self.seen < self.size:
-            rows = torch.arange(self.seen, self.seen + n, device=device)
+        if self.count < self.size:
+            rows = torch.arange(self.count, self.count + n, device=device)
             return dict(fresh), torch.where(rows < self.size, rows, -1)
         rows_out = torch.randperm(self.size, device=device)[:n]  # each row once
         rest = n - len(rows_out)

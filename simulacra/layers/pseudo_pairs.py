@@ -11,22 +11,22 @@ from torch.nn import functional as F
 from simulacra.settings import Shape
 from simulacra.translator import OTHER, Side
 
-CHUNK = 64  # pictures that are converted to floats at once
-SIDE = 16  # px of the downscaled pictures that are compared
+CHUNK = 64  # pictures converted to floats at once
+SIDE = 16  # px of the downscaled pictures in comparisons
 BLUR = 0.02  # weight of the plan's entropy, relative to the mean cost
 ROUNDS = 50  # iterations of Sinkhorn's algorithm
 
 
 def transport(cost: Tensor, blur: float = BLUR, rounds: int = ROUNDS) -> Tensor:
-    """The entropic optimal transport plan [N, M] between uniform masses, for a cost [N, M]; its entries add up to 1.
+    """The entropic optimal transport plan [N, M] between uniform masses, for a cost [N, M]; its sum is 1.
 
     Cuturi 2013, algorithm 1. blur: weight of the entropy, relative to the mean of the cost after row and column minima
     are subtracted.
     """
-    above = cost - cost.amin(1, keepdim=True)
-    above = above - above.amin(0, keepdim=True)  # no row or column underflows; the plan stays the same
+    excess = cost - cost.amin(1, keepdim=True)
+    excess = excess - excess.amin(0, keepdim=True)  # no row or column underflows; the plan is unchanged
     tiny = torch.finfo(cost.dtype).tiny
-    kernel = torch.exp(-above / (blur * above.mean()).clamp_min(tiny))
+    kernel = torch.exp(-excess / (blur * excess.mean()).clamp_min(tiny))
     n, m = cost.shape
     rows, columns = cost.new_ones(n), cost.new_ones(m)
     for _ in range(rounds):
@@ -49,7 +49,7 @@ def pairwise_l1(one: Tensor, other: Tensor) -> Tensor:
 class PseudoPairBank(nn.Module):
     """Buffers of `size` uint8 pictures per domain, each with the index of its pseudo-pair in the other domain.
 
-    New pictures are collected separately, and replace all paired ones at once in `commit`, before the next `assign`.
+    New pictures are collected separately; `commit` replaces all paired ones with them, before the next `assign`.
     """
 
     def __init__(self, size: int, shape: Shape) -> None:
@@ -61,10 +61,10 @@ class PseudoPairBank(nn.Module):
             self.register_buffer(f"match_{side}", torch.zeros(size, dtype=torch.int64))
 
     @torch.no_grad()
-    def add(self, images: Mapping[Side, Tensor], seen: int) -> None:
-        """Collect pictures [N, C, H, W] of each domain in place of the oldest. seen: pictures added before."""
+    def add(self, images: Mapping[Side, Tensor], start: int) -> None:
+        """Collect pictures [N, C, H, W] of each domain in place of the oldest. start: pictures added before."""
         for side, new in images.items():
-            rows = torch.arange(seen, seen + len(new), device=new.device)[-self.size :] % self.size
+            rows = torch.arange(start, start + len(new), device=new.device)[-self.size :] % self.size
             self.get_buffer(f"coming_{side}")[rows] = ((new[-self.size :] + 1) * 127.5).round().to(torch.uint8)
 
     @torch.no_grad()
@@ -83,7 +83,7 @@ class PseudoPairBank(nn.Module):
 
     @torch.no_grad()
     def assign(self, cost: Tensor) -> None:
-        """Recompute the pairs. cost: [size, size] between the pictures of a and those of b."""
+        """Recompute the pairs. cost: [size, size], pictures of a by pictures of b."""
         plan = transport(cost)
         for dim, side in enumerate(OTHER):
             self.get_buffer(f"match_{side}").copy_(plan.argmax(1 - dim))

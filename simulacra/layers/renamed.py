@@ -1,4 +1,4 @@
-"""State dicts written before a tensor was renamed still load."""
+"""`RenamedTensors`: loading state dicts written before a tensor was renamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class RenamedTensors(nn.Module):
-    """A module that accepts the former names of its own parameters, buffers and submodules when it loads a state dict."""
+    """A module that accepts former names of its own parameters, buffers and submodules in a state dict."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {}  # former name -> name
 

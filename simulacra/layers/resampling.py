@@ -1,6 +1,6 @@
-"""Twice the side and half of it, with the filter [1, 3, 3, 1]: blurred, so that nothing aliases.
+"""Upsampling and downsampling by 2, with the filter [1, 3, 3, 1] against aliasing.
 
-The two shapes that were fastest on a CPU: interpolation up, a depthwise convolution down.
+Up by bilinear interpolation, down by a depthwise convolution: the fastest forms on a CPU.
 """
 
 from __future__ import annotations
@@ -24,55 +24,55 @@ class Filter(NamedTuple):
 
     def kernel(self, x: Tensor) -> Tensor:
         """[C, 1, 4, 4]."""
-        # 1 3 3 1, made on the device: a copy from the host would make it wait
+        # 1 3 3 1, computed on the device, as a copy from the host would synchronise
         row = (4 - (2 * torch.arange(4, device=x.device, dtype=x.dtype) - 3).abs()) / 8
         return (self.gain * row[:, None] * row).expand(x.shape[1], 1, 4, 4)
 
 
-def _gathered(x: Tensor, how: Filter) -> Tensor:
-    return F.conv2d(x, how.kernel(x), stride=how.stride, padding=how.padding, groups=x.shape[1])
+def _filter(x: Tensor, fir: Filter) -> Tensor:
+    return F.conv2d(x, fir.kernel(x), stride=fir.stride, padding=fir.padding, groups=x.shape[1])
 
 
-# A linear map and its adjoint, each the derivative of the other. Torch's own second derivative of a convolution in
-# groups goes through them one by one, for a gradient of the filter that nobody asked for: 30 times slower.
+# A linear map and its adjoint, which are each other's derivatives. Torch's second derivative of a grouped convolution
+# also computes the filter's gradient, group by group: 30 times slower.
 
 
-class _Gather(torch.autograd.Function):
+class _Filter(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, how: Filter) -> Tensor:
-        ctx.how, ctx.sides = how, x.shape[2:]
-        return _gathered(x, how)
+    def forward(ctx: Any, x: Tensor, fir: Filter) -> Tensor:
+        ctx.fir, ctx.sides = fir, x.shape[2:]
+        return _filter(x, fir)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _scatter(gradients[0], ctx.how, ctx.sides), None
+        return _filter_adjoint(gradients[0], ctx.fir, ctx.sides), None
 
 
-class _Scatter(torch.autograd.Function):
+class _FilterAdjoint(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, y: Tensor, how: Filter, sides: tuple[int, int]) -> Tensor:
-        ctx.how = how
+    def forward(ctx: Any, y: Tensor, fir: Filter, sides: tuple[int, int]) -> Tensor:
+        ctx.fir = fir
         pairs = zip(sides, y.shape[2:], strict=True)
-        rest = [large - ((small - 1) * how.stride + 4 - 2 * how.padding) for large, small in pairs]
-        return F.conv_transpose2d(y, how.kernel(y), None, how.stride, how.padding, rest, groups=y.shape[1])
+        rest = [large - ((small - 1) * fir.stride + 4 - 2 * fir.padding) for large, small in pairs]
+        return F.conv_transpose2d(y, fir.kernel(y), None, fir.stride, fir.padding, rest, groups=y.shape[1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _gather(gradients[0], ctx.how), None, None
+        return _filter_function(gradients[0], ctx.fir), None, None
 
 
 # Function.apply has no types.
-_gather: Any = _Gather.apply
-_scatter: Any = _Scatter.apply
+_filter_function: Any = _Filter.apply
+_filter_adjoint: Any = _FilterAdjoint.apply
 
 
 def blur(x: Tensor, *, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
-    """[N, C, H, W] -> [N, C, (H + 2 padding - 4) / stride + 1, ...]: the filter along both sides, its sum `gain`."""
-    how = Filter(gain, stride, padding)
+    """[N, C, H, W] -> [N, C, (H + 2 padding - 4) / stride + 1, ...]: filter both sides; the filter sums up to `gain`."""
+    fir = Filter(gain, stride, padding)
     if torch.is_grad_enabled() and x.requires_grad and not torch.compiler.is_compiling():
-        y: Tensor = _gather(x, how)
+        y: Tensor = _filter_function(x, fir)
         return y
-    return _gathered(x, how)
+    return _filter(x, fir)
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -81,12 +81,12 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def downsample(x: Tensor) -> Tensor:
-    """[N, C, H, W] -> [N, C, H/2, W/2], the adjoint of bilinear."""
+    """[N, C, H, W] -> [N, C, H/2, W/2], the adjoint of `upsample` divided by 4."""
     return blur(x, padding=1, stride=2)
 
 
 class Patches(ConvTranspose2d):
-    """Each pixel becomes 2x2. It starts as bilinear interpolation: a random start draws a checkerboard, and D sees it."""
+    """Each pixel becomes 2x2. Initialised as bilinear interpolation: random weights draw a checkerboard that D detects."""
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__(inner, outer, 4, 2, 1)
