@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from simulacra import messages
@@ -27,6 +28,15 @@ class SimulacraError(Exception):
 def near_name(word: str, names: Iterable[str]) -> str | None:
     """The name that `word` nearly is, or None."""
     return next(iter(difflib.get_close_matches(word, list(names), n=1)), None)
+
+
+def near_path(path: Path, besides: Iterable[str] = ()) -> Message | str:
+    """The hint of `did_you_mean` at a file or folder beside `path`, which does not exist, or at a name of `besides`."""
+    beside = (
+        {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()} if path.parent.is_dir() else {}
+    )
+    near = near_name(path.name, [*beside, *besides])
+    return Message("errors.did_you_mean", name=beside.get(near, near)) if near else ""
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> Message | str:

@@ -1,4 +1,4 @@
-"""A trained model as a folder: `G.safetensors` and `config.json`. Nothing is ever unpickled."""
+"""A trained model as a folder: `G.safetensors` and `config.json`. No pickle is ever executed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 
 import simulacra
 from simulacra.config import to_json, updated
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, near_path
 from simulacra.files import read_json, write_json, written_aside
 from simulacra.generator import Generator, as_generator
 from simulacra.model import Model, Task
@@ -91,7 +91,7 @@ def model_folder(where: str | Path | None = None) -> Path:
             return best(path) or complete[-1]
         raise SimulacraError("storage.no_checkpoint", run=path)
     if not path.exists():
-        raise SimulacraError("storage.missing", path=path, bundled=SHIPPED)
+        raise SimulacraError("storage.missing", path=path, bundled=SHIPPED, hint=near_path(path, [SHIPPED]))
     raise SimulacraError("storage.neither_run_nor_model", path=path)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulacra.data.dataset import SPLITS, Dataset, Pair, pair_hash
 from simulacra.data.portraits import peeps
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, near_path
 from simulacra.files import read_json
 
 FORMAT = 1  # of data.json
@@ -31,7 +31,7 @@ def open_dataset(source: str | Path) -> Dataset | Pair:
     if what == Dataset.WHAT:
         return _open_domain(path, read_json(path / "data.json"))
     if not path.exists():
-        raise SimulacraError("data.no_dataset", path=path)
+        raise SimulacraError("data.no_dataset", path=path, hint=near_path(path, ["peeps"]))
     if path.is_dir() and ((path / "data.json").exists() or (path / "images.npy").exists()):
         raise SimulacraError("data.half_written", path=path)
     raise SimulacraError("data.not_prepared", path=path, name=path.name or "faces")

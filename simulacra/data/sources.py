@@ -21,7 +21,7 @@ from simulacra.data.items import ArrayRow, FilePart, Item, close_all, natural, p
 from simulacra.data.label_tables import Table, labels_for, read_table
 from simulacra.data.opening import is_prepared, open_domain
 from simulacra.data.rejects import Reject
-from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.errors import SimulacraError, did_you_mean, near_path
 from simulacra.files import disk_errors
 from simulacra.messages import Message
 
@@ -70,7 +70,7 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
     """
     path = Path(source)
     if source != "peeps" and not path.exists():
-        hint = did_you_mean(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
+        hint = near_path(path)
         raise SimulacraError("data.no_source", path=source, hint=hint)
     with tempfile.TemporaryDirectory(prefix="simulacra-") as scratch:
         try:
