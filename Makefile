@@ -14,7 +14,7 @@ demo: $(READY)
 test: lint
 	$(RUN) -m pytest
 
-# the tests with the lowest versions that pyproject.toml allows (docs/versions.md); PyPI's torch for Linux brings CUDA
+# the tests with the lowest versions that pyproject.toml allows (docs/versions.md)
 lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,3 +107,11 @@ def test_a_skipped_browser_test_fails_where_a_browser_is_required(
     assert result.ret == (1 if required else 0)
     result.stdout.fnmatch_lines(["*1  no GPU"])
     result.stdout.fnmatch_lines(["*no Chromium*"])
+
+
+def test_the_documented_floors_are_those_of_the_project() -> None:
+    project = PROJECT["project"]
+    extras = [word for words in project["optional-dependencies"].values() for word in words]
+    floors = [tuple(re.split(">=|==", word)) for word in project["dependencies"] + extras if "simulacra[" not in word]
+    rows = re.findall(r"^\| `([\w-]+)` \| ([\d.]+) \|", (ROOT / "docs" / "versions.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(floors)
