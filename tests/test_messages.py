@@ -122,6 +122,23 @@ def test_errors_are_raised_by_code() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_every_call_gives_the_values_of_its_text() -> None:
+    """A missing value would make the sentence itself fail."""
+    english, wrong = texts("en"), []
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
+                continue
+            code = node.args[0].value
+            if not isinstance(code, str) or code not in english or any(word.arg is None for word in node.keywords):
+                continue
+            missing = set().union(*map(fields, english[code])) - {word.arg for word in node.keywords}
+            plural = len(english[code]) > 1 and "count" not in {word.arg for word in node.keywords}
+            if missing or plural:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {code} lacks {missing or 'count'}")
+    assert not wrong, "\n".join(wrong)
+
+
 def _is_prefix(node: ast.JoinedStr) -> bool:
     """Whether an f-string is a code with a variable part, such as f"help.{command}"."""
     first = node.values[0]
