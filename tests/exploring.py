@@ -43,7 +43,7 @@ def model(folder: Path, spec: str = "dcgan:tiny", seed: int = 0) -> Path:
 
 
 def attributed(spec: str) -> GAN:
-    """A game of pictures with attributes."""
+    """A GAN of pictures with attributes."""
     gan, config = configured(spec, (3, 16, 16), {"conditional": True}, labels=len(ATTRIBUTES), attributes=True)
     torch.manual_seed(0)
     return gan(config)

@@ -46,7 +46,7 @@ def stand_in(*_: Any, **__: Any) -> Extractor:
 
 
 def blobs(n: int = 120, seed: int = 0) -> np.ndarray:
-    """Pictures of four flat quarters [n, 16, 16, 3]: few kinds, and a tiny game sees some of them soon."""
+    """Pictures of four flat quarters [n, 16, 16, 3]: few classes, and a tiny GAN soon draws some of them."""
     corners = np.random.default_rng(seed).integers(0, 4, (n, 2, 2, 3)) * 80
     return np.kron(corners, np.ones((1, 8, 8, 1))).astype(np.uint8)
 

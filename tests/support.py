@@ -35,18 +35,18 @@ from simulacra.registry import gans
 from simulacra.translator import Translator
 
 
-def paired(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Pair:
+def paired(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Pair:
     """A pair in memory."""
-    a, b = in_memory(images), in_memory(others)
-    return Pair("pair", None, a, b, ("ones", "others"), pair_hash(a.hash, b.hash))
+    domains = in_memory(a), in_memory(b)
+    return Pair("pair", None, *domains, ("ones", "others"), pair_hash(*(domain.hash for domain in domains)))
 
 
-def pair_on_disk(folder: Path, images: NDArray[np.uint8], others: NDArray[np.uint8], *, valid: int = 0) -> Path:
+def pair_on_disk(folder: Path, a: NDArray[np.uint8], b: NDArray[np.uint8], *, valid: int = 0) -> Path:
     """A pair as a prepared folder."""
-    for letter, pictures in zip("ab", (images, others), strict=True):
+    for letter, pictures in zip("ab", (a, b), strict=True):
         on_disk(folder / letter, pictures, valid=valid)
     record = {"what": Pair.WHAT, "format": FORMAT, "name": "pair", "domains": ["ones", "others"]}
-    (folder / "data.json").write_text(json.dumps(record | {"hash": paired(images, others).hash}))
+    (folder / "data.json").write_text(json.dumps(record | {"hash": paired(a, b).hash}))
     return folder
 
 

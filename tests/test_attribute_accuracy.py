@@ -45,7 +45,7 @@ def halves(labels: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A conditional run of a few plays on 200 pictures of two attributes that show, and of one that two of them have."""
+    """A conditional run of a few steps on 200 pictures of two attributes that show, and of one that two of them have."""
     labels = (np.random.default_rng(0).random((200, 3)) < (0.5, 0.3, 0)).astype(np.float32)
     labels[:2, 2] = 1
     pictures = halves(labels)

@@ -26,10 +26,10 @@ SHAPES = [(3, 8, 8), (1, 8, 8), (4, 8, 8), (3, 6, 10), (2, 1, 1)]
 
 
 def built(name: str, *kinds: str, p: float = 0.0, shape: Any = (3, 8, 8), **settings: Any) -> Any:
-    made = augment.make(Settings(shape=shape, augment=name, augment_kinds=kinds, **settings))  # type: ignore[arg-type]
-    if isinstance(made, AdaptiveAugment):
-        made.p.fill_(p)
-    return made
+    augmentation = augment.make(Settings(shape=shape, augment=name, augment_kinds=kinds, **settings))  # type: ignore[arg-type]
+    if isinstance(augmentation, AdaptiveAugment):
+        augmentation.p.fill_(p)
+    return augmentation
 
 
 def pictures(n: int, shape: Any = (3, 8, 8), dtype: torch.dtype = torch.float32) -> Tensor:
@@ -162,28 +162,28 @@ def test_blitting_moves_whole_pixels() -> None:
     assert share.argmax() == 4 and share[4] == pytest.approx(0.55 * 0.325 * 0.325, abs=0.03)
 
 
-def test_what_was_augmented_can_be_told_from_how_often_each_comes_up() -> None:
+def test_shares_before_augmentation_follow_from_those_after() -> None:
     """A picture in eight positions, some rarer: below p = 1 their shares follow from those of the augmented ones (section 2.2)."""
     x, p = pictures(1, (1, 3, 3)), 0.5  # at 3 pixels nothing moves
     eight = torch.cat([torch.rot90(side, turns, (2, 3)) for side in (x, x.flip(3)) for turns in range(4)])
     which = torch.multinomial(torch.arange(1.0, 9), 40_000, replacement=True)
 
-    def places(drawn: Tensor) -> Tensor:
-        distances = (drawn[:, None] - eight).abs().flatten(2).amax(2)
+    def places(images: Tensor) -> Tensor:
+        distances = (images[:, None] - eight).abs().flatten(2).amax(2)
         assert distances.min(1).values.max() < 1e-5
         return distances.argmin(1)
 
-    from_each = torch.stack(
+    transitions = torch.stack(
         [
             torch.bincount(places(images_of(one.expand(20_000, -1, -1, -1), "blit", p)), minlength=8) / 20_000
             for one in eight
         ]
     )  # [from, to]
-    assert float(torch.linalg.svdvals(from_each).min()) > 0.2, "(1 - p)² by theory"
-    seen = torch.bincount(places(images_of(eight[which], "blit", p, seed=1)), minlength=8) / 40_000
-    assert seen.std() < 0.6 * (torch.arange(1.0, 9) / 36).std(), "augmented, they are more alike"
-    found = torch.linalg.solve(from_each.T, seen)
-    torch.testing.assert_close(found, torch.bincount(which, minlength=8) / 40_000, rtol=0, atol=0.02)
+    assert float(torch.linalg.svdvals(transitions).min()) > 0.2, "(1 - p)² by theory"
+    augmented_shares = torch.bincount(places(images_of(eight[which], "blit", p, seed=1)), minlength=8) / 40_000
+    assert augmented_shares.std() < 0.6 * (torch.arange(1.0, 9) / 36).std(), "augmented, they are more alike"
+    shares = torch.linalg.solve(transitions.T, augmented_shares)
+    torch.testing.assert_close(shares, torch.bincount(which, minlength=8) / 40_000, rtol=0, atol=0.02)
 
 
 def test_half_of_what_is_mirrored_by_chance_is_mirrored() -> None:
@@ -247,8 +247,10 @@ def test_colours_turn_around_grey() -> None:
     torch.testing.assert_close(changed.mean(1), black[:, 0] + contrast * red.mean(), rtol=1e-4, atol=1e-5)
     saturation = (changed - changed.mean(1, keepdim=True)).norm(dim=1) / contrast.abs() / (red - red.mean()).norm()
     factors = saturation.log2()
-    drawn = factors.abs() > 1e-4
-    assert drawn.float().mean() == pytest.approx(0.7, abs=0.06) and factors[drawn].std() == pytest.approx(1, abs=0.12)
+    changes = factors.abs() > 1e-4
+    assert changes.float().mean() == pytest.approx(0.7, abs=0.06) and factors[changes].std() == pytest.approx(
+        1, abs=0.12
+    )
     assert (contrast < 0).float().mean() == pytest.approx(0.35, abs=0.06), "half of those drawn are flipped"
     first = changed[:, 0] > changed[:, 1:].amax(1)
     assert 0.3 < first.float().mean() < 0.8, "hues turn"
@@ -305,30 +307,32 @@ def test_diffaugment_has_the_paper_s_ranges() -> None:
 # --- p ------------------------------------------------------------------------------------------------------------
 
 
-def shown(made: AdaptiveAugment, sure: float, times: int, n: int = 10, critic: bool = False) -> list[float]:
-    """p after each of so many plays in which D is right about a share of the reals."""
+def p_after(augmentation: AdaptiveAugment, sure: float, times: int, n: int = 10, critic: bool = False) -> list[float]:
+    """p after each of so many steps in which D is right about a share of the reals."""
     real = torch.where(torch.arange(n) < sure * n, 2.0, -2.0)
-    found = []
+    probabilities = []
     for _ in range(times):
-        made.update(real + (7 if critic else 0), torch.full((n,), 7.0 if critic else -1.0), critic=critic)
-        found.append(float(made.p))
-    return found
+        augmentation.update(real + (7 if critic else 0), torch.full((n,), 7.0 if critic else -1.0), critic=critic)
+        probabilities.append(float(augmentation.p))
+    return probabilities
 
 
 @pytest.mark.parametrize("critic", [False, True])
-def test_p_rises_and_falls_every_fourth_play(critic: bool) -> None:
-    made = built("ada", augment_images=400.0, augment_p=0.0)
-    assert shown(made, 0.9, 9, critic=critic) == pytest.approx([0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2])
-    assert shown(made, 0.7, 4, critic=critic)[-1] == pytest.approx(0.1), "D is right about 70 %: a mean sign of 0.4"
-    assert min(shown(made, 0.5, 8, critic=critic)) == 0
-    assert shown(made, 1.0, 60, critic=critic)[-1] == pytest.approx(MOST)
-    assert shown(built("ada", augment_target=0.9), 0.9, 4)[-1] == 0
+def test_p_rises_and_falls_every_fourth_step(critic: bool) -> None:
+    augmentation = built("ada", augment_images=400.0, augment_p=0.0)
+    assert p_after(augmentation, 0.9, 9, critic=critic) == pytest.approx([0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2])
+    assert p_after(augmentation, 0.7, 4, critic=critic)[-1] == pytest.approx(0.1), (
+        "D is right about 70 %: a mean sign of 0.4"
+    )
+    assert min(p_after(augmentation, 0.5, 8, critic=critic)) == 0
+    assert p_after(augmentation, 1.0, 60, critic=critic)[-1] == pytest.approx(MOST)
+    assert p_after(built("ada", augment_target=0.9), 0.9, 4)[-1] == 0
 
 
-def test_p_starts_where_it_is_told() -> None:
-    made = augment.make(Settings(augment="ada", augment_p=0.3))
-    assert float(made.p) == pytest.approx(0.3)  # type: ignore[arg-type]
-    assert not list(made.parameters()) and set(made.state_dict()) == {"p", "signs", "num_reals", "steps"}
+def test_p_starts_at_its_setting() -> None:
+    augmentation = augment.make(Settings(augment="ada", augment_p=0.3))
+    assert float(augmentation.p) == pytest.approx(0.3)  # type: ignore[arg-type]
+    assert not list(augmentation.parameters()) and set(augmentation.state_dict()) == {"p", "signs", "num_reals", "steps"}
 
 
 @pytest.mark.parametrize(
@@ -344,7 +348,7 @@ def test_what_cannot_be_is_said(words: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["ada", "diff"])
 @pytest.mark.parametrize("name", forms())
-def test_every_game_plays_with_it(name: str, kind: str, tmp_path: Path) -> None:
+def test_every_gan_trains_with_it(name: str, kind: str, tmp_path: Path) -> None:
     """Both players still move, finitely; and what D sees is not what it is shown."""
     options: dict[str, Any] = {"augment_p": 0.7} if kind == "ada" else {}
     trainer = make_trainer(name, tmp_path, augment=kind, **options)
@@ -373,20 +377,20 @@ def test_d_judges_what_it_sees_in_training() -> None:
     gan = build("dcgan:tiny", augment="diff", norm_d="none")
     images = pictures(8, (3, 16, 16))
     torch.manual_seed(0)
-    seen = gan.augment(images)
+    augmented = gan.augment(images)
     torch.manual_seed(0)
-    assert torch.equal(gan.discriminate(images), gan.D(seen)) and not torch.equal(seen, images)
+    assert torch.equal(gan.discriminate(images), gan.D(augmented)) and not torch.equal(augmented, images)
 
 
-def test_a_play_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
-    """p counts all reals of a play, however many parts it is played in."""
-    found = []
+def test_a_step_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
+    """p counts all reals of a step, in however many microbatches it is computed."""
+    sums = []
     for micro in (8, 3):
         trainer = make_trainer("dcgan:tiny", tmp_path, labelled(noise()), micro=micro, augment="ada")
         advance(trainer, 6)
         counts = trainer.gan.augment.state_dict()
-        found.append((int(counts["num_reals"]), int(counts["steps"])))
-    assert found == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))
+        sums.append((int(counts["num_reals"]), int(counts["steps"])))
+    assert sums == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))
 
 
 def test_the_kinds_of_stored_runs_never_change() -> None:

@@ -42,7 +42,7 @@ def test_accuracies_with_a_probability(real: Tensor, fake: Tensor, acc_d: float,
 @pytest.mark.parametrize(
     ("real", "fake", "acc_d", "acc_g"),
     [
-        (of(10, 12), of(1, 2), 1.0, 0.0),  # far above 0, and yet well told apart
+        (of(10, 12), of(1, 2), 1.0, 0.0),  # far above 0, and yet well separated
         (of(-9, -7), of(-1, -2), 0.0, 1.0),
         (of(0, 4), of(1, 3), 0.5, 0.5),  # mean real 2; pairs 0<1, 0<3, 4>1, 4>3
         (of(0, 4), of(3, 3), 0.5, 1.0),

@@ -1,4 +1,4 @@
-"""The conditional GAN: its terms, two designs of D, wrong labels, and fakes that are what they are told to be."""
+"""The conditional GAN: its terms, two designs of D, wrong labels, and fakes of the class that is asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS = torch.arange(6) % 3
 BATCH = Batch(torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1, LABELS)
 
 
-class Known(nn.Module):
+class LinearInMean(nn.Module):
     """A D whose logits are known: the mean of the picture times a number of the label's own."""
 
     def forward(self, images: Tensor, y: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def test_the_three_terms(weight: float, monkeypatch: pytest.MonkeyPatch) -> None
     """Real with its label high, fake with its label low, real with a wrong label low."""
     gan: Any = build("cgan:tiny", wrong=weight)
     fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
-    gan.D = D = Known()
+    gan.D = D = LinearInMean()
     monkeypatch.setattr(gan, "generate", lambda batch, grad=True: fakes)
     monkeypatch.setattr(gan, "wrong", lambda y: y.roll(1, 1))
     y = one_hot(LABELS, 3).float()
@@ -55,7 +55,7 @@ def test_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fakes are asked whether they are real, reals with wrong labels whether they match; G answers both."""
     gan: Any = build("cgan:tiny", design="two", match=0.3)
     fakes, images = torch.rand(6, 3, 16, 16) - 0.7, BATCH.images
-    y, M = one_hot(LABELS, 3).float(), Known()
+    y, M = one_hot(LABELS, 3).float(), LinearInMean()
 
     def R(images: Tensor) -> Tensor:
         return 7 * images.mean((1, 2, 3))
@@ -75,9 +75,11 @@ def test_two_questions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_class_is_never_right_and_any_other(labels: int) -> None:
     torch.manual_seed(0)
     classes = torch.arange(5000) % labels
-    found = wrong(one_hot(classes, labels).float(), attributes=False)
-    assert (found.sum(1) == 1).all()
-    counts = torch.zeros(labels, labels).index_put((classes, found.argmax(1)), torch.tensor(1.0), accumulate=True)
+    wrong_labels = wrong(one_hot(classes, labels).float(), attributes=False)
+    assert (wrong_labels.sum(1) == 1).all()
+    counts = torch.zeros(labels, labels).index_put(
+        (classes, wrong_labels.argmax(1)), torch.tensor(1.0), accumulate=True
+    )
     assert (counts.diagonal() == 0).all()
     share = counts / counts.sum(1, keepdim=True)
     assert (share[~torch.eye(labels, dtype=torch.bool)] - 1 / (labels - 1)).abs().max() < 0.06
@@ -88,18 +90,18 @@ def test_wrong_attributes_are_another_picture_s_and_never_right(n: int) -> None:
     torch.manual_seed(0)
     rows = torch.rand(n, 5).round(decimals=1)
     for y in (rows, torch.eye(5)[torch.zeros(n).long()]):
-        found = wrong(y, attributes=True)
-        assert not (found == y).all(1).any()
+        wrong_labels = wrong(y, attributes=True)
+        assert not (wrong_labels == y).all(1).any()
         if y is rows and n > 1:
-            assert all(any(torch.equal(row, other) for other in y) for row in found)
+            assert all(any(torch.equal(row, other) for other in y) for row in wrong_labels)
 
 
 @pytest.mark.parametrize("design", ["pair", "two"])
-def test_attributes_play_too(design: str) -> None:
+def test_attributes_train_too(design: str) -> None:
     gan, config = configured("cgan:tiny", (1, 8, 8), {"design": design}, labels=5, attributes=True)
-    made = gan(config)
+    model = gan(config)
     batch = Batch(torch.rand(6, 1, 8, 8), torch.rand(6, 5))
-    for loss, _ in (made.d_loss(batch), made.g_loss(batch)):
+    for loss, _ in (model.d_loss(batch), model.g_loss(batch)):
         assert torch.isfinite(loss)
 
 
@@ -124,8 +126,8 @@ def reader(images: Tensor, labels: Tensor) -> nn.Module:
     for _ in range(15):
         for part in torch.split(torch.randperm(len(images)), 100):
             descent.zero_grad()
-            seen = images[part] + 0.2 * torch.randn(len(part), 1, 14, 14)
-            cross_entropy(net(seen), labels[part]).backward()  # type: ignore[no-untyped-call]
+            noisy = images[part] + 0.2 * torch.randn(len(part), 1, 14, 14)
+            cross_entropy(net(noisy), labels[part]).backward()  # type: ignore[no-untyped-call]
             descent.step()
     return net
 
@@ -135,9 +137,9 @@ def test_fakes_are_of_the_class_that_was_asked_for(tmp_path: Path) -> None:
     with np.load(FASHION) as file:
         pictures, classes = file["images"][..., None], file["labels"].astype(np.int64)
     images, labels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1, torch.from_numpy(classes)
-    held, seen = torch.split(torch.randperm(len(images), generator=torch.Generator().manual_seed(0)), [600, 2400])
-    read = reader(images[seen], labels[seen])
-    right = float((read(images[held]).argmax(1) == labels[held]).float().mean())
+    held_out, fitted = torch.split(torch.randperm(len(images), generator=torch.Generator().manual_seed(0)), [600, 2400])
+    read = reader(images[fitted], labels[fitted])
+    right = float((read(images[held_out]).argmax(1) == labels[held_out]).float().mean())
     assert right > 0.8, f"the reader is right on {right:.0%} of reals it has not seen"
 
     data = in_memory(pictures, classes)
@@ -145,10 +147,10 @@ def test_fakes_are_of_the_class_that_was_asked_for(tmp_path: Path) -> None:
     gan, config = configured("cgan", data.shape, settings, labels=10)
     torch.manual_seed(0)
     G = advance(Trainer(gan(config), Feed(data, CPU, seed=3), tmp_path, seed=3), 1200).ema.average
-    asked = torch.arange(10).repeat(50)
+    wanted = torch.arange(10).repeat(50)
     with torch.no_grad():
-        fakes = G(G.seeded(range(500)), asked)
-    share = float((read(fakes).argmax(1) == asked).float().mean())
+        fakes = G(G.seeded(range(500)), wanted)
+    share = float((read(fakes).argmax(1) == wanted).float().mean())
     assert share >= 0.9, f"{share:.0%} of the fakes are read as what was asked for"
-    spread = torch.stack([fakes[asked == each].std(0).mean() for each in range(10)])
+    spread = torch.stack([fakes[wanted == label].std(0).mean() for label in range(10)])
     assert spread.min() > 0.05, "within a class they differ"

@@ -114,7 +114,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         (["inspect", "/nowhere/at/all"], "/nowhere/at/all"),
         (["prepare", "/nowhere", "x"], "/nowhere"),
@@ -180,12 +180,12 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(
-    run_cli: Cli, words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_cli: Cli, words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     status, _, err = run_cli(*words)
     assert status == 1
-    assert told in err
+    assert sentence in err
     assert err.startswith("simulacra: ")
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
@@ -235,7 +235,7 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
         assert (run / name).stat().st_size > 100, name
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
     assert [line["nimg"] for line in lines] == [40, 80, 120, 160, 200]
-    told = {
+    keys = {
         "d_loss",
         "g_loss",
         "D(x)",
@@ -246,7 +246,7 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
         "images_per_second",
         "memory_mib",
     }
-    assert told <= lines[-1].keys()
+    assert keys <= lines[-1].keys()
     with Image.open(run / "film.webp") as film:
         assert 2 <= getattr(film, "n_frames", 1) <= 5  # equal neighbours are merged
 
@@ -335,7 +335,7 @@ def test_mixing_walking_and_projecting(run_cli: Cli, tmp_path: Path, monkeypatch
     assert status == 1 and "exists already" in err
 
 
-def test_list_names_every_game(run_cli: Cli) -> None:
+def test_list_names_every_gan(run_cli: Cli) -> None:
     from simulacra.registry import gans
 
     status, out, _ = run_cli("list")
@@ -343,8 +343,8 @@ def test_list_names_every_game(run_cli: Cli) -> None:
     for name, gan in gans().items():
         assert name in out
         assert str(gan.year) in out
-        status, shown, _ = run_cli("list", name)
-        assert status == 0 and ":tiny" not in out + shown, "what tests use is not offered"
+        status, details, _ = run_cli("list", name)
+        assert status == 0 and ":tiny" not in out + details, "what tests use is not offered"
 
 
 def test_doctor_names_what_is_missing(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +381,7 @@ def test_four_lines_of_python(photos: Path, tmp_path: Path) -> None:
         simulacra.prepare(photos, tmp_path / "other", limits=3)  # type: ignore[call-overload]
 
 
-def test_sample_without_arguments_draws_with_the_model_that_comes_along(
+def test_sample_without_arguments_draws_with_the_bundled_model(
     run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from simulacra.storage import model_folder
@@ -390,9 +390,9 @@ def test_sample_without_arguments_draws_with_the_model_that_comes_along(
     (tmp_path / "peeps").mkdir()  # the name always means the built-in one
     status, _, err = run_cli("sample")
     assert status == 0, err
-    drawn = [np.asarray(Image.open(path)) for path in sorted(Path("samples").glob("*.png"))]
-    assert len(drawn) == 16
-    assert {picture.shape for picture in drawn} == {(64, 64, 3)}
-    assert np.stack(drawn).std(axis=0).mean() > 20, "sixteen different people"
+    pictures = [np.asarray(Image.open(path)) for path in sorted(Path("samples").glob("*.png"))]
+    assert len(pictures) == 16
+    assert {picture.shape for picture in pictures} == {(64, 64, 3)}
+    assert np.stack(pictures).std(axis=0).mean() > 20, "sixteen different people"
     assert run_cli("sample", "peeps")[0] == 0
     assert sum(file.stat().st_size for file in model_folder().iterdir()) < 15e6

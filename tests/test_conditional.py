@@ -25,7 +25,7 @@ NETWORKS: list[dict[str, Any]] = [
 every_network = pytest.mark.parametrize("words", NETWORKS, ids=lambda words: "-".join(words.values()) or "conv")
 
 
-def told(*classes: int, of: int = CLASSES) -> Tensor:
+def conditions(*classes: int, of: int = CLASSES) -> Tensor:
     return one_hot(torch.tensor(classes), of).float()
 
 
@@ -43,8 +43,8 @@ def test_a_conditional_batch_norm_is_its_definition() -> None:
     biases = norm.affine.weight[4:].T + norm.affine.bias[4:]
     normal = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
     expected = normal * gains[classes][:, :, None, None] + biases[classes][:, :, None, None]
-    torch.testing.assert_close(norm(x, told(*classes)), expected)
-    assert (norm(x, told(0, 0, 0, 0, 0, 0)) - norm(x, told(1, 1, 1, 1, 1, 1))).abs().max() > 0.1
+    torch.testing.assert_close(norm(x, conditions(*classes)), expected)
+    assert (norm(x, conditions(0, 0, 0, 0, 0, 0)) - norm(x, conditions(1, 1, 1, 1, 1, 1))).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("kind", ["batch", "instance", "layer", "none"])
@@ -60,7 +60,7 @@ def test_with_equal_gains_it_is_the_plain_norm(kind: Any) -> None:
             conditional.affine.bias.copy_(torch.cat([plain.weight - 1, plain.bias]))  # type: ignore[list-item,operator]
     for train in (True, True, False):  # by the batch's statistics, and then by the running ones
         x = torch.randn(5, 4, 3, 3) * 2 + 1
-        torch.testing.assert_close(conditional.train(train)(x, told(0, 1, 2, 1, 0)), plain.train(train)(x))
+        torch.testing.assert_close(conditional.train(train)(x, conditions(0, 1, 2, 1, 0)), plain.train(train)(x))
 
 
 def test_a_projection_is_an_inner_product() -> None:
@@ -75,14 +75,14 @@ def test_a_projection_is_an_inner_product() -> None:
 @pytest.mark.parametrize("words", NETWORKS[:5], ids=lambda words: "-".join(words.values()) or "conv")
 def test_a_projection_discriminator_adds_it_to_the_logit(words: dict[str, Any]) -> None:
     gan = build("dcgan:tiny+labels", (3, 32, 32), **words)
-    D, images, y = gan.D.eval(), torch.rand(5, 3, 32, 32) * 2 - 1, told(0, 1, 2, 1, 0)
-    seen: list[Tensor] = []
-    D.projection.register_forward_hook(lambda module, given, made: seen.extend([given[0], made]))  # type: ignore[union-attr]
+    D, images, y = gan.D.eval(), torch.rand(5, 3, 32, 32) * 2 - 1, conditions(0, 1, 2, 1, 0)
+    arguments: list[Tensor] = []
+    D.projection.register_forward_hook(lambda module, inputs, output: arguments.extend([inputs[0], output]))  # type: ignore[union-attr]
     logits, without = D(images, y), D(images, torch.zeros_like(y))
-    pooled = seen[0].flatten(2).sum(2)
+    pooled = arguments[0].flatten(2).sum(2)
     V = D.projection.embedding.weight  # type: ignore[union-attr]
     torch.testing.assert_close(logits - without, ((y @ V.T) * pooled).sum(1))  # type: ignore[operator]
-    torch.testing.assert_close(seen[1], ((y @ V.T) * pooled).sum(1))  # type: ignore[operator]
+    torch.testing.assert_close(arguments[1], ((y @ V.T) * pooled).sum(1))  # type: ignore[operator]
     plain = copy.deepcopy(D)
     plain.projection = None  # type: ignore[assignment]
     torch.testing.assert_close(plain(images), without)
@@ -98,10 +98,10 @@ def test_both_players_listen(words: dict[str, Any]) -> None:
         assert not torch.equal(one, other), "the same latent, another label"
         halfway = G(z, torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]))
         assert not torch.equal(halfway[0], halfway[1])
-        assert torch.equal(G(z, told(0, 1)), G(z, torch.tensor([0, 1])))
-        logits = D(torch.stack([one, one]), told(0, 1))
+        assert torch.equal(G(z, conditions(0, 1)), G(z, torch.tensor([0, 1])))
+        logits = D(torch.stack([one, one]), conditions(0, 1))
         assert logits[0] != logits[1]
-        far = G.truncate(G.mapping(z, told(0, 1)), 0.0)
+        far = G.truncate(G.mapping(z, conditions(0, 1)), 0.0)
         centre = G.synthesis(far)
         assert not torch.equal(centre[0], centre[1]), "truncation leaves the label"
 
@@ -110,35 +110,35 @@ def test_both_players_listen(words: dict[str, Any]) -> None:
 def test_without_labels_nothing_is_added(words: dict[str, Any]) -> None:
     gan = build("dcgan:tiny", (3, 32, 32), **words)
     names = " ".join(gan.state_dict())
-    assert "told" not in names
+    assert "affine" not in names
     assert "projection" not in names
     with pytest.raises(SimulacraError, match="takes no labels"):
-        gan.G(gan.G.seeded([1]), told(0))
+        gan.G(gan.G.seeded([1]), conditions(0))
 
 
-def test_attributes_are_told_as_they_are() -> None:
+def test_attributes_condition_as_they_are() -> None:
     gan, config = configured("dcgan:tiny", (3, 16, 16), {"conditional": True}, labels=7, attributes=True)
-    made = gan(config)
+    model = gan(config)
     y = torch.rand(4, 7)
-    assert made.G(made.G.seeded(range(4)), y).shape == (4, 3, 16, 16)
-    assert made.D(torch.rand(4, 3, 16, 16), y).shape == (4,)
-    assert made.D.projection.embedding.weight.shape == (16, 7)  # type: ignore[union-attr]
+    assert model.G(model.G.seeded(range(4)), y).shape == (4, 3, 16, 16)
+    assert model.D(torch.rand(4, 3, 16, 16), y).shape == (4,)
+    assert model.D.projection.embedding.weight.shape == (16, 7)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("spec", [name for name, gan in gans().items() if gan.takes_labels] + ["r3gan conv"])
-def test_a_single_attribute_is_told_in_every_amount(spec: str) -> None:
+def test_a_single_attribute_conditions_by_its_amount(spec: str) -> None:
     """None of it, half and all are three pictures, and three questions to D, which answers none of them with one number."""
     name, _, network = spec.partition(" ")
     words = {"conditional": True} | ({"network": network} if network else {})
     gan, config = configured(f"{name}:tiny", (3, 16, 16), words, labels=1, attributes=True)
     torch.manual_seed(0)
-    made = gan(config).eval()
+    model = gan(config).eval()
     amounts = torch.tensor([[0.0], [0.5], [1.0]])
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     with torch.no_grad():
-        drawn = made.G(made.G.seeded([5, 5, 5]), amounts)
-        scores = torch.stack([made.D(images, amount.expand(4, 1)) for amount in amounts])
+        fakes = model.G(model.G.seeded([5, 5, 5]), amounts)
+        scores = torch.stack([model.D(images, amount.expand(4, 1)) for amount in amounts])
     for one, other in ((0, 1), (0, 2), (1, 2)):
-        assert (drawn[one] - drawn[other]).abs().max() > 1e-5
+        assert (fakes[one] - fakes[other]).abs().max() > 1e-5
         assert (scores[one] - scores[other]).abs().max() > 1e-5
     assert (scores.std(1) > 1e-5).all()

@@ -62,7 +62,7 @@ def test_words_become_values(key: str, word: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "word", "told"),
+    ("key", "word", "sentence"),
     [
         ("whole", "1.5", "it's whole is '1.5'; it must be a whole number"),
         ("whole", "many", "a whole number"),
@@ -80,16 +80,16 @@ def test_words_become_values(key: str, word: Any, value: Any) -> None:
         ("zzz", "1", "It has: kind, many"),
     ],
 )
-def test_odd_values_are_sentences(key: str, word: Any, told: str) -> None:
+def test_odd_values_are_sentences(key: str, word: Any, sentence: str) -> None:
     with pytest.raises(SimulacraError) as caught:
         updated(Sample(), {key: word}, of="it")
-    assert told in str(caught.value)
+    assert sentence in str(caught.value)
 
 
 def test_words() -> None:
     assert parse_words(["gp=10", "name=a=b", "x="]) == {"gp": "10", "name": "a=b", "x": ""}
-    for words, told in ((["lr"], "key=value"), (["=3"], "key=value"), (["a=1", "a=2"], "twice")):
-        with pytest.raises(SimulacraError, match=told):
+    for words, sentence in ((["lr"], "key=value"), (["=3"], "key=value"), (["a=1", "a=2"], "twice")):
+        with pytest.raises(SimulacraError, match=sentence):
             parse_words(words)
 
 
@@ -139,7 +139,7 @@ def test_order_of_precedence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "settings", "told"),
+    ("spec", "settings", "sentence"),
     [
         ("dcgam", {}, "Did you mean 'dcgan'"),
         ("zzz", {}, "There are: cgan"),
@@ -166,10 +166,10 @@ def test_order_of_precedence() -> None:
         ("wgan-gp", {"gp": -1}, "gp is -1"),
     ],
 )
-def test_what_cannot_be_played_is_refused(spec: str, settings: Mapping[str, Any], told: str) -> None:
+def test_what_cannot_be_trained_is_refused(spec: str, settings: Mapping[str, Any], sentence: str) -> None:
     with pytest.raises(SimulacraError) as caught:
         configured(spec, (3, 64, 64), settings)
-    assert told in str(caught.value)
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(

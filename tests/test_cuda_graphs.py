@@ -29,8 +29,8 @@ class Imitated(cuda_graphs.Recording):
 
     def __init__(self, gan: GAN, eager: Any, player: str, batch: Batch) -> None:
         self.mine = [parameter for parameter in gan.parameters() if parameter.requires_grad]
-        images, labels, others = batch
-        self.inputs = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
+        images, labels, second = batch
+        self.inputs = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, second)))
         saved = [(buffer, buffer.clone()) for buffer in gan.buffers()]
         self.outputs = eager(player, self.inputs)  # a capture computes nothing: what it changed is restored
         for buffer, before in saved:
@@ -157,7 +157,7 @@ def test_on_a_gpu_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=1e-3)  # not all kernels add up in one order
 
 
-def test_games_that_change_with_time_say_so() -> None:
+def test_gans_that_change_with_time_say_so() -> None:
     for name, gan in gans().items():
         silent = gan.on_step_start is not GAN.on_step_start and gan.graph_key is GAN.graph_key
         assert silent == (name in ("progan", "stylegan")), name

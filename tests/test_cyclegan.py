@@ -31,9 +31,9 @@ from simulacra.translator import Translator, as_translator
 
 
 def cyclegan(shape: Shape = (3, 16, 16), **words: Any) -> CycleGAN:
-    made = build("cyclegan:tiny", shape, **words)
-    assert isinstance(made, CycleGAN)
-    return made
+    model = build("cyclegan:tiny", shape, **words)
+    assert isinstance(model, CycleGAN)
+    return model
 
 
 # --- networks ------------------------------------------------------------------------------------------------------
@@ -43,10 +43,10 @@ def test_the_networks_are_the_paper_s() -> None:
     """Parameters of the published networks, less the biases before instance norms, which these take away again."""
     gan, config = configured("cyclegan", (3, 256, 256), {})
     assert config == replace(config, batch=1, lr=2e-4, betas=(0.5, 0.999), cycle=10, same=5, pool=50, zoom=1.12)  # type: ignore[call-arg]
-    made = gan(config)
+    model = gan(config)
     biases = 64 + 128 + 256 + 9 * 2 * 256 + 128 + 64
-    assert sum(p.numel() for p in made.G.parameters()) == 2 * (11_378_179 - biases)
-    assert sum(p.numel() for p in made.D.parameters()) == 2 * (2_764_737 - 128 - 256 - 512)
+    assert sum(p.numel() for p in model.G.parameters()) == 2 * (11_378_179 - biases)
+    assert sum(p.numel() for p in model.D.parameters()) == 2 * (2_764_737 - 128 - 256 - 512)
     small = find("cyclegan").generator(replace(config, shape=(3, 128, 128)))
     assert sum(p.numel() for p in small.parameters()) == 2 * (7_837_699 - (biases - 3 * 2 * 256))
 
@@ -76,7 +76,7 @@ def test_without_norms_a_colour_is_not_taken_out() -> None:
         gan = cyclegan(norm=norm)
         moved = [float((net(dark) - net(bright)).abs().mean()) for net in (gan.G.into["b"], gan.D["a"])]
         apart[norm] = moved
-        assert any(isinstance(each, torch.nn.InstanceNorm2d) for each in gan.modules()) == (norm == "instance")
+        assert any(isinstance(module, torch.nn.InstanceNorm2d) for module in gan.modules()) == (norm == "instance")
     assert apart["instance"][0] < 1e-3 < 0.1 < apart["none"][0]
     assert apart["none"][1] > 0.1
 
@@ -87,7 +87,7 @@ def test_without_norms_the_variance_is_kept() -> None:
     images = torch.randn(4, 3, 64, 64)
     assert 0.3 < float(gan.G.translate(images, "b").std()) < 0.9, "tanh of something near 1"
     assert 0.3 < float(gan.D["a"](images).std()) < 3
-    block = next(each for each in gan.G.into["b"].modules() if type(each).__name__ == "Residual")
+    block = next(module for module in gan.G.into["b"].modules() if type(module).__name__ == "Residual")
     x = torch.randn(1, 128, 8, 8)
     torch.testing.assert_close(block(x), x)
 
@@ -138,10 +138,12 @@ def test_any_size_is_translated_and_keeps_its_size(height: int, width: int, to: 
     G = cyclegan(network="unet" if unet else "residual").G.eval()
     images = torch.rand(2, 3, height, width) * 2 - 1
     with torch.no_grad():
-        made = G.translate(images, to)
-        assert made.shape == images.shape and torch.isfinite(made).all() and made.dtype == torch.float32
+        translated = G.translate(images, to)
+        assert (
+            translated.shape == images.shape and torch.isfinite(translated).all() and translated.dtype == torch.float32
+        )
         if height % G.multiple == 0 and width % G.multiple == 0 and min(height, width) >= G.least:
-            assert torch.equal(made, G.into[to](images))
+            assert torch.equal(translated, G.into[to](images))
 
 
 def test_padding_is_cut_back() -> None:
@@ -155,20 +157,20 @@ def test_padding_is_cut_back() -> None:
 
 def test_a_change_is_little_at_first() -> None:
     images = torch.rand(4, 3, 16, 16) * 2 - 1
-    made, plain = (cyclegan(change=change).G.eval().translate(images, "b") for change in (True, False))
-    assert (made - images).abs().mean() < 0.1 < (plain - images).abs().mean()
+    translated, plain = (cyclegan(change=change).G.eval().translate(images, "b") for change in (True, False))
+    assert (translated - images).abs().mean() < 0.1 < (plain - images).abs().mean()
 
 
 def test_a_change_stays_within_the_range_of_pictures_and_is_taught_beyond() -> None:
     images, wild = torch.rand(4, 3, 16, 16) * 2 - 1, cyclegan(change=True)
     for value in wild.G.parameters():
         torch.nn.init.normal_(value, 0, 3)
-    made = wild.G.translate(images, "a")
-    torch.testing.assert_close(made, wild.G.eval().translate(images, "a"))
-    beyond = made.abs() == 1
-    assert made.abs().max() <= 1 and beyond.float().mean() > 0.5
+    translated = wild.G.translate(images, "a")
+    torch.testing.assert_close(translated, wild.G.eval().translate(images, "a"))
+    beyond = translated.abs() == 1
+    assert translated.abs().max() <= 1 and beyond.float().mean() > 0.5
     last = wild.G.into["a"].network[-1].bias  # type: ignore[union-attr, index]
-    (gradient,) = torch.autograd.grad(made[beyond].sum(), last)
+    (gradient,) = torch.autograd.grad(translated[beyond].sum(), last)
     assert (gradient != 0).all()
 
 
@@ -232,14 +234,14 @@ def test_a_translation_that_does_nothing_costs_nothing_but_the_critics() -> None
 def test_the_weights_stand_where_they_should() -> None:
     """λ and λ_id weigh what the stats say."""
     batch = Batch(torch.rand(4, 3, 16, 16), None, torch.rand(4, 3, 16, 16))
-    told = {}
+    losses = {}
     for cycle, same in ((0, 0), (7, 0), (0, 3)):
         gan = cyclegan(cycle=cycle, same=same)
         torch.manual_seed(1)
-        told[cycle, same] = gan.g_loss(batch)
-    bare, (more, seen), (most, known) = told[0, 0][0], told[7, 0], told[0, 3]
-    torch.testing.assert_close(more - bare, 7 * seen["cycle"])
-    torch.testing.assert_close(most - bare, 3 * known["same"])
+        losses[cycle, same] = gan.g_loss(batch)
+    bare, (more, with_cycle), (most, with_same) = losses[0, 0][0], losses[7, 0], losses[0, 3]
+    torch.testing.assert_close(more - bare, 7 * with_cycle["cycle"])
+    torch.testing.assert_close(most - bare, 3 * with_same["same"])
 
 
 @given(height=st.sampled_from([16, 20]), width=st.sampled_from([16, 24]), zoom=st.sampled_from([1.0, 1.12, 1.5]))
@@ -247,18 +249,24 @@ def test_the_weights_stand_where_they_should() -> None:
 def test_cuts_keep_the_shape_and_cut_something_else_each_time(height: int, width: int, zoom: float) -> None:
     images = torch.rand(32, 3, height, width)
     torch.manual_seed(0)
-    found = cut(images, zoom, flip=True)
-    assert found.shape == images.shape
-    assert images.min() <= found.min() and found.max() <= images.max()
+    cuts = cut(images, zoom, flip=True)
+    assert cuts.shape == images.shape
+    assert images.min() <= cuts.min() and cuts.max() <= images.max()
     same, mirrored = (
-        torch.tensor([torch.equal(a, b) for a, b in zip(found, each, strict=True)]) for each in (images, images.flip(3))
+        torch.tensor([torch.equal(a, b) for a, b in zip(cuts, wanted, strict=True)])
+        for wanted in (images, images.flip(3))
     )
     if zoom == 1:
         assert (same | mirrored).all() and 4 < int(same.sum()) < 28
     else:
         assert not (same | mirrored).any()
         assert (
-            len({tuple(each.flatten().tolist()) for each in cut(images[:1].expand(32, -1, -1, -1), zoom, flip=True)})
+            len(
+                {
+                    tuple(picture.flatten().tolist())
+                    for picture in cut(images[:1].expand(32, -1, -1, -1), zoom, flip=True)
+                }
+            )
             > 4
         )
     assert torch.equal(cut(images, 1, flip=False), images)
@@ -273,7 +281,7 @@ class PlainPool:
     def __init__(self, size: int) -> None:
         self.size, self.held = size, list[float]()
 
-    def shown(self, fresh: float, slot: int) -> float:
+    def pick(self, fresh: float, slot: int) -> float:
         if len(self.held) < self.size:
             self.held.append(fresh)
             return fresh
@@ -283,20 +291,20 @@ class PlainPool:
         return old
 
 
-@given(size=st.integers(0, 9), batch=st.integers(1, 6), plays=st.integers(1, 30), seed=st.integers(0, 1000))
+@given(size=st.integers(0, 9), batch=st.integers(1, 6), steps=st.integers(1, 30), seed=st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
-def test_the_pool_is_a_plain_list(size: int, batch: int, plays: int, seed: int) -> None:
+def test_the_pool_is_a_plain_list(size: int, batch: int, steps: int, seed: int) -> None:
     pool, plain = Pool(size, {"a": (1, 8, 8), "b": (1, 8, 8)}), PlainPool(size)
     torch.manual_seed(seed)
     fresh = iter(range(1, 10_000))
-    for number in range(plays):
+    for number in range(steps):
         pool.count = number * batch
         values = torch.tensor([float(next(fresh)) for _ in range(batch)])
         pictures = values[:, None, None, None].expand(-1, 1, 8, 8)
-        shown, rows = pool({"a": pictures, "b": -pictures})
-        assert torch.equal(shown["a"], -shown["b"]), "both domains have the same fate"
-        expected = [plain.shown(value, int(row)) for value, row in zip(values.tolist(), rows, strict=True)]
-        assert shown["a"][:, 0, 0, 0].tolist() == expected
+        output, rows = pool({"a": pictures, "b": -pictures})
+        assert torch.equal(output["a"], -output["b"]), "both domains have the same fate"
+        expected = [plain.pick(value, int(row)) for value, row in zip(values.tolist(), rows, strict=True)]
+        assert output["a"][:, 0, 0, 0].tolist() == expected
         pool.keep({"a": pictures, "b": -pictures}, rows)
         assert pool.get_buffer("a")[: len(plain.held), 0, 0, 0].tolist() == plain.held
 
@@ -307,15 +315,15 @@ def test_half_of_the_fakes_are_earlier_ones() -> None:
     picture = torch.ones(1, 1, 8, 8)
     torch.manual_seed(0)
     rows = [int(pool({"a": picture})[1]) for _ in range(2000)]
-    taken = [row for row in rows if row >= 0]
-    assert 900 < len(taken) < 1100
-    assert set(taken) == set(range(50))
+    slots = [row for row in rows if row >= 0]
+    assert 900 < len(slots) < 1100
+    assert set(slots) == set(range(50))
 
 
 def test_the_pool_is_in_the_checkpoint(tmp_path: Path) -> None:
     trainer = advance(make_trainer("cyclegan:tiny", tmp_path), 12)
-    kept = trainer.state_dict()["gan"]
-    assert kept["pool.a"].std() > 0
+    saved = trainer.state_dict()["gan"]
+    assert saved["pool.a"].std() > 0
     other = make_trainer("cyclegan:tiny", tmp_path)
     other.load_state_dict(trainer.state_dict())
     assert not differences(snapshot(other.gan), snapshot(trainer.gan))
@@ -338,8 +346,8 @@ def test_the_rate_is_constant_and_then_falls_to_zero() -> None:
 
 def test_the_rate_runs_out_with_the_run(tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "pair", noise(12), noise(12, seed=1))
-    made = plan(data, TrainOptions(gan="cyclegan:tiny", run=tmp_path / "run", epochs=5))
-    assert made.config.length == 60  # type: ignore[attr-defined]
+    resolved = plan(data, TrainOptions(gan="cyclegan:tiny", run=tmp_path / "run", epochs=5))
+    assert resolved.config.length == 60  # type: ignore[attr-defined]
     assert plan(data, TrainOptions(gan="cyclegan:tiny", run=tmp_path / "run", minutes=5)).config.length == 0  # type: ignore[attr-defined]
 
 
@@ -364,8 +372,8 @@ def test_a_run_on_domains_of_any_size(n: int, m: int, tmp_path: Path) -> None:
     assert len(list((run / "previews").glob("0*.png"))) == 2 and (run / "previews" / "real.png").is_file()
     from simulacra.storage import load
 
-    made = load(run)
-    assert isinstance(made, Translator) and made.domains == ("ones", "others")
+    translator = load(run)
+    assert isinstance(translator, Translator) and translator.domains == ("ones", "others")
 
 
 def test_previews_are_pictures_translations_and_what_comes_back() -> None:
@@ -375,8 +383,8 @@ def test_previews_are_pictures_translations_and_what_comes_back() -> None:
     rows = previews.draw(gan.G)
     assert len(rows) == 6 * 16 and previews.columns == 12
     for i in range(16):
-        a, there, back, b, over, again = rows[6 * i : 6 * i + 6]
-        assert torch.equal(a, there) and torch.equal(a, back) and torch.equal(b, over) and torch.equal(b, again)
+        a, to_b, back, b, to_a, again = rows[6 * i : 6 * i + 6]
+        assert torch.equal(a, to_b) and torch.equal(a, back) and torch.equal(b, to_a) and torch.equal(b, again)
         assert not torch.equal(a, b)
     assert len(previews.shuffled(rows)) == previews.count == 32
 
@@ -385,18 +393,18 @@ def test_batches_are_unpaired(tmp_path: Path) -> None:
     """The same pictures in both domains are not shown together, and each once in a pass."""
     images = noise(40)
     trainer = make_trainer("cyclegan:tiny", tmp_path, paired(images, images))
-    together, seen = 0, list[Tensor]()
+    together, second = 0, list[Tensor]()
     for start in range(0, 40, 8):
         batch = trainer.feed.batch(start, 8)
         assert batch.others is not None
         together += sum(torch.equal(a, b) for a, b in zip(batch.images, batch.others, strict=True))
-        seen += list(batch.others)
+        second += list(batch.others)
     assert together < 6
-    assert len({tuple(each.flatten().tolist()) for each in seen}) == 40
+    assert len({tuple(picture.flatten().tolist()) for picture in second}) == 40
 
 
 @pytest.mark.parametrize("pair", [True, False])
-def test_games_and_data_must_fit(pair: bool, tmp_path: Path) -> None:
+def test_gans_and_data_must_fit(pair: bool, tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "p", noise(8), noise(8)) if pair else on_disk(tmp_path / "p", noise(8))
     with pytest.raises(SimulacraError) as caught:
         plan(data, TrainOptions(gan="dcgan" if pair else "cyclegan", run=tmp_path / "run"))
@@ -404,11 +412,11 @@ def test_games_and_data_must_fit(pair: bool, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_pair_is_translated_where_no_game_is_named(tmp_path: Path) -> None:
+def test_a_pair_is_translated_where_no_gan_is_named(tmp_path: Path) -> None:
     data = pair_on_disk(tmp_path / "p", noise(8), noise(8))
-    made = plan(data, TrainOptions(run=tmp_path / "run", device="cpu"))
-    assert made.gan is CycleGAN and isinstance(made.config, Settings)
-    assert made.config.network == "unet" and len(made.reasons) == 6
+    resolved = plan(data, TrainOptions(run=tmp_path / "run", device="cpu"))
+    assert resolved.gan is CycleGAN and isinstance(resolved.config, Settings)
+    assert resolved.config.network == "unet" and len(resolved.reasons) == 6
     assert open_pair(data).domains == ("ones", "others")
 
 
@@ -417,17 +425,17 @@ def test_too_small_is_a_sentence() -> None:
         cyclegan((3, 16, 6))
 
 
-def test_lazy_penalties_come_at_every_so_many_plays_and_weigh_as_much_more() -> None:
-    images, others = (torch.from_numpy(noise(4, (3, 16, 16), seed)).permute(0, 3, 1, 2) / 127.5 - 1 for seed in (0, 1))
-    batch = Batch(images.float(), others=others.float())
-    told = []
-    for lazy, plays in ((1, 0), (4, 0), (4, 1), (4, 4)):
+def test_lazy_penalties_come_every_so_many_steps_and_weigh_as_much_more() -> None:
+    images, second = (torch.from_numpy(noise(4, (3, 16, 16), seed)).permute(0, 3, 1, 2) / 127.5 - 1 for seed in (0, 1))
+    batch = Batch(images.float(), others=second.float())
+    penalties = []
+    for lazy, steps in ((1, 0), (4, 0), (4, 1), (4, 4)):
         torch.manual_seed(0)
         gan = cyclegan(loss="relativistic", lazy=lazy, gamma=2.0, pool=0, zoom=1.0, flip=False)
-        gan.on_step_start(0, {"D": plays, "G": plays})
+        gan.on_step_start(0, {"D": steps, "G": steps})
         loss, stats = gan.d_loss(batch)
-        told.append((float(loss - stats["adversarial"]), "r1" in stats))
-    (once, _), *lazily = told
+        penalties.append((float(loss - stats["adversarial"]), "r1" in stats))
+    (once, _), *lazily = penalties
     assert once > 0
     assert lazily == [
         (pytest.approx(4 * once, rel=1e-4), True),

@@ -32,14 +32,14 @@ def pictures(folder: Path, n: int, *, colour: bool = True, size: tuple[int, int]
 
 def test_two_folders_become_a_pair(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "photos" / "Summer", 30), pictures(tmp_path / "photos" / "winter", 20, seed=1)
-    made = prepare(a, tmp_path / "pair", b=b, size=16)
-    assert made.domains == ("Summer", "winter") and made.name == "pair"
-    assert (len(made.a), len(made.b)) == (30, 20)
-    assert dict(made.a.splits) == {"train": 24, "valid": 3, "test": 3}
-    assert dict(made.b.splits) == {"train": 16, "valid": 2, "test": 2}
-    test = made.split("test")
+    pair = prepare(a, tmp_path / "pair", b=b, size=16)
+    assert pair.domains == ("Summer", "winter") and pair.name == "pair"
+    assert (len(pair.a), len(pair.b)) == (30, 20)
+    assert dict(pair.a.splits) == {"train": 24, "valid": 3, "test": 3}
+    assert dict(pair.b.splits) == {"train": 16, "valid": 2, "test": 2}
+    test = pair.split("test")
     assert (len(test.a), len(test.b)) == (3, 2)
-    verify(made)
+    verify(pair)
     for letter in "ab":
         assert open_domain(tmp_path / "pair" / letter).shape == (3, 16, 16), "each is a data set of its own"
         assert (tmp_path / "pair" / letter / "sheet.png").is_file()
@@ -58,12 +58,12 @@ def test_parts_that_a_layout_gives_are_kept(places: dict[str, int], packed: bool
     source = tmp_path / "in"
     if packed:
         source = Path(shutil.make_archive(str(tmp_path / "in"), "zip", source))
-    made = prepare(source, tmp_path / "pair", size=16)
-    assert isinstance(made, Pair) and made.domains == ("A", "B")
-    for data, n, held in ((made.a, 12, 4), (made.b, 10, 3)):
+    pair = prepare(source, tmp_path / "pair", size=16)
+    assert isinstance(pair, Pair) and pair.domains == ("A", "B")
+    for data, n, held in ((pair.a, 12, 4), (pair.b, 10, 3)):
         assert dict(data.splits) == {"train": n - 1, "valid": 1, "test": held}
         assert data.path is not None
-        letter = "a" if data is made.a else "b"
+        letter = "a" if data is pair.a else "b"
         names = json.loads((tmp_path / "pair" / letter / "names.json").read_text())
         assert all("test" in name.lower() for name in names[-held:]) and not any(
             "test" in n.lower() for n in names[:-held]
@@ -71,15 +71,15 @@ def test_parts_that_a_layout_gives_are_kept(places: dict[str, int], packed: bool
         with Image.open(tmp_path / "in" / names[-1]) as original:  # rows and names agree
             expected = np.array(original.convert("RGB").resize((16, 16), Image.Resampling.BOX)).mean()
         assert abs(float(data.images[-1].mean()) - expected) < 12
-    verify(made)
+    verify(pair)
     assert not [path.name for path in (tmp_path / "pair").iterdir() if path.name not in ("a", "b", "data.json")]
 
 
 def test_a_and_b_alone_are_split_by_the_seed(tmp_path: Path) -> None:
     for seed, letter in enumerate("AB"):
         pictures(tmp_path / "in" / letter, 20, seed=seed)
-    made = prepare(tmp_path / "in", tmp_path / "pair", size=16)
-    assert isinstance(made, Pair) and dict(made.b.splits) == {"train": 16, "valid": 2, "test": 2}
+    pair = prepare(tmp_path / "in", tmp_path / "pair", size=16)
+    assert isinstance(pair, Pair) and dict(pair.b.splits) == {"train": 16, "valid": 2, "test": 2}
     classed = prepare(tmp_path / "in", tmp_path / "classes", size=16, labels="folder")
     assert isinstance(classed, Dataset) and classed.classes == ("A", "B")
 
@@ -94,16 +94,16 @@ def test_same_names_lie_in_the_same_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize("colours", [(True, False), (False, True), (False, False)])
 def test_channels_are_those_of_both(colours: tuple[bool, bool], tmp_path: Path) -> None:
     a, b = (pictures(tmp_path / name, 8, colour=colour) for name, colour in zip(("one", "two"), colours, strict=True))
-    made = prepare(a, tmp_path / "pair", b=b, size=(16, 24))
-    assert made.shape == made.a.shape == made.b.shape == (3 if any(colours) else 1, 16, 24)
+    pair = prepare(a, tmp_path / "pair", b=b, size=(16, 24))
+    assert pair.shape == pair.a.shape == pair.b.shape == (3 if any(colours) else 1, 16, 24)
 
 
 def test_a_domain_of_one_picture_and_of_other_sizes(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 1, size=(9, 200)), pictures(tmp_path / "two", 5, size=(300, 40))
-    made = prepare(a, tmp_path / "pair", b=b, size=16)
-    assert (len(made.a.split("train")), len(made.b.split("train"))) == (1, 5)
+    pair = prepare(a, tmp_path / "pair", b=b, size=16)
+    assert (len(pair.a.split("train")), len(pair.b.split("train"))) == (1, 5)
     with refused("data.empty_part", name="pair", part="test"):
-        made.split("test")
+        pair.split("test")
 
 
 def test_what_cannot_be_a_pair_is_a_sentence(tmp_path: Path) -> None:

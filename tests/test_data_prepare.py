@@ -49,8 +49,8 @@ def make_folder(root: Path, n: int = 12, folders: int = 3, side: int = 16) -> Pa
 
 def names(data: Dataset) -> list[str]:
     assert data.path is not None
-    told: list[str] = json.loads((data.path / "names.json").read_text("utf-8"))
-    return told
+    entries: list[str] = json.loads((data.path / "names.json").read_text("utf-8"))
+    return entries
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -383,8 +383,8 @@ def test_the_sheet_is_drawn_whatever_the_names(tmp_path: Path) -> None:
     prepare(root, tmp_path / "set", PrepareOptions(**TINY))
     with Image.open(tmp_path / "set" / "sheet.png") as sheet:
         assert min(sheet.size) > 500 and len(sheet.convert("RGB").getcolors(1 << 22) or []) > 50
-    told = json.loads((tmp_path / "set" / "sheet.json").read_text("utf-8"))
-    assert told["usable"] == 6 and "$x_{写真} 😀" in told["classes"]
+    record = json.loads((tmp_path / "set" / "sheet.json").read_text("utf-8"))
+    assert record["usable"] == 6 and "$x_{写真} 😀" in record["classes"]
 
 
 def test_the_mean_and_the_grid() -> None:

@@ -35,7 +35,7 @@ def picture(path: Path, number: int = 0) -> Path:
     return path
 
 
-def found(source: Path, labels: str = "auto") -> Source:
+def source_of(source: Path, labels: str = "auto") -> Source:
     with open_source(source, labels=labels) as opened:
         assert all(item.read() is not None for item in opened.items)
         return opened
@@ -60,20 +60,20 @@ def test_a_folder_to_the_bottom_in_natural_order_less_what_is_no_picture(tmp_pat
     folder_of(tmp_path, "10.png", "9.png", "deep/er/1.JPG".replace("JPG", "png"), ".hidden/a.png", "__MACOSX/b.png")
     for name in ("Thumbs.db", ".DS_Store", "._9.png", "notes.doc", "README"):
         (tmp_path / name).write_text("x")
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert names(source) == ["9.png", "10.png", "deep/er/1.png"]
     assert source.not_pictures == 5 and source.labels is None and not source.rejects
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:
-    source = found(folder_of(tmp_path, "cat/1.png", "dog/1.png", "dog/sub/2.png"))
+    source = source_of(folder_of(tmp_path, "cat/1.png", "dog/1.png", "dog/sub/2.png"))
     assert source.classes == ("cat", "dog")
     assert by_name(source) == {"cat/1.png": 0, "dog/1.png": 1, "dog/sub/2.png": 1}
-    assert found(tmp_path, "none").labels is None
+    assert source_of(tmp_path, "none").labels is None
 
 
 def test_train_and_test_are_no_classes(tmp_path: Path) -> None:
-    source = found(folder_of(tmp_path, "train/cat/1.png", "train/dog/1.png", "test/cat/2.png"))
+    source = source_of(folder_of(tmp_path, "train/cat/1.png", "train/dog/1.png", "test/cat/2.png"))
     assert source.classes == ("cat", "dog")
 
 
@@ -84,7 +84,7 @@ def test_links_loops_and_strange_files_end(tmp_path: Path) -> None:
     (tmp_path / "in" / "out").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "in" / "self.png").symlink_to(tmp_path / "in" / "self.png")
     (tmp_path / "in" / "lost.png").symlink_to(tmp_path / "nowhere.png")
-    source = found(tmp_path / "in")
+    source = source_of(tmp_path / "in")
     assert names(source) == ["a.png", "out/b.png"]
     assert {reject.name: reject.reason.code for reject in source.rejects} == {
         "self.png": "data.link_to_itself",
@@ -97,7 +97,7 @@ def test_any_name(tmp_path: Path) -> None:
     folder_of(tmp_path, *odd)
     raw = os.path.join(os.fsencode(tmp_path), b"\xff\xfe.png")  # noqa: PTH118
     Path(os.fsdecode(raw)).write_bytes((tmp_path / odd[0]).read_bytes())
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert set(names(source)) == {*odd, "\\xff\\xfe.png"}
     data = prepared(tmp_path, tmp_path.parent / "写真 set", TINY)
     assert len(data) == 6
@@ -120,7 +120,7 @@ def test_archives_hold_the_same_as_their_folder(tmp_path: Path) -> None:
         with tarfile.open(sources[-1], f"w:{mode}") as archive:  # type: ignore[call-overload]
             archive.add(root, "pets")
     for number, source in enumerate(sources):
-        opened = found(source)
+        opened = source_of(source)
         assert opened.classes == ("cat", "dog") and names(opened)[2] == "pets/dog/2.png"
         hashes[prepared(source, tmp_path / f"set{number}", TINY).classes] = None
     assert list(hashes) == [("cat", "dog")]
@@ -133,7 +133,7 @@ def test_a_broken_archive_is_a_sentence(tmp_path: Path) -> None:
     data = (tmp_path / "pets.tar.gz").read_bytes()
     (tmp_path / "pets.tar.gz").write_bytes(data[: len(data) * 3 // 4])
     with refused("data.damaged_archive"):
-        found(tmp_path / "pets.tar.gz")
+        source_of(tmp_path / "pets.tar.gz")
     whole = zipped(root, tmp_path / "pets.zip").read_bytes()
     at = whole.index(b"PK\3\4", 200) + 50  # inside one member
     (tmp_path / "pets.zip").write_bytes(whole[:at] + bytes(9) + whole[at + 9 :])
@@ -144,20 +144,20 @@ def test_celeba(tmp_path: Path) -> None:
     folder_of(tmp_path, *(f"img_align_celeba/{n:06d}.jpg" for n in range(1, 5)))
     rows = ["4", "Bald Smiling ", "000001.jpg -1  1", "000002.jpg  1  1", "000003.jpg -1 -1"]
     (tmp_path / "list_attr_celeba.txt").write_text("\n".join(rows) + "\n")
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert source.attributes == ("Bald", "Smiling")
     assert source.labels is not None and source.labels.tolist() == [[0, 1], [1, 1], [0, 0]]
     assert source.rejects == (
         Reject("img_align_celeba/000004.jpg", Message("data.no_row", table="list_attr_celeba.txt")),
     )
-    smiling = found(tmp_path, "Smiling")
+    smiling = source_of(tmp_path, "Smiling")
     assert (
         smiling.classes == ("not Smiling", "Smiling")
         and smiling.labels is not None
         and smiling.labels.tolist() == [1, 1, 0]
     )
     with refused("data.no_column", hint=Message("errors.did_you_mean", name="Smiling")):
-        found(tmp_path, "Smilling")
+        source_of(tmp_path, "Smilling")
 
 
 def test_a_csv_of_attributes(tmp_path: Path) -> None:
@@ -167,19 +167,19 @@ def test_a_csv_of_attributes(tmp_path: Path) -> None:
         table.writerow(["file", "age", "hair", "year", "note"])
         table.writerows([["a.png", 20, "red", 1999, ""], ["b.png", 70, "black", 1999, "x"]])
         table.writerow(["c.png", 45, "red", 1999, ""])
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert source.attributes == ("age", "hair: black", "hair: red")
     assert source.labels is not None and source.labels.tolist() == [[0, 0, 1], [1, 1, 0], [0.5, 0, 1]]
     assert [note.code for note in source.notes] == ["data.constant_column", "data.column_with_gaps"]
-    assert found(tmp_path, "hair").classes == ("black", "red")
+    assert source_of(tmp_path, "hair").classes == ("black", "red")
 
 
 def test_imagefolder_with_metadata(tmp_path: Path) -> None:
     folder_of(tmp_path, "train/a.png", "train/b.png", "test/a.png")
-    told = [{"file_name": "a.png", "label": "cat"}, {"file_name": "b.png", "label": "dog"}]
-    (tmp_path / "train" / "metadata.jsonl").write_text("\n".join(map(json.dumps, told)))
+    lines = [{"file_name": "a.png", "label": "cat"}, {"file_name": "b.png", "label": "dog"}]
+    (tmp_path / "train" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (tmp_path / "test" / "metadata.jsonl").write_text(json.dumps({"file_name": "a.png", "label": "dog"}))
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert source.classes == ("cat", "dog")
     assert by_name(source) == {"train/a.png": 0, "train/b.png": 1, "test/a.png": 1}
 
@@ -187,7 +187,7 @@ def test_imagefolder_with_metadata(tmp_path: Path) -> None:
 def test_a_stray_table_does_not_empty_the_set(tmp_path: Path) -> None:
     folder_of(tmp_path, "cat/a.png", "dog/b.png")
     (tmp_path / "shopping.csv").write_text("what,price\nmilk,1\nbread,2\n")
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert source.classes == ("cat", "dog")
     assert source.notes == (Message("data.unused_tables", tables=["shopping.csv"]),)
 
@@ -215,31 +215,31 @@ def test_idx(tmp_path: Path, suffix: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8)
     idx(tmp_path / f"train-images-idx3-ubyte{suffix}", pixels[:3], [2, 0, 1])
     idx(tmp_path / f"t10k-images-idx3-ubyte{suffix}", pixels[3:], [1, 2])
-    source = found(tmp_path)
+    source = source_of(tmp_path)
     assert names(source)[:3] == ["t10k/000000", "t10k/000001", "train/000000"]
     assert source.classes == ("0", "1", "2") and by_name(source)["train/000000"] == 2
     data = prepared(tmp_path, tmp_path / "set", TINY)
     assert data.shape == (1, 8, 8)
     assert sorted(p.tobytes() for p in data.images) == sorted(p.tobytes() for p in pixels)  # untouched
-    assert len(found(tmp_path / f"train-images-idx3-ubyte{suffix}").items) == 3
+    assert len(source_of(tmp_path / f"train-images-idx3-ubyte{suffix}").items) == 3
 
 
 def test_a_damaged_idx_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "train-images-idx3-ubyte.gz"
     idx(path, np.zeros((5, 8, 8), np.uint8), [1, 2])
     with refused("data.labels_do_not_match", count=5):
-        found(tmp_path)
+        source_of(tmp_path)
     whole = path.read_bytes()
     for broken in (whole[:-9], whole[:20], gzip.compress(struct.pack(">4I", 0x803, 2**31, 28, 28)), b"junk"):
         path.write_bytes(broken)
         with pytest.raises(SimulacraError, match=r"damaged|not an IDX"):
-            found(tmp_path)
+            source_of(tmp_path)
 
 
 def cifar(path: Path, batches: dict[str, Any]) -> Path:
     with tarfile.open(path, "w:gz") as archive:
-        for name, told in batches.items():
-            data = pickle.dumps(told, protocol=2)
+        for name, batch in batches.items():
+            data = pickle.dumps(batch, protocol=2)
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
@@ -262,7 +262,7 @@ def test_cifar(tmp_path: Path) -> None:
         "cifar-100-python/meta": {"fine_label_names": ["apple", "bee"]},
         "cifar-100-python/train": {"data": rows, "fine_labels": [1, 1, 0, 0], "coarse_labels": [0] * 4},
     }
-    source = found(cifar(tmp_path / "cifar-100.tar", hundred))
+    source = source_of(cifar(tmp_path / "cifar-100.tar", hundred))
     assert source.classes == ("apple", "bee") and source.labels is not None and source.labels.tolist() == [1, 1, 0, 0]
 
 
@@ -283,7 +283,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path: Path) -> None:
     meta = {"cifar-10-batches-py/batches.meta": {"label_names": ["a"]}}
     bad = {**meta, "cifar-10-batches-py/data_batch_1": Evil(os.system, f"touch {mark}")}
     with refused("data.untrusted_pickle"):
-        found(cifar(tmp_path / "bad.tar.gz", bad))
+        source_of(cifar(tmp_path / "bad.tar.gz", bad))
     assert not mark.exists()
 
 
@@ -292,11 +292,11 @@ def test_stylegans_zip_there_and_back(tmp_path: Path) -> None:
     data = prepared(root, tmp_path / "set", TINY)
     export_zip(data, tmp_path / "stylegan.zip")
     with zipfile.ZipFile(tmp_path / "stylegan.zip") as archive:
-        told = json.loads(archive.read("dataset.json"))
-        assert data.labels is not None and [n for _, n in told["labels"]] == data.labels.tolist()
+        labels = json.loads(archive.read("dataset.json"))
+        assert data.labels is not None and [n for _, n in labels["labels"]] == data.labels.tolist()
         first = np.asarray(Image.open(io.BytesIO(archive.read("00000/img00000000.png"))))
     assert (first == data.images[0]).all()
-    source = found(tmp_path / "stylegan.zip")
+    source = source_of(tmp_path / "stylegan.zip")
     assert source.classes == ("cat", "dog")
     assert source.labels is not None and source.labels.tolist() == data.labels.tolist()
 
@@ -312,7 +312,7 @@ def test_a_prepared_set_is_a_source_too(tmp_path: Path) -> None:
 def test_sets_inside_the_source_are_not_pictures_of_it(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "pets", "1.png", "2.png")
     prepare(root, root / "set", TINY)
-    assert names(found(root)) == ["1.png", "2.png"]
+    assert names(source_of(root)) == ["1.png", "2.png"]
 
 
 def test_peeps_is_a_source() -> None:
@@ -327,8 +327,8 @@ def test_what_is_no_source_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "letter.txt").write_text("Dear diary")
     with refused("data.no_source", hint=Message("errors.did_you_mean", name="pictures")):
-        found(tmp_path / "picturs")
+        source_of(tmp_path / "picturs")
     with refused("data.no_pictures", count=0):
-        found(tmp_path / "empty")
+        source_of(tmp_path / "empty")
     with refused("data.not_a_source"):
-        found(tmp_path / "letter.txt")
+        source_of(tmp_path / "letter.txt")

@@ -1,4 +1,4 @@
-"""Directions: planted ones are found, every game has some, they are kept, and the command says what it did."""
+"""Directions: planted ones are found, every GAN has some, they are saved, and the command says what it did."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_strength_one_is_a_deviation_of_w() -> None:
 
 
 @pytest.mark.parametrize("spec", forms())
-def test_every_game_has_directions_that_change_its_pictures(spec: str) -> None:
+def test_every_gan_has_directions_that_change_its_pictures(spec: str) -> None:
     G = build(spec).G.eval()
     directions = discover(G, count=2, seed=5)
     assert len(directions) == 2
@@ -190,18 +190,18 @@ def test_words_say_what_grows() -> None:
     assert amounts == sorted(amounts, reverse=True)
 
 
-def test_readings_of_known_pictures() -> None:
+def test_statistics_of_plain_pictures() -> None:
     picture = torch.full((1, 3, 20, 20), -1.0)
     base = statistics(picture)
     red, right = picture.clone(), picture.clone()
     red[:, 0] = 1.0
     right[:, :, 15:, 15:] = 1.0
     assert statistics(red)["warmth"] > base["warmth"]
-    moved_there = statistics(right)
-    assert moved_there["across"] > 0.8
-    assert moved_there["down"] > 0.8
-    assert moved_there["bottom"] > 0 > moved_there["top"]
-    assert moved_there["left"] < 0
+    corner = statistics(right)
+    assert corner["across"] > 0.8
+    assert corner["down"] > 0.8
+    assert corner["bottom"] > 0 > corner["top"]
+    assert corner["left"] < 0
     for shape in ((1, 16, 24), (4, 16, 16)):
         assert all(len(values) == 2 for values in statistics(torch.rand(2, *shape)).values())
 

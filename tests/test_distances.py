@@ -125,7 +125,7 @@ def test_kid_over_subsets() -> None:
     assert deviation == pytest.approx(0, abs=1e-12)
 
 
-class Given(torch.nn.Module):
+class Identity(torch.nn.Module):
     """Passes features through, for torchmetrics."""
 
     num_features = 6
@@ -140,8 +140,8 @@ def test_agrees_with_torchmetrics() -> None:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     real, fake = normal(80, 6) @ normal(6, 6, 1) + 1, normal(70, 6, 2) @ normal(6, 6, 3)
-    frechet_reference = FrechetInceptionDistance(feature=Given()).set_dtype(torch.float64)
-    kernel_reference = KernelInceptionDistance(feature=Given(), subsets=2, subset_size=70)
+    frechet_reference = FrechetInceptionDistance(feature=Identity()).set_dtype(torch.float64)
+    kernel_reference = KernelInceptionDistance(feature=Identity(), subsets=2, subset_size=70)
     for reference in (frechet_reference, kernel_reference):
         reference.update(torch.from_numpy(real[:70]), real=True)
         reference.update(torch.from_numpy(fake), real=False)
@@ -205,8 +205,8 @@ sets = st.integers(0, 2**31).flatmap(
 
 @given(sets)
 @settings(max_examples=40, deadline=None)
-def test_symmetry_order_shift_and_sign(drawn: tuple[int, int, int, int]) -> None:
-    seed, n, m, d = drawn
+def test_symmetry_order_shift_and_sign(case: tuple[int, int, int, int]) -> None:
+    seed, n, m, d = case
     source = np.random.default_rng(seed)
     real, fake = source.normal(size=(n, d)) * 3, source.normal(size=(m, d)) + source.normal(size=d)
     for name, score in TWO_SETS.items():

@@ -178,7 +178,7 @@ def shades(labels: np.ndarray, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def conditional_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A conditional run of a few plays on 200 pictures of three classes, the last one rare."""
+    """A conditional run of a few steps on 200 pictures of three classes, the last one rare."""
     labels = np.repeat(np.arange(3), (100, 88, 12))
     labels = np.random.default_rng(0).permutation(labels)
     pictures = shades(labels)

@@ -155,8 +155,10 @@ def test_a_label_is_that_of_sample(clients: dict[str, TestClient], folder: Path)
     assert same(clients["labelled"].get("/generate", params={"seed": 5, "label": "bob"}).content, wanted)
     answer = clients["labelled"].post("/api/numbers", json={"recipe": {"seed": 5}}).json()
     assert answer["label"] in ("ann", "bob", "cat")
-    drawn = clients["labelled"].post("/api/picture", json={"recipe": {"w": answer["w"], "label": answer["label"]}})
-    gap = np.asarray(opened(drawn.content), int) - np.asarray(load_generator(folder / "labelled").sample([5])[0], int)
+    response = clients["labelled"].post("/api/picture", json={"recipe": {"w": answer["w"], "label": answer["label"]}})
+    gap = np.asarray(opened(response.content), int) - np.asarray(
+        load_generator(folder / "labelled").sample([5])[0], int
+    )
     assert np.abs(gap).max() <= 1  # w is written down to five digits
 
 
@@ -307,8 +309,8 @@ def test_a_run_shows_its_checkpoints_scores_and_previews(clients: dict[str, Test
     preview = clients["run"].get("/api/run/previews/320")
     assert preview.content == (folder / "run/previews/000000320.png").read_bytes()
     for name in summary["checkpoints"]:
-        drawn = clients["run"].post("/api/picture", json={"recipe": {"seed": 3}, "checkpoint": name})
-        assert same(drawn.content, load_generator(folder / "run/checkpoints" / name).sample([3])[0])
+        response = clients["run"].post("/api/picture", json={"recipe": {"seed": 3}, "checkpoint": name})
+        assert same(response.content, load_generator(folder / "run/checkpoints" / name).sample([3])[0])
     for path in ("/api/run/previews/7", "/api/model?checkpoint=000000007", "/api/model?checkpoint=../../plain"):
         answer = clients["run"].get(path)
         assert answer.status_code == 400 and refused(answer.json())
@@ -568,12 +570,12 @@ KEYS = {"/api/picture": {"recipe", "recipes", "side", "columns", "format", "clie
     which=st.sampled_from(["plain", "styled", "labelled", "run"]),
     path=st.sampled_from(PATHS),
     body=BODIES,
-    known=st.booleans(),
+    valid_keys=st.booleans(),
 )
 def test_nothing_is_answered_by_a_fault(
-    clients: dict[str, TestClient], which: str, path: str, body: Any, known: bool
+    clients: dict[str, TestClient], which: str, path: str, body: Any, valid_keys: bool
 ) -> None:
-    if known:  # else most would fail by a key that does not exist
+    if valid_keys:  # else most would fail by a key that does not exist
         body = {key: value for key, value in body.items() if key in KEYS[path]}
     begun = time.monotonic()
     answer = clients[which].post(path, content=json.dumps(body))
@@ -604,13 +606,13 @@ def test_the_newest_wish_of_a_client_wins() -> None:
         time.sleep(0.001)
     done: list[int] = []
     mine = [worker.submit(lambda i=i: done.append(i), "page") for i in range(5)]  # type: ignore[misc]
-    others = [worker.submit(lambda i=i: done.append(i), "") for i in (10, 11, 12)]  # type: ignore[misc]
+    anonymous = [worker.submit(lambda i=i: done.append(i), "") for i in (10, 11, 12)]  # type: ignore[misc]
     gate.set()
     assert first.result(5) and mine[4].result(5) is None
-    for future in [*mine[:4], others[2]]:  # four were replaced, one found the queue full
+    for future in [*mine[:4], anonymous[2]]:  # four were replaced, one found the queue full
         with pytest.raises(Busy):
             future.result(5)
-    assert others[1].result(5) is None
+    assert anonymous[1].result(5) is None
     assert done == [4, 10, 11]
     worker.stop()
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
-from support import noise, pair_on_disk
+from support import coloured, noise, pair_on_disk
 from test_explore_api import ANY, HERE, LIMIT, REFUSED, bomb, opened, photo, refused
 
 from simulacra.explore import translation_api
@@ -56,10 +56,6 @@ def file(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     return data.getvalue()
 
 
-def drawn(width: int = 40, height: int = 24) -> Image.Image:
-    return Image.fromarray(noise(1, (3, height, width))[0])
-
-
 def post(client: TestClient, data: bytes, **query: Any) -> Image.Image:
     answer = client.post("/api/translate", params=query, content=data)
     assert answer.status_code == 200, answer.text
@@ -76,13 +72,13 @@ def equal(one: Image.Image, other: Image.Image) -> bool:
 def test_a_translation_is_that_of_the_library(clients: Clients, folder: Path, to: str, keep: bool) -> None:
     translator = load(folder / "alone")
     assert isinstance(translator, Translator)
-    wanted = translate_image(translator, drawn(), to, keep_size=keep)
-    output = post(clients["alone"], file(drawn()), to=to, keep_size=int(keep))
+    wanted = translate_image(translator, coloured(40, 24), to, keep_size=keep)
+    output = post(clients["alone"], file(coloured(40, 24)), to=to, keep_size=int(keep))
     assert equal(output, wanted) and output.size == ((40, 24) if keep else (27, 16))
 
 
 def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path, tmp_path: Path) -> None:
-    picture = file(drawn(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", comment=b"by hand")
+    picture = file(coloured(40, 24), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", comment=b"by hand")
     (tmp_path / "me.jpg").write_bytes(picture)
     for keep in (False, True):
         out = tmp_path / f"out{keep}"
@@ -95,7 +91,7 @@ def test_what_is_saved_is_what_the_command_writes(clients: Clients, folder: Path
 
 
 def test_the_picture_as_the_model_sees_it(clients: Clients) -> None:
-    wide = file(drawn(64, 32), "JPEG", quality=95, exif=Image.Exif())
+    wide = file(coloured(64, 32), "JPEG", quality=95, exif=Image.Exif())
     model_input = post(clients["alone"], wide, to="b", show="input")
     assert (
         model_input.size == (32, 16)
@@ -104,7 +100,7 @@ def test_the_picture_as_the_model_sees_it(clients: Clients) -> None:
     )
     turned = Image.Exif()
     turned[0x0112] = 6
-    assert post(clients["alone"], file(drawn(64, 32), "JPEG", exif=turned), to="b", show="input").size == (16, 32)
+    assert post(clients["alone"], file(coloured(64, 32), "JPEG", exif=turned), to="b", show="input").size == (16, 32)
     clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
     assert post(clients["alone"], file(clear), to="b", show="input").getpixel((5, 5)) == (255, 255, 255)
 
@@ -113,7 +109,7 @@ def test_the_picture_as_the_model_sees_it(clients: Clients) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (7, 40), (16, 16), (33, 90)])
 def test_any_mode_and_size(clients: Clients, mode: str, size: tuple[int, int]) -> None:
     format = "TIFF" if mode in ("CMYK", "F") else "PNG"
-    data = file(drawn(*size).convert("L").convert(mode) if mode != "I;16" else Image.new(mode, size, 900), format)
+    data = file(coloured(*size).convert("L").convert(mode) if mode != "I;16" else Image.new(mode, size, 900), format)
     assert post(clients["alone"], data, to="b", keep_size=1).size == size
     assert min(post(clients["alone"], data, to="a").size) == 16
 
@@ -122,8 +118,8 @@ def test_a_checkpoint_translates(clients: Clients, folder: Path) -> None:
     for name in ("000000160", "000000480"):
         translator = load(folder / "run/checkpoints" / name)
         assert isinstance(translator, Translator)
-        output = post(clients["run"], file(drawn()), to="b", checkpoint=name)
-        assert equal(output, translate_image(translator, drawn(), "b"))
+        output = post(clients["run"], file(coloured(40, 24)), to="b", checkpoint=name)
+        assert equal(output, translate_image(translator, coloured(40, 24), "b"))
 
 
 def test_examples_are_of_the_unseen_part(clients: Clients, folder: Path) -> None:
@@ -245,7 +241,7 @@ def test_a_name_is_recorded_as_far_as_it_is_one(clients: Clients) -> None:
             "more": st.text(max_size=3),
         },
     ),
-    data=st.binary(max_size=60) | st.sampled_from([photo(), photo()[:90], file(drawn(3, 50), "JPEG"), bomb()]),
+    data=st.binary(max_size=60) | st.sampled_from([photo(), photo()[:90], file(coloured(3, 50), "JPEG"), bomb()]),
 )
 def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dict[str, str], data: bytes) -> None:
     begun = time.monotonic()

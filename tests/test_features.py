@@ -159,17 +159,17 @@ def test_the_same_bits_however_pictures_are_batched(efl0: Extractor) -> None:
 
 
 def test_no_more_pictures_are_made_than_asked_for() -> None:
-    batches_made: list[int] = []
+    sizes: list[int] = []
     steps: list[int] = []
     calls: list[int] = []
 
     def batches() -> Iterator[Tensor]:
         for number in range(100):
-            batches_made.append(number)
+            sizes.append(number)
             yield pictures(10, seed=number)
 
     result = features_of(tiny(calls), batches(), 45, steps.append)
-    assert result["3"].shape == (45, 3) and len(batches_made) == 5
+    assert result["3"].shape == (45, 3) and len(sizes) == 5
     assert max(calls) <= tiny().batch and sum(steps) == 45
     with pytest.raises(SimulacraError, match=r"45 pictures .* only 20"):
         features_of(tiny(), [pictures(20)], 45)

@@ -32,8 +32,8 @@ def mirrored(images: Tensor) -> list[bool]:
 
 @given(st.integers(0, 5), st.integers(0, 2**31))
 def test_every_picture_exactly_once_a_pass(number: int, seed: int) -> None:
-    shown = numbers(numbered(seed=seed).batch(number * N, N).images)
-    assert sorted(shown) == list(range(N))
+    one_pass = numbers(numbered(seed=seed).batch(number * N, N).images)
+    assert sorted(one_pass) == list(range(N))
 
 
 def test_passes_differ_and_so_do_seeds() -> None:
@@ -66,10 +66,10 @@ def test_labels_go_with_their_pictures() -> None:
 
 def test_about_half_are_mirrored_and_always_the_same() -> None:
     feed = numbered(mirror=True)
-    shown = mirrored(feed.batch(0, 100 * N).images)
-    share = sum(shown) / len(shown)
-    assert share == pytest.approx(0.5, abs=4 * 0.5 / len(shown) ** 0.5)
-    assert shown == mirrored(numbered(mirror=True).batch(0, 100 * N).images)
+    flags = mirrored(feed.batch(0, 100 * N).images)
+    share = sum(flags) / len(flags)
+    assert share == pytest.approx(0.5, abs=4 * 0.5 / len(flags) ** 0.5)
+    assert flags == mirrored(numbered(mirror=True).batch(0, 100 * N).images)
     assert not any(mirrored(numbered().batch(0, 10 * N).images))
     assert numbers(feed.batch(0, N).images) == numbers(numbered().batch(0, N).images), "mirroring leaves the order"
 

@@ -72,12 +72,12 @@ def test_errors_of_the_disk_name_the_path(number: int, code: str, tmp_path: Path
 
 
 def test_sweep_deletes_only_temporary_files(tmp_path: Path) -> None:
-    others = [".lock", ".gitignore", ".DS_Store", "journal.jsonl", ".config.json.bak"]
-    for name in [*others, ".journal.jsonl.abcd_012"]:
+    remaining = [".lock", ".gitignore", ".DS_Store", "journal.jsonl", ".config.json.bak"]
+    for name in [*remaining, ".journal.jsonl.abcd_012"]:
         (tmp_path / name).write_text("")
     (tmp_path / ".000000080.deletion" / "inside").mkdir(parents=True)
     sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(remaining)
 
 
 def test_json(tmp_path: Path) -> None:

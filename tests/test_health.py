@@ -77,12 +77,12 @@ def test_measuring_suits_every_way_of_training(options: dict[str, Any], shape: A
     assert not differences(before, snapshot(trainer.gan))
 
 
-def scoring(trainer: Any, known: float, unseen: float, fakes: float) -> None:
-    """A D that gives black pictures `known`, white ones `unseen` and fakes `fakes`, with a deviation of 1."""
+def scoring(trainer: Any, seen_logit: float, unseen_logit: float, fakes: float) -> None:
+    """A D that gives black pictures `seen_logit`, white ones `unseen_logit` and fakes `fakes`, with a deviation of 1."""
 
     def discriminate_pair(batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         around = torch.tensor([1.0, -1.0]).repeat(len(fake))[: len(fake)]
-        return (known if batch.images.mean() < 0 else unseen) + around, fakes + around
+        return (seen_logit if batch.images.mean() < 0 else unseen_logit) + around, fakes + around
 
     trainer.gan.discriminate_pair = discriminate_pair
 
@@ -106,8 +106,8 @@ def test_where_overfitting_cannot_be_told(tmp_path: Path) -> None:
     black, white = (in_memory(np.full((40, 16, 16, 3), level, np.uint8)) for level in (0, 255))
     trainer = make_trainer("mlp:tiny", tmp_path, black)
     scoring(trainer, 0, 0, 1)
-    some = in_memory(white.images[:3])
-    cases = [(None, 1000), (some, 1000), (white, 36), (white, 1000)]  # none, too few, too short a tick, D has lost
+    few = in_memory(white.images[:3])
+    cases = [(None, 1000), (few, 1000), (white, 36), (white, 1000)]  # none, too few, too short a tick, D has lost
     assert all(Health(black, part, CPU, tick=tick, shown=64).overfitting(trainer) == {} for part, tick in cases)
 
 
@@ -148,10 +148,10 @@ def changing(kind: str, p: float) -> Augment:
 @pytest.mark.parametrize(("kind", "p"), [("ada", 0.3), ("ada", 0.6), ("ada", 0.9), ("diff", 1.0)])
 def test_a_leak_is_where_fakes_lie_between_reals_and_augmented_reals(reals: Dataset, kind: str, p: float) -> None:
     look, augmentation = Leak(reals, 10_000), changing(kind, p)
-    others = to_tensor(reals.images[200:264], CPU)
+    unseen = to_tensor(reals.images[200:264], CPU)
     torch.manual_seed(1)
-    leaked = augmentation(others)
-    cases = {"well": (others, 0.0), "leaked": (leaked, 1.0), "half": (torch.cat([others[:32], leaked[32:]]), 0.5)}
+    leaked = augmentation(unseen)
+    cases = {"well": (unseen, 0.0), "leaked": (leaked, 1.0), "half": (torch.cat([unseen[:32], leaked[32:]]), 0.5)}
     for name, (pictures, expected) in cases.items():
         measures = look.measures(augmentation, pictures)
         assert measures["leak"] == pytest.approx(expected, abs=0.3), name
@@ -306,7 +306,7 @@ def test_whatever_a_journal_says(changes: list[Line]) -> None:
 
 
 @pytest.mark.parametrize("name", list(gans()))
-def test_advice_is_made_of_this_game_s_settings(name: str) -> None:
+def test_advice_is_made_of_this_gan_s_settings(name: str) -> None:
     gan, config = configured(f"{name}:tiny", (3, 16, 16), {"lr": 2e-4, "lr_d": 8e-5}, labels=CLASSES)
     for verdict in VERDICTS.values():
         advice = verdict.advise(gan, config)

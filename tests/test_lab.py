@@ -388,9 +388,9 @@ def test_what_stands_behind_the_losses_of_gans() -> None:
         2 * float(jensen_shannon(log_p, log_q).detach()) - math.log(4), abs=1e-9
     )
     points = torch.tensor([0.3, -1.2])
-    game_value = -minimax_d(points, points, torch.ones(2), torch.zeros(2))
+    gan_value = -minimax_d(points, points, torch.ones(2), torch.zeros(2))
     by_hand = (points.sigmoid().log() + (1 - points.sigmoid()).log()).mean()
-    torch.testing.assert_close(game_value, by_hand)
+    torch.testing.assert_close(gan_value, by_hand)
     assert float(non_saturating_g(points)) == pytest.approx(float(-points.sigmoid().log().mean()))
     loss = integral(log_q.exp() * torch.nn.functional.softplus(-logit))
     objective = OBJECTIVES["non_saturating"].divergence(log_p, log_q)

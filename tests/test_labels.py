@@ -23,7 +23,7 @@ CLASSES = ("T-shirt, top", "1", "Sneaker")
 ATTRIBUTES = ("glasses", "smile", "hair: red", "hair: black", "hair: grey")
 
 
-def made(settings: dict[str, object], labels: int, *, attributes: bool = False) -> Generator:
+def conditional_generator(settings: dict[str, object], labels: int, *, attributes: bool = False) -> Generator:
     gan, config = configured("dcgan:tiny", (1, 16, 16), settings, labels=labels, attributes=attributes)
     torch.manual_seed(0)
     model: GAN = gan(config)
@@ -36,7 +36,7 @@ def made(settings: dict[str, object], labels: int, *, attributes: bool = False) 
 @pytest.fixture(scope="module")
 def classed() -> Generator:
     """Three classes, of which the first is half of the data and the last a tenth; the second is called 1."""
-    generator = made({"conditional": True}, 3)
+    generator = conditional_generator({"conditional": True}, 3)
     generator.classes = CLASSES
     generator.store_labels(torch.tensor([0] * 50 + [1] * 40 + [2] * 10))
     return generator
@@ -45,7 +45,7 @@ def classed() -> Generator:
 @pytest.fixture(scope="module")
 def attributed() -> Generator:
     """Five attributes, three of them of one group; smiles come with glasses."""
-    generator = made({"conditional": True}, 5, attributes=True)
+    generator = conditional_generator({"conditional": True}, 5, attributes=True)
     generator.classes = ATTRIBUTES
     source = np.random.default_rng(0)
     rows = np.zeros((300, 5), np.float32)
@@ -55,7 +55,7 @@ def attributed() -> Generator:
     return generator
 
 
-def given(generator: Generator, seeds: range | list[int], label: str = "") -> Tensor:
+def conditions(generator: Generator, seeds: range | list[int], label: str = "") -> Tensor:
     y = generator.conditions(seeds, label)
     assert y is not None
     return y
@@ -66,20 +66,20 @@ def given(generator: Generator, seeds: range | list[int], label: str = "") -> Te
 
 @pytest.mark.parametrize(("label", "number"), [("Sneaker", 2), ("2", 2), ("1", 1), ("0", 0), (" T-shirt, top ", 0)])
 def test_a_class_is_named_or_numbered_and_a_name_comes_first(classed: Generator, label: str, number: int) -> None:
-    assert given(classed, range(4), label).tolist() == [[float(i == number) for i in range(3)]] * 4
+    assert conditions(classed, range(4), label).tolist() == [[float(i == number) for i in range(3)]] * 4
     assert format_label(classed, label) == CLASSES[number]
 
 
 @pytest.mark.parametrize(
-    ("label", "told"),
+    ("label", "sentence"),
     [
         ("sneaker", "Did you mean 'Sneaker'"),
         ("3", "There are: T-shirt, top, 1, Sneaker"),
         ("-1", "no class called '-1'"),
     ],
 )
-def test_a_class_that_does_not_exist_is_said(classed: Generator, label: str, told: str) -> None:
-    with pytest.raises(SimulacraError, match=told):
+def test_a_class_that_does_not_exist_is_said(classed: Generator, label: str, sentence: str) -> None:
+    with pytest.raises(SimulacraError, match=sentence):
         classed.conditions([0], label)
 
 
@@ -93,9 +93,9 @@ def test_a_model_without_labels_takes_none() -> None:
 
 
 def test_attributes_are_set_and_the_rest_is_the_seed_s_own(attributed: Generator) -> None:
-    own, asked = given(attributed, range(50)), given(attributed, range(50), "glasses, smile = 0.5,3=0")
-    assert (asked[:, 0] == 1).all() and (asked[:, 1] == 0.5).all() and (asked[:, 3] == 0).all()
-    assert torch.equal(asked[:, [2, 4]], own[:, [2, 4]])
+    own, set_rows = conditions(attributed, range(50)), conditions(attributed, range(50), "glasses, smile = 0.5,3=0")
+    assert (set_rows[:, 0] == 1).all() and (set_rows[:, 1] == 0.5).all() and (set_rows[:, 3] == 0).all()
+    assert torch.equal(set_rows[:, [2, 4]], own[:, [2, 4]])
     assert format_label(attributed, "smile=0.50, 0") == "glasses, smile=0.5"
 
 
@@ -104,13 +104,13 @@ def test_attributes_are_set_and_the_rest_is_the_seed_s_own(attributed: Generator
     [("hair: red", (1, 0, 0)), ("hair: red=0.5, hair: black=0.5", (0.5, 0.5, 0)), ("hair: grey, hair: red", (1, 0, 1))],
 )
 def test_of_a_group_only_what_was_asked_for_is_left(attributed: Generator, label: str, hair: tuple[float, ...]) -> None:
-    assert given(attributed, range(20), label)[:, 2:].tolist() == [list(hair)] * 20
+    assert conditions(attributed, range(20), label)[:, 2:].tolist() == [list(hair)] * 20
 
 
 def test_half_of_a_group_leaves_the_other_half_to_the_seed(attributed: Generator) -> None:
-    own, asked = given(attributed, range(50)), given(attributed, range(50), "hair: red=0.25")
-    assert (asked[:, 2] == 0.25).all()
-    assert torch.equal(asked[:, 3:], own[:, 3:] * 0.75)
+    own, set_rows = conditions(attributed, range(50)), conditions(attributed, range(50), "hair: red=0.25")
+    assert (set_rows[:, 2] == 0.25).all()
+    assert torch.equal(set_rows[:, 3:], own[:, 3:] * 0.75)
 
 
 @pytest.mark.parametrize(
@@ -126,26 +126,26 @@ def test_an_attribute_that_cannot_be_had_is_one_sentence(attributed: Generator, 
 
 def test_a_seed_has_the_same_label_alone_and_in_a_batch(classed: Generator, attributed: Generator) -> None:
     for generator in (classed, attributed):
-        together = given(generator, [3, 2**62, 5])
-        alone = torch.cat([given(generator, [seed]) for seed in (3, 2**62, 5)])
+        together = conditions(generator, [3, 2**62, 5])
+        alone = torch.cat([conditions(generator, [seed]) for seed in (3, 2**62, 5)])
         assert torch.equal(together, alone)
         state = torch.get_rng_state()
-        given(generator, range(5))
+        conditions(generator, range(5))
         assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_seeds_have_the_labels_of_the_data(classed: Generator, attributed: Generator) -> None:
-    shares = given(classed, range(4000)).mean(0)
+    shares = conditions(classed, range(4000)).mean(0)
     assert torch.allclose(shares, torch.tensor([0.5, 0.4, 0.1]), atol=0.03)  # four deviations
-    kept = torch.bincount(classed.bank) / len(classed.bank)
-    assert torch.allclose(kept, torch.tensor([0.5, 0.4, 0.1]), atol=2e-3), "the bank itself is exact"
-    y = given(attributed, range(1000))
+    shares_in_bank = torch.bincount(classed.bank) / len(classed.bank)
+    assert torch.allclose(shares_in_bank, torch.tensor([0.5, 0.4, 0.1]), atol=2e-3), "the bank itself is exact"
+    y = conditions(attributed, range(1000))
     assert torch.equal(y[:, 0], y[:, 1]), "attributes come in whole rows of the data"
     assert 0.22 < y[:, 0].mean() < 0.38 and (y[:, 2:].sum(1) == 1).all()
 
 
 def test_a_label_is_drawn_apart_from_the_latent(classed: Generator) -> None:
-    z, y = classed.seeded(range(3000)), given(classed, range(3000))
+    z, y = classed.seeded(range(3000)), conditions(classed, range(3000))
     correlations = torch.corrcoef(torch.cat([z, y], 1).T)[: z.shape[1], z.shape[1] :]
     assert correlations.abs().max() < 0.08  # over four deviations of 3,000 independent ones
 
@@ -165,18 +165,18 @@ def test_files_are_told_apart_by_their_label(classed: Generator, tmp_path: Path)
     assert path.stat().st_mtime_ns == before
     with pytest.raises(SimulacraError, match="another picture"):
         write_pictures(classed, tmp_path, [4], model="m", label="1")
-    own = CLASSES[int(given(classed, [4]).argmax())]
-    (drawn,) = write_pictures(classed, tmp_path / "own", [4], model="m")
-    assert write_pictures(classed, tmp_path / "own", [4], model="m", label=own) == [drawn], "what the seed had anyway"
-    told = read_provenance(drawn)
-    assert told is not None and told["label"] == own
+    own = CLASSES[int(conditions(classed, [4]).argmax())]
+    (file,) = write_pictures(classed, tmp_path / "own", [4], model="m")
+    assert write_pictures(classed, tmp_path / "own", [4], model="m", label=own) == [file], "what the seed had anyway"
+    provenance = read_provenance(file)
+    assert provenance is not None and provenance["label"] == own
 
 
 def test_attributes_are_recorded_as_asked(attributed: Generator, tmp_path: Path) -> None:
     path, grid = write_pictures(attributed, tmp_path, [4], model="m", label="smile=0.5,glasses", grid=True)
-    for each in (path, grid):
-        told = read_provenance(each)
-        assert told is not None and told["label"] == "glasses, smile=0.5"
+    for image in (path, grid):
+        provenance = read_provenance(image)
+        assert provenance is not None and provenance["label"] == "glasses, smile=0.5"
     (plain,) = write_pictures(attributed, tmp_path / "plain", [4], model="m")
     assert "label" not in (read_provenance(plain) or {})
 
@@ -201,8 +201,8 @@ def test_a_row_for_each_class_with_all_seeds_and_its_name_at_the_left(classed: G
     for row, name in enumerate(CLASSES):
         part = sheet[row * 16 : (row + 1) * 16]
         assert (part[:, :margin] < 128).any() and (part[:, 0] == 255).all(), "a name, on white"
-        drawn = torch.cat(list(classed.pictures(range(5), label=name, truncation=0.9)))
-        expected = np.concatenate([bytes_of(picture) for picture in drawn], axis=1)
+        pictures = torch.cat(list(classed.pictures(range(5), label=name, truncation=0.9)))
+        expected = np.concatenate([bytes_of(picture) for picture in pictures], axis=1)
         assert np.abs(part[:, margin:] - expected).max() <= 1
     assert np.abs(sheet[:16, margin:] - sheet[16:32, margin:]).max() > 5, "the label decides"
 
@@ -212,8 +212,8 @@ def test_rows_of_attributes_begin_with_the_seeds_as_they_come(attributed: Genera
     rows = label_rows(attributed, "glasses")
     assert rows[0] == ("glasses", "glasses") and rows[2] == ("smile", "glasses, smile")
     (path,) = write_pictures(attributed, tmp_path, [0, 1], model="m", singles=False, by_label=True, label="glasses")
-    told = read_provenance(path)
-    assert told is not None and told["label"] == "glasses"
+    provenance = read_provenance(path)
+    assert provenance is not None and provenance["label"] == "glasses"
     with Image.open(path) as image:
         assert image.height == 6 * 16
 
@@ -223,7 +223,7 @@ def test_what_has_no_rows_or_too_large_ones_is_refused(classed: Generator, tmp_p
         write_pictures(classed, tmp_path, [0], model="m", by_label=True, label="Sneaker")
     with pytest.raises(SimulacraError, match="fewer seeds"):
         write_pictures(classed, tmp_path, range(600), model="m", by_label=True, singles=False)
-    many = made({"conditional": True}, 600)
+    many = conditional_generator({"conditional": True}, 600)
     with pytest.raises(SimulacraError, match="600 rows"):
         write_pictures(many, tmp_path, [0], model="m", by_label=True, singles=False)
     assert not list(tmp_path.iterdir())
@@ -246,32 +246,32 @@ def test_a_grid_s_names(channels: int) -> None:
 # --- previews ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kinds", "rows"), [(1, 8), (2, 8), (3, 9), (4, 8), (5, 10), (7, 7), (10, 10)])
-def test_previews_of_few_even_classes_have_whole_rows_of_each(kinds: int, rows: int) -> None:
-    generator = made({"conditional": True}, kinds)
-    generator.store_labels(torch.arange(kinds).repeat(30))
-    shown = Previews(generator)
-    assert shown.labels is not None and 60 <= shown.count == rows * shown.columns <= 64
-    of = shown.labels.view(rows, shown.columns)
-    assert (of == of[:, :1]).all() and torch.equal(of[:, 0], torch.arange(kinds).repeat_interleave(rows // kinds))
+@pytest.mark.parametrize(("classes", "rows"), [(1, 8), (2, 8), (3, 9), (4, 8), (5, 10), (7, 7), (10, 10)])
+def test_previews_of_few_even_classes_have_whole_rows_of_each(classes: int, rows: int) -> None:
+    generator = conditional_generator({"conditional": True}, classes)
+    generator.store_labels(torch.arange(classes).repeat(30))
+    previews = Previews(generator)
+    assert previews.labels is not None and 60 <= previews.count == rows * previews.columns <= 64
+    of = previews.labels.view(rows, previews.columns)
+    assert (of == of[:, :1]).all() and torch.equal(of[:, 0], torch.arange(classes).repeat_interleave(rows // classes))
 
 
 def test_previews_show_each_seed_with_its_place_s_class_and_the_data_s_shares(classed: Generator) -> None:
-    shown = Previews(classed)
-    assert shown.labels is not None and torch.equal(shown.labels, shown.labels.sort().values)
-    assert (torch.bincount(shown.labels) / shown.count - torch.tensor([0.5, 0.4, 0.1])).abs().max() < 0.02
-    pictures = shown.draw(classed)
+    previews = Previews(classed)
+    assert previews.labels is not None and torch.equal(previews.labels, previews.labels.sort().values)
+    assert (torch.bincount(previews.labels) / previews.count - torch.tensor([0.5, 0.4, 0.1])).abs().max() < 0.02
+    pictures = previews.draw(classed)
     for place in (0, 40, 62):
-        (alone,) = classed.pictures([place], label=CLASSES[int(shown.labels[place])])
+        (alone,) = classed.pictures([place], label=CLASSES[int(previews.labels[place])])
         torch.testing.assert_close(pictures[place], alone[0], atol=1e-4, rtol=1e-4)
-    first = torch.bincount(shown.shuffled(shown.labels)[:20]) / 20
+    first = torch.bincount(previews.shuffled(previews.labels)[:20]) / 20
     assert (first - torch.tensor([0.5, 0.4, 0.1])).abs().max() < 0.2, "whoever looks at the first few sees the mix"
 
 
 def test_previews_of_attributes_or_many_classes_have_the_seeds_own(attributed: Generator) -> None:
-    many = made({"conditional": True}, 11)
+    many = conditional_generator({"conditional": True}, 11)
     many.store_labels(torch.arange(11))
     for generator in (attributed, many):
-        shown = Previews(generator)
-        assert (shown.labels, shown.count, shown.columns) == (None, 64, 8)
-        assert torch.equal(shown.draw(generator), torch.cat(list(generator.pictures(range(64)))))
+        previews = Previews(generator)
+        assert (previews.labels, previews.count, previews.columns) == (None, 64, 8)
+        assert torch.equal(previews.draw(generator), torch.cat(list(generator.pictures(range(64)))))

@@ -74,11 +74,11 @@ def test_blur_is_a_convolution_to_the_second_derivative(how: dict[str, int]) -> 
     def blurred(x: Tensor) -> Tensor:
         return layers.blur(x, **how)
 
-    found = []
+    results = []
     for y in (blurred(x), plain(x)):
         (slope,) = torch.autograd.grad(y.tanh().sum(), x, create_graph=True)
-        found.append([y, slope, *torch.autograd.grad(slope.square().sum(), x)])
-    for mine, theirs in zip(*found, strict=True):
+        results.append([y, slope, *torch.autograd.grad(slope.square().sum(), x)])
+    for mine, theirs in zip(*results, strict=True):
         torch.testing.assert_close(mine, theirs)
     assert torch.autograd.gradgradcheck(blurred, x)
     with torch.no_grad():

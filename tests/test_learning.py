@@ -1,4 +1,4 @@
-"""Learning, not only moving: four kinds of pictures by every game, and eight Gaussians by the first."""
+"""Learning, not only moving: every GAN learns four pictures, CycleGAN a translation, MLP eight Gaussians."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_cyclegan_finds_a_translation_without_pairs(loss: str, match: float, tmp
         for _ in range(EVERY):
             trainer.step()
         pairs = (G.translate(one, "b"), other), (G.translate(other, "a"), one)
-        wrong = torch.stack([(made - true).abs().mean() for made, true in pairs])
+        wrong = torch.stack([(fake - true).abs().mean() for fake, true in pairs])
         if wrong.max() < 0.35 * untranslated:
             break
     assert wrong.max() < 0.35 * untranslated
@@ -69,6 +69,6 @@ def test_mlp_finds_all_eight_gaussians_of_a_ring(tmp_path: Path) -> None:
     gan = build("mlp:tiny", (2, 1, 1), output="linear", **settings)
     assert gan.config.loss == "nonsaturating"  # type: ignore[attr-defined]
     trainer = Trainer(gan, Ring(in_memory(noise(1)), CPU, seed=0), tmp_path, seed=3)
-    share, each = learn(trainer, Ring.modes, near=0.3, steps=5000)
+    share, shares = learn(trainer, Ring.modes, near=0.3, steps=5000)
     assert share > 0.65, f"{share:.0%} of the fakes are near one of the eight"
-    assert min(each) > 0.05, f"some of the eight are missing: {each}"
+    assert min(shares) > 0.05, f"some of the eight are missing: {shares}"

@@ -91,7 +91,7 @@ def test_noise_fills_its_range_evenly() -> None:
     assert fake.var().item() == pytest.approx(0.05**2 / 12, rel=0.03)
 
 
-def test_a_game_uses_its_smoothing_and_noise() -> None:
+def test_a_gan_uses_its_smoothing_and_noise() -> None:
     gan = build("mlp:tiny", smoothing=0.1, label_noise=0.05)
     real, fake = gan.targets(torch.zeros(500))
     assert real.min() >= 0.85 and real.max() <= 0.9
@@ -137,17 +137,17 @@ def test_norms_are_over_all_of_a_picture_and_of_each_alone() -> None:
 
 def test_the_penalty_is_taken_between_real_and_fake() -> None:
     """With D(x) = |x|²/2, reals at 1 and fakes at -1 everywhere, the norm at x̂ is √n |2ε - 1|, ε uniform."""
-    seen: list[Tensor] = []
+    points: list[Tensor] = []
 
     def critic(x: Tensor) -> Tensor:
-        seen.append(x.detach())
+        points.append(x.detach())
         return x.flatten(1).square().sum(1) / 2
 
     torch.manual_seed(0)
     n = 20_000
     ones = torch.ones(n, 1, 2, 2, dtype=torch.float64)
     value = losses.gradient_penalty(critic, ones, -ones)
-    mixed = seen[0].flatten(1)
+    mixed = points[0].flatten(1)
     assert (mixed.max(1).values == mixed.min(1).values).all(), "one ε a picture"
     epsilon = (mixed[:, 0] + 1) / 2
     assert epsilon.min() >= 0 and epsilon.max() <= 1
@@ -167,11 +167,11 @@ def test_a_flat_critic_has_a_finite_penalty() -> None:
 
 
 def penalty(one_sided: bool) -> Callable[[losses.Critic, Tensor], Tensor]:
-    def taken(critic: losses.Critic, images: Tensor) -> Tensor:
+    def gradient_term(critic: losses.Critic, images: Tensor) -> Tensor:
         torch.manual_seed(0)
         return losses.gradient_penalty(critic, images, images.flip(0), one_sided=one_sided)
 
-    return taken
+    return gradient_term
 
 
 PENALTIES = {"r1": losses.r1, "gp": penalty(False), "one-sided": penalty(True)}
@@ -225,16 +225,16 @@ def test_path_lengths_are_those_of_the_jacobian(layers: int) -> None:
     a = torch.randn(max(layers, 1) * 4, 2 * 3 * 5, dtype=torch.float64, generator=source)
     w = torch.randn(6, *([layers] if layers else []), 4, dtype=torch.float64, generator=source).requires_grad_()
 
-    def drawn(w: Tensor) -> Tensor:
+    def synthesis(w: Tensor) -> Tensor:
         images = (w.flatten(-2 if layers else -1) @ a).tanh()
         return images.view(*images.shape[:-1], 2, 3, 5)
 
     torch.manual_seed(0)
-    found = losses.path_lengths(drawn(w), w)
+    lengths = losses.path_lengths(synthesis(w), w)
     torch.manual_seed(0)
     y = torch.randn(6, 2, 3, 5, dtype=torch.float64) / math.sqrt(15)
-    for picture, each, length in zip(y, w, found, strict=True):
-        jacobian = torch.func.jacrev(drawn)(each.detach())  # [2, 3, 5, (L,) z]
+    for picture, latent, length in zip(y, w, lengths, strict=True):
+        jacobian = torch.func.jacrev(synthesis)(latent.detach())  # [2, 3, 5, (L,) z]
         slope = torch.tensordot(picture, jacobian, 3)
         assert length.item() == pytest.approx(slope.norm().item() / math.sqrt(layers or 1))
 

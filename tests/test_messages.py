@@ -17,7 +17,7 @@ from simulacra.messages import LANGUAGES, Message
 
 ROOT = Path(simulacra.__file__).parent
 CODE = re.compile(r"[a-z]+(\.[a-z0-9_]+)+")
-OTHERS = [language for language in LANGUAGES if language != "en"]
+TRANSLATED = [language for language in LANGUAGES if language != "en"]
 # English of these stands in the code: docstrings of commands, and the metadata of settings.
 IN_CODE = ("help.", "settings.")
 
@@ -62,24 +62,24 @@ def prefixes(path: Path) -> set[str]:
 
 def used() -> set[str]:
     """Codes that code, templates and the page use."""
-    found = set[str]()
+    codes = set[str]()
     beginnings = tuple(prefix for path in ROOT.rglob("*") if path.suffix in (".py", ".js") for prefix in prefixes(path))
-    found |= {code for code in texts("en") if beginnings and code.startswith(beginnings)}
+    codes |= {code for code in texts("en") if beginnings and code.startswith(beginnings)}
     for path in ROOT.rglob("*"):
         if path.suffix == ".py":
-            found |= constants(path)
+            codes |= constants(path)
         elif path.suffix in (".j2", ".js", ".html"):
             text = path.read_text(encoding="utf-8")
-            found |= {match.group(1) for match in re.finditer(r"[\"'`]([a-z]+(?:\.[a-z0-9_]+)+)[\"'`]", text)}
-    return found
+            codes |= {match.group(1) for match in re.finditer(r"[\"'`]([a-z]+(?:\.[a-z0-9_]+)+)[\"'`]", text)}
+    return codes
 
 
-@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("language", TRANSLATED)
 def test_languages_have_the_same_codes(language: str) -> None:
     assert texts(language).keys() == texts("en").keys()
 
 
-@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("language", TRANSLATED)
 def test_languages_have_the_same_fields(language: str) -> None:
     other = texts(language)
     for code, english in texts("en").items():
@@ -104,7 +104,7 @@ def test_every_text_is_used() -> None:
 def test_errors_are_raised_by_code() -> None:
     """Every `SimulacraError(...)`, `Message(...)`, `text(...)`, `say(...)` and `warn(...)` has a code of the catalogue."""
     speakers = {"SimulacraError", "Message", "say", "warn", "text", "CheckFailed", "Skipped"}
-    known, wrong = texts("en").keys() | messages.catalogue("zh").keys(), []
+    codes, wrong = texts("en").keys() | messages.catalogue("zh").keys(), []
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and node.args):
@@ -115,9 +115,9 @@ def test_errors_are_raised_by_code() -> None:
             if name in speakers and isinstance(first, ast.JoinedStr) and not _is_prefix(first):
                 wrong.append(f"{place}: a sentence")
             if name in speakers and isinstance(first, ast.Constant) and isinstance(first.value, str):
-                if CODE.fullmatch(first.value) and first.value not in known:
+                if CODE.fullmatch(first.value) and first.value not in codes:
                     wrong.append(f"{place}: {first.value}")
-                elif name in {"SimulacraError", "CheckFailed", "Skipped"} and first.value not in known:
+                elif name in {"SimulacraError", "CheckFailed", "Skipped"} and first.value not in codes:
                     wrong.append(f"{place}: a sentence")
     assert not wrong, "\n".join(wrong)
 

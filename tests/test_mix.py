@@ -79,7 +79,9 @@ def test_what_cannot_be_mixed_is_said() -> None:
 # --- children without layers --------------------------------------------------------------------------------------
 
 
-def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object, **options: object) -> list[Tensor]:
+def parents_and_children(
+    monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object, **options: object
+) -> list[Tensor]:
     """The w of all that is drawn, in the order of the grid."""
     ws: list[Tensor] = []
     synthesis = generator.synthesis
@@ -95,7 +97,7 @@ def drawn_w(monkeypatch: pytest.MonkeyPatch, generator: Generator, *args: object
 
 @pytest.mark.parametrize("spec", forms())
 @pytest.mark.parametrize("way", ["cross", "blend"])
-def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None:
+def test_every_gan_can_mix(spec: str, way: Literal["cross", "blend"]) -> None:
     generator: Generator = build(spec, (3, SIDE, SIDE)).G.eval()
     image = np.asarray(cross_matrix(generator, [1, 2], [3, 4], way))
     assert image.shape == (3 * SIDE, 3 * SIDE, 3)
@@ -106,16 +108,16 @@ def test_every_game_can_breed(spec: str, way: Literal["cross", "blend"]) -> None
 
 def test_a_child_takes_each_number_from_either_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     generator: Generator = build("mlp:tiny", z=200).G
-    top, mother, child = drawn_w(monkeypatch, generator, [1], [2])
+    top, mother, child = parents_and_children(monkeypatch, generator, [1], [2])
     from_mother, from_top = child == mother, child == top
     assert (from_mother | from_top).all()
     assert 0.35 < from_mother.float().mean() < 0.65
-    again = drawn_w(monkeypatch, generator, [7, 1], [9, 2])
+    again = parents_and_children(monkeypatch, generator, [7, 1], [9, 2])
     assert torch.equal(again[-1], child), "whatever else is drawn, the same two have the same child"
 
 
 def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
-    top, mother, child = drawn_w(monkeypatch, build("mlp:tiny", z=50).G, [1], [2], "blend")
+    top, mother, child = parents_and_children(monkeypatch, build("mlp:tiny", z=50).G, [1], [2], "blend")
     assert float(child.norm()) == pytest.approx(float(top.norm() + mother.norm()) / 2, rel=1e-4)
     cosines = [float(torch.cosine_similarity(child, parent, 0)) for parent in (top, mother)]
     assert cosines[0] == pytest.approx(cosines[1], abs=1e-4) and cosines[0] > 0.5
@@ -124,7 +126,7 @@ def test_a_blend_is_halfway_and_as_long_as_its_parents(monkeypatch: pytest.Monke
 def test_a_child_of_two_classes_is_of_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     generator: Generator = build("mlp:tiny+labels").G
     generator.store_labels(torch.arange(30) % 3)
-    ws = drawn_w(monkeypatch, generator, range(6), range(10, 16))
+    ws = parents_and_children(monkeypatch, generator, range(6), range(10, 16))
     tops, rest = ws[:6], ws[6:]
     for row in range(6):
         mother, *born = rest[row * 7 : row * 7 + 7]

@@ -12,7 +12,7 @@ from simulacra.layers import ModulatedConv2d, ModulatedPixels, blur
 SIDES = {"same": False, "up": True}
 
 
-def made(up: bool) -> tuple[ModulatedConv2d, Tensor, Tensor, Tensor]:
+def layer_and_inputs(up: bool) -> tuple[ModulatedConv2d, Tensor, Tensor, Tensor]:
     torch.manual_seed(0)
     layer = ModulatedConv2d(3, 5, 3, up=up, gain=1.5).double()
     side = 8 if up else 4
@@ -42,19 +42,19 @@ def by_definition(layer: ModulatedConv2d, x: Tensor, s: Tensor, added: Tensor) -
 
 @pytest.mark.parametrize("kind", SIDES)
 def test_it_is_its_definition_to_the_second_derivative(kind: str) -> None:
-    layer, x, s, added = made(SIDES[kind])
-    found = []
+    layer, x, s, added = layer_and_inputs(SIDES[kind])
+    results = []
     for y in (layer(x, s, added), by_definition(layer, x, s, added)):
         slopes = torch.autograd.grad(y.tanh().sum(), [x, s, layer.convolution.weight], create_graph=True)
         loss = torch.stack([slope.square().sum() for slope in slopes]).sum()
-        found.append([y, *slopes, *torch.autograd.grad(loss, [x, s, layer.convolution.weight])])
-    for mine, expected in zip(*found, strict=True):
+        results.append([y, *slopes, *torch.autograd.grad(loss, [x, s, layer.convolution.weight])])
+    for mine, expected in zip(*results, strict=True):
         torch.testing.assert_close(mine, expected)
 
 
 @pytest.mark.parametrize("kind", SIDES)
 def test_its_derivatives_are_finite_differences(kind: str) -> None:
-    layer, x, s, _ = made(SIDES[kind])
+    layer, x, s, _ = layer_and_inputs(SIDES[kind])
     x, s = x[:1].detach().requires_grad_(), s[:1].detach().requires_grad_()
     assert torch.autograd.gradcheck(layer, (x, s), fast_mode=True)
     assert torch.autograd.gradgradcheck(layer, (x, s), fast_mode=True)
@@ -72,7 +72,7 @@ def test_no_style_changes_the_variance() -> None:
 
 @pytest.mark.parametrize("kind", SIDES)
 def test_the_size_of_a_style_does_not_matter(kind: str) -> None:
-    layer, x, s, added = made(SIDES[kind])
+    layer, x, s, added = layer_and_inputs(SIDES[kind])
     torch.testing.assert_close(layer(x, 7 * s, added), layer(x, s, added), rtol=1e-6, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Observers: what they are told and when, that they change nothing that is computed, and that a bad one loses no run."""
+"""Observers: which calls they get, that they change nothing that is computed, and that a faulty one loses no run."""
 
 from __future__ import annotations
 

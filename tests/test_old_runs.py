@@ -20,8 +20,8 @@ every_version = pytest.mark.parametrize("version", VERSIONS)
 
 
 def expected(version: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((OLD / version / "expected.json").read_text())
-    return found
+    record: dict[str, Any] = json.loads((OLD / version / "expected.json").read_text())
+    return record
 
 
 @every_version

@@ -53,9 +53,9 @@ def test_a_round_path_is_as_long_as_the_angle_between_its_ends() -> None:
 
 
 def test_the_path_does_not_depend_on_batches_and_a_seed_repeats() -> None:
-    told: list[int] = []
-    whole = path_lengths(Plain(), flat, pairs=7, batch=16, advance=told.append)
-    assert (path_lengths(Plain(), flat, pairs=7, batch=3) == pytest.approx(whole, rel=1e-4)) and told == [7]
+    advances: list[int] = []
+    whole = path_lengths(Plain(), flat, pairs=7, batch=16, advance=advances.append)
+    assert (path_lengths(Plain(), flat, pairs=7, batch=3) == pytest.approx(whole, rel=1e-4)) and advances == [7]
     assert (path_lengths(Plain(), flat, pairs=7) == whole).all()
     assert not np.allclose(path_lengths(Plain(), flat, pairs=7, seed=1), whole)
 

@@ -21,7 +21,7 @@ FOLDER = Path(portraits.__file__).parent / "peeps"
 PIXELS = "2c182d463986eadc2daf9b1a1d43075dbe000eb88052c227c125f328f9ffde85"  # sha256
 TABLE = "a574817dd305a1f93743547b0e4cba0a0f15fc0aaa8add560be8f67f98e5f24d"
 # A pixel (row, column) that shows nothing but this, whatever else the person wears.
-SEEN_AT = {"skin": (27, 40), "clothes": (59, 10), "background": (0, 0)}
+PLACES = {"skin": (27, 40), "clothes": (59, 10), "background": (0, 0)}
 COLORS = {
     "skin": {"pale": 0xFFDBB4, "light": 0xEDB98A, "tan": 0xD08B5B, "brown": 0xA55F34, "dark": 0x755443},
     "clothes": {
@@ -105,10 +105,10 @@ def test_even(name: str) -> None:
 def test_independent(pair: tuple[str, str]) -> None:
     """No column tells of another: chi-square of the pair's table, within four deviations of its mean."""
     if "hair_color" in pair:  # "none" means bald and shaven: leave those people out
-        kept = column("hair") != "bald"
+        selected = column("hair") != "bald"
     else:
-        kept = np.ones(3000, dtype=bool)
-    rows, columns = (np.unique(column(name)[kept], return_inverse=True)[1] for name in pair)
+        selected = np.ones(3000, dtype=bool)
+    rows, columns = (np.unique(column(name)[selected], return_inverse=True)[1] for name in pair)
     counts = np.zeros((rows.max() + 1, columns.max() + 1))
     np.add.at(counts, (rows, columns), 1)
     expected = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
@@ -116,9 +116,9 @@ def test_independent(pair: tuple[str, str]) -> None:
     assert ((counts - expected) ** 2 / expected).sum() < freedom + 4 * (2 * freedom) ** 0.5
 
 
-@pytest.mark.parametrize("name", SEEN_AT)
+@pytest.mark.parametrize("name", PLACES)
 def test_the_table_tells_the_colour_of_the_pixel(name: str) -> None:
-    y, x = SEEN_AT[name]
+    y, x = PLACES[name]
     assert (colors()[:, y, x] == [COLORS[name][choice] for choice in column(name)]).all()
 
 
@@ -126,9 +126,9 @@ def test_hair_has_the_colour_of_the_table() -> None:
     """Of the five colours of hair, the one in the table is in the picture, and no other is."""
     pixels = colors()
     areas = {name: (pixels == color).sum((1, 2)) for name, color in HAIR_COLORS.items()}
-    for i, told in enumerate(column("hair_color")):
+    for i, name_of_color in enumerate(column("hair_color")):
         for name, area in areas.items():
-            assert (area[i] > 10) == (name == told)
+            assert (area[i] > 10) == (name == name_of_color)
 
 
 def test_sunglasses_are_dark_and_a_beard_changes_the_chin() -> None:
@@ -147,10 +147,10 @@ def test_sunglasses_are_dark_and_a_beard_changes_the_chin() -> None:
 def test_everyone_is_framed_alike() -> None:
     """Plain background along the top, beside the head on the right, and in the upper left corner."""
     images = peeps().images.astype(np.int16)
-    drawn = np.abs(images - images[:, :1, :1]).max(3)  # [N, 64, 64], distance from the background
-    assert drawn[:, 0].max() < 32  # a trace of the tallest hair
-    assert not drawn[:, :16, :3].any() and not drawn[:, :48, 62:].any()
-    assert (drawn[:, 20:40, 24:44] > 0).mean((1, 2)).min() > 0.95  # and a head in the middle
+    distance = np.abs(images - images[:, :1, :1]).max(3)  # [N, 64, 64], distance from the background
+    assert distance[:, 0].max() < 32  # a trace of the tallest hair
+    assert not distance[:, :16, :3].any() and not distance[:, :48, 62:].any()
+    assert (distance[:, 20:40, 24:44] > 0).mean((1, 2)).min() > 0.95  # and a head in the middle
 
 
 def test_labels_say_what_the_table_says() -> None:

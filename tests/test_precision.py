@@ -40,7 +40,7 @@ def test_the_penalty_is_fp32_where_asked() -> None:
 
 
 @pytest.mark.parametrize("precision", ["same", "fp32"])
-def test_a_bf16_play_is_traced_as_it_runs(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bf16_step_is_traced_as_it_runs(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
     gan = build("wgan-gp:tiny", penalty_precision=precision)
     gan.G.requires_grad_(False)

@@ -27,7 +27,7 @@ from simulacra.training.ema import EMA
 FADE, STABLE = 16, 8  # with two doublings: 0, 8, 24, 32, 48
 GROWING = ["progan", "stylegan"]
 PACE: dict[str, Any] = {"fade": FADE, "stable": STABLE}
-every_growing_game = pytest.mark.parametrize("name", GROWING)
+every_growing_gan = pytest.mark.parametrize("name", GROWING)
 
 
 def at(gan: Any, nimg: int) -> Any:
@@ -46,17 +46,17 @@ def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     level, alpha = growth.stage()
     assert level == 1 and 0 < alpha < 1
     x, before = torch.ones(1, 3, 8, 8, dtype=torch.bfloat16), torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16)
-    made = growth.picture(lambda at, features: features, x, before)
-    assert made.dtype == torch.float32 and made.unique().tolist() == pytest.approx([alpha])
+    mixture = growth.picture(lambda at, features: features, x, before)
+    assert mixture.dtype == torch.float32 and mixture.unique().tolist() == pytest.approx([alpha])
 
 
 @torch.no_grad()
-def drawn(gan: Any) -> Tensor:
+def fakes(gan: Any) -> Tensor:
     """Fixed pictures, whatever the mode was."""
     gan.G.eval()
-    made = gan.G.synthesis(gan.G.mapping(gan.G.seeded(range(4))))
+    images = gan.G.synthesis(gan.G.mapping(gan.G.seeded(range(4))))
     gan.G.train()
-    return made  # type: ignore[no-any-return]
+    return images  # type: ignore[no-any-return]
 
 
 # --- the clock ----------------------------------------------------------------------------------------------------
@@ -92,12 +92,12 @@ def test_growth_never_goes_back(fade: int, stable: int) -> None:
 def test_the_pace_follows_from_the_run_s_length() -> None:
     config: Any = configured("progan", (3, 32, 32), {})[1]
     assert (config.fade, config.stable) == (None, None)
-    for total, each in ((1_200_000, 100_000), (60, 5), (10**9, STAGE), (None, SHORT_STAGE)):
-        made = with_pace(config, total)
-        assert (made.fade, made.stable) == (each, each)
+    for total, length in ((1_200_000, 100_000), (60, 5), (10**9, STAGE), (None, SHORT_STAGE)):
+        paced = with_pace(config, total)
+        assert (paced.fade, paced.stable) == (length, length)
     assert with_pace(updated(config, {"fade": 7}, of=""), 1200) == updated(config, {"fade": 7, "stable": 100}, of="")
-    made = with_pace(config, 1200)
-    growth = Growth(made)
+    paced = with_pace(config, 1200)
+    growth = Growth(paced)
     growth.update(600)
     assert growth.stage() == (3, 1.0), "grown after half of the run"
     growth.update(599)
@@ -118,50 +118,50 @@ def test_widths() -> None:
 # --- a doubling -----------------------------------------------------------------------------------------------------
 
 
-@every_growing_game
+@every_growing_gan
 @pytest.mark.parametrize("begins", [STABLE, 2 * STABLE + FADE])
 def test_a_doubling_begins_as_what_was_there(name: str, begins: int) -> None:
     """G's pictures and D's outputs just before it are those at α = 0, and neither is those at its end."""
     gan: Any = build(f"{name}:tiny", **PACE)
-    before, scores = drawn(at(gan, begins - 1)), gan.D(pictures())
+    before, scores = fakes(at(gan, begins - 1)), gan.D(pictures())
     growth = gan.G.growth
     level = growth.stage()[0]
     at(gan, begins)
     assert growth.stage() == (level + 1, 0.0)
-    torch.testing.assert_close(drawn(gan), before)
+    torch.testing.assert_close(fakes(gan), before)
     torch.testing.assert_close(gan.D(pictures()), scores)
-    half, full = drawn(at(gan, begins + FADE // 2)), drawn(at(gan, begins + FADE))
+    half, full = fakes(at(gan, begins + FADE // 2)), fakes(at(gan, begins + FADE))
     torch.testing.assert_close(half, (before + full) / 2)
     assert not torch.allclose(full, before, atol=1e-2)
     assert not torch.allclose(gan.D(pictures()), scores, atol=1e-3)
 
 
-@every_growing_game
+@every_growing_gan
 def test_pictures_are_those_of_the_level_enlarged(name: str) -> None:
     gan: Any = build(f"{name}:tiny", **PACE)
     for nimg, times in ((0, 4), (STABLE + FADE, 2)):
-        made = drawn(at(gan, nimg))
-        assert made.shape == (4, 3, 16, 16)
-        torch.testing.assert_close(made, repeat_pixels(box_average(made, times), times))
-        assert box_average(made, times).flatten(2).std(2).min() > 0
-        seen = repeat_pixels(box_average(pictures(), times), times)
-        torch.testing.assert_close(gan.D(pictures()), gan.D(seen))  # D sees means of boxes
-    made = drawn(at(gan, 10**6))
-    assert not torch.allclose(made, repeat_pixels(box_average(made), 2), atol=1e-3)
+        images = fakes(at(gan, nimg))
+        assert images.shape == (4, 3, 16, 16)
+        torch.testing.assert_close(images, repeat_pixels(box_average(images, times), times))
+        assert box_average(images, times).flatten(2).std(2).min() > 0
+        averaged = repeat_pixels(box_average(pictures(), times), times)
+        torch.testing.assert_close(gan.D(pictures()), gan.D(averaged))  # D sees means of boxes
+    images = fakes(at(gan, 10**6))
+    assert not torch.allclose(images, repeat_pixels(box_average(images), 2), atol=1e-3)
 
 
-@every_growing_game
-def test_what_is_grown_over_plays_no_part(name: str) -> None:
+@every_growing_gan
+def test_what_is_grown_over_has_no_effect(name: str) -> None:
     gan = at(build(f"{name}:tiny", **PACE), 10**6)
-    before, scores = drawn(gan), gan.D(pictures())
+    before, scores = fakes(gan), gan.D(pictures())
     with torch.no_grad():
         for layers in (gan.G.to_rgb, gan.D.from_rgb):
             for old in layers[:-1]:
                 old.weight.fill_(9)
-    assert torch.equal(drawn(gan), before) and torch.equal(gan.D(pictures()), scores)
+    assert torch.equal(fakes(gan), before) and torch.equal(gan.D(pictures()), scores)
 
 
-@every_growing_game
+@every_growing_gan
 def test_reals_fade_as_fakes_do(name: str) -> None:
     gan = at(build(f"{name}:tiny", **PACE), STABLE + FADE // 4)
     growth, images = gan.G.growth, pictures()
@@ -184,12 +184,12 @@ def test_the_penalty_is_that_of_the_level_s_pixels() -> None:
 
 def test_progan_s_loss_is_its_formula() -> None:
     gan: Any = build("progan:tiny", gp=3.0, drift=0.5)
-    loss, told = gan.d_loss(Batch(pictures(), torch.arange(4) % CLASSES))
-    expected = told["fake"].mean() - told["real"].mean()
-    torch.testing.assert_close(told["adversarial"], expected)
-    torch.testing.assert_close(loss, expected + 3 * told["penalty"] + 0.5 * told["real"].square().mean())
-    loss, told = gan.g_loss(Batch(pictures(), None))
-    torch.testing.assert_close(loss, -told["fake"].mean())
+    loss, stats = gan.d_loss(Batch(pictures(), torch.arange(4) % CLASSES))
+    expected = stats["fake"].mean() - stats["real"].mean()
+    torch.testing.assert_close(stats["adversarial"], expected)
+    torch.testing.assert_close(loss, expected + 3 * stats["penalty"] + 0.5 * stats["real"].square().mean())
+    loss, stats = gan.g_loss(Batch(pictures(), None))
+    torch.testing.assert_close(loss, -stats["fake"].mean())
 
 
 # --- a run ----------------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def stage(trainer: Any) -> tuple[int, float]:
     return trainer.gan.G.growth.stage()  # type: ignore[no-any-return]
 
 
-@every_growing_game
+@every_growing_gan
 def test_a_resume_in_the_middle_of_a_fade_is_exact(name: str, tmp_path: Path) -> None:
     whole = advance(make_trainer(f"{name}:tiny", tmp_path, **PACE), 10)
     first = advance(make_trainer(f"{name}:tiny", tmp_path, **PACE), 4)
@@ -208,14 +208,14 @@ def test_a_resume_in_the_middle_of_a_fade_is_exact(name: str, tmp_path: Path) ->
     second = make_trainer(f"{name}:tiny", tmp_path, **PACE)
     advance(second, 1)
     second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert torch.equal(*(each.ema.average(each.ema.average.seeded([1])) for each in (first, second)))
+    assert torch.equal(*(trainer.ema.average(trainer.ema.average.seeded([1])) for trainer in (first, second)))
     advance(second, 6)
     assert not differences(whole.state_dict(), second.state_dict())
     assert stage(whole)[0] == 2
 
 
-@every_growing_game
-def test_larger_sides_are_played_in_more_parts(name: str, tmp_path: Path) -> None:
+@every_growing_gan
+def test_larger_sides_take_more_microbatches(name: str, tmp_path: Path) -> None:
     trainer = make_trainer(f"{name}:tiny", tmp_path, pixels=128, **PACE)
     assert trainer.config.batch == 8
     parts, levels = list[int](), list[int]()
@@ -229,7 +229,7 @@ def test_larger_sides_are_played_in_more_parts(name: str, tmp_path: Path) -> Non
         assert gan.max_microbatch() == most
 
 
-@every_growing_game
+@every_growing_gan
 @pytest.mark.parametrize("pixels", [1, 1 << 20])
 def test_a_resume_is_exact_whatever_the_parts(pixels: int, name: str, tmp_path: Path) -> None:
     trainer = advance(make_trainer(f"{name}:tiny", tmp_path, pixels=pixels, **PACE), 10)
@@ -240,7 +240,7 @@ def test_a_resume_is_exact_whatever_the_parts(pixels: int, name: str, tmp_path: 
     assert not differences(trainer.state_dict(), advance(other, 6).state_dict())
 
 
-@every_growing_game
+@every_growing_gan
 def test_the_average_and_its_file_know_how_far_they_have_grown(name: str, tmp_path: Path) -> None:
     trainer = advance(make_trainer(f"{name}:tiny", tmp_path / "run", **PACE), 4)
     average: Any = trainer.ema.average
@@ -268,25 +268,25 @@ def test_equalised_layers_keep_the_variance_and_learn_at_one_rate() -> None:
     convolution = EqualisedConv2d(64, 128, 3, gain=math.sqrt(2))
     assert convolution.weight.std().item() == pytest.approx(1, rel=0.02)
     maps = torch.randn(8, 64, 12, 12)
-    made = convolution(maps)[:, :, 1:-1, 1:-1]
-    assert made.std().item() == pytest.approx(math.sqrt(2), rel=0.05)
+    output = convolution(maps)[:, :, 1:-1, 1:-1]
+    assert output.std().item() == pytest.approx(math.sqrt(2), rel=0.05)
     scaled = F.conv2d(maps, convolution.weight * math.sqrt(2) / math.sqrt(64 * 9), convolution.bias)
-    torch.testing.assert_close(made, scaled, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output, scaled, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("n", "group"), [(8, 4), (6, 3), (5, 1), (3, 3)])
 def test_minibatch_stddev_is_its_definition(n: int, group: int) -> None:
     """The deviation over a group of each number, and the mean of all those, as a map; pictures i, i + n / group, …"""
     x = torch.randn(n, 3, 2, 5)
-    made = minibatch_stddev(x)
-    assert torch.equal(made[:, :3], x)
+    output = minibatch_stddev(x)
+    assert torch.equal(output[:, :3], x)
     for i in range(n):
         mates = x[i % (n // group) :: n // group]
         deviation = ((mates - mates.mean(0)).square().mean(0) + 1e-8).sqrt().mean()
-        torch.testing.assert_close(made[i, 3], deviation.expand(2, 5))
+        torch.testing.assert_close(output[i, 3], deviation.expand(2, 5))
 
 
-@every_growing_game
+@every_growing_gan
 def test_d_looks_at_more_than_one_picture(name: str) -> None:
     gan, x = build(f"{name}:tiny"), pictures()
     assert not torch.allclose(gan.D(x)[0], gan.D(x[:1].repeat(4, 1, 1, 1))[0], atol=1e-4)

@@ -1,4 +1,4 @@
-"""A picture's latent: a model's own pictures are found again, whatever the game; photos come in as prepare makes them."""
+"""A picture's latent: a model's own pictures are found again, whatever the GAN; photos come in as prepare makes them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_own_pictures_are_found_again(shape: tuple[int, int, int], prior: str, q
         assert 0.4 < projection.radius < 1.6
 
 
-def test_every_game_s_loss_falls(few: None) -> None:
+def test_every_gan_s_loss_falls(few: None) -> None:
     """Two steps from the guesses, and what is found is a recipe that draws what was shown."""
     falls = []
     for spec in forms():
@@ -177,8 +177,8 @@ def test_attributes_are_found_or_kept(quick: None) -> None:
     assert projection.psnr > 28
     amounts = generator.parse_label(projection.recipe.label)
     assert set(amounts) == {0, 1, 2} and all(0 <= amount <= 1 for amount in amounts.values())
-    given = invert(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
-    assert generator.parse_label(given.recipe.label) == {0: 0.25, 1: 1, 2: 0}
+    result = invert(generator, own(generator), steps=3, label="glasses=0.25, hair: red")
+    assert generator.parse_label(result.recipe.label) == {0: 0.25, 1: 1, 2: 0}
 
 
 def test_a_wrong_label_is_one_sentence() -> None:

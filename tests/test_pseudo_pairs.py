@@ -85,7 +85,7 @@ def test_a_picture_that_nothing_comes_near_to_takes_nothing_from_the_others() ->
 @pytest.mark.parametrize("side", [8, 16, 32, 50])
 def test_apart_is_the_mean_difference_of_reduced_pictures(side: int) -> None:
     one, other = torch.rand(3, 2, side, side), torch.rand(4, 2, side, side)
-    small = [torch.nn.functional.adaptive_avg_pool2d(each, min(side, 16)) for each in (one, other)]
+    small = [torch.nn.functional.adaptive_avg_pool2d(images, min(side, 16)) for images in (one, other)]
     expected = (small[0][:, None] - small[1][None]).abs().mean((2, 3, 4))
     torch.testing.assert_close(pairwise_l1(downscale(one), downscale(other)), expected)
 
@@ -99,54 +99,54 @@ def test_rectangles_are_reduced_to_a_square() -> None:
 
 
 def test_what_is_kept_comes_in_parts() -> None:
-    matches = PseudoPairBank(70, SHAPE)
-    matches.add({"a": pictures(70), "b": pictures(70)}, 0)
-    assert not matches.images("a").std()
-    matches.commit()
-    assert [len(part) for part in matches.chunks("a")] == [64, 6]
-    assert torch.equal(torch.cat(list(matches.chunks("a"))), matches.images("a"))
+    bank = PseudoPairBank(70, SHAPE)
+    bank.add({"a": pictures(70), "b": pictures(70)}, 0)
+    assert not bank.images("a").std()
+    bank.commit()
+    assert [len(part) for part in bank.chunks("a")] == [64, 6]
+    assert torch.equal(torch.cat(list(bank.chunks("a"))), bank.images("a"))
 
 
 @settings(max_examples=40, deadline=None)
 @given(size=st.integers(1, 9), batches=st.lists(st.integers(1, 12), min_size=1, max_size=8))
 def test_the_last_pictures_are_kept_exactly(size: int, batches: list[int]) -> None:
-    matches, seen = PseudoPairBank(size, SHAPE), 0
+    bank, count = PseudoPairBank(size, SHAPE), 0
     every = pictures(sum(batches))
     for n in batches:
-        matches.add({"a": every[seen : seen + n], "b": -every[seen : seen + n]}, seen)
-        seen += n
-        matches.commit()
-        held = every[max(0, seen - size) : seen]
-        expected = {tuple(each.flatten().tolist()) for each in held}
-        kept = matches.images("a")[: min(size, seen)]
-        assert {tuple(each.flatten().tolist()) for each in kept} == expected
-        torch.testing.assert_close(matches.images("b")[: min(size, seen)], -kept, rtol=0, atol=1e-6)
+        bank.add({"a": every[count : count + n], "b": -every[count : count + n]}, count)
+        count += n
+        bank.commit()
+        last = every[max(0, count - size) : count]
+        expected = {tuple(picture.flatten().tolist()) for picture in last}
+        remaining = bank.images("a")[: min(size, count)]
+        assert {tuple(picture.flatten().tolist()) for picture in remaining} == expected
+        torch.testing.assert_close(bank.images("b")[: min(size, count)], -remaining, rtol=0, atol=1e-6)
 
 
 def test_draws_are_pictures_and_their_matches() -> None:
-    matches, order = PseudoPairBank(20, SHAPE), torch.randperm(20, generator=seeded(0))
+    bank, order = PseudoPairBank(20, SHAPE), torch.randperm(20, generator=seeded(0))
     a = pictures(20)
-    matches.add({"a": a, "b": -a[order]}, 0)
-    matches.commit()
-    matches.assign(pairwise_l1(a.flatten(1), a[order].flatten(1)))
-    seen = set()
+    bank.add({"a": a, "b": -a[order]}, 0)
+    bank.commit()
+    bank.assign(pairwise_l1(a.flatten(1), a[order].flatten(1)))
+    pictures_drawn = set()
     for name in OTHER:
-        mine, match = matches.draw(name, 64)
+        mine, match = bank.draw(name, 64)
         torch.testing.assert_close(mine, -match, rtol=0, atol=1e-6)
-        seen |= {tuple(each.flatten().tolist()) for each in mine}
-    assert len(seen) > 30, "all are drawn from"
+        pictures_drawn |= {tuple(picture.flatten().tolist()) for picture in mine}
+    assert len(pictures_drawn) > 30, "all are drawn from"
 
 
-# --- in the game -------------------------------------------------------------------------------------------------------
+# --- in the GAN --------------------------------------------------------------------------------------------------------
 
 
 def cyclegan(**words: Any) -> CycleGAN:
-    made = build("cyclegan:tiny", SHAPE, **{"match": 2.0, "bank": 8, "batch": 4, "pool": 0, "zoom": 1.0} | words)
-    assert isinstance(made, CycleGAN)
-    return made
+    model = build("cyclegan:tiny", SHAPE, **{"match": 2.0, "bank": 8, "batch": 4, "pool": 0, "zoom": 1.0} | words)
+    assert isinstance(model, CycleGAN)
+    return model
 
 
-def played(gan: CycleGAN, batches: list[Batch]) -> None:
+def run_steps(gan: CycleGAN, batches: list[Batch]) -> None:
     for number, batch in enumerate(batches):
         gan.on_step_start(0, {"D": number, "G": number})
         gan.on_step_end("D", gan.d_loss(batch)[1])
@@ -159,13 +159,13 @@ def identity(gan: CycleGAN) -> None:
 
 
 def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() -> None:
-    """Domain b is a's negative; a G that draws negatives finds partners that look nothing alike."""
+    """Domain b is a's negative; a G that draws negatives finds matches that look nothing alike."""
     a, order = pictures(8), torch.randperm(8, generator=seeded(1))
     alike = (a + pictures(8, 5) / 8).clamp(-1, 1)
     gan = cyclegan()
     identity(gan)
     batches = [Batch(a[i : i + 4], others=alike[order][i : i + 4]) for i in (0, 4)]
-    played(gan, batches)
+    run_steps(gan, batches)
     assert gan.pseudo_pairs is not None
     assert torch.equal(order[gan.pseudo_pairs.get_buffer("match_a")], torch.arange(8))
     assert torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
@@ -177,9 +177,9 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
     for side in ("a", "b"):
         gan.G.into[side] = Negative()
     batches = [Batch(a[i : i + 4], others=-a[order][i : i + 4]) for i in (0, 4)]
-    played(gan, batches * WARMUP_FILLINGS)
+    run_steps(gan, batches * WARMUP_FILLINGS)
     assert not torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
-    played(gan, batches * (WARMUP_FILLINGS + 1))
+    run_steps(gan, batches * (WARMUP_FILLINGS + 1))
     assert torch.equal(gan.pseudo_pairs.get_buffer("match_b"), order)
     _, stats = gan.g_loss(batches[0])
     assert float(stats["match"]) < 1e-5
@@ -188,9 +188,9 @@ def test_matches_are_the_most_alike_at_first_and_then_those_of_translations() ->
 def test_pictures_that_come_meanwhile_do_not_disturb_the_matches() -> None:
     """Half a filling later each picture still has the match that it was given."""
     a, gan = pictures(8), cyclegan()
-    played(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
-    others = pictures(8, 9)
-    gan.on_step_end("D", gan.d_loss(Batch(others[:4], others=others[4:]))[1])
+    run_steps(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
+    fresh = pictures(8, 9)
+    gan.on_step_end("D", gan.d_loss(Batch(fresh[:4], others=fresh[4:]))[1])
     assert gan.pseudo_pairs is not None
     for name in OTHER:
         mine, match = gan.pseudo_pairs.draw(name, 32)
@@ -203,7 +203,7 @@ def test_the_term_weighs_what_translations_lack_to_their_matches(flip: bool) -> 
     a = pictures(8)
     gan = cyclegan(flip=flip, zoom=1.5)
     identity(gan)
-    played(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
+    run_steps(gan, [Batch(a[i : i + 4], others=a[i : i + 4]) for i in (0, 4)])
     batch = Batch(a[:4], others=a[4:])
     torch.manual_seed(0)
     assert float(gan.g_loss(batch)[1]["match"]) < 1e-5
@@ -218,23 +218,23 @@ def test_the_term_weighs_what_translations_lack_to_their_matches(flip: bool) -> 
     torch.testing.assert_close(loss - without, 2 * stats["match"])
 
 
-def test_until_the_bank_is_full_pictures_are_those_dealt() -> None:
+def test_until_the_bank_is_full_pictures_are_those_of_the_batch() -> None:
     gan = cyclegan(bank=9)
     batch = Batch(pictures(4), others=pictures(4, 1))
-    for number, told in enumerate((False, False, False, True)):
+    for number, full in enumerate((False, False, False, True)):
         gan.on_step_start(0, {"D": number, "G": number})
-        assert ("match" in gan.g_loss(batch)[1]) == told
-        assert gan.graph_key("G") == told
+        assert ("match" in gan.g_loss(batch)[1]) == full
+        assert gan.graph_key("G") == full
         gan.on_step_end("D", gan.d_loss(batch)[1])
 
 
 def test_a_batch_larger_than_the_bank() -> None:
     gan = cyclegan(bank=3)
-    played(gan, [Batch(pictures(4), others=pictures(4, 1))])
+    run_steps(gan, [Batch(pictures(4), others=pictures(4, 1))])
     assert "match" in gan.g_loss(Batch(pictures(4), others=pictures(4, 1)))[1]
 
 
-def test_a_game_without_matches_remembers_none() -> None:
+def test_a_gan_without_matches_remembers_none() -> None:
     assert not any("match" in name or "images_" in name for name in build("cyclegan:tiny").state_dict())
 
 

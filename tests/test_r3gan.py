@@ -42,7 +42,7 @@ def test_networks_mirror_each_other(patch: int) -> None:
     generator, critic = Generator(config), Discriminator(config)
     sides: list[tuple[int, ...]] = []
     for stage in generator.stages:
-        stage.register_forward_hook(lambda module, taken, made: sides.append(tuple(made.shape[1:])))
+        stage.register_forward_hook(lambda module, inputs, output: sides.append(tuple(output.shape[1:])))
     pictures = generator(generator.draw(2))
     assert pictures.shape == (2, 3, 32, 48)
     widest = [(32, 4, 6), (32, 8, 12), (16, 16, 24), (8, 32, 48)]
@@ -60,7 +60,7 @@ def test_schedules_are_half_cosines(tmp_path: Path) -> None:
         assert gan.scheduled(*gan.config.gamma) == pytest.approx(1 - 0.8 * share)
         assert gan.rate(0) == pytest.approx(1 - 0.5 * share)
         assert gan.momenta() == pytest.approx((0.0, 0.9 + 0.09 * share))
-    advance(trainer, 40)  # 8 pictures to each play of D
+    advance(trainer, 40)  # 8 pictures to each step of D
     for optimizer in trainer.optimizers.values():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(5e-4)
         assert optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.99))
@@ -77,18 +77,18 @@ def test_the_average_and_augmentation_have_schedules_too(tmp_path: Path) -> None
         "augment_last": 0.5,
     }
     trainer = make_trainer("r3gan:tiny", tmp_path, **words)
-    told: list[float | None] = []
+    half_lives: list[float | None] = []
     update = trainer.ema.update
-    trainer.ema.update = lambda nimg, half_life=None: (told.append(half_life), update(nimg, half_life))[1]  # type: ignore[method-assign,func-returns-value]
-    found = []
+    trainer.ema.update = lambda nimg, half_life=None: (half_lives.append(half_life), update(nimg, half_life))[1]  # type: ignore[method-assign,func-returns-value]
+    probabilities = []
     for _ in range(24):
         trainer.step()
-        found.append(float(trainer.gan.augment.p))  # type: ignore[arg-type]
-    shown = [8 * step for step in range(12)]  # before each play of D; G's comes after it
-    shares = [(1 - math.cos(math.pi * min(1.0, nimg / 80))) / 2 for nimg in [*shown, 96]]
-    assert found[::2] == pytest.approx([0.1 + 0.4 * share for share in shares[:-1]])
-    assert told == pytest.approx([400 * share for share in shares[1:]])
-    assert trainer.ema.decay(100, 1000, 100.0) == pytest.approx(0.5), "as it is told, without a ramp"
+        probabilities.append(float(trainer.gan.augment.p))  # type: ignore[arg-type]
+    nimgs = [8 * step for step in range(12)]  # before each step of D; G's comes after it
+    shares = [(1 - math.cos(math.pi * min(1.0, nimg / 80))) / 2 for nimg in [*nimgs, 96]]
+    assert probabilities[::2] == pytest.approx([0.1 + 0.4 * share for share in shares[:-1]])
+    assert half_lives == pytest.approx([400 * share for share in shares[1:]])
+    assert trainer.ema.decay(100, 1000, 100.0) == pytest.approx(0.5), "as it is called, without a ramp"
 
 
 def test_without_a_schedule_p_adapts_and_the_average_is_as_elsewhere(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.Monk
 )
 def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) -> None:
     """D sees the two pictures augmented alike, and drops the same: or chance would be divided by the step."""
-    found = {}
+    gradients = {}
     for penalty in ("exact", "difference"):
         gan, sums = build("r3gan:tiny", penalty=penalty, **words), [0.0, 0.0]
         for seed in range(20):
@@ -189,17 +189,17 @@ def test_differences_are_of_the_step_and_not_of_chance(words: dict[str, Any]) ->
             images = torch.rand(32, 3, 16, 16) * 2 - 1
             _, stats = gan.d_loss(Batch(images))
             sums = [total + stats[name].item() for total, name in zip(sums, ("r1", "r2"), strict=True)]
-        found[penalty] = sums
-    assert found["difference"] == pytest.approx(found["exact"], rel=0.25)
+        gradients[penalty] = sums
+    assert gradients["difference"] == pytest.approx(gradients["exact"], rel=0.25)
 
 
 def test_each_side_has_its_own_chance_with_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    gan, seen = build("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
+    gan, batches = build("r3gan:tiny", penalty="difference", augment="diff"), list[Tensor]()
     monkeypatch.setattr(gan, "generate", lambda batch, grad=True: batch.images)
-    gan.D.register_forward_hook(lambda module, given, made: seen.append(given[0]))
+    gan.D.register_forward_hook(lambda module, inputs, output: batches.append(inputs[0]))
     torch.manual_seed(1)
     gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
-    real, fake, moved_real, moved_fake = seen
+    real, fake, moved_real, moved_fake = batches
     assert not torch.allclose(real, fake, atol=0.1)
     for one, other in ((real, moved_real), (fake, moved_fake)):
         assert 0 < (one - other).abs().mean() < 0.05

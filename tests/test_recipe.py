@@ -1,4 +1,4 @@
-"""A picture as numbers: what a recipe means, on every game, and what is refused."""
+"""A picture as numbers: what a recipe means, on every GAN, and what is refused."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def rendered(model: Generator, recipe: Recipe, *directions: Direction) -> Tensor
 def test_a_seed_is_the_picture_that_sampling_draws(form: str) -> None:
     model = generator(form)
     for psi in (1.0, 0.5):
-        (drawn,) = next(model.pictures([7], truncation=psi))
-        torch.testing.assert_close(rendered(model, Recipe(seed=7, truncation=psi))[0], drawn)
+        (expected,) = next(model.pictures([7], truncation=psi))
+        torch.testing.assert_close(rendered(model, Recipe(seed=7, truncation=psi))[0], expected)
 
 
 @every_form
@@ -52,7 +52,7 @@ def test_z_and_w_written_down_are_the_same_picture(form: str) -> None:
     expected = rendered(model, Recipe(seed=7))
     z = tuple(model.seeded([7])[0].tolist())
     label = "" if not model.labels else None
-    if label is None:  # a seed draws its label; a written z is told the same one
+    if label is None:  # a seed draws its label; a written z is given the same one
         y = model.conditions([7])
         assert y is not None
         label = ", ".join(f"{i}={float(v):g}" for i, v in enumerate(y[0])) if model.attributes else str(int(y.argmax()))

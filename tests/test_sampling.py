@@ -23,11 +23,11 @@ from simulacra.seeds import format_seeds, parse_seeds
 
 @pytest.fixture(scope="module")
 def generator() -> Generator:
-    made: Generator = build("dcgan:tiny").G.eval()
-    return made
+    model: Generator = build("dcgan:tiny").G.eval()
+    return model
 
 
-def drawn(generator: Generator, seeds: Sequence[int], **options: float) -> Tensor:
+def pictures_of(generator: Generator, seeds: Sequence[int], **options: float) -> Tensor:
     return torch.cat(list(generator.pictures(seeds, **options)))  # type: ignore[arg-type]
 
 
@@ -38,7 +38,7 @@ def drawn(generator: Generator, seeds: Sequence[int], **options: float) -> Tenso
 def test_truncation_pulls_towards_the_centre(psi: float, generator: Generator) -> None:
     with torch.no_grad():
         expected = generator.synthesis(psi * generator.seeded([3, 4]))
-    torch.testing.assert_close(drawn(generator, [3, 4], truncation=psi), expected)
+    torch.testing.assert_close(pictures_of(generator, [3, 4], truncation=psi), expected)
     if psi == 0:
         assert torch.equal(expected[0], expected[1])
 
@@ -57,7 +57,7 @@ def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
     plain = generator.seeded(range(50))
     plain[0, 0] = 0.0
     monkeypatch.setattr(generator, "seeded", lambda seeds: plain[list(seeds)].clone())
-    drawn(generator, range(50), min_latent=least)
+    pictures_of(generator, range(50), min_latent=least)
     z = torch.cat(inputs)
     assert z.abs().min() >= least
     far = plain.abs() >= least
@@ -70,7 +70,7 @@ def test_min_latent_moves_small_numbers_out_and_keeps_their_sign(
 @pytest.mark.parametrize("least", [-0.1, float("nan")])
 def test_an_odd_min_latent_is_refused(least: float, generator: Generator) -> None:
     with pytest.raises(SimulacraError, match="min_latent"):
-        drawn(generator, [0], min_latent=least)
+        pictures_of(generator, [0], min_latent=least)
 
 
 def test_priors() -> None:
@@ -120,7 +120,7 @@ def test_pictures_say_where_they_come_from(generator: Generator, tmp_path: Path)
     assert [path.name for path in paths] == ["seed000007.png", "seed1000000.png"]
     assert read_provenance(paths[0]) == {"model": "abc", "seed": 7, "truncation": 0.5, "min_latent": 0.1}
     with Image.open(paths[0]) as image:
-        expected = to_image(drawn(generator, [7, 1_000_000], truncation=0.5, min_latent=0.1)[0])
+        expected = to_image(pictures_of(generator, [7, 1_000_000], truncation=0.5, min_latent=0.1)[0])
         assert np.array_equal(np.asarray(image), np.asarray(expected))
     Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture")
@@ -175,7 +175,7 @@ def test_the_grid_s_layout(spec: str, shape: tuple[int, int, int], tmp_path: Pat
     for i in range(9):
         y, x = divmod(i, 3)
         tile = sheet[y * height : (y + 1) * height, x * width : (x + 1) * width]
-        alone = drawn(generator, [i])[0] if i < 7 else torch.ones(shape)
+        alone = pictures_of(generator, [i])[0] if i < 7 else torch.ones(shape)
         expected = np.asarray(to_image(alone)).reshape(height, width, channels)
         assert np.abs(tile.astype(int) - expected).max() <= 1
     assert read_provenance(path) == {"model": "abc", "seeds": "0-6", "truncation": 1.0, "min_latent": 0.0}
@@ -195,7 +195,7 @@ def test_every_picture_has_its_own_seed_s_name_over_many_batches(tmp_path: Path)
         record = read_provenance(path)
         assert record is not None and record["seed"] == seed and path.name == f"seed{seed:06d}.png"
         with Image.open(path) as image:
-            alone = np.asarray(to_image(drawn(generator, [seed])[0])).astype(int)
+            alone = np.asarray(to_image(pictures_of(generator, [seed])[0])).astype(int)
             assert np.abs(np.asarray(image) - alone).max() <= 1
 
 

@@ -25,7 +25,7 @@ from simulacra.measure.extractors.features import Features, features_of, open_ex
 from simulacra.measure.intervals import floor, resampled_kid
 
 N = 80  # pictures a set: a share is known to a few hundredths, hence the 0.1 below
-NOISE, BLUR, KINDS, TIMES = (0.05, 0.15, 0.3, 0.6), (0.5, 1.0, 2.0, 4.0), (10, 4, 2, 1), (2, 5, 16, 40)
+NOISE, BLUR, STYLES, TIMES = (0.05, 0.15, 0.3, 0.6), (0.5, 1.0, 2.0, 4.0), (10, 4, 2, 1), (2, 5, 16, 40)
 Set = Callable[[Features], NDArray[np.float32]]
 
 
@@ -52,31 +52,33 @@ def sets() -> dict[str, Features]:
 
     clean = pictures(others)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    made = {"reals": features(pictures(reals)), "others": features(clean)}
-    made |= {f"noise {level}": features((clean + level * noise).clamp(-1, 1)) for level in NOISE}
-    made |= {f"blur {level}": features(blurred(clean, level)) for level in BLUR}
+    all_sets = {"reals": features(pictures(reals)), "others": features(clean)}
+    all_sets |= {f"noise {level}": features((clean + level * noise).clamp(-1, 1)) for level in NOISE}
+    all_sets |= {f"blur {level}": features(blurred(clean, level)) for level in BLUR}
     hair = np.array([row["hair"] for row in table()])[rest]
-    by_style = {style: rest[hair == style] for style in sorted(set(hair))[: KINDS[0]]}
-    few = {kinds: [i for own in list(by_style.values())[:kinds] for i in own[: N // kinds]] for kinds in KINDS}
+    by_style = {style: rest[hair == style] for style in sorted(set(hair))[: STYLES[0]]}
+    few = {kinds: [i for own in list(by_style.values())[:kinds] for i in own[: N // kinds]] for kinds in STYLES}
     wanted = np.unique(np.concatenate(list(few.values())))
-    found = features(pictures(wanted))
+    extracted = features(pictures(wanted))
     for kinds, index in few.items():
-        made[f"kinds {kinds}"] = {layer: values[np.searchsorted(wanted, index)] for layer, values in found.items()}
+        all_sets[f"kinds {kinds}"] = {
+            layer: values[np.searchsorted(wanted, index)] for layer, values in extracted.items()
+        }
     for times in TIMES:
         again = np.repeat(np.arange(N // times), times)
-        made[f"times {times}"] = {layer: values[again] for layer, values in made["others"].items()}
-    return made
+        all_sets[f"times {times}"] = {layer: values[again] for layer, values in all_sets["others"].items()}
+    return all_sets
 
 
 def scores(sets: dict[str, Features], score: str, names: list[str]) -> list[float]:
     kind, layer = score.split("-")
-    real, found = sets["reals"][layer], []
+    real, values = sets["reals"][layer], []
     for fake in (sets[name][layer] for name in names):
         if kind in ("precision", "recall", "coverage"):
-            found.append(float(1 - getattr(neighbours(real, fake), kind).mean()))
+            values.append(float(1 - getattr(neighbours(real, fake), kind).mean()))
         else:
-            found.append({"fd": frechet, "kid": kid, "diversity": diversity_ratio}[kind](real, fake))
-    return found
+            values.append({"fd": frechet, "kid": kid, "diversity": diversity_ratio}[kind](real, fake))
+    return values
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def scores(sets: dict[str, Features], score: str, names: list[str]) -> list[floa
     [
         ("noise", NOISE, ["precision-1280", "coverage-1280"]),
         ("blur", BLUR, ["precision-112", "coverage-112", "precision-1280"]),
-        ("kinds", KINDS, ["recall-112", "coverage-112", "recall-1280"]),
+        ("kinds", STYLES, ["recall-112", "coverage-112", "recall-1280"]),
         ("times", TIMES, ["recall-112", "coverage-112", "recall-1280", "coverage-1280"]),
     ],
 )
@@ -93,17 +95,17 @@ def test_scores_grow_with_the_defect(
 ) -> None:
     names = ["others"] + [f"{defect} {level}" for level in levels]
     for score in ("fd-112", "kid-1280"):
-        found = scores(sets, score, names)
-        assert all(worse > better for better, worse in itertools.pairwise(found)), (score, found)
+        values = scores(sets, score, names)
+        assert all(worse > better for better, worse in itertools.pairwise(values)), (score, values)
     for score in more:
-        found = scores(sets, score, names)
-        steps = [worse - better for better, worse in itertools.pairwise(found)]
-        assert min(steps) >= -0.1 and found[-1] - found[0] > 0.15, (score, found)
+        values = scores(sets, score, names)
+        steps = [worse - better for better, worse in itertools.pairwise(values)]
+        assert min(steps) >= -0.1 and values[-1] - values[0] > 0.15, (score, values)
 
 
 def test_diversity_falls_where_few_different_pictures_are_left(sets: dict[str, Features]) -> None:
-    found = scores(sets, "diversity-112", ["others", "kinds 2", "kinds 1"])
-    assert found[0] > found[1] > found[2] and found[2] < 0.85
+    values = scores(sets, "diversity-112", ["others", "kinds 2", "kinds 1"])
+    assert values[0] > values[1] > values[2] and values[2] < 0.85
     assert scores(sets, "diversity-112", ["times 40"])[0] < 0.7
 
 

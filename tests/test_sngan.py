@@ -21,7 +21,7 @@ every_network = pytest.mark.parametrize("network", ["residual", "conv", "mlp"])
 
 def norms(D: nn.Module) -> list[float]:
     """The largest singular value of each weight as it is used."""
-    layers = [each for each in D.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
+    layers = [module for module in D.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     assert all(parametrize.is_parametrized(layer, "weight") for layer in layers)
     assert len(layers) >= 3
     return [float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) for layer in layers]
@@ -29,10 +29,10 @@ def norms(D: nn.Module) -> list[float]:
 
 @every_network
 def test_every_layer_of_d_has_norm_one(network: str, tmp_path: Path) -> None:
-    """Before the first play, and after weights have moved fast and the estimates followed."""
+    """Before the first step, and after weights have moved fast and the estimates followed."""
     trainer = make_trainer("sngan:tiny+labels", tmp_path, network=network, lr=1e-3)
     assert norms(trainer.gan.D) == pytest.approx([1.0] * len(norms(trainer.gan.D)), abs=0.1)
-    advance(trainer, 30)  # at a rate that outruns one step a play a little
+    advance(trainer, 30)  # at a rate that outruns one power iteration a step a little
     before = trainer.gan.D.state_dict()
     assert norms(trainer.gan.D) == pytest.approx([1.0] * len(norms(trainer.gan.D)), abs=0.2)
     for _ in range(200):
@@ -84,10 +84,10 @@ def test_the_losses_are_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a D that says 0.5, 3 of reals and -2, 0 of fakes: (0.5 + 0)/2 + (0 + 1)/2, and -(-2 + 0)/2."""
     gan = build("sngan:tiny")
 
-    def judged(images: Tensor, y: Tensor | None = None) -> Tensor:
+    def logits_of(images: Tensor, y: Tensor | None = None) -> Tensor:
         return torch.tensor([0.5, 3.0] if images.min() >= 0 else [-2.0, 0.0])
 
-    monkeypatch.setattr(gan, "discriminate", judged)
+    monkeypatch.setattr(gan, "discriminate", logits_of)
     loss, stats = gan.d_loss(Batch(torch.zeros(2, 3, 16, 16)))
     assert float(loss) == pytest.approx(0.75)
     assert stats["real"].tolist() == [0.5, 3.0]
@@ -120,8 +120,8 @@ def test_weights_start_as_its_authors_have_them() -> None:
         for name, layer in network.named_modules():
             if not isinstance(layer, nn.Conv2d | nn.Linear):
                 continue
-            given: Any = layer.parametrizations.weight if parametrize.is_parametrized(layer) else None  # type: ignore[union-attr]
-            weight = layer.weight if given is None else given.original
+            spectral: Any = layer.parametrizations.weight if parametrize.is_parametrized(layer) else None  # type: ignore[union-attr]
+            weight = layer.weight if spectral is None else spectral.original
             area = weight[0, 0].numel()
             reach = (6 / (area * (weight.shape[0] + weight.shape[1]))) ** 0.5
             main = "blocks." in name and "beside" not in name

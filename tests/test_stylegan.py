@@ -38,18 +38,18 @@ def batch(n: int = 8) -> Batch:
 def test_adain_gives_the_style_s_mean_and_deviation() -> None:
     torch.manual_seed(0)
     adain, x, w = AdaIN(8, 5), torch.randn(3, 5, 6, 7) * 4 + 2, torch.randn(3, 8)
-    made = adain(x, w)
+    styled = adain(x, w)
     scale, shift = adain.style(w).chunk(2, 1)
-    torch.testing.assert_close(made.mean((2, 3)), shift, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(made.std((2, 3), unbiased=False), (1 + scale).abs(), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(adain(3 * x - 1, w), made, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(styled.mean((2, 3)), shift, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(styled.std((2, 3), unbiased=False), (1 + scale).abs(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(adain(3 * x - 1, w), styled, rtol=1e-3, atol=1e-4)
 
 
 def test_a_style_begins_near_a_plain_norm() -> None:
     adain = AdaIN(8, 5)
-    made = adain(torch.randn(2, 5, 6, 7), torch.zeros(2, 8))
-    torch.testing.assert_close(made.mean((2, 3)), torch.zeros(2, 5))
-    torch.testing.assert_close(made.std((2, 3), unbiased=False), torch.ones(2, 5))
+    styled = adain(torch.randn(2, 5, 6, 7), torch.zeros(2, 8))
+    torch.testing.assert_close(styled.mean((2, 3)), torch.zeros(2, 5))
+    torch.testing.assert_close(styled.std((2, 3), unbiased=False), torch.ones(2, 5))
 
 
 @torch.no_grad()
@@ -78,7 +78,7 @@ def test_a_w_for_each_layer() -> None:
         other = generator.broadcast_ws(w).clone()
         other[:, i] = w.flip(0)
         assert not torch.allclose(generator.synthesis(other), generator.synthesis(w), atol=1e-3), (
-            f"layer {i} plays a part"
+            f"layer {i} has an effect"
         )
 
 
@@ -87,12 +87,12 @@ def test_coarse_styles_of_one_and_fine_styles_of_another() -> None:
     """What the first layers make is that of the first w, and no later style changes it."""
     generator = grown().G.eval()
     one, other = generator.mapping(generator.seeded([1, 2])).unsqueeze(1)
-    seen: list[Tensor] = []
-    generator.layers[3].register_forward_hook(lambda layer, given, made: seen.append(made))
+    outputs: list[Tensor] = []
+    generator.layers[3].register_forward_hook(lambda layer, inputs, output: outputs.append(output))
     for ws in ([one] * 6, [one] * 4 + [other] * 2, [other] * 4 + [one] * 2):
         generator.synthesis(torch.stack(ws, 1))
-    assert torch.equal(seen[0], seen[1])
-    assert not torch.allclose(seen[0], seen[2], atol=1e-3)
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.allclose(outputs[0], outputs[2], atol=1e-3)
 
 
 @torch.no_grad()
@@ -108,8 +108,8 @@ def test_fakes_mix_styles_at_random_layers() -> None:
         return same.sum(1)
 
     assert (crossovers(0.0, GROWN) == 6).all()
-    found = crossovers(1.0, GROWN)
-    assert set(found.tolist()) == {1, 2, 3, 4, 5}
+    layers = crossovers(1.0, GROWN)
+    assert set(layers.tolist()) == {1, 2, 3, 4, 5}
     assert 0.85 < (crossovers(0.9, GROWN) < 6).float().mean() < 0.95
     assert set(crossovers(1.0, 0).tolist()) == {1, 2, 3}, "of the two doublings one is in use"
 
@@ -121,11 +121,11 @@ def test_truncation_by_layers() -> None:
     torch.testing.assert_close(generator.truncate(w, 0.3), generator.w_avg + 0.3 * (w - generator.w_avg))
     torch.testing.assert_close(generator.truncate(w, 1.0), w)
     torch.testing.assert_close(generator.truncate(w, 0.0), generator.w_avg.expand(3, -1))
-    some = generator.truncate(w, 0.3, layers=(1, 4))
-    assert some.shape == (3, 6, 8)
+    truncated = generator.truncate(w, 0.3, layers=(1, 4))
+    assert truncated.shape == (3, 6, 8)
     for i in range(6):
-        torch.testing.assert_close(some[:, i], generator.truncate(w, 0.3) if 1 <= i < 4 else w)
-    torch.testing.assert_close(generator.truncate(generator.broadcast_ws(w), 0.3, layers=(1, 4)), some)
+        torch.testing.assert_close(truncated[:, i], generator.truncate(w, 0.3) if 1 <= i < 4 else w)
+    torch.testing.assert_close(generator.truncate(generator.broadcast_ws(w), 0.3, layers=(1, 4)), truncated)
     whole = generator.synthesis(generator.truncate(w, 0.3))
     torch.testing.assert_close(generator.synthesis(generator.truncate(w, 0.3, layers=(0, 6))), whole)
     for layers in ((0, 7), (3, 3), (-1, 2)):
@@ -133,37 +133,37 @@ def test_truncation_by_layers() -> None:
             generator.truncate(w, 0.3, layers=layers)
 
 
-def test_the_mean_w_follows_g_s_plays_alone(tmp_path: Path) -> None:
+def test_the_mean_w_follows_g_s_steps_alone(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan:tiny", tmp_path, mixing=0.0)
     gan = trainer.gan
     assert isinstance(gan, StyleGAN)
     advance(trainer, 1)
     assert not gan.G.w_avg.any()
-    seen: list[Tensor] = []
+    means: list[Tensor] = []
     follow = gan.G.update_w_avg
-    gan.G.update_w_avg = lambda w: (seen.append(w.detach().mean(0)), follow(w))[1]  # type: ignore[method-assign, func-returns-value]
+    gan.G.update_w_avg = lambda w: (means.append(w.detach().mean(0)), follow(w))[1]  # type: ignore[method-assign, func-returns-value]
     advance(trainer, 3)
-    assert len(seen) == 2
-    torch.testing.assert_close(gan.G.w_avg, (1 - W_AVG_RATE) * W_AVG_RATE * seen[0] + W_AVG_RATE * seen[1])
+    assert len(means) == 2
+    torch.testing.assert_close(gan.G.w_avg, (1 - W_AVG_RATE) * W_AVG_RATE * means[0] + W_AVG_RATE * means[1])
 
 
 def test_the_loss_is_its_formula_and_the_penalty_may_be_lazy() -> None:
-    gan, dealt = grown(gamma=4.0, r1_every=3), batch()
+    gan, reals = grown(gamma=4.0, r1_every=3), batch()
     for turn in range(6):
         gan.on_step_start(GROWN, {"D": turn, "G": 0})
-        loss, told = gan.d_loss(dealt)
-        real, fake = told["real"], told["fake"]
+        loss, stats = gan.d_loss(reals)
+        real, fake = stats["real"], stats["fake"]
         adversarial = torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
-        torch.testing.assert_close(told["adversarial"], adversarial)
+        torch.testing.assert_close(stats["adversarial"], adversarial)
         due = turn % 3 == 0
-        assert ("r1" in told) == due
-        torch.testing.assert_close(loss, adversarial + (4 / 2 * 3 * told["r1"] if due else 0))
-    _, told = grown(gamma=0.0).d_loss(dealt)
-    assert "r1" not in told
+        assert ("r1" in stats) == due
+        torch.testing.assert_close(loss, adversarial + (4 / 2 * 3 * stats["r1"] if due else 0))
+    _, stats = grown(gamma=0.0).d_loss(reals)
+    assert "r1" not in stats
 
 
-def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) -> None:
-    """With an adaptive balance plays of G use up pictures, too."""
+def test_a_lazy_penalty_counts_d_s_steps_whatever_g_s_are_shown(tmp_path: Path) -> None:
+    """With an adaptive balance steps of G use up pictures, too."""
     trainer = make_trainer("stylegan:tiny", tmp_path, r1_every=2)
     trainer.balance.uses_images = lambda player: True  # type: ignore[method-assign]
     counted = []
@@ -175,9 +175,9 @@ def test_a_lazy_penalty_counts_d_s_plays_whatever_g_s_are_shown(tmp_path: Path) 
 
 
 def test_r1_is_by_the_pixels_of_the_level() -> None:
-    gan, dealt = build("stylegan:tiny", stable=100), batch()
+    gan, reals = build("stylegan:tiny", stable=100), batch()
     gan.on_step_start(0, {"D": 0, "G": 0})
-    small = box_average(dealt.images, 4).requires_grad_()
+    small = box_average(reals.images, 4).requires_grad_()
     (slope,) = torch.autograd.grad(gan.D(repeat_pixels(small, 4)).sum(), small)
-    _, told = gan.d_loss(dealt)
-    torch.testing.assert_close(told["r1"], slope.square().flatten(1).sum(1).mean())
+    _, stats = gan.d_loss(reals)
+    torch.testing.assert_close(stats["r1"], slope.square().flatten(1).sum(1).mean())

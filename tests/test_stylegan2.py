@@ -1,4 +1,4 @@
-"""StyleGAN2: its penalties in float64, which plays take them, styles mixed and truncated, noise, and what is automatic."""
+"""StyleGAN2: its penalties in float64, which steps take them, styles mixed and truncated, noise, and what is automatic."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sloped(gan: StyleGAN2, player: str, network: nn.Module, direction: dict[str,
         return value
 
     loss().backward()  # type: ignore[no-untyped-call]
-    told = sum((p.grad * direction[name]).sum().item() for name, p in network.named_parameters() if p.grad is not None)
+    slope = sum((p.grad * direction[name]).sum().item() for name, p in network.named_parameters() if p.grad is not None)
     ends = []
     for step in (1e-5, -1e-5):
         with torch.no_grad():
@@ -58,7 +58,7 @@ def sloped(gan: StyleGAN2, player: str, network: nn.Module, direction: dict[str,
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 parameter.sub_(direction[name], alpha=step)
-    return told, (ends[0] - ends[1]) / 2e-5
+    return slope, (ends[0] - ends[1]) / 2e-5
 
 
 @pytest.mark.usefixtures("float64")
@@ -71,17 +71,17 @@ def test_penalties_against_finite_differences(player: str, settings: dict[str, A
     direction = {name: torch.randn(p.shape, generator=source) for name, p in network.named_parameters()}
     for _, parameter in gan.G.named_parameters():
         parameter.requires_grad_(player == "G")
-    told, found = sloped(gan, player, network, direction)
-    assert told == pytest.approx(found, rel=1e-5)
+    slope, expected = sloped(gan, player, network, direction)
+    assert slope == pytest.approx(expected, rel=1e-5)
     gan.zero_grad()
     gan.due = {"D": False, "G": False}
     without, _ = sloped(gan, player, network, direction)
-    assert abs(told - without) > 3 * abs(without), "the penalty does not dominate"
+    assert abs(slope - without) > 3 * abs(without), "the penalty does not dominate"
 
 
 @pytest.mark.usefixtures("float64")
 def test_the_penalties_have_the_paper_s_weights() -> None:
-    """R1 of a linear D is |a|² γ/2, at each 16th play with 16 times the weight; a path length that is known the same."""
+    """R1 of a linear D is |a|² γ/2, at each 16th step with 16 times the weight; a path length that is known the same."""
     gan = small(gamma=0.5)
     gan.D = nn.Sequential(nn.Flatten(), nn.Linear(192, 1), nn.Flatten(0))
     loss, stats = gan.d_loss(Batch(pictures()))
@@ -94,21 +94,21 @@ def test_the_penalties_have_the_paper_s_weights() -> None:
     assert stats["path"] >= (stats["length"] - 0.3).square() > 0
 
 
-def test_lazy_plays_and_the_mean_length(tmp_path: Path) -> None:
+def test_lazy_steps_and_the_mean_length(tmp_path: Path) -> None:
     trainer = make_trainer("stylegan2:tiny", tmp_path, r1_every=3, path_every=2)
-    gan, seen = trainer.gan, list[str]()
+    gan, penalties = trainer.gan, list[str]()
     assert isinstance(gan, StyleGAN2)
     expected, inner = 0.0, gan.on_step_end
 
-    def saw(player: str, stats: Any) -> None:
+    def record(player: str, stats: Any) -> None:
         nonlocal expected
-        seen.extend(f"{name} {trainer.steps[player] - 1}" for name in ("r1", "path") if name in stats)
+        penalties.extend(f"{name} {trainer.steps[player] - 1}" for name in ("r1", "path") if name in stats)
         expected += 0.01 * (stats["length"].item() - expected) if "length" in stats else 0
         inner(player, stats)
 
-    gan.on_step_end = saw  # type: ignore[method-assign]
+    gan.on_step_end = record  # type: ignore[method-assign]
     advance(trainer, 14)
-    assert seen == ["r1 0", "path 0", "path 2", "r1 3", "path 4", "r1 6", "path 6"]
+    assert penalties == ["r1 0", "path 0", "path 2", "r1 3", "path 4", "r1 6", "path 6"]
     assert gan.length.item() == pytest.approx(expected) and expected > 0
 
 
@@ -164,16 +164,16 @@ def test_styles_are_mixed(share: float) -> None:
 
 
 def test_mixing_keeps_the_label() -> None:
-    gan, seen = build("stylegan2:tiny+labels", SHAPE, mixing=1.0), list[Tensor | None]()
+    gan, labels = build("stylegan2:tiny+labels", SHAPE, mixing=1.0), list[Tensor | None]()
     assert isinstance(gan, StyleGAN2)
 
     def mapping(z: Tensor, y: Tensor | None = None) -> Tensor:
-        seen.append(y)
+        labels.append(y)
         return z
 
     gan.G.mapping = mapping  # type: ignore[method-assign]
     gan.draw_ws(3, torch.eye(3))
-    (y,) = seen
+    (y,) = labels
     assert y is not None and torch.equal(y, torch.eye(3).repeat(2, 1))
 
 
@@ -184,17 +184,17 @@ def test_truncation_by_layers() -> None:
     w = generator.mapping(generator.seeded(range(3)))
     whole = generator.truncate(w, 0.4)
     torch.testing.assert_close(whole, 1 + 0.4 * (w - 1))
-    some = generator.truncate(w, 0.4, layers=(1, 3))
-    assert some.shape == (3, 4, 4)
+    truncated = generator.truncate(w, 0.4, layers=(1, 3))
+    assert truncated.shape == (3, 4, 4)
     for layer, expected in enumerate((w, whole, whole, w)):
-        torch.testing.assert_close(some[:, layer], expected)
-    torch.testing.assert_close(generator.truncate(some, 0.0), torch.ones(3, 4, 4))
+        torch.testing.assert_close(truncated[:, layer], expected)
+    torch.testing.assert_close(generator.truncate(truncated, 0.0), torch.ones(3, 4, 4))
     with torch.no_grad():
         one, same = generator.synthesis(w), generator.synthesis(generator.truncate(w, 0.4, layers=(0, 4)))
         torch.testing.assert_close(same, generator.synthesis(whole))
-        assert not torch.allclose(one, generator.synthesis(some))
-        mean, *others = generator.synthesis(generator.truncate(w, 0.0))
-    assert all(torch.equal(mean, other) for other in others), "ψ = 0 is one picture"
+        assert not torch.allclose(one, generator.synthesis(truncated))
+        mean, *rest = generator.synthesis(generator.truncate(w, 0.0))
+    assert all(torch.equal(mean, other) for other in rest), "ψ = 0 is one picture"
     for wrong in ((0, 5), (2, 2), (-1, 3)):
         with pytest.raises(SimulacraError, match="this model has 4"):
             generator.truncate(w, 0.4, layers=wrong)

@@ -84,14 +84,12 @@ def test_reach_is_how_far_the_network_sees() -> None:
 
 def test_memory_is_bounded() -> None:
     """The network is never given more than a tile's pixels, whatever the picture."""
-    translator, given_pixels = seasons(), list[int]()
-    translator.into["b"].register_forward_pre_hook(
-        lambda _, args: given_pixels.append(args[0].numel() // args[0].shape[1])
-    )
+    translator, areas = seasons(), list[int]()
+    translator.into["b"].register_forward_pre_hook(lambda _, args: areas.append(args[0].numel() // args[0].shape[1]))
     for height, width in ((96, 96), (97, 300), (400, 250), (3, 2000), (2000, 9)):
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         assert tiles.translate_tiled(translator, pixels, "b", side=96).shape == pixels.shape
-    assert max(given_pixels) <= 96 * 96
+    assert max(areas) <= 96 * 96
 
 
 def test_windows_are_spread_over_the_picture() -> None:

@@ -190,7 +190,7 @@ def test_a_slow_run_ticks_by_seconds(tmp_path: Path) -> None:
     assert run_to(trainer, 128, tick=48, tick_seconds=3600)[1] == [96, 128]
 
 
-def test_a_stop_saves_what_was_played(tmp_path: Path) -> None:
+def test_a_stop_saves_what_was_trained(tmp_path: Path) -> None:
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
     ended, _ = run_to(trainer, 1000, save=10_000, should_stop=lambda: trainer.nimg >= 56)
     assert not ended

@@ -146,9 +146,9 @@ def test_one_picture(model: Path, tmp_path: Path) -> None:
 
 def test_what_comes_back(model: Path, tmp_path: Path) -> None:
     coloured(16, 16).save(tmp_path / "x.png")
-    there, back = translate(model, tmp_path / "x.png", tmp_path / "out", "b", cycle=True).paths
+    translated, back = translate(model, tmp_path / "x.png", tmp_path / "out", "b", cycle=True).paths
     translator = simulacra.load_translator(model)
-    with Image.open(there) as image, Image.open(back) as again:
+    with Image.open(translated) as image, Image.open(back) as again:
         assert np.array_equal(np.asarray(again), np.asarray(translate_image(translator, image, "a")))
 
 

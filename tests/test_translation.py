@@ -1,4 +1,4 @@
-"""Scores of translators: each direction, what is hidden in a translation, true partners, the choice, and the command line."""
+"""Scores of translators: each direction, what is hidden in a translation, ground-truth pairs, the choice, and the command line."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Dark pictures and their negatives in another order, known by their names; 20 of each held out, half of those known."""
     images, order = dark(), np.concatenate([np.random.default_rng(1).permutation(80), 80 + np.arange(20)[::-1]])
     names = [f"one/{i}.png" for i in range(100)]
-    others = [f"other/{i}.jpg" if i % 2 else f"other/x{i}.jpg" for i in order]
+    second_names = [f"other/{i}.jpg" if i % 2 else f"other/x{i}.jpg" for i in order]
     folder = tmp_path_factory.mktemp("data") / "pair"
-    return pair_folder(folder, images, 255 - images[order], names=(names, others), test=20)
+    return pair_folder(folder, images, 255 - images[order], names=(names, second_names), test=20)
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_easing_is_monotone_and_symmetric(t: list[float], easing: Easing) -> Non
 
 
 @pytest.mark.parametrize("spec", forms())
-def test_every_game_can_be_walked(spec: str) -> None:
+def test_every_gan_can_be_walked(spec: str) -> None:
     """Through the stops themselves, in a loop that closes, by steps that are small."""
     generator = build(spec).G.eval()
     stops = seed_stops([1, 2, 3])
@@ -203,7 +203,7 @@ def film(generator: Generator, out: Path, **options: object) -> int:
     return write_walk(walk, out, model="abc", **(settings | options))  # type: ignore[arg-type]
 
 
-def played(path: Path) -> tuple[int, int]:
+def frames_and_time(path: Path) -> tuple[int, int]:
     """Frames and milliseconds."""
     with Image.open(path) as image:
         total, count = 0, getattr(image, "n_frames", 1)
@@ -220,7 +220,7 @@ def test_a_film_has_its_frames_and_its_time(kind: str, fps: int, shape: tuple[in
     path = tmp_path / f"walk{kind}"
     count = film(build("mlp:tiny", shape).G, path, fps=fps, size=16)
     assert count == fps // 2
-    frames, milliseconds = played(path)
+    frames, milliseconds = frames_and_time(path)
     assert frames <= count and milliseconds == 500  # equal neighbours may be merged
     assert frames > count / 2
     with Image.open(path) as image:
