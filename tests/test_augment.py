@@ -332,7 +332,12 @@ def test_p_rises_and_falls_every_fourth_step(critic: bool) -> None:
 def test_p_starts_at_its_setting() -> None:
     augmentation = augment.make(Settings(augment="ada", augment_p=0.3))
     assert float(augmentation.p) == pytest.approx(0.3)  # type: ignore[arg-type]
-    assert not list(augmentation.parameters()) and set(augmentation.state_dict()) == {"p", "signs", "num_reals", "steps"}
+    assert not list(augmentation.parameters()) and set(augmentation.state_dict()) == {
+        "p",
+        "signs",
+        "num_reals",
+        "steps",
+    }
 
 
 @pytest.mark.parametrize(
