@@ -1,6 +1,6 @@
-"""Settings: a frozen dataclass, then a preset, then `key=value` words; to JSON and back.
+"""Frozen dataclasses of settings: explanations, conditions, `key=value` words, ranges and JSON.
 
-An unknown key, a value of the wrong type and a choice that does not exist are errors with a sentence.
+Unknown keys, values of the wrong type and unknown choices raise `SimulacraError`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.messages import Message
 
 T = TypeVar("T")
-Condition = Mapping[str, Any]  # other settings and their values: one, a tuple of several, or a key of `RANGES`
+Condition = Mapping[str, Any]  # setting -> its value, a tuple of values, or a key of `RANGES`
 BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 
 def setting(default: T, text: str = "", *, when: Condition | Sequence[Condition] | None = None) -> T:
     """A field of a settings dataclass with its explanation.
 
-    text: one sentence; a subclass that gives none keeps the inherited one. when: other settings that this one needs to
-    have an effect; of several conditions, any.
+    text: one sentence; if empty, a subclass inherits it. when: conditions on other settings, one of which must hold for
+    this setting to have an effect.
     """
     metadata: dict[str, Any] = {"text": text} if text else {}
     if when is not None:
@@ -32,21 +32,23 @@ def setting(default: T, text: str = "", *, when: Condition | Sequence[Condition]
 
 
 def explanation(cls: type, name: str) -> str:
-    """The sentence on a setting of a settings class; empty without one."""
+    """The explanation of a setting of a settings class; empty if it has none."""
     return str(_metadata(cls, name, "text") or "")
 
 
 def unmet(config: Any, name: str) -> str | None:
-    """What would give the setting `name` an effect, such as `network=mlp`; None where it has one already."""
+    """The words that would give setting `name` an effect, such as `network=mlp`; None if it already has one."""
     conditions: Sequence[Condition] = _metadata(type(config), name, "when") or ()
-    if not conditions or any(all(_holds(config, *item) for item in each.items()) for each in conditions):
+    if not conditions or any(all(_holds(config, *item) for item in condition.items()) for condition in conditions):
         return None
-    missing = (" ".join(_spelled(*item) for item in each.items() if not _holds(config, *item)) for each in conditions)
+    missing = (
+        " ".join(_as_word(*item) for item in condition.items() if not _holds(config, *item)) for condition in conditions
+    )
     return min(missing, key=len)
 
 
 def _metadata(cls: type, name: str, key: str) -> Any:
-    """A field's metadata under `key`, from the nearest class that gives any."""
+    """A field's metadata under `key`, from the most derived class that has it."""
     for parent in cls.__mro__:
         field = parent.__dict__.get("__dataclass_fields__", {}).get(name)
         if field is not None and key in field.metadata:
@@ -61,8 +63,8 @@ def _holds(config: Any, name: str, wanted: Any) -> bool:
     return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
 
 
-def _spelled(name: str, wanted: Any) -> str:
-    """A condition as a user would type it, with the first of several values."""
+def _as_word(name: str, wanted: Any) -> str:
+    """A condition as a `name=value` word, with the first of several values."""
     if isinstance(wanted, str) and wanted in RANGES:
         return f"{name}>0"
     value = wanted[0] if isinstance(wanted, tuple) else wanted
@@ -83,9 +85,9 @@ def parse_words(words: Iterable[str]) -> dict[str, str]:
 
 
 def updated(config: T, values: Mapping[str, Any], *, of: str) -> T:
-    """A copy of the dataclass `config` with `values` set; text is read as the field's type.
+    """A copy of the dataclass `config` with `values` set; strings are parsed as the field's type.
 
-    `of` names the owner in messages. Raises `SimulacraError` for an unknown key or an unreadable value.
+    of: the owner in error messages. Raises `SimulacraError` for an unknown key or an unreadable value.
     """
     assert dataclasses.is_dataclass(config)
     hints = get_type_hints(type(config))
@@ -95,7 +97,7 @@ def updated(config: T, values: Mapping[str, Any], *, of: str) -> T:
         if key not in names:
             hint = did_you_mean(key, names) or Message("config.choices", names=sorted(names))
             raise SimulacraError("config.unknown_setting", owner=of, name=key, hint=hint)
-        changes[key] = _read(hints[key], value, Message("config.owned", owner=of, name=key))
+        changes[key] = _convert(hints[key], value, Message("config.owned", owner=of, name=key))
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 
@@ -114,7 +116,7 @@ OUT_OF_RANGE = {
 
 
 def require(config: Any, range_: str, *names: str) -> None:
-    """Check that the named settings of `config` are in a range of `RANGES`, each number of a tuple too; None passes."""
+    """Check that settings `names` of `config`, or all numbers of a tuple, are in a range of `RANGES`; None passes."""
     for name in names:
         value = getattr(config, name)
         numbers = value if isinstance(value, tuple) else (value,)
@@ -129,8 +131,8 @@ def to_json(config: Any) -> dict[str, Any]:
     }
 
 
-def _read(hint: Any, value: Any, where: Message) -> Any:
-    """Bring `value` (text from the command line, or a JSON value) to the type `hint`."""
+def _convert(hint: Any, value: Any, where: Message) -> Any:
+    """Convert `value`, a string from the command line or a JSON value, to the type `hint`."""
     origin, choices = get_origin(hint), get_args(hint)
     if origin is Literal:
         value = next((choice for choice in choices if str(choice) == str(value)), value)
@@ -140,7 +142,7 @@ def _read(hint: Any, value: Any, where: Message) -> Any:
     if origin in (Union, types.UnionType):
         if value is None or value == "none":
             return None
-        return _read(next(choice for choice in choices if choice is not type(None)), value, where)
+        return _convert(next(choice for choice in choices if choice is not type(None)), value, where)
     if origin is tuple:
         parts = (
             value.split(",") if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else [value]
@@ -151,11 +153,11 @@ def _read(hint: Any, value: Any, where: Message) -> Any:
                 "config.wrong_length", where=where, value=str(value), wanted=len(choices), count=len(parts)
             )
         kinds = [choices[0]] * len(parts) if variadic else choices
-        return tuple(_read(kind, part, where) for kind, part in zip(kinds, parts, strict=True))
-    return _read_plain(hint, value, where)
+        return tuple(_convert(kind, part, where) for kind, part in zip(kinds, parts, strict=True))
+    return _convert_scalar(hint, value, where)
 
 
-def _read_plain(hint: Any, value: Any, where: Message) -> Any:
+def _convert_scalar(hint: Any, value: Any, where: Message) -> Any:
     if hint is bool:
         if isinstance(value, bool):
             return value

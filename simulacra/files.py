@@ -1,4 +1,4 @@
-"""Atomic writes: a file or folder is written under a temporary name and renamed, so a kill leaves no half-written one."""
+"""Atomic writes: files and folders get a temporary name and are renamed when complete, so none is left half-written."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any, BinaryIO
 
 from simulacra.errors import SimulacraError
 
-JsonObject = dict[str, Any]  # as read from a JSON file
+JsonObject = dict[str, Any]  # from a JSON file
 
-TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight characters: being written, or being deleted
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight characters, during a write or a deletion
 
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the disk's common errors (full, no permission, file in the way) into a `SimulacraError` that names `path`."""
+    """Convert common disk errors (full, no permission, file in the way) to a `SimulacraError` about `path`."""
     try:
         yield
     except OSError as error:
@@ -38,54 +38,54 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends without an error."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        aside = Path(name)
+        temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            aside.chmod(0o666 & ~_umask())
-            aside.replace(path)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def folder_written_aside(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A folder that becomes `path` when the block ends without an error. `path` must not exist by then."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
-            yield aside
-            for file in aside.rglob("*"):
+            yield temporary
+            for file in temporary.rglob("*"):
                 if file.is_file():
-                    with file.open("rb") as opened:
-                        os.fsync(opened.fileno())
-            aside.chmod(0o777 & ~_umask())
-            aside.rename(path)
+                    with file.open("rb") as handle:
+                        os.fsync(handle.fileno())
+            temporary.chmod(0o777 & ~_umask())
+            temporary.rename(path)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder. It is renamed first, so that a kill never leaves a half-deleted one under its name."""
-    aside = folder.rename(folder.with_name(f".{folder.name}.deletion"))
-    shutil.rmtree(aside, ignore_errors=True)
+    """Delete a folder, renaming it first, so that a kill leaves no half-deleted one under its name."""
+    temporary = folder.rename(folder.with_name(f".{folder.name}.deletion"))
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Temporary files and folders that a killed process left in `folder`."""
+    """Temporary files and folders of a killed process in `folder`."""
     return [path for path in folder.glob(".*") if TEMPORARY.fullmatch(path.name)]
 
 
 def sweep(folder: Path) -> None:
-    """Delete temporary files of a killed process. Only safe while no other process writes to `folder`."""
+    """Delete temporary files of a killed process. Safe only while no other process writes to `folder`."""
     for path in leftovers(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -94,8 +94,8 @@ def sweep(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically. Raises `ValueError` for NaN and infinity, which JSON does not have."""
-    with written_aside(path) as file:
+    """Write `value` as indented JSON, atomically. Raises `ValueError` for NaN and infinity, which JSON lacks."""
+    with atomic_file(path) as file:
         file.write((json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, PngImagePlugin
 
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 
 KEY = "simulacra"  # of the PNG text chunk
 
@@ -41,5 +41,5 @@ def write_png(
 
     texts: further text chunks. options: Pillow's for a PNG, such as `exif`.
     """
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         image.save(file, "PNG", pnginfo=png_info(record, texts), **options)

@@ -1,4 +1,4 @@
-"""The settings that every GAN has, and presets of them."""
+"""Settings common to all GANs, and presets."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 
 Shape = tuple[int, int, int]
-AUGMENTATIONS: Mapping[str, tuple[str, ...]] = {  # the kinds of each
+AUGMENTATIONS: Mapping[str, tuple[str, ...]] = {  # the kinds of transforms of each
     "none": (),
     "ada": ("blit", "geometric", "colour", "filter", "corrupt"),
     "diff": ("colour", "translation", "cutout"),
 }
-# The kinds that the papers settle on. Runs store an empty `augment_kinds` for them, so these lists never change.
+# The papers' choices. Runs store them as an empty `augment_kinds`, so these lists must never change.
 AS_PUBLISHED = {"ada": ("blit", "geometric", "colour"), "diff": ("colour", "translation", "cutout")}
-MOST = 0.8  # of ada's p: above it augmentations leak into what G draws (Karras et al. 2020, section 2.2)
+MOST = 0.8  # largest p of ADA; beyond it augmentations leak into G's pictures (Karras et al. 2020, section 2.2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Settings that every GAN has. A GAN's own settings derive from these and set its source's defaults."""
+    """Settings common to all GANs. Subclasses add a GAN's own and set the defaults of its paper."""
 
     shape: Shape = setting((3, 64, 64), "Channels, height and width of the pictures, from the data set.")
-    conditional: bool = setting(False, "Give both networks the labels of the pictures.")
+    conditional: bool = setting(False, "Condition both networks on the labels of the pictures.")
     labels: int = setting(0, "Number of classes or attributes, from the data set.")
     attributes: bool = setting(False, "Labels are attributes in [0, 1], not classes; from the data set.")
-    z: int = setting(100, "Numbers in the latent z.")
+    z: int = setting(100, "Size of the latent z.")
     prior: Literal["normal", "uniform"] = setting("normal", "Distribution of the latent z.")
     output: Literal["tanh", "linear"] = setting("tanh", "Last activation of G.")
     dropout: float = setting(0.0, "Dropout in D.")
     label_noise: float = setting(0.0, "D's targets move towards each other by a random amount up to this.")
     smoothing: float = setting(0.0, "D's target for real pictures is 1 minus this (one-sided label smoothing).")
-    separate: bool = setting(True, "Send real and generated pictures through D in two batches instead of one.")
+    separate: bool = setting(True, "Pass real and generated pictures through D in two batches instead of one.")
     mirror: bool = setting(False, "Mirror half of the real pictures.")
-    augment: Literal["none", "ada", "diff"] = setting("none", "Augmentation of every picture that D sees.")
+    augment: Literal["none", "ada", "diff"] = setting("none", "Augmentation of real and generated pictures before D.")
     augment_kinds: tuple[str, ...] = setting(
         (), "Kinds of augmentation to use; empty for those of the paper.", when={"augment": ("ada", "diff")}
     )
@@ -50,16 +50,16 @@ class Settings:
         500_000.0, "Images in which ADA's probability can go from 0 to 1.", when={"augment": "ada"}
     )
     batch: int = setting(64, "Pictures in one step.")
-    epochs: float = setting(100.0, "Length of the run in passes over the data, where the command gives none.")
+    epochs: float = setting(100.0, "Length of the run in passes over the data, unless the command sets a length.")
     balance: str = setting("fixed:1", "Steps of D for each step of G: fixed:K, or adaptive.")
     optimizer: Literal["adam", "rmsprop"] = setting("adam", "Optimizer of both networks.")
     lr: float = setting(2e-4, "Learning rate.")
-    lr_d: float | None = setting(None, "Learning rate of D; none for the same as G's.")
+    lr_d: float | None = setting(None, "Learning rate of D; none for that of G.")
     betas: tuple[float, float] = setting((0.5, 0.999), "Adam's decay rates.", when={"optimizer": "adam"})
     alpha: float = setting(0.99, "RMSprop's decay rate of squared gradients.", when={"optimizer": "rmsprop"})
     lr_decay: float = setting(0.0, "After n steps the learning rate is divided by 1 + lr_decay * n.")
     clip: float = setting(0.0, "Clip each gradient value to ± this; 0 for no clipping.")
-    ema: float = setting(10_000.0, "Half-life of the moving average of G's weights in images; 0 for no average.")
+    ema: float = setting(10_000.0, "Half-life in images of the moving average of G's weights; 0 for no average.")
 
     def __post_init__(self) -> None:
         require(self, "at least 1", "z", "batch")
@@ -75,12 +75,12 @@ class Settings:
             raise SimulacraError(code, augment=self.augment, names=unknown, choices=choices)
 
     def kinds_of_augmentation(self) -> tuple[str, ...]:
-        """The kinds of `augment` in use: those named, or those of the paper."""
+        """The kinds of transforms of `augment` in use: `augment_kinds`, or the paper's."""
         return self.augment_kinds or AS_PUBLISHED.get(self.augment, ())
 
 
 class Preset(NamedTuple):
-    """A source's own settings under a name; `size` is the picture side it was made for."""
+    """Named settings from a paper or other source, for pictures of `size` px if given."""
 
     settings: Mapping[str, Any]
     note: str = ""

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 import simulacra
 from simulacra.config import to_json, updated
 from simulacra.errors import SimulacraError, near_path
-from simulacra.files import read_json, write_json, written_aside
+from simulacra.files import atomic_file, read_json, write_json
 from simulacra.generator import Generator, as_generator
 from simulacra.model import Model, Task
 from simulacra.registry import find, find_stored, provenance
@@ -44,7 +44,7 @@ def save_model(
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in model.state_dict().items()
     }
-    with written_aside(folder / "G.safetensors") as file:
+    with atomic_file(folder / "G.safetensors") as file:
         file.write(_sorted_header(save(tensors, {"format": FORMAT, "gan": gan, "version": simulacra.__version__})))
     settings = {"format": FORMAT, "gan": gan, "task": model.task, "config": to_json(config)} | provenance(gan)
     write_json(folder / "config.json", settings | {"classes": list(model.classes)} | dict(about))

@@ -1,4 +1,4 @@
-"""`StyledGenerator`: a w per layer, their moving average, truncation and style mixing."""
+"""`StyledGenerator`: w per layer, its moving average, truncation and style mixing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from simulacra.generator import Generator, Layers
 from simulacra.layers.renamed import RenamedTensors
 from simulacra.settings import Settings
 
-W_AVG_RATE = 0.005  # of the moving average of w, for each step of G
+W_AVG_RATE = 0.005  # rate of the moving average of w per step of G
 
 
 class StyledGenerator(RenamedTensors, Generator):
-    """A generator whose layers can have different w: `synthesis` takes [N, w] or [N, num_ws, w]."""
+    """A generator with w per layer: `synthesis` takes [N, w] or [N, num_ws, w]."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"centre": "w_avg", "mapping": "mapping_network"}
 
@@ -29,7 +29,7 @@ class StyledGenerator(RenamedTensors, Generator):
 
     @property
     def w_dim(self) -> int:
-        """Numbers of w."""
+        """Size of w."""
         return len(self.w_avg)
 
     @torch.no_grad()
@@ -38,25 +38,25 @@ class StyledGenerator(RenamedTensors, Generator):
         self.w_avg.lerp_(w.mean(0).to(self.w_avg.dtype), W_AVG_RATE)
 
     def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: Layers = None) -> Tensor:
-        """w [N, w] or [N, L, w] -> w̄ + ψ (w - w̄) of the same shape; with `layers` of those alone, [N, L, w]."""
-        pulled = torch.lerp(self.w_avg, w, psi)
+        """w [N, w] or [N, L, w] -> w̄ + ψ (w - w̄) of the same shape; with `layers`, [N, L, w] truncated only in these."""
+        truncated = torch.lerp(self.w_avg, w, psi)
         if layers is None:
-            return pulled
+            return truncated
         first, end = layers
         if not 0 <= first < end <= self.num_ws:
             raise SimulacraError("generator.no_such_layers", first=first, end=end, count=self.num_ws)
-        chosen = torch.zeros(self.num_ws, 1, dtype=torch.bool, device=w.device)
-        chosen[first:end] = True
-        return torch.where(chosen, self.broadcast_ws(pulled), self.broadcast_ws(w))
+        mask = torch.zeros(self.num_ws, 1, dtype=torch.bool, device=w.device)
+        mask[first:end] = True
+        return torch.where(mask, self.broadcast_ws(truncated), self.broadcast_ws(w))
 
     def broadcast_ws(self, w: Tensor) -> Tensor:
         """w [N, w] or [N, L, w] -> [N, L, w], a w per layer."""
         return w if w.dim() == 3 else w[:, None].expand(-1, self.num_ws, -1)
 
     def mixed_ws(self, n: int, y: Tensor | None = None, *, share: float, layers: int | None = None) -> Tensor:
-        """Draw n fresh ws [n, L, w] with labels y, a `share` of them mixed from two (Karras et al. 2019, 3.1).
+        """Draw n random w per layer [n, L, w] for labels y, a `share` with style mixing (Karras et al. 2019, section 3.1).
 
-        layers: number of layers in use, default all. The second w takes over at a random one of them.
+        layers: number of layers in use, default all; the second w takes over at a random one of them.
         """
         layers = layers or self.num_ws
         one, other = self.mapping(self.draw(2 * n), y if y is None else y.repeat(2, 1)).chunk(2)

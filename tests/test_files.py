@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulacra.errors import SimulacraError
-from simulacra.files import folder_written_aside, read_json, sweep, write_json, written_aside
+from simulacra.files import atomic_file, atomic_folder, read_json, sweep, write_json
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal, read
@@ -27,11 +27,11 @@ def test_a_file_takes_its_name_only_when_it_is_whole(old: str | None, tmp_path: 
     if old:
         path.parent.mkdir()
         path.write_text(old)
-    with pytest.raises(ZeroDivisionError), written_aside(path) as file:
+    with pytest.raises(ZeroDivisionError), atomic_file(path) as file:
         file.write(b"half")
         raise ZeroDivisionError
     assert [p.read_text() for p in path.parent.iterdir()] == ([old] if old else [])
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         file.write(b"new")
         assert not path.exists() or path.read_text() == old
     assert path.read_text() == "new"
@@ -42,11 +42,11 @@ def test_a_file_takes_its_name_only_when_it_is_whole(old: str | None, tmp_path: 
 
 def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "folder"
-    with pytest.raises(ZeroDivisionError), folder_written_aside(path) as aside:
+    with pytest.raises(ZeroDivisionError), atomic_folder(path) as aside:
         (aside / "a").write_text("half")
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
-    with folder_written_aside(path) as aside:
+    with atomic_folder(path) as aside:
         (aside / "a").write_text("whole")
         assert not path.exists()
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
@@ -62,11 +62,11 @@ def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     ],
 )
 def test_errors_of_the_disk_name_the_path(number: int, code: str, tmp_path: Path) -> None:
-    with pytest.raises(SimulacraError) as caught, written_aside(tmp_path / "x"):
+    with pytest.raises(SimulacraError) as caught, atomic_file(tmp_path / "x"):
         raise OSError(number, os.strerror(number))
     assert caught.value.code == f"files.{code}" and str(tmp_path / "x") in str(caught.value)
     (tmp_path / "file").write_text("")
-    with pytest.raises(SimulacraError) as caught, written_aside(tmp_path / "file" / "x"):
+    with pytest.raises(SimulacraError) as caught, atomic_file(tmp_path / "file" / "x"):
         pass
     assert caught.value.code == "files.file_in_the_way"
 

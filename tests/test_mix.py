@@ -24,7 +24,7 @@ SIDE = 16
 def grown(name: str) -> Generator:
     generator: Generator = build(f"{name}:tiny", (3, SIDE, SIDE)).G.eval()
     for key, buffer in generator.named_buffers():
-        if key == "growth.shown":
+        if key == "growth.nimg_buffer":
             buffer.fill_(10**9)
     return generator
 

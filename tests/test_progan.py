@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from simulacra.config import updated
 from simulacra.gan import Batch
-from simulacra.gans import progan
-from simulacra.gans.progan import SHORT_STAGE, STAGE, Growth, box_average, repeat_pixels, widths, with_pace
+from simulacra.gans import progan_networks
+from simulacra.gans.progan import SHORT_STAGE, with_pace
+from simulacra.gans.progan_networks import STAGE, Growth, box_average, repeat_pixels, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
 from simulacra.losses import gradient_norms
 from simulacra.registry import configured
@@ -41,12 +42,12 @@ def pictures(n: int = 4) -> Tensor:
 
 def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU, autocast doubles in float32 what the networks draw in bf16."""
-    monkeypatch.setattr(progan, "repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
+    monkeypatch.setattr(progan_networks, "repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
     growth = at(build("progan", **PACE), 12).G.growth
     level, alpha = growth.stage()
     assert level == 1 and 0 < alpha < 1
     x, before = torch.ones(1, 3, 8, 8, dtype=torch.bfloat16), torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16)
-    mixture = growth.picture(lambda at, features: features, x, before)
+    mixture = growth.to_image(lambda level, features: features, x, before)
     assert mixture.dtype == torch.float32 and mixture.unique().tolist() == pytest.approx([alpha])
 
 
@@ -167,14 +168,14 @@ def test_reals_fade_as_fakes_do(name: str) -> None:
     growth, images = gan.G.growth, pictures()
     level = box_average(images, 2)  # 8x8, and 4x4 before
     expected = 0.25 * level + 0.75 * repeat_pixels(box_average(images, 4), 2)
-    torch.testing.assert_close(box_average(growth.faded(images), 2), expected)
-    assert torch.equal(at(gan, 10**6).G.growth.faded(images), images)
+    torch.testing.assert_close(box_average(growth.fade_reals(images), 2), expected)
+    assert torch.equal(at(gan, 10**6).G.growth.fade_reals(images), images)
 
 
 def test_the_penalty_is_that_of_the_level_s_pixels() -> None:
     """D averages repeat_pixels pictures: its gradient by them is shorter than by the pixels that it sees."""
     gan = at(build("progan:tiny", **PACE), 0)
-    small, times = box_average(pictures(), 4), gan.G.growth.times
+    small, times = box_average(pictures(), 4), gan.G.growth.scale
     assert times == 4
     gan.D.levels = 0  # what is given is 4x4 already
     expected = gradient_norms(lambda x: gan.D(x), small)

@@ -193,7 +193,7 @@ def test_a_wrong_label_is_one_sentence() -> None:
 def test_a_latent_for_each_layer(spec: str, few: None, quick: None) -> None:
     generator: Generator = build(spec, (3, 16, 16)).G.eval().requires_grad_(False)
     for name, buffer in generator.named_buffers():
-        if name == "growth.shown":
+        if name == "growth.nimg_buffer":
             buffer.fill_(10**9)  # grown to its full side, so that all layers draw
     with torch.no_grad():
         one, other = generator.mapping(generator.seeded([1, 2]))

@@ -124,5 +124,5 @@ def test_weights_start_as_its_authors_have_them() -> None:
             weight = layer.weight if spectral is None else spectral.original
             area = weight[0, 0].numel()
             reach = (6 / (area * (weight.shape[0] + weight.shape[1]))) ** 0.5
-            main = "blocks." in name and "beside" not in name
+            main = "blocks." in name and "shortcut" not in name
             assert weight.abs().max().item() == pytest.approx(reach * (2**0.5 if main else 1), rel=0.05), name

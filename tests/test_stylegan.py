@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch
-from simulacra.gans.progan import box_average, repeat_pixels
+from simulacra.gans.progan_networks import box_average, repeat_pixels
 from simulacra.gans.stylegan import AdaIN, StyleGAN
 from simulacra.styled import W_AVG_RATE
 

@@ -31,7 +31,7 @@ from simulacra.data.selection import Packer, split_counts
 from simulacra.data.sheet import write_sheet
 from simulacra.data.sources import Source
 from simulacra.errors import SimulacraError
-from simulacra.files import folder_written_aside, read_json, write_json, written_aside
+from simulacra.files import atomic_file, atomic_folder, read_json, write_json
 from simulacra.messages import Message
 
 SAMPLED = 256  # headers that decide between grey and rgb
@@ -86,7 +86,7 @@ def prepare(
             _check_same(out, origin)
             say("data.already_prepared", path=out)
             return open_dataset(out)
-        with folder_written_aside(out) as aside:
+        with atomic_folder(out) as aside:
             if len(domains) == 1:
                 _pack(domains[0].whole, aside, out.name, options, origin)
             else:
@@ -107,7 +107,7 @@ def export_zip(dataset: Dataset, out: str | Path) -> None:
     if dataset.labels is not None:
         labels = [list(entry) for entry in zip(names, dataset.labels.tolist(), strict=True)]
         record = {"labels": labels, "classes": list(dataset.classes), "attributes": list(dataset.attributes)}
-    with written_aside(Path(out)) as file, zipfile.ZipFile(file, "w") as archive:  # stored: PNGs are compressed
+    with atomic_file(Path(out)) as file, zipfile.ZipFile(file, "w") as archive:  # stored: PNGs are compressed
         for name, pixels in zip(names, dataset.images, strict=True):
             png = io.BytesIO()
             Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(png, "PNG")

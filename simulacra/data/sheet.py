@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simulacra.data.dataset import Dataset
 from simulacra.data.inspect import Report
 from simulacra.data.rejects import english
-from simulacra.files import write_json, written_aside
+from simulacra.files import atomic_file, write_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def _draw(data: Dataset, report: Report, path: Path) -> None:
     _bars(figure.add_subplot(grid[2, 0]), _handled(report), "handled", BLUE, "{:,.0f}", above=True)
     rejects = {english(reason): len(names) for reason, names in report.rejects.items()}
     _bars(figure.add_subplot(grid[2, 1]), rejects, "unusable", RED, "{:,.0f}", above=True)
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         figure.savefig(file, format="png")
 
 

@@ -3,13 +3,13 @@
     D:  -E[log D(x, y)] - E[log(1 - D(G(z, y), y))] - ω E[log(1 - D(x, ỹ))],  ỹ a label that x does not have
     G:  -E[log D(G(z, y), y)]
 
-The paper's D sees no wrong labels (ω = 0); with them it must look at y from the start (Reed et al. 2016, section 4.2).
-A second D (`design=two`) asks two questions with two networks, R "is it real?" and M "does the label match?":
+The paper's D gets no wrong labels (ω = 0); with them it must use y from the start (Reed et al. 2016, section 4.2).
+With `design=two`, D has two networks: R scores whether the picture is real, M whether its label matches:
 
     D:  (1 - μ) (-E[log R(x)] - E[log(1 - R(G(z, y)))]) + μ (-E[log M(x, y)] - E[log(1 - M(x, ỹ))])
     G:  -(1 - μ) E[log R(G(z, y))] - μ E[log M(G(z, y), y)]
 
-Fully connected: a linear embedding of y stands beside z, and beside the picture taken as one vector.
+Fully connected: a linear embedding of y is concatenated with z, and with the picture as one vector.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from simulacra.gan import Batch, Preset, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
-    """Three hidden layers each, wider towards the picture."""
+    """Three hidden layers in each network, wider near the picture."""
 
     shape: Shape = (1, 28, 28)
     conditional: bool = True
     labels: int = 10
     lr: float = 1e-4
     dropout: float = 0.4
-    embedding: int = setting(10, "Numbers in the embedding of a label, in G and in D.")
+    embedding: int = setting(10, "Size of a label's embedding in G and in D.")
     hidden_g: tuple[int, ...] = setting((256, 512, 1024), "Widths of the hidden layers of G.")
     hidden_d: tuple[int, ...] = setting((1024, 512, 256), "Widths of the hidden layers of D.")
     design: Literal["pair", "two"] = setting("pair", "D: one network for picture and label, or two networks.")
     wrong: float = setting(1.0, "Weight ω of real pictures with wrong labels in D's loss.", when={"design": "pair"})
     match: float = setting(
-        0.5, "Weight μ of the second network, which compares picture and label.", when={"design": "two"}
+        0.5, "Weight μ of the second network, which scores whether the label matches.", when={"design": "two"}
     )
     separate: bool = setting(True, when={"design": "pair"})
 
@@ -65,14 +65,14 @@ def connected(widths: Sequence[int], *, dropout: float = 0.0) -> nn.Sequential:
 
 
 def embedding(config: Settings) -> nn.Linear:
-    """y [N, labels] -> [N, embedding]: a column a label, which starts as large as a latent."""
+    """y [N, labels] -> [N, embedding]: a column per label, of the scale of a latent."""
     layer = nn.Linear(config.labels, config.embedding, bias=False)
     nn.init.normal_(layer.weight)
     return layer
 
 
 class Generator(gan.Generator):
-    """z and the label's embedding -> hidden layers -> a picture."""
+    """z and the embedding of y -> hidden layers -> a picture."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -92,7 +92,7 @@ class Generator(gan.Generator):
 
 
 class PairDiscriminator(nn.Module):
-    """A picture and its label's embedding -> a logit for the pair."""
+    """A picture and the embedding of y -> a logit for the pair."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class PairDiscriminator(nn.Module):
 
 
 class TwoDiscriminators(nn.Module):
-    """R: a picture -> "is it real?"; M: a picture and its label -> "does it match?". Together a weighted logit."""
+    """R scores whether a picture is real, M whether its label matches; the logit is their weighted sum."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
@@ -127,14 +127,14 @@ class TwoDiscriminators(nn.Module):
 
 
 def wrong(y: Tensor, *, attributes: bool) -> Tensor:
-    """Labels [N, labels] that pictures of y [N, labels] do not have.
+    """Wrong labels [N, labels] for pictures with labels y [N, labels].
 
-    A uniformly random other class; or the attributes of another picture, and the opposite ones where those are the same.
+    A uniformly random other class; or another picture's attributes, inverted if they are equal.
     """
     n, labels = y.shape
     if not attributes:
-        other = torch.randint(1, labels, (n,), device=y.device)
-        classes = (y.argmax(1) + other) % labels
+        shift = torch.randint(1, labels, (n,), device=y.device)
+        classes = (y.argmax(1) + shift) % labels
         one_hot: Tensor = classes[:, None] == torch.arange(labels, device=y.device)
         return one_hot.to(y.dtype)
     offset = torch.randint(1, max(n, 2), (1,), device=y.device)
@@ -144,7 +144,7 @@ def wrong(y: Tensor, *, attributes: bool) -> Tensor:
 
 @gan.register
 class CGAN(gan.GAN):
-    """Fully connected networks that both get the label."""
+    """Fully connected networks, both conditional on the label."""
 
     name, title, year = "cgan", "Conditional GAN", 2014
     authors = "Mirza, Osindero"
@@ -154,7 +154,7 @@ class CGAN(gan.GAN):
     takes_labels = True
     Config = Settings
     presets = {  # noqa: RUF012
-        "two": Preset({"design": "two"}, "is it real, and does it match: two questions"),
+        "two": Preset({"design": "two"}, "two networks in D: is it real, and does the label match"),
         "tiny": Preset({"z": 8, "hidden_g": (32, 32), "hidden_d": (32, 32), "batch": 8}, "for tests"),
     }
     config: Settings
@@ -175,7 +175,7 @@ class CGAN(gan.GAN):
         return Generator(config)
 
     def wrong(self, y: Tensor) -> Tensor:
-        """ỹ for y, both [N, labels]."""
+        """ỹ for labels y, both [N, labels]."""
         return wrong(y, attributes=self.config.attributes)
 
     def condition(self, batch: Batch) -> Tensor:
@@ -185,7 +185,7 @@ class CGAN(gan.GAN):
         return y
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Real with its label high, fake with its label low, real with a wrong label low."""
+        """Targets: high for reals, low for fakes and for reals with wrong labels."""
         y = self.condition(batch)
         if self.config.design == "two":
             return self.two_d_loss(batch, y)
@@ -209,9 +209,9 @@ class CGAN(gan.GAN):
         R, M, weight = self.D.is_real, self.D.match, self.config.match
         images, fakes = self.augment(batch.images), self.augment(self.generate(batch, grad=False))
         real, fake = R(images).float(), R(fakes).float()
-        matching, other = M(images, y).float(), M(images, self.wrong(y)).float()
+        matching, mismatching = M(images, y).float(), M(images, self.wrong(y)).float()
         high, low = self.targets(real)
-        mismatch = losses.minimax_d(matching, other, high, low)
+        mismatch = losses.minimax_d(matching, mismatching, high, low)
         loss = (1 - weight) * losses.minimax_d(real, fake, high, low) + weight * mismatch
         return loss, {"real": real, "fake": fake, "mismatch": mismatch}
 

@@ -1,4 +1,4 @@
-"""CycleGAN's networks: two generators, the residual one of the paper and a U-Net, and the PatchGAN discriminator."""
+"""CycleGAN's networks: the paper's residual generator, a U-Net generator and the PatchGAN discriminator."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from simulacra.gans.cyclegan import Settings
 
 SLOPE = 0.2
-CHANGE_SCALE = 0.1  # of the last layer's initial weights where G computes a change
-LARGE = 256  # a shorter side from which G has 9 residual blocks, not 6
-SMALLEST = 8  # of a side: the halvings leave 2 x 2
+CHANGE_SCALE = 0.1  # factor on the last layer's initial weights with `change`
+LARGE = 256  # px of the shorter side from which G has 9 residual blocks instead of 6
+SMALLEST = 8  # px of a side, which the halvings reduce to 2
 
 
 def with_norm(config: Settings, layer: nn.Module, channels: int) -> list[nn.Module]:
-    """A convolution to `channels`, and its norm if there are norms."""
+    """A convolution to `channels`, and its norm unless `norm=none`."""
     return [layer, InstanceNorm2d(channels)] if config.norm == "instance" else [layer]
 
 
@@ -34,7 +34,7 @@ def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
 
 
 def he_initialise(network: nn.Module, slope: float) -> None:
-    """Weights that keep the variance through rectifiers where no norm does (He et al. 2015), biases 0."""
+    """He's initialisation (2015), which keeps the variance through rectifiers without norms; biases 0."""
     for layer in convolutions(network):
         fan_in = layer.in_channels * math.prod(layer.kernel_size)
         if isinstance(layer, nn.ConvTranspose2d):
@@ -45,7 +45,7 @@ def he_initialise(network: nn.Module, slope: float) -> None:
 
 
 class Residual(nn.Module):
-    """x + two convolutions of 3x3, normalised or not."""
+    """x + two 3x3 convolutions, with or without norms."""
 
     def __init__(self, config: Settings, channels: int) -> None:
         super().__init__()
@@ -74,15 +74,15 @@ class Change(nn.Module):
         clamped = total.clamp(-1, 1)
         if not self.training:
             return clamped
-        return total + (clamped - total).detach()  # the gradient passes the clamp, or white could never darken
+        return total + (clamped - total).detach()  # pass the gradient through the clamp, or white could never darken
 
 
 class UNet(nn.Module):
-    """Halve a picture to 2 to 3 px or five times, and double it as often, with skip connections.
+    """Halve a picture down to 2 or 3 px, at most five times, and double it as often, with skip connections.
 
-    The other generator of the authors' code, from pix2pix (Isola et al. 2017, section 6.1.1). Its last layer draws four
-    pixels at once, so flat colours are never quite flat. With `fine`, two more convolutions at the full side, which also
-    see the input, repair that.
+    The authors' alternative generator, from pix2pix (Isola et al. 2017, section 6.1.1). Its last layer draws four pixels
+    at once and leaves a pattern in flat colours. `fine` removes it, by two more convolutions of the result and the input
+    at the full side.
     """
 
     def __init__(self, config: Settings, halvings: int) -> None:
@@ -92,7 +92,7 @@ class UNet(nn.Module):
         widths = [channels, *(config.features * min(1 << i, 8) for i in range(halvings))]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, (inner, outer) in enumerate(itertools.pairwise(widths)):
-            bare = no_norm or i in (0, halvings - 1)  # norms of a few pixels would leave nothing
+            bare = no_norm or i in (0, halvings - 1)  # a norm over a few pixels would remove everything
             halve = Conv2d(inner, outer, 4, 2, 1, bias=bare)
             self.down.append(
                 nn.Sequential(*([halve] if bare else with_norm(config, halve, outer)), nn.LeakyReLU(SLOPE))
@@ -118,12 +118,12 @@ class UNet(nn.Module):
 
 
 def unet_halvings(config: Settings) -> int:
-    """How often a U-Net halves its picture."""
+    """Number of halvings in a U-Net."""
     return min(5, int(math.log2(min(config.shape[1:]))) - 1)
 
 
 def residual_layers(config: Settings) -> list[nn.Module]:
-    """The paper's generator: 7x7, halved twice, residual blocks, doubled twice, 7x7."""
+    """The layers of the paper's generator: 7x7, two halvings, residual blocks, two doublings, 7x7."""
     channels, width, bias = config.shape[0], config.features, config.norm == "none"
     blocks = config.blocks or (9 if min(config.shape[1:]) >= LARGE else 6)
     layers: list[nn.Module] = [nn.ReflectionPad2d(3)]
@@ -146,7 +146,9 @@ def translation_network(config: Settings) -> nn.Module:
         he_initialise(network, SLOPE if unet else 0.0)
         for block in network:
             if isinstance(block, Residual):
-                nn.init.zeros_(convolutions(block)[-1].weight)  # fixup (Zhang et al. 2019): each begins as x
+                nn.init.zeros_(
+                    convolutions(block)[-1].weight
+                )  # fixup (Zhang et al. 2019): each block starts as the identity
     else:
         initialise(network)
     if config.change:
@@ -157,7 +159,7 @@ def translation_network(config: Settings) -> nn.Module:
 
 
 class Generator(Translator):
-    """G_b and G_a."""
+    """The translators G_b and G_a."""
 
     multiple, least = 4, SMALLEST
 
@@ -170,7 +172,7 @@ class Generator(Translator):
 
 
 class PatchDiscriminator(nn.Module):
-    """A picture -> a score for each of its patches."""
+    """A picture -> a score per patch."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__()

@@ -3,11 +3,11 @@
     D:  -E[log D(x)] - E[log(1 - D(G(z)))]
     G:  -E[log D(G(z))]
 
-Sides of b·2ⁿ pixels: the first layer of G makes b x b, each further one doubles it. Two architectures: the
-paper's, and a dense 32 px one (`network=dense`) from a textbook that trained it on the frogs of CIFAR-10.
+Pictures have sides of b·2ⁿ px: the first layer of G outputs b x b, and each further one doubles it. Architectures: the
+paper's, and a dense one for 32 px (`network=dense`) from a textbook, which trained it on the frogs of CIFAR-10.
 
-With `conditional=true` G has conditional norms, and D's logit is f(φ(x)) + <V y, φ(x)>: a projection
-discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
+With `conditional=true` G has conditional norms, and D is a projection discriminator with logit f(φ(x)) + <V y, φ(x)>
+(Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONV = {"network": "conv"}
 
 @dataclass(frozen=True, kw_only=True)
 class Networks(gan.Settings):
-    """Settings of the networks, shared by every GAN that borrows them."""
+    """Settings of the networks, which other GANs share."""
 
     network: Literal["conv", "dense", "mlp"] = setting("conv", "Architecture of G and D.")
     features: int = setting(
@@ -40,7 +40,7 @@ class Networks(gan.Settings):
     features_max: int = setting(512, "Upper limit of the channels.", when={"network": ("conv", "residual")})
     kernel: int = setting(
         4,
-        "Side of the kernels; one that 2 does not divide draws checkerboards.",
+        "Side of the kernels; odd ones cause checkerboard artefacts.",
         when=({"network": "conv", "upsample": "transposed"}, {"network": "conv", "downsample": "strided"}),
     )
     upsample: Literal["transposed", "nearest"] = setting("transposed", "How G doubles the side.", when=CONV)
@@ -65,9 +65,9 @@ class Settings(Networks):
 
 
 def base(shape: gan.Shape) -> tuple[int, int, int]:
-    """(height, width, n) such that the picture is height·2ⁿ x width·2ⁿ with the shorter side of the base 4 to 7.
+    """(height, width, n) of the base, so that a picture is height·2ⁿ x width·2ⁿ and the base's shorter side is 4 to 7.
 
-    Raises `SimulacraError` where the sides allow none.
+    Raises `SimulacraError` for sides without such a base.
     """
     _, height, width = shape
     n = 0
@@ -79,7 +79,7 @@ def base(shape: gan.Shape) -> tuple[int, int, int]:
 
 
 def norm(kind: Norm, channels: int, labels: int = 0) -> nn.Module:
-    """The normalisation `kind` for feature maps of `channels`; with labels a conditional one."""
+    """The norm `kind` for `channels`; a conditional one if there are labels."""
     layer: nn.Module = nn.Identity()
     if kind == "batch":
         layer = nn.BatchNorm2d(channels, affine=not labels)
@@ -102,7 +102,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class Generator(gan.Generator):
-    """z -> b x b -> doubled n times -> a picture."""
+    """z -> b x b -> n doublings -> a picture."""
 
     def __init__(self, config: Networks) -> None:
         super().__init__(config)
@@ -130,7 +130,7 @@ class Generator(gan.Generator):
 
 
 class Discriminator(nn.Module):
-    """A picture -> halved n times -> a logit. The first layer is never normalised."""
+    """A picture -> n halvings -> a logit. The first layer has no norm."""
 
     def __init__(self, config: Networks) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Discriminator(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        """Pictures [N, C, H, W], y [N, labels] or None -> logits [N]."""
         features = self.layers[:-1](images)
         logits: Tensor = self.layers[-1:](features).flatten()
         return logits if self.projection is None else logits + self.projection(features, y)
@@ -191,7 +191,7 @@ class DenseDiscriminator(nn.Module):
         self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1))
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, 32, 32], y [N, labels] where there are labels -> logits [N]."""
+        """Pictures [N, C, 32, 32], y [N, labels] or None -> logits [N]."""
         features = self.layers[:-3](images)
         logits: Tensor = self.layers[-3:](features).flatten()
         return logits if self.projection is None else logits + self.projection(features, y)
@@ -224,7 +224,7 @@ class DCGAN(gan.GAN):
     name, title, year = "dcgan", "Deep Convolutional GAN", 2015
     authors = "Radford, Metz, Chintala"
     paper = "arXiv:1511.06434"
-    suits = "Small pictures of about 64 px and short runs, with the plainest networks."
+    suits = "Small pictures of about 64 px and short runs, with the simplest networks."
     takes_labels = True
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))]", "-E[log D(G(z))]")
     Config = Settings

@@ -2,7 +2,7 @@
 
 D:  -E[log D(x)] - E[log(1 - D(G(z)))]
 G:  -E[log D(G(z))]        non-saturating
-G:   E[log(1 - D(G(z)))]   minimax: its gradient vanishes when D is sure
+G:   E[log(1 - D(G(z)))]   minimax: its gradient vanishes when D is certain
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from simulacra.gan import Batch, Preset, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
-    """Two hidden layers of 256 each, on pictures of any size taken as one vector."""
+    """Two hidden layers of 256 each, for pictures of any size as one vector."""
 
     shape: Shape = (1, 28, 28)
     z: int = 64
@@ -70,7 +70,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        """Pictures [N, C, H, W], y [N, labels] or None -> logits [N]."""
         flat = images.flatten(1)
         logits: Tensor = self.layers(flat if y is None else torch.cat([flat, y], 1))
         return logits.squeeze(1)

@@ -3,8 +3,8 @@
     D:  E[softplus(-(D(x) - D(G(z))))] + γ/2 (E[‖∇x D(x)‖²] + E[‖∇x D(G(z))‖²])
     G:  E[softplus(-(D(G(z)) - D(x)))]
 
-A relativistic pairing loss, which cannot drop modes by locally optimal D's, with zero-centred penalties on reals (R1) and
-fakes (R2), which make it converge; no normalisation and no tricks. Both networks are the same residual blocks.
+The relativistic pairing loss has no local minima in which modes are dropped. Zero-centred gradient penalties on reals
+(R1) and fakes (R2) make it converge, without norms or tricks. Both networks use the same residual blocks.
 """
 
 from __future__ import annotations
@@ -37,35 +37,37 @@ PAPER: dict[str, Any] = {  # common to all of the paper's settings
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(dcgan.Networks):
-    """A size for a laptop; see the presets for the paper's. Pairs (a, b) are scheduled from a to b over `burn_in` images."""
+    """Sizes for a laptop; presets have the paper's. Pairs (a, b) change from a to b over the `burn_in`."""
 
     network: Literal["residual", "conv", "dense", "mlp"] = setting("residual")  # type: ignore[assignment]
     z: int = 64
-    features: int = setting(32, "Channels at the full side (of conv at half of it), doubled at each halving.")
+    features: int = setting(32, "Channels at the full side (with network=conv at half of it), doubled at each halving.")
     features_max: int = 256
-    patch: Literal[1, 2] = setting(1, "With 2 there are no blocks at the full side, which cost most.", when=RESIDUAL)
+    patch: Literal[1, 2] = setting(
+        1, "Pixels per side of a patch; 2 leaves out the blocks at the full side, which cost most.", when=RESIDUAL
+    )
     blocks: int = setting(2, "Residual blocks at each side.", when=RESIDUAL)
-    expansion: int = setting(2, "Factor by which a block is wider inside.", when=RESIDUAL)
+    expansion: int = setting(2, "Factor on the channels inside a block.", when=RESIDUAL)
     group: int = setting(16, "Channels in a group of the 3x3 convolutions; 0 for a single group.", when=RESIDUAL)
     norm_d: dcgan.Norm = "none"
     gamma: tuple[float, float] = setting((1.0, 0.1), "Weight γ of R1 and R2, before and after the burn-in.")
-    lazy: int = setting(1, "R1 and R2 are taken at every so many steps of D, with as much more weight.")
+    lazy: int = setting(1, "Interval between steps of D with R1 and R2; their weight is multiplied by it.")
     penalty: Literal["exact", "difference"] = setting(
-        "exact", "R1 and R2 by a second derivative, or by finite differences, which are faster and noisier."
+        "exact", "Compute R1 and R2 by second derivatives, or by finite differences: faster but noisier."
     )
-    burn_in: float = setting(200_000.0, "Images over which the schedules run.")
+    burn_in: float = setting(200_000.0, "Length of the schedules in images.")
     lr: float = 2e-4
     lr_last: float = setting(0.25, "Factor on the learning rate after the burn-in.")
     betas: tuple[float, float] = (0.0, 0.9)
     beta2_last: float = setting(0.99, "Adam's second decay rate after the burn-in.", when={"optimizer": "adam"})
     ema_first: float | None = setting(
-        None, "The average's half-life goes from this to ema over the burn-in; none: it grows with the run."
+        None, "Half-life of the average at the start, which rises to ema over the burn-in; none: it grows with the run."
     )
     augment_target: float = setting(0.6, when=ADAPTIVE)
     augment_images: float = setting(500_000.0, when=ADAPTIVE)
     augment_last: float | None = setting(
         None,
-        "ADA's probability goes from augment_p to this over the burn-in; none: it adapts.",
+        "ADA's probability after the burn-in, from augment_p at the start; none: it adapts.",
         when={"augment": "ada"},
     )
     batch: int = 64
@@ -115,7 +117,7 @@ class R3GAN(gan.GAN):
         self.D = Discriminator(config) if config.network == "residual" else dcgan.build_discriminator(config)
         self.nimg, self.due = 0, True  # whether the next step of D has the penalties
         first = torch.tensor(config.gamma[0] * config.lazy / 2)
-        self.register_buffer("weight", first, persistent=False)  # of the penalties now
+        self.register_buffer("weight", first, persistent=False)  # current weight of the penalties
         self.weight: Tensor
 
     @classmethod
@@ -124,55 +126,53 @@ class R3GAN(gan.GAN):
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """Set the schedules from the images shown, and the lazy penalties from D's steps."""
+        """Update the schedules, and whether the next step of D has penalties."""
         self.nimg, self.due = nimg, steps["D"] % self.config.lazy == 0
         self.weight.fill_(self.scheduled(*self.config.gamma) * self.config.lazy / 2)
         if self.config.augment_last is not None and isinstance(self.augment, AdaptiveAugment):
             self.augment.p.fill_(self.scheduled(self.config.augment_p, self.config.augment_last))
 
     def graph_key(self, player: str) -> Hashable | None:
-        """Whether there are penalties."""
+        """Whether the step has penalties."""
         return player == "D" and self.due
 
     def on_step_end(self, player: str, stats: Mapping[str, Tensor]) -> None:
-        """p adapts, where it has no schedule."""
+        """Adapt ADA's p unless it has a schedule."""
         if self.config.augment_last is None:
             super().on_step_end(player, stats)
 
     def scheduled(self, first: float, last: float) -> float:
-        """From `first` to `last` over the burn-in, as half a cosine (section 4 and appendix of the paper)."""
+        """Cosine schedule from `first` to `last` over the burn-in (section 4 and appendix of the paper)."""
         done = min(1.0, self.nimg / self.config.burn_in)
         return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
 
     def rate(self, steps: int) -> float:
-        """The learning rate's factor."""
+        """Factor on the learning rate."""
         return self.scheduled(1.0, self.config.lr_last)
 
     def momenta(self) -> tuple[float, float]:
-        """Adam's betas: β2 grows."""
+        """Adam's betas, with a schedule of β2."""
         return self.config.betas[0], self.scheduled(self.config.betas[1], self.config.beta2_last)
 
     def half_life(self) -> float | None:
-        """That of the average grows."""
+        """Half-life of the EMA in images; None for the default."""
         first = self.config.ema_first
         return None if first is None else self.scheduled(first, self.config.ema)
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
         due, exact = self.due, self.config.penalty == "exact"
-        judge = functools.partial(self.discriminate, y=self.condition(batch))
-        images = [
-            side.detach().requires_grad_(due and exact) for side in (batch.images, self.generate(batch, grad=False))
-        ]
-        critics = [losses.repeatable(judge) if due and not exact else judge for _ in images]
-        real, fake = (critic(side) for critic, side in zip(critics, images, strict=True))
+        discriminate = functools.partial(self.discriminate, y=self.condition(batch))
+        inputs = [x.detach().requires_grad_(due and exact) for x in (batch.images, self.generate(batch, grad=False))]
+        critics = [losses.repeatable(discriminate) if due and not exact else discriminate for _ in inputs]
+        real, fake = (critic(x) for critic, x in zip(critics, inputs, strict=True))
         adversarial = losses.relativistic_d(real, fake)
         stats = {"real": real, "fake": fake, "adversarial": adversarial}
         if not due:
             return adversarial, stats
         r1, r2 = (
-            losses.squared_gradient(scores, side) if exact else losses.r1_by_difference(critic, side, scores)
-            for critic, scores, side in zip(critics, (real, fake), images, strict=True)
+            losses.squared_gradient(scores, x) if exact else losses.r1_by_difference(critic, x, scores)
+            for critic, scores, x in zip(critics, (real, fake), inputs, strict=True)
         )
         return adversarial + self.weight * (r1 + r2), stats | {"r1": r1, "r2": r2}
 

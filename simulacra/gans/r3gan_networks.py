@@ -1,4 +1,4 @@
-"""R3GAN's networks: residual blocks in groups without normalisation, the same in G and D."""
+"""R3GAN's networks: residual blocks with grouped convolutions and without norms, the same in G and D."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a leaky ReLU 
 def convolution(
     inner: int, outer: int, kernel: int, *, groups: int = 1, gain: float = 1.0, bias: bool = False
 ) -> nn.Module:
-    """A convolution that keeps the side, its weights N(0, gain² / fan in)."""
+    """A convolution that keeps height and width, with weights N(0, gain² / fan in)."""
     layer: nn.Conv2d = Conv2d(inner, outer, kernel, padding=kernel // 2, bias=bias)
     if groups > 1:
         layer = GroupedConv2d(inner, outer, kernel, padding=kernel // 2, groups=groups, bias=bias)
@@ -37,7 +37,7 @@ def convolution(
 
 
 def linear(inner: int, outer: int, *, gain: float = 1.0, bias: bool = False) -> nn.Linear:
-    """A matrix, its weights N(0, gain² / fan in), its biases N(0, gain²)."""
+    """A fully connected layer with weights N(0, gain² / fan in) and biases N(0, gain²)."""
     layer = nn.Linear(inner, outer, bias=bias)
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(inner))
     if bias:
@@ -46,7 +46,7 @@ def linear(inner: int, outer: int, *, gain: float = 1.0, bias: bool = False) -> 
 
 
 class BiasLeakyReLU(nn.Module):
-    """A bias for each channel, and a leaky ReLU."""
+    """A bias per channel, and leaky ReLU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ class BiasLeakyReLU(nn.Module):
 
 
 class Block(nn.Module):
-    """x + 1x1(φ(3x3(φ(1x1(x))))), φ a bias and a leaky ReLU: wider inside, the 3x3 in groups, nothing normalised.
+    """x + 1x1(φ(3x3(φ(1x1(x))))), φ a bias and leaky ReLU: wider inside, with a grouped 3x3 convolution, without norms.
 
-    `depth` residual blocks in a row keep their variance by fixup (Zhang et al. 2019): the last convolution starts at 0,
-    the other two are scaled by depth^(-1/4).
+    Fixup (Zhang et al. 2019) keeps the variance over `depth` blocks: the last convolution starts at 0, and the other
+    two are scaled by depth^(-1/4).
     """
 
     def __init__(self, config: Settings, channels: int, depth: int) -> None:
@@ -83,7 +83,7 @@ class Block(nn.Module):
 
 
 def channels_of(config: Settings) -> list[int]:
-    """Channels from the picture's side (half of it, with patches) down to the base's."""
+    """Channels at each side, from the full side (half of it with `patch=2`) to the base."""
     _, _, n = base(config.shape)
     return [min(config.features << i, config.features_max) for i in range(config.patch - 1, n + 1)]
 
@@ -95,7 +95,7 @@ def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
 
 
 class Generator(RenamedTensors, gan.Generator):
-    """A learned base x base picture of many channels, scaled by z -> blocks and doublings -> a picture."""
+    """A learned base whose channels z scales -> blocks and doublings -> a picture."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
 
@@ -108,9 +108,8 @@ class Generator(RenamedTensors, gan.Generator):
         self.basis = nn.Parameter(torch.randn(channels[0], height, width))
         self.stages = nn.ModuleList(stages(config, channels))
         pairs = itertools.pairwise(channels)
-        self.narrow = nn.ModuleList(
-            convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs
-        )  # before each doubling: the same result as after it, at a quarter of the cost
+        # Before each doubling: the result is the same as after it, at a quarter of the cost.
+        self.narrow = nn.ModuleList(convolution(a, b, 1) if a != b else nn.Identity() for a, b in pairs)
         self.last: nn.Module = convolution(channels[-1], config.shape[0], 1, bias=True)
         if config.patch > 1:
             self.last = Patches(channels[-1], config.shape[0])
@@ -129,7 +128,7 @@ class Generator(RenamedTensors, gan.Generator):
 
 
 class Discriminator(RenamedTensors):
-    """A picture -> blocks and halvings -> a learned weighing of base x base positions -> a score."""
+    """A picture -> blocks and halvings -> a learned weighted sum over positions -> a score."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
 
@@ -147,16 +146,19 @@ class Discriminator(RenamedTensors):
         self.basis = nn.Parameter(torch.randn(channels[-1], height, width) / math.sqrt(height * width))
         self.dropout = nn.Dropout(config.dropout)
         self.last = linear(channels[-1], config.z if config.labels else 1)
-        gain, bias = 1 / math.sqrt(config.z), config.attributes  # without a bias D's score would be 0 where all are 0
+        gain, bias = (
+            1 / math.sqrt(config.z),
+            config.attributes,
+        )  # without a bias the score would be 0 if all attributes are
         self.label_embedding = linear(config.labels, config.z, gain=gain, bias=bias) if config.labels else None
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W], and labels [N, labels] -> scores [N]."""
-        x = self.stages[0](self.first(images))
+        """Pictures [N, C, H, W], y [N, labels] or None -> scores [N]."""
+        x: Tensor = self.stages[0](self.first(images))
         for widen, stage in zip(self.widen, self.stages[1:], strict=True):
             x = stage(widen(downsample(x)))
         x = self.last(self.dropout((x * self.basis).sum((2, 3))))
-        scores: Tensor = (
-            x[:, 0] if self.label_embedding is None else (x * self.label_embedding(y)).sum(1)
-        )  # projection: Miyato & Koyama 2018
+        if self.label_embedding is None:
+            return x[:, 0]
+        scores: Tensor = (x * self.label_embedding(y)).sum(1)  # projection discriminator: Miyato & Koyama 2018
         return scores

@@ -3,17 +3,18 @@
     D:  E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))],  each weight of D divided by its largest singular value
     G: -E[D(G(z))]
 
-Power iteration estimates the singular values, one iteration after each step of D; in between D is a fixed function.
-Residual networks; DCGAN's (`network=conv`, `mlp`) as an option. With `conditional=true` G has conditional norms,
-and D's logit is f(φ(x)) + <V y, φ(x)> (Miyato & Koyama 2018, arXiv:1802.05637).
+Power iteration estimates the singular values, with one iteration after each step of D and none in between. The networks
+are residual, or optionally DCGAN's (`network=conv`, `mlp`). With `conditional=true` G has conditional norms, and D is a
+projection discriminator with logit f(φ(x)) + <V y, φ(x)> (Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.layers import ConditionalNorm, Conv2d, LabelProjection
+from simulacra.layers.renamed import RenamedTensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class Settings(dcgan.Networks):
 
 
 def widen_kernel(weight: Tensor) -> Tensor:
-    """Kernels 3x3 -> 4x4: the sum of the four that lie a pixel apart."""
+    """3x3 kernels -> 4x4: the sum of four copies, shifted by a pixel."""
     padded = F.pad(weight, (1, 1, 1, 1))
     rows = padded[:, :, :-1] + padded[:, :, 1:]
     return rows[:, :, :, :-1] + rows[:, :, :, 1:]
@@ -66,24 +68,26 @@ class UpConv(Conv2d):
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
 
-class Up(nn.Module):
-    """G's block: norm, ReLU, doubled, convolution, norm, ReLU, convolution; beside it a 1x1 convolution, doubled."""
+class Up(RenamedTensors):
+    """G's residual block: norm, ReLU, doubling, convolution, norm, ReLU, convolution; 1x1 shortcut, doubled."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"beside": "shortcut"}
 
     def __init__(self, config: Settings, inner: int, outer: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(dcgan.norm(config.norm_g, channels, config.labels) for channels in (inner, outer))
         self.first, self.second = UpConv(inner, outer, 3), Conv2d(outer, outer, 3, padding=1)
-        self.beside = Conv2d(inner, outer, 1)
+        self.shortcut = Conv2d(inner, outer, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """x [N, C, H, W], y [N, labels] -> [N, C', 2H, 2W]."""
         inner = self.first(F.relu(_normed(self.norms[0], x, y)))
         outer: Tensor = self.second(F.relu(_normed(self.norms[1], inner, y)))
-        return outer + F.interpolate(self.beside(x), scale_factor=2)
+        return outer + F.interpolate(self.shortcut(x), scale_factor=2)
 
 
 class Generator(gan.Generator):
-    """z -> b x b -> residual blocks that double -> a picture."""
+    """z -> b x b -> residual blocks, each with a doubling -> a picture."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -107,26 +111,28 @@ class Generator(gan.Generator):
         return images
 
 
-class Down(nn.Module):
-    """D's block: ReLU, convolution, ReLU, convolution, halved; beside it a 1x1 convolution of the halved."""
+class Down(RenamedTensors):
+    """D's residual block: ReLU, convolution, ReLU, convolution, halving; 1x1 shortcut of the halved picture."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {"beside": "shortcut"}
 
     def __init__(self, inner: int, outer: int, *, first: bool = False, halves: bool = True) -> None:
         """first: the input is a picture, and no ReLU comes before."""
         super().__init__()
-        self.begins, self.halves = first, halves
+        self.is_first, self.halves = first, halves
         self.first = Conv2d(inner, outer, 3, padding=1)
         self.second = ConvPool(outer, outer, 3) if halves else Conv2d(outer, outer, 3, padding=1)
-        self.beside = Conv2d(inner, outer, 1) if halves or inner != outer else nn.Identity()
+        self.shortcut = Conv2d(inner, outer, 1) if halves or inner != outer else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H/2, W/2], or [N, C', H, W] where it does not halve."""
-        inner: Tensor = self.second(F.relu(self.first(x if self.begins else F.relu(x))))
-        beside: Tensor = self.beside(F.avg_pool2d(x, 2) if self.halves else x)
-        return inner + beside
+        inner: Tensor = self.second(F.relu(self.first(x if self.is_first else F.relu(x))))
+        shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2) if self.halves else x)
+        return inner + shortcut
 
 
 class Discriminator(nn.Module):
-    """A picture -> residual blocks, all but the last of which halve -> summed over the picture -> a logit."""
+    """A picture -> residual blocks, all but the last with a halving -> a sum over positions -> a logit."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
@@ -141,33 +147,33 @@ class Discriminator(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        """Pictures [N, C, H, W], y [N, labels] or None -> logits [N]."""
         features = self.dropout(self.blocks(images).sum((2, 3)))
         logits: Tensor = self.last(features).squeeze(1)
         return logits if self.projection is None else logits + self.projection(features, y)
 
 
 def initialise(network: nn.Module) -> None:
-    """Glorot's weights, √2 as large in the convolutions of the blocks' main paths, as in its authors' code; biases 0."""
+    """Glorot's initialisation, with gain √2 in the blocks' main paths, as in the authors' code; biases 0."""
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            main = "blocks." in name and not name.endswith("beside") and isinstance(module, nn.Conv2d)
+            main = "blocks." in name and not name.endswith("shortcut") and isinstance(module, nn.Conv2d)
             nn.init.xavier_uniform_(module.weight, math.sqrt(2) if main else 1.0)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
 def normalise(network: nn.Module) -> None:
-    """Divide every weight by its largest singular value, as it is estimated; `update_singular_values` moves the estimate."""
+    """Divide every weight by its estimated largest singular value; `update_singular_values` updates the estimates."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             spectral_norm(module)
-            _estimate(module).n_power_iterations = 0  # torch would take a step whenever the weight is read
+            _estimate(module).n_power_iterations = 0  # torch would iterate at every use of the weight
 
 
 @torch.no_grad()
 def update_singular_values(network: nn.Module) -> None:
-    """One step of the power iteration for every weight."""
+    """One power iteration for every weight."""
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
             _estimate(module).n_power_iterations = 1
@@ -177,12 +183,12 @@ def update_singular_values(network: nn.Module) -> None:
 
 @gan.register
 class SNGAN(gan.GAN):
-    """A critic without steep slopes, by its weights alone."""
+    """A discriminator whose Lipschitz constant is bounded, by spectral normalisation of its weights."""
 
     name, title, year = "sngan", "Spectrally normalised GAN", 2018
     authors = "Miyato et al."
     paper = "arXiv:1802.05957"
-    suits = "Small and medium pictures, with a D that is fast and steady."
+    suits = "Small and medium pictures, with a fast and stable D."
     formulas = ("E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], weights divided by their norm", "-E[D(G(z))]")
     takes_labels, targeted = True, False
     Config = Settings
@@ -208,7 +214,7 @@ class SNGAN(gan.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
-        with parametrize.cached():  # each weight is divided once
+        with parametrize.cached():  # normalise each weight once
             real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         return losses.hinge_d(real, fake), {"real": real, "fake": fake}
 
@@ -219,7 +225,7 @@ class SNGAN(gan.GAN):
         return losses.hinge_g(fake), {"fake": fake}
 
     def constrain(self) -> None:
-        """After a step of D: the estimates update_singular_values its weights."""
+        """Update the estimates after a step of D."""
         update_singular_values(self.D)
 
 

@@ -3,8 +3,8 @@
     D: -E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]
     G: -E[log D(G(z))]
 
-A mapping network takes z to w, and w sets mean and deviation of every map of every layer (AdaIN). G starts from a
-learned constant, and noise adds the details that no style decides. The networks grow as in ProGAN, whose code they use.
+A mapping network maps z to w, and w sets the mean and standard deviation of each layer's maps (AdaIN). G starts from a
+learned constant; noise adds stochastic detail. The networks grow as in ProGAN, with its code.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from simulacra import gan, losses
 from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
-from simulacra.gans.progan import GAIN, STAGE, Discriminator, Growing, Growth, leaky, widths, with_pace
+from simulacra.gans.progan import Growing, with_pace
+from simulacra.gans.progan_networks import GAIN, STAGE, Discriminator, Growth, leaky, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, downsample, pixel_norm, upsample
 from simulacra.styled import StyledGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Growing):
-    """The paper's settings, but for the widths."""
+    """The paper's settings except the widths."""
 
     w: int = setting(512, "Numbers in w.")
     depth: int = setting(8, "Layers of the mapping network.")
     mapping_rate: float = setting(0.01, "Factor on the learning rate of the mapping network.")
-    mixing: float = setting(0.9, "Share of fakes that mix two w, which change over at a random layer.")
+    mixing: float = setting(0.9, "Share of fakes with style mixing: a second w takes over at a random layer.")
     gamma: float = setting(10.0, "Weight γ of R1.")
     r1_every: int = setting(
-        1, "R1 is taken at every so many steps of D, with as much more weight.", when={"gamma": "more than 0"}
+        1, "Interval between steps of D with R1; its weight is multiplied by it.", when={"gamma": "more than 0"}
     )
     batch: int = 32
 
@@ -48,7 +49,7 @@ class Settings(Growing):
 
 
 class AdaIN(nn.Module):
-    """Adaptive instance normalisation: the deviation and mean of each map come from w (equation 1)."""
+    """Adaptive instance normalisation: w sets the standard deviation and mean of each map (equation 1)."""
 
     def __init__(self, w: int, channels: int) -> None:
         super().__init__()
@@ -57,13 +58,13 @@ class AdaIN(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [N, C, H, W], w [N, w] -> [N, C, H, W]."""
         scale, shift = self.style(w).float()[:, :, None, None].chunk(2, 1)
-        centred = x.float() - x.float().mean((2, 3), keepdim=True)  # statistics need more than bf16's eight bits
+        centred = x.float() - x.float().mean((2, 3), keepdim=True)  # bf16's eight bits are too few for the statistics
         norm = (centred.square().mean((2, 3), keepdim=True) + 1e-8).rsqrt()
         return torch.addcmul(shift, centred, (scale + 1) * norm).to(x.dtype)
 
 
 class Layer(nn.Module):
-    """A convolution (none after the constant), then noise, leaky ReLU and a style."""
+    """A convolution (none after the constant), then noise, leaky ReLU and AdaIN."""
 
     def __init__(self, config: Settings, inner: int | None, outer: int, sides: tuple[int, int], *, up: bool) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class Layer(nn.Module):
         self.convolution = None if inner is None else EqualisedConv2d(inner, outer, 3, gain=GAIN)
         self.strength = nn.Parameter(torch.zeros(outer, 1, 1))
         self.adain = AdaIN(config.w, outer)
-        self.register_buffer("noise", torch.randn(1, 1, *sides))  # fixed, outside of training
+        self.register_buffer("noise", torch.randn(1, 1, *sides))  # used outside of training
         self.noise: Tensor
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ class Layer(nn.Module):
 
 
 class Generator(StyledGenerator):
-    """z -> w; a learned constant -> two layers at each side it has grown to -> a picture, enlarged to the full side."""
+    """z -> w; a learned constant -> two layers per level -> a picture, with pixels repeated to the full side."""
 
     def __init__(self, config: Settings) -> None:
         height, width, levels = base(config.shape)
@@ -95,7 +96,7 @@ class Generator(StyledGenerator):
         self.mapping_network = nn.ModuleList(
             EqualisedLinear(*size, gain=GAIN, rate=config.mapping_rate) for size in sizes
         )
-        # Not the paper's ones: the first normalisation would leave nothing of them.
+        # Not ones as in the paper: the first normalisation would map them to 0.
         self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
         layers = []
         for level, outer in enumerate(channels):
@@ -114,20 +115,20 @@ class Generator(StyledGenerator):
         return w
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """w [N, w], or [N, L, w] for one a layer -> pictures [N, C, H, W]."""
+        """w [N, w], or [N, L, w] with one per layer -> pictures [N, C, H, W]."""
         level, _ = self.growth.stage()
-        x = before = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)  # len would fix N in an export
+        x = before = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)  # len(w) would fix N in an export
         for i, (layer, style) in enumerate(
             zip(self.layers[: 2 * level + 2], self.broadcast_ws(w).unbind(1), strict=False)
         ):
             before = x if i == 2 * level else before
             x = layer(x, style)
-        return self.growth.picture(lambda at, features: self.out(self.to_rgb[at](features)), x, before)
+        return self.growth.to_image(lambda level, features: self.out(self.to_rgb[level](features)), x, before)
 
 
 @gan.register
 class StyleGAN(gan.GAN):
-    """A mapping network, a style for every layer, and growing."""
+    """A mapping network, a style for every layer, and progressive growing."""
 
     name, title, year = "stylegan", "StyleGAN", 2019
     authors = "Karras, Laine, Aila"
@@ -159,40 +160,39 @@ class StyleGAN(gan.GAN):
 
     @classmethod
     def resolve(cls, config: Any, total: int | None) -> Any:
-        """The pace of growth from the run's length."""
+        """Set the pace of growth from the run's length."""
         return with_pace(config, total)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """Grow, and set whether the penalty is due."""
+        """Grow to the level of `nimg` images, and set whether the penalty is due."""
         self.G.growth.update(nimg)
         self.due = steps["D"] % self.config.r1_every == 0
 
     def max_microbatch(self) -> int:
-        """Pictures of the current side that together have at most `pixels`."""
+        """Largest number of pictures of the current side with at most `pixels` pixels in total."""
         return self.G.growth.max_microbatch(self.config)
 
     def draw_ws(self, n: int) -> Tensor:
-        """Draw n fresh ws [n, L, w], a share of them mixed."""
+        """Draw n random w per layer [n, L, w], with style mixing."""
         return self.G.mixed_ws(n, share=self.config.mixing, layers=2 * self.G.growth.stage()[0] + 2)
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
-        """Fresh fakes, as many as the batch has pictures, with style mixing."""
+        """New fakes, one per picture of the batch, with style mixing."""
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
             return self.G.synthesis(self.draw_ws(len(batch.images))).float()
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]."""
         growth = self.G.growth
-        batch = batch._replace(images=growth.faded(batch.images))
+        batch = batch._replace(images=growth.fade_reals(batch.images))
         real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         adversarial = losses.minimax_d(real, fake, *self.targets(real))
         level = fake.new_tensor(growth.stage()[0])
         stats = {"real": real, "fake": fake, "adversarial": adversarial, "level": level}
         if not self.config.gamma or not self.due:
             return adversarial, stats
-        r1 = losses.r1(
-            lambda x: growth.times * self.discriminate(x), batch.images
-        )  # by a pixel of the level, as in ProGAN
+        # By pixels of the level, as in ProGAN.
+        r1 = losses.r1(lambda x: growth.scale * self.discriminate(x), batch.images)
         return adversarial + self.config.gamma / 2 * self.config.r1_every * r1, stats | {"r1": r1}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

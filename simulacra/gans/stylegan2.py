@@ -3,9 +3,9 @@
     D: -E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]
     G: -E[log D(G(z))] + λ E[(‖J_wᵀ y‖₂ - a)²],  J_w = ∂g(w)/∂w, y normal pictures, a the running mean of ‖J_wᵀ y‖₂
 
-G maps z to w, and w scales the weights of each layer: g(w). The penalties are lazy: taken at every so many steps, with as much
-more weight. With `augment=ada` this is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676), whose γ, mapping network of two
-layers and conditional form are the ones here.
+G maps z to w, and w scales the weights of each layer: g(w). The penalties are lazy: computed every k-th step, with weight k.
+With `augment=ada` this is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676), from which γ, the mapping network of two
+layers and conditioning are taken in any case.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ PATH = {"path": "more than 0"}
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
-    """The sizes suit a laptop, the rest is the source's; see the presets for the papers' sizes."""
+    """Sizes for a laptop, otherwise the papers' settings; presets have the papers' sizes."""
 
     z: int = setting(128, "Numbers in z and in w.")
     features: int = setting(32, "Channels at the full side, doubled at each halving.")
     features_max: int = setting(512, "Upper limit of the channels.")
     depth: int = setting(2, "Layers of the mapping network.")
     mapping_rate: float = setting(0.01, "Factor on the learning rate of the mapping network.")
-    mixing: float = setting(0.9, "Share of fakes that mix two w, which change over at a random layer.")
-    group: int = setting(4, "Pictures over which D sees a standard deviation.")
+    mixing: float = setting(0.9, "Share of fakes with style mixing: a second w takes over at a random layer.")
+    group: int = setting(4, "Pictures in a group of D's minibatch standard deviation.")
     gamma: float | None = setting(None, "Weight γ of R1; none for 0.0002 H W / batch.")
     r1_every: int = setting(
-        16, "R1 is taken at every so many steps of D, with as much more weight.", when={"gamma": "more than 0"}
+        16, "Interval between steps of D with R1; its weight is multiplied by it.", when={"gamma": "more than 0"}
     )
     path: float = setting(2.0, "Weight λ of the path length penalty; 0 for none.")
-    path_every: int = setting(4, "The path length penalty is taken at every so many steps of G.", when=PATH)
+    path_every: int = setting(4, "Interval between steps of G with the path length penalty.", when=PATH)
     path_decay: float = setting(0.01, "Rate of the moving average of path lengths.", when=PATH)
     path_share: float = setting(0.5, "Share of the batch for the path length penalty.", when=PATH)
     batch: int = 32
@@ -58,7 +58,7 @@ class Settings(gan.Settings):
 
 @gan.register
 class StyleGAN2(gan.GAN):
-    """Modulated convolutions, skips and residuals, lazy penalties."""
+    """Modulated convolutions, skip and residual connections, lazy penalties."""
 
     name, title, year = "stylegan2", "StyleGAN2, with ADA as an option", 2020
     authors = "Karras, Laine, Aittala, Hellsten, Lehtinen, Aila"
@@ -102,7 +102,7 @@ class StyleGAN2(gan.GAN):
         return Generator(config)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Rates and betas to the power of k / (k + 1), for a penalty at every k-th step (appendix B of the paper)."""
+        """Learning rates times c and betas to the power of c = k / (k + 1), for a penalty every k-th step (appendix B)."""
         optimizers, config = super().optimizers(), self.config
         for player, every, weight in (("D", config.r1_every, self.gamma), ("G", config.path_every, config.path)):
             share = every / (every + 1) if weight else 1.0
@@ -112,12 +112,12 @@ class StyleGAN2(gan.GAN):
         return optimizers
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """Whether the next step has a penalty."""
+        """Set whether the next step has a penalty."""
         every = {"D": self.config.r1_every, "G": self.config.path_every}
         self.due = {player: steps[player] % every[player] == 0 for player in every}
 
     def graph_key(self, player: str) -> Hashable | None:
-        """Whether there is a penalty."""
+        """Whether the step has a penalty."""
         return self.due[player]
 
     def on_step_end(self, player: str, stats: Mapping[str, Tensor]) -> None:
@@ -127,16 +127,16 @@ class StyleGAN2(gan.GAN):
             self.length.lerp_(stats["length"].to(self.length), self.config.path_decay)
 
     def draw_ws(self, n: int, y: Tensor | None) -> Tensor:
-        """Draw n fresh ws with labels y [n, L, z], a share of them mixed."""
+        """Draw n random w per layer for labels y [n, L, z], with style mixing."""
         return self.G.mixed_ws(n, y, share=self.config.mixing)
 
     def generate(self, batch: Batch, *, grad: bool = True) -> Tensor:
-        """Fresh fakes, as many as the batch has pictures, with style mixing."""
+        """New fakes, one per picture of the batch, with style mixing."""
         with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
             return self.G.synthesis(self.draw_ws(len(batch.images), self.condition(batch))).float()
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """-E[log D(x)] - E[log(1 - D(G(z)))], and γ/2 E[‖∇x D(x)‖²] when it is due."""
+        """-E[log D(x)] - E[log(1 - D(G(z)))], plus γ/2 E[‖∇x D(x)‖²] when due."""
         real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         adversarial = losses.minimax_d(real, fake, *self.targets(real))
         stats = {"real": real, "fake": fake, "adversarial": adversarial}
@@ -148,7 +148,7 @@ class StyleGAN2(gan.GAN):
         return adversarial + self.gamma / 2 * self.config.r1_every * r1, stats | {"r1": r1}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """-E[log D(G(z))], and λ E[(‖J_wᵀ y‖₂ - a)²] when it is due."""
+        """-E[log D(G(z))], plus λ E[(‖J_wᵀ y‖₂ - a)²] when due."""
         y = self.condition(batch)
         w = self.draw_ws(len(batch.images), y)
         self.G.update_w_avg(w[:, 0])

@@ -34,18 +34,18 @@ GAIN = math.sqrt(2)  # keeps the variance through a leaky ReLU
 
 
 def widths(config: Settings) -> list[int]:
-    """Channels from the base to the picture's side."""
+    """Channels at each side, from the base to the full side."""
     n = base(config.shape)[2]
     return [min(config.features << i, config.features_max) for i in reversed(range(n + 1))]
 
 
 class MappingNetwork(nn.Module):
-    """z, or y, or both -> w: normalised, then fully connected layers."""
+    """z, y or both, normalised -> fully connected layers -> w."""
 
     def __init__(self, config: Settings, *, latent: bool) -> None:
         super().__init__()
         size, conditional = config.z, config.labels > 0
-        # Without a bias, normalised, half of a single attribute would be the same as all of it.
+        # Without a bias, normalisation would map an attribute of 0.5 to the same values as one of 1.
         self.embedding = (
             EqualisedLinear(config.labels, size, bias=1.0, biased=config.attributes) if conditional else None
         )
@@ -71,7 +71,7 @@ class Layer(nn.Module):
         self.convolution = ModulatedConv2d(inner, outer, 3, up=up, gain=GAIN)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outer))
-        self.register_buffer("constant", torch.randn(1, 1, *sides))  # fixed noise outside of training
+        self.register_buffer("constant", torch.randn(1, 1, *sides))  # noise outside of training
         self.constant: Tensor
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Layer(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Features -> a picture, by a convolution that w modulates."""
+    """Features -> a picture, by a 1x1 convolution that w modulates."""
 
     def __init__(self, config: Settings, inner: int) -> None:
         super().__init__()
@@ -98,11 +98,13 @@ class ToRGB(nn.Module):
 
 
 class Generator(StyledGenerator):
-    """z -> w; a learned constant -> two layers at each side; the pictures of all sides are added up."""
+    """z -> w; a learned constant -> two layers per side; the sum of the pictures of all sides."""
+
+    renamed_tensors: ClassVar[Mapping[str, str]] = {**StyledGenerator.renamed_tensors, "colours": "to_rgb"}
 
     def __init__(self, config: Settings) -> None:
         height, width, n = base(config.shape)
-        super().__init__(config, num_ws=2 * n + 2, w=config.z)  # the last of them for the colours alone
+        super().__init__(config, num_ws=2 * n + 2, w=config.z)  # the last one only for ToRGB
         channels = widths(config)
         self.mapping_network = MappingNetwork(config, latent=True)
         self.constant = nn.Parameter(torch.randn(height, width, channels[0]))
@@ -111,7 +113,7 @@ class Generator(StyledGenerator):
             sides = (height << i, width << i)
             layers += [Layer(config, inner, outer, sides, up=True), Layer(config, outer, outer, sides, up=False)]
         self.layers = nn.ModuleList(layers)
-        self.colours = nn.ModuleList(ToRGB(config, width) for width in channels)
+        self.to_rgb = nn.ModuleList(ToRGB(config, width) for width in channels)
         self.bound = nn.Tanh() if config.output == "tanh" else nn.Identity()
 
     def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -120,21 +122,21 @@ class Generator(StyledGenerator):
         return w
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """w [N, z], or [N, L, z] for one a layer -> pictures [N, C, H, W]."""
+        """w [N, z], or [N, L, z] with one per layer -> pictures [N, C, H, W]."""
         ws = self.broadcast_ws(w).unbind(1)
         x = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)
         picture: Tensor | None = None
         for i, layer in enumerate(self.layers):
             x = layer(x, ws[i])
             if i % 2 == 0:
-                here = self.colours[i // 2](x, ws[i + 1])
-                picture = here if picture is None else upsample(picture) + here
-        bounded: Tensor = self.bound(picture)
-        return bounded
+                rgb = self.to_rgb[i // 2](x, ws[i + 1])
+                picture = rgb if picture is None else upsample(picture) + rgb
+        images: Tensor = self.bound(picture)
+        return images
 
 
 class Block(nn.Module):
-    """Half the side: (two convolutions + a skip) / √2."""
+    """Half the side: (two convolutions + a skip connection) / √2."""
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
@@ -151,7 +153,7 @@ class Block(nn.Module):
 
 
 class Discriminator(RenamedTensors):
-    """A picture -> residual blocks, each halving it -> the deviation within a group -> a logit."""
+    """A picture -> residual blocks, each halving it -> the standard deviation within groups -> a logit."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_mapping"}
 
@@ -170,12 +172,14 @@ class Discriminator(RenamedTensors):
         self.out = EqualisedLinear(top, config.z if config.labels else 1)
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W], y [N, labels] where there are labels -> logits [N]."""
+        """Pictures [N, C, H, W], y [N, labels] or None -> logits [N]."""
         x = self.blocks(F.leaky_relu_(self.first(images), SLOPE))
         x = F.leaky_relu_(self.last(minibatch_stddev(x, self.group)), SLOPE)
         x = F.leaky_relu(self.dense(x.permute(0, 2, 3, 1).flatten(1)), SLOPE)
         x = self.out(self.dropout(x))
         if self.label_mapping is not None:
-            x = x * self.label_mapping(None, y) / math.sqrt(x.shape[1])  # a projection: Miyato & Koyama 2018
+            x = (
+                x * self.label_mapping(None, y) / math.sqrt(x.shape[1])
+            )  # projection discriminator: Miyato & Koyama 2018
         logits: Tensor = x.sum(1)
         return logits

@@ -3,7 +3,7 @@
     D:  E[D(G(z))] - E[D(x)],  each weight of D clamped to [-c, c] after each step
     G: -E[D(G(z))]
 
-D is a critic: a score without a sigmoid. The paper clamps to 0.01; a later tutorial uses 0.1.
+D is a critic, whose score has no sigmoid. The paper clamps to 0.01; a later tutorial uses 0.1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Settings(dcgan.Networks):
     optimizer: Literal["adam", "rmsprop"] = "rmsprop"
     lr: float = 5e-5
     balance: str = "fixed:5"
-    clamp: float = setting(0.01, "Each weight of D is clamped to ± this.")
+    clamp: float = setting(0.01, "Clamp each weight of D to ± this.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,7 +37,7 @@ class Settings(dcgan.Networks):
 
 @gan.register
 class WGAN(gan.GAN):
-    """The Wasserstein distance, with a clamped critic."""
+    """The Wasserstein distance, by a critic with clamped weights."""
 
     name, title, year = "wgan", "Wasserstein GAN", 2017
     authors = "Arjovsky, Chintala, Bottou"
@@ -80,7 +80,7 @@ class WGAN(gan.GAN):
 
     @torch.no_grad()
     def constrain(self) -> None:
-        """Clamp D's weights to ±c, gains of its norms included, as the paper's algorithm 1 does."""
+        """Clamp all of D's weights to ±c, including the gains of its norms (algorithm 1 of the paper)."""
         weights: list[Tensor] = list(self.D.parameters())
         torch._foreach_clamp_max_(weights, self.config.clamp)
         torch._foreach_clamp_min_(weights, -self.config.clamp)

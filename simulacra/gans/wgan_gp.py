@@ -3,7 +3,7 @@
     D:  E[D(G(z))] - E[D(x)] + λ E[(‖∇x̂ D(x̂)‖₂ - 1)²],  x̂ = εx + (1 - ε)G(z),  ε uniform in [0, 1]
     G: -E[D(G(z))]
 
-D has no batch norm, as the penalty is on single pictures: instance norm here, layer norm or none as options.
+The penalty is per picture, so D has no batch norm: instance norm, or optionally layer norm or none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Settings(dcgan.Networks):
     gp: float = setting(10.0, "Weight λ of the gradient penalty.")
     one_sided: bool = setting(False, "Penalise only gradients longer than 1.", when={"gp": "more than 0"})
     penalty_precision: Literal["same", "fp32"] = setting(
-        "same", "Precision of the gradient penalty in a run in bf16.", when={"gp": "more than 0"}
+        "same", "Precision of the gradient penalty in a bf16 run.", when={"gp": "more than 0"}
     )
 
     def __post_init__(self) -> None:
@@ -43,12 +43,12 @@ class Settings(dcgan.Networks):
 
 @gan.register
 class WGANGP(gan.GAN):
-    """The Wasserstein distance, with a penalty on the critic's gradient."""
+    """The Wasserstein distance, by a critic with a gradient penalty."""
 
     name, title, year = "wgan-gp", "Wasserstein GAN with gradient penalty", 2017
     authors = "Gulrajani et al."
     paper = "arXiv:1704.00028"
-    suits = "Data on which other GANs collapse to few pictures; slower, but steady."
+    suits = "Data on which other GANs have mode collapse; slower but stable."
     takes_labels = True
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²]", "-E[D(G(z))]")
     critic, targeted = True, False

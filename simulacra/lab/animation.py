@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from simulacra.files import JsonObject, written_aside
+from simulacra.files import JsonObject, atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -30,7 +30,7 @@ DPI = 100
 def save_film(path: Path, frames: Sequence[Image.Image]) -> Path:
     """Write a looping WebP animation; the last frame stays longer."""
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         options: dict[str, Any] = {"append_images": frames[1:], "duration": durations, "loop": 0}
         frames[0].save(file, "WEBP", save_all=True, quality=80, method=0, **options)
     return path
@@ -38,7 +38,7 @@ def save_film(path: Path, frames: Sequence[Image.Image]) -> Path:
 
 def save_still(path: Path, figure: Figure) -> Path:
     """Write a figure as PNG."""
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         figure.savefig(file, format="png")
     return path
 

@@ -16,7 +16,7 @@ from simulacra.console import Begin, console, say, silent
 from simulacra.data.dataset import Dataset
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.generator import Generator
 from simulacra.grid import Grid
 from simulacra.latent.discovery import COUNT, discover
@@ -142,7 +142,7 @@ def write_sheet(path: Path, image: Image.Image) -> None:
     """Write a sheet as PNG. Raises `SimulacraError` if the file exists."""
     if path.exists():
         raise SimulacraError("latent.sheet_exists", path=path)
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         image.save(file, "PNG")
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.generator import Generator
 from simulacra.latent.latent_prior import latent_prior
 from simulacra.latent.perceptual_loss import premultiply
@@ -120,7 +120,7 @@ def encoder_file(model: str | Path | None) -> Path:
 def save_encoder(encoder: Encoder, path: Path, model: str) -> None:
     """Write an encoder for `load_encoder`. model: the fingerprint of the model that it was trained on."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         file.write(save(tensors, {"format": FORMAT, "model": model}))
 
 

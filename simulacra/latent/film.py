@@ -12,7 +12,7 @@ from PIL import Image
 from simulacra.console import Advance, Begin, silent
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
-from simulacra.files import folder_written_aside, written_aside
+from simulacra.files import atomic_file, atomic_folder
 from simulacra.generator import to_image
 from simulacra.latent.walk import Easing, Space, Walk, seed_stops
 from simulacra.messages import text
@@ -118,11 +118,11 @@ def write_film(path: Path, frames: Iterable[Image.Image], count: int, *, fps: fl
     check_film(path, fps)
     kind = path.suffix.lower()
     if not kind:
-        with folder_written_aside(path) as folder:
+        with atomic_folder(path) as folder:
             for number, frame in enumerate(frames):
                 write_png(frame, folder / f"{number:06d}.png", frame.info.get(KEY, {}))
         return
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         if kind == ".mp4":
             _write_mp4(file, frames, fps)
         else:

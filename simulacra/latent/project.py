@@ -17,7 +17,7 @@ from simulacra.data import decoding
 from simulacra.data.rejects import UnusablePicture
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
-from simulacra.files import folder_written_aside, write_json
+from simulacra.files import atomic_folder, write_json
 from simulacra.generator import Generator, to_image
 from simulacra.grid import Grid
 from simulacra.latent.encoder import encoder_for
@@ -147,7 +147,7 @@ def project_photo(
         on_step(progress)
 
     projection = invert(generator, target, on_step=watch, **options)
-    with folder_written_aside(out) as folder:
+    with atomic_folder(out) as folder:
         _write(folder, projection, photo.name, model)
         if len(frames) > 1:
             write_film(folder / "course.webp", frames, len(frames), fps=FPS)

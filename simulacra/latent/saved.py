@@ -15,7 +15,7 @@ from safetensors.torch import save as to_bytes
 from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.latent.discovery import MAX_COSINE, free_name
 from simulacra.latent.recipe import Direction
 from simulacra.messages import Message
@@ -120,7 +120,7 @@ def _write(directions: Sequence[Direction], model: str | Path | None, path: Path
     entries = [{key: getattr(direction, key) for key in KEYS} for direction in directions]
     vectors = torch.stack([d.vector.detach().float().cpu() for d in directions]) if directions else torch.zeros(0, 0)
     metadata = {"format": FORMAT, "model": fingerprint(model), "directions": json.dumps(entries, ensure_ascii=False)}
-    with written_aside(path or directions_file(model)) as file:
+    with atomic_file(path or directions_file(model)) as file:
         file.write(to_bytes({"vectors": vectors.contiguous()}, metadata))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import simulacra
 from simulacra.errors import SimulacraError
-from simulacra.files import folder_written_aside
+from simulacra.files import atomic_folder
 from simulacra.registry import gans
 
 FILES = {  # of the template -> in the package; {module} is the import name
@@ -36,7 +36,7 @@ def new_gan(name: str, out: Path | None = None) -> Path:
     values = {"name": name, "module": module, "title": "".join(part.capitalize() for part in name.split("-"))}
     values |= {"version": simulacra.__version__, "year": str(datetime.date.today().year)}
     template = resources.files("simulacra.plugins") / "template"
-    with folder_written_aside(folder) as aside:
+    with atomic_folder(folder) as aside:
         for source, place in FILES.items():
             path = aside / place.format(module=module)
             path.parent.mkdir(parents=True, exist_ok=True)

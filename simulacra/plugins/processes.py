@@ -22,7 +22,7 @@ SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safet
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free TCP port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

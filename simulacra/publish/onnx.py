@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import simulacra
 from simulacra.doctor import missing
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.gan import Generator
 from simulacra.model import Model
 from simulacra.translator import Side, Translator
@@ -88,7 +88,7 @@ def _write(
         program.model.metadata_props.update(metadata)
         path = Path(folder) / "G.onnx"
         program.save(path, external_data=False)
-        with written_aside(out) as file:
+        with atomic_file(out) as file:
             file.write(path.read_bytes())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from simulacra.errors import SimulacraError
-from simulacra.files import discard, folder_written_aside, written_aside
+from simulacra.files import atomic_file, atomic_folder, discard
 from simulacra.storage import checkpoints, save_model
 from simulacra.training.ema import EMA
 
@@ -26,10 +26,10 @@ def save(
     final = run / "checkpoints" / f"{nimg:09d}"
     if final.exists():  # the same steps lead to the same state
         if not (final / "state.pt").exists():
-            with written_aside(final / "state.pt") as file:
+            with atomic_file(final / "state.pt") as file:
                 torch.save(state, file)
         return final
-    with folder_written_aside(final) as aside:
+    with atomic_folder(final) as aside:
         save_model(ema.average, aside, gan=gan, config=config, about=about)
         torch.save(state, aside / "state.pt")
     return final

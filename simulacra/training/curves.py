@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.training.journal import read
 
 PANELS = {
@@ -69,7 +69,7 @@ def draw_curves(run: Path) -> list[Path]:
     figure.suptitle(run.name)
     paths = [run / "curves.png", run / "curves.svg"]
     for path in paths:
-        with written_aside(path) as file:
+        with atomic_file(path) as file:
             figure.savefig(file, format=path.suffix[1:], dpi=110)
     return paths
 
@@ -85,7 +85,7 @@ def make_film(run: Path) -> Path:
             frames.append(image.convert("RGBA" if image.mode == "RGBA" else "RGB"))
     milliseconds = [round(1000 * FRAME_SECONDS)] * (len(frames) - 1) + [round(1000 * LAST_SECONDS)]
     path = run / "film.webp"
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": milliseconds, "loop": 0}
         frames[0].save(file, "WEBP", quality=80, method=3, **options)
     return path

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from simulacra.files import disk_errors, written_aside
+from simulacra.files import atomic_file, disk_errors
 from simulacra.training.balance import accuracies
 from simulacra.training.run_records import JournalLine
 
@@ -61,7 +61,7 @@ class Journal:
     def rewind(self, nimg: int) -> list[JournalLine]:
         """Drop the lines after `nimg` images, whose steps are about to be repeated; returns the remaining ones."""
         lines = [line for line in read_journal(self.path) if line["nimg"] <= nimg]
-        with written_aside(self.path) as file:
+        with atomic_file(self.path) as file:
             file.writelines((json.dumps(line) + "\n").encode() for line in lines)
         return lines
 

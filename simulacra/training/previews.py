@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simulacra.data.dataset import Pair
 from simulacra.data.feed import Feed, to_tensor
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.generator import Generator, as_generator
 from simulacra.grid import Grid
 from simulacra.model import Model
@@ -120,5 +120,5 @@ def save_rows(path: Path, pictures: Sequence[Tensor], columns: int) -> None:
     grid = Grid(len(pictures), (channels, height, width), columns=min(columns, len(pictures)))
     for picture in pictures:
         grid.add(picture)
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         grid.image().save(file, "PNG", compress_level=1)  # previews are many, and zlib is slow on noise

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from simulacra.errors import SimulacraError
-from simulacra.files import discard, read_json, written_aside
+from simulacra.files import atomic_file, discard, read_json
 from simulacra.messages import Message
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
@@ -79,5 +79,5 @@ def none_left(run: Path, nimg: int, sign: Message | str, count: int) -> Simulacr
 
 def _rewrite(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     if lines or path.exists():
-        with written_aside(path) as file:
+        with atomic_file(path) as file:
             file.writelines((json.dumps(line, allow_nan=False) + "\n").encode() for line in lines)

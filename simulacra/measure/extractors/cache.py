@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 
 LIMIT = 1 << 30  # bytes; the least recently used files are deleted
 
@@ -51,7 +51,7 @@ def store(path: Path, features: Mapping[str, NDArray[np.float32]]) -> None:
     from safetensors.numpy import save
 
     try:
-        with written_aside(path) as file:
+        with atomic_file(path) as file:
             file.write(save(dict(features), {"sha256": _digest(features)}))
         _shrink(path.parent)
     except (SimulacraError, OSError):  # a score does not fail for want of a cache

@@ -1,10 +1,9 @@
-"""The metrics `cycle` and `identity`: pictures translated there and back, and pictures that need no translation.
+"""The metrics `cycle` and `identity`: errors of pictures translated there and back, and of those already in the domain.
 
-Differences are L1, on the scale of a pixel from 0 to 1. A translator can hide a picture in its translation, in detail
-that nobody sees, and so restore it whatever the translation shows (Chu, Zhmoginov, Sandler. CycleGAN, a Master of
-Steganography. 2017, arXiv:1712.02950). So the way back is also tried from a disturbed translation: rounded to 8 bits,
-as in a file, with noise that the eye hardly sees. With c the error of the cycle, c' that of the disturbed cycle, and e
-the disturbance:
+Errors are L1, for pixels from 0 to 1. A translator can hide a picture in invisible detail of its translation, and
+restore it from there whatever the translation shows (Chu, Zhmoginov, Sandler. CycleGAN, a Master of Steganography. 2017,
+arXiv:1712.02950). So the metric also translates back a disturbed translation: rounded to 8 bits, with faint noise. With
+c the error of the cycle, c' that of the disturbed cycle, and e the size of the disturbance:
 
     honesty = √(c² + e²) / c', at most 1
 """

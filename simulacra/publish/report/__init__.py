@@ -6,7 +6,7 @@ from pathlib import Path
 
 from simulacra import messages
 from simulacra.errors import SimulacraError
-from simulacra.files import written_aside
+from simulacra.files import atomic_file
 from simulacra.publish.report.page import MARK, render_page
 from simulacra.publish.report.run_contents import read_contents
 
@@ -35,6 +35,6 @@ def report(run: str | Path, out: Path | None = None, *, language: str | None = N
         if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
             raise SimulacraError("report.out_is_other_file", path=path)
         html = render_page(contents, limit=limit).encode()
-    with written_aside(path) as file:
+    with atomic_file(path) as file:
         file.write(html)
     return path
