@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from simulacra.config import updated
 from simulacra.gan import Batch
-from simulacra.gans import progan_networks
 from simulacra.gans.progan import SHORT_STAGE, with_pace
 from simulacra.gans.progan_networks import STAGE, Growth, box_average, repeat_pixels, widths
 from simulacra.layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev
@@ -42,7 +41,7 @@ def pictures(n: int = 4) -> Tensor:
 
 def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU, autocast doubles in float32 what the networks draw in bf16."""
-    monkeypatch.setattr(progan_networks, "repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
+    monkeypatch.setattr("simulacra.gans.progan_networks.repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
     growth = at(build("progan", **PACE), 12).G.growth
     level, alpha = growth.stage()
     assert level == 1 and 0 < alpha < 1
