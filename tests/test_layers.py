@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from support import build, forms, translating
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simulacra import layers
 from simulacra.layers import convolution
+from simulacra.layers.renamed import RenamedTensors
 
 PAIRS = {
     "strided": (layers.Conv2d, nn.Conv2d, (3, 5, 4, 2, 1)),
@@ -110,3 +112,17 @@ def test_the_deviation_within_a_group(n: int) -> None:
     expected = (groups.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3)).repeat(size)
     torch.testing.assert_close(y[:, :3], x)
     torch.testing.assert_close(y[:, 3], expected[:, None, None].expand(n, 2, 2))
+
+
+@pytest.mark.parametrize("spec", [*forms(), *translating(), "dcgan:tiny+ada"])
+def test_tensors_load_under_their_former_names(spec: str) -> None:
+    gan = build(spec.removesuffix("+ada"), **({"augment": "ada"} if spec.endswith("+ada") else {}))
+    saved = {key: torch.full_like(value, n) for n, (key, value) in enumerate(gan.state_dict().items())}
+    former = dict(saved)
+    for prefix, module in reversed(list(gan.named_modules())):  # inner modules first, as their prefixes change
+        for old, new in module.renamed_tensors.items() if isinstance(module, RenamedTensors) else ():
+            start = f"{prefix}.{new}" if prefix else new
+            for key in [key for key in former if f"{key}.".startswith(f"{start}.")]:
+                former[start.removesuffix(new) + old + key.removeprefix(start)] = former.pop(key)
+    gan.load_state_dict(former)
+    assert {key: value.tolist() for key, value in gan.state_dict().items()} == {k: v.tolist() for k, v in saved.items()}

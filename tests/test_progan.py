@@ -41,7 +41,7 @@ def pictures(n: int = 4) -> Tensor:
 
 def test_a_fade_takes_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU, autocast doubles in float32 what the networks draw in bf16."""
-    monkeypatch.setattr("simulacra.gans.progan_networks.repeat_pixels", lambda x, times: repeat_pixels(x.float(), times))
+    monkeypatch.setattr("simulacra.gans.progan_networks.repeat_pixels", lambda x, n: repeat_pixels(x.float(), n))
     growth = at(build("progan", **PACE), 12).G.growth
     level, alpha = growth.stage()
     assert level == 1 and 0 < alpha < 1

@@ -125,7 +125,7 @@ class Down(RenamedTensors):
         self.shortcut = Conv2d(inner, outer, 1) if halves or inner != outer else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C', H/2, W/2], or [N, C', H, W] where it does not halve."""
+        """[N, C, H, W] -> [N, C', H/2, W/2], or [N, C', H, W] without halving."""
         inner: Tensor = self.second(F.relu(self.first(x if self.is_first else F.relu(x))))
         shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2) if self.halves else x)
         return inner + shortcut
