@@ -8,12 +8,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from rich.table import Table
 
 from simulacra import messages
-from simulacra.config import explanation, unmet
+from simulacra.config import FROM_DATA, explanation, spelled, unmet
 from simulacra.console import console, say
 from simulacra.gan import GAN
 from simulacra.registry import HIDDEN, find, gans
-
-FROM_DATA = ("shape", "labels", "attributes")
 
 
 def list_gans() -> None:
@@ -37,14 +35,17 @@ def show_gan(name: str) -> None:
     _print_about(gan)
     for preset, chosen in gan.presets.items():
         if not preset.startswith(HIDDEN):
-            values = " ".join(f"{key}={_plain(value)}" for key, value in chosen.settings.items())
-            console.print(f"  {gan.name}:{preset}  {chosen.note}  [{values}]", markup=False)
+            values = " ".join(f"{key}={spelled(value)}" for key, value in chosen.settings.items())
+            note = _translated(f"settings.{gan.name}.preset.{preset}", chosen.note)
+            console.print(f"  {gan.name}:{preset}  {note}  [{values}]", markup=False)
     defaults, hints = gan.Config(), get_type_hints(gan.Config)
     idle = gan.idle_settings(defaults)
-    table = Table(*(messages.text(code) for code in HEADINGS), box=None)
+    table = Table(box=None)
+    for code in HEADINGS:  # Chinese has no spaces to break a line at: without fold, its end is cut off
+        table.add_column(messages.text(code), overflow="fold")
     for field in dataclasses.fields(defaults):
         if field.name not in (*FROM_DATA, *idle):
-            value, kind = _plain(getattr(defaults, field.name)), _kind(hints[field.name])
+            value, kind = spelled(getattr(defaults, field.name)), _kind(hints[field.name])
             table.add_row(field.name, value, kind, described(gan, field.name))
     console.print(table, soft_wrap=False)
     sleeping = [f"{name} ({wake})" for name in idle if name not in gan.unused and (wake := unmet(defaults, name))]
@@ -74,17 +75,24 @@ def _translated(code: str, english: str) -> str:
 def _print_about(gan: type[GAN]) -> None:
     if sentence := suits(gan):
         console.print(f"    {sentence}", markup=False)
-    console.print(f"    D: {gan.formulas[0]}\n    G: {gan.formulas[1]}", markup=False)
+    for player, formula in zip("DG", gan.formulas, strict=True):
+        console.print(f"    {player}: {_translated(f'settings.{gan.name}.loss.{player}', formula)}", markup=False)
 
 
 def _kind(hint: Any) -> str:
     """A field's type as a reader would say it."""
+    parts = get_args(hint)
     if get_origin(hint) is Literal:
-        return " | ".join(map(str, get_args(hint)))
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("[", "\\[")
+        return " | ".join(map(str, parts))
+    if get_origin(hint) is tuple:
+        kinds = ["…" if part is Ellipsis else _kind(part) for part in parts]
+        return ",".join([kinds[0], *kinds] if kinds[-1] == "…" else kinds)
+    if parts:  # X | None
+        return " | ".join(_kind(part) for part in parts)
+    return messages.text(KINDS[hint]) if hint in KINDS else spelled(hint)
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+KINDS = {
+    bool: "catalogue.bool", int: "catalogue.int", float: "catalogue.float", str: "catalogue.str",
+    type(None): "catalogue.none",
+}  # fmt: skip

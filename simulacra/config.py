@@ -15,6 +15,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.messages import Message
 
 T = TypeVar("T")
+FROM_DATA = frozenset({"shape", "labels", "attributes"})  # what a data set decides, no setting
 Condition = Mapping[str, Any]  # setting -> its value, a tuple of values, or a key of `RANGES`
 BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
@@ -68,7 +69,14 @@ def _as_word(name: str, wanted: Any) -> str:
     if isinstance(wanted, str) and wanted in RANGES:
         return f"{name}>0"
     value = wanted[0] if isinstance(wanted, tuple) else wanted
-    return f"{name}={str(value).lower() if value in (None, True, False) else value}"
+    return f"{name}={spelled(value)}"
+
+
+def spelled(value: object) -> str:
+    """A setting's value as a user types it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(spelled, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def parse_words(words: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,9 +33,9 @@ def near_name(word: str, names: Iterable[str]) -> str | None:
 
 def near_path(path: Path, besides: Iterable[str] = ()) -> Message | str:
     """The hint of `did_you_mean` at a file or folder beside `path`, which does not exist, or at a name of `besides`."""
-    beside = (
-        {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()} if path.parent.is_dir() else {}
-    )
+    beside: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        beside = {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()}
     near = near_name(path.name, [*beside, *besides])
     return Message("errors.did_you_mean", name=beside.get(near, near)) if near else ""
 

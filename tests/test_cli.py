@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from support import noise, on_disk
 
-from simulacra import cli
+from simulacra import cli, messages
 from simulacra.cli.language import commands, parameters
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -121,6 +121,12 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["prepare", "peeps", "x", "--size", "banana"], "banana"),
         (["prepare", "peeps", "x", "--crop", "7"], "--crop 7"),
         (["train", "/nowhere"], "simulacra prepare"),
+        (["train", "peep"], "Did you mean 'peeps'?"),
+        (["sample", "peep"], "Did you mean 'peeps'?"),
+        (["prepare", "peeps", "x", "--labels", "hat"], "It has: glasses, "),
+        (["prepare", "peeps", "x", "--workers", "0"], "--workers is 0"),
+        (["export", "peeps", "x.txt"], "x.onnx"),
+        (["lab", "digits", "--gan", "mpl"], "Did you mean 'mlp'?"),
         (["train", "peeps", "--gan", "dcgam"], "Did you mean 'dcgan'?"),
         (["train", "peeps", "--gan", "dcgan:celeb64"], "celeba64"),
         (["train", "peeps", "--gan", "dcgan:faces80"], "--size 80"),
@@ -201,6 +207,32 @@ def test_wrong_words_are_refused(run_cli: Cli, words: list[str]) -> None:
     assert (
         "simulacra --help" in err if words == ["fly"] else f"Usage: simulacra {words[0]} " in err and "Example: " in err
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["report", "a", "--out", "b"], "as argument 2: simulacra report RUN [OUT] [OPTIONS]"),
+        (["demo", "--run", "b"], "as argument 1: simulacra demo [RUN] [OPTIONS]"),
+        (["lab", "ring", "--lr", "1e-3"], "Settings are words here"),
+        (["lab", "ring", "--plays", "2.5"], "--plays is '2.5'; it must be a whole number."),
+        (["train", "peeps", "--threads", "1.5"], "--threads is '1.5'; it must be a whole number."),
+        (["prepare", "peeps", "x", "--split", "1", "2"], "--split takes 3 values"),
+        (["prepare", "peeps", "x", "--channels"], "one of auto, grey, rgb, rgba"),
+        (["train", "peeps", "--gan"], "--gan needs a value after it."),
+    ],
+)
+def test_wrong_options_get_what_to_type_instead(run_cli: Cli, words: list[str], expected: str) -> None:
+    status, out, err = run_cli(*words)
+    assert status == 2 and not out
+    assert expected in err.splitlines()[0]
+
+
+def test_no_english_in_the_chinese_help_overview(run_cli: Cli) -> None:
+    """A command's line in the overview is its first sentence, so each page's text has its details in a paragraph."""
+    status, out, _ = run_cli("--lang", "zh")
+    messages.set_language(None)
+    assert status == 0 and "翻译成另一个域" in out and "EXIF" not in out
 
 
 def test_ctrl_c_is_one_sentence_and_130(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError
+from cyclopts import App, ArgumentCollection
+from cyclopts.exceptions import CoercionError, CycloptsError
 
 import simulacra
 from simulacra import messages
@@ -22,6 +22,15 @@ GROUPS = ("start", "data", "train", "judge", "create", "share", "extend")  # by 
 GROUP_OF: dict[str, str] = {}  # by command
 EXAMPLES: dict[str, str] = {}  # by command
 
+
+def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raise CoercionError for a fraction where a whole number is asked for, which cyclopts would round."""
+    for argument in arguments:
+        for token in argument.tokens:
+            if int in (argument.hint, *get_args(argument.hint)) and "." in token.value:
+                raise CoercionError(argument=argument, token=token, target_type=int)
+
+
 app = App(
     name="simulacra",
     help="Turn a folder of your own pictures into a generator of new ones.",
@@ -29,6 +38,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says that it stopped
     help_format="plaintext",
     help_formatter=HelpFormatter(),
+    config=(refuse_fractions,),
 )
 app.register_install_completion_command(add_to_startup=False)
 _order = itertools.count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_origin
 
 from cyclopts import App
 from cyclopts.exceptions import (
@@ -41,7 +42,7 @@ def _sentence(app: App, error: CycloptsError, name: str | None) -> str:
         return text("cli.unknown_option", option=option, command=name, hint=_near_option(app, name, option))
     if isinstance(error, MissingArgumentError):
         if keyword := error.keyword or (error.argument is not None and error.argument.keys and error.argument.name):
-            return text("cli.missing_value", option=keyword)
+            return _missing_value(error, keyword)
         return text("cli.missing_argument", command=name, argument=_label(error))
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
         return _unreadable(error)
@@ -49,6 +50,17 @@ def _sentence(app: App, error: CycloptsError, name: str | None) -> str:
         return text("cli.repeated", option=error.token.keyword)
     unused = " ".join(error.unused_tokens or ())
     return text("cli.unused", words=unused) if unused else str(error).strip()
+
+
+def _missing_value(error: MissingArgumentError, option: str) -> str:
+    """An option without its value, or with too few."""
+    if error.argument is not None:
+        if choices := error.argument.get_choices():
+            return text("cli.missing_choice", option=option, choices=list(choices))
+        if count := len(getattr(error.argument.hint, "__args__", ())) * (get_origin(error.argument.hint) is tuple):
+            default = error.argument.field_info.default
+            return text("cli.missing_values", option=option, count=count, example=" ".join(map(str, default)))
+    return text("cli.missing_value", option=option)
 
 
 def _unreadable(error: CoercionError) -> str:
@@ -67,8 +79,16 @@ def _unreadable(error: CoercionError) -> str:
 
 def _near_option(app: App, name: str | None, option: str) -> Message | str:
     """A hint at the option that `option` nearly is."""
-    names = [] if name is None else [f"--{parameter.replace('_', '-')}" for parameter in parameters(app[name])]
-    near = near_name(option, names)
+    if name is None:
+        return ""
+    places = [place.strip("[]").lower() for place in _places(app[name])[:-1]]
+    if (place := option.lstrip("-")) in places:
+        usage = " ".join(["simulacra", name, *_places(app[name])])
+        return Message("cli.by_place", option=option, place=places.index(place) + 1, usage=usage)
+    names = [parameter for parameter in parameters(app[name]) if parameter not in places]
+    near = near_name(option, [f"--{name.replace('_', '-')}" for name in names])
+    if near is None and "settings" in places:
+        return Message("cli.settings_are_words")
     return Message("errors.did_you_mean", name=near) if near else ""
 
 

@@ -190,6 +190,8 @@ def print_report(report: Report) -> None:
     title = text("data.usable", source=report.source, kind=kind, usable=report.usable, count=report.found)
     console.print(f"[bold]{escape(title)}[/]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in _lines(report):
         table.add_row(escape(name), escape(value))
     console.print(table, soft_wrap=False)
@@ -211,10 +213,11 @@ def _lines(report: Report) -> list[tuple[str, str]]:
         by_area = sorted(report.sizes, key=lambda size: (size[0] * size[1], size))
         common, n = max(report.sizes.items(), key=lambda entry: entry[1])
         small, large = by_area[0], by_area[-1]
-        lines.append((text("data.sizes"), text(
+        size_range = text(
             "data.size_range", smallest=f"{small[0]}x{small[1]}", largest=f"{large[0]}x{large[1]}",
             common=f"{common[0]}x{common[1]}", count=n,
-        )))  # fmt: skip
+        )  # fmt: skip
+        lines.append((text("data.sizes"), size_range if len(by_area) > 1 else f"{small[0]}x{small[1]}"))
         lines += [(text("data.modes"), _counts(report.modes)), (text("data.formats"), _counts(report.formats))]
     lines += [(str(title), f"{count:,}") for flag, title in FLAGS.items() if (count := getattr(report, flag))]
     if report.classes:

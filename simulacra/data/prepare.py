@@ -180,7 +180,9 @@ def _check_same(out: Path, origin: dict[str, Any]) -> None:
     stored = read_json(out / "data.json")
     before, now = stored.get("options", {}), origin["options"]
     changed = [
-        Message("data.option_was", name=name, before=str(before.get(name)), now=str(now[name]))
+        Message(
+            "data.option_was", name=name.replace("_", "-"), before=_spelled(before.get(name)), now=_spelled(now[name])
+        )
         for name in now
         if before.get(name) != now[name]
     ]
@@ -188,6 +190,13 @@ def _check_same(out: Path, origin: dict[str, Any]) -> None:
         raise SimulacraError("data.out_has_other_options", path=out, options=changed)
     if stored.get("source", {}).get("fingerprint") != origin["source"]["fingerprint"]:
         raise SimulacraError("data.out_has_other_pictures", path=out)
+
+
+def _spelled(value: Any) -> Message | str:
+    """An option's value as one types it."""
+    if value is None:
+        return Message("data.not_given")
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _labels(source: Source, chosen: Sequence[int]) -> tuple[NDArray[Any] | None, tuple[str, ...]]:

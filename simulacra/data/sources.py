@@ -70,14 +70,14 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
     """
     path = Path(source)
     if source != "peeps" and not path.exists():
-        hint = near_path(path)
-        raise SimulacraError("data.no_source", path=source, hint=hint)
+        raise SimulacraError("data.no_source", path=source, hint=near_path(path, ["peeps"]))
     with tempfile.TemporaryDirectory(prefix="simulacra-") as scratch:
         try:
             with disk_errors(Path(scratch)):
                 opened = _open(str(source), path, Path(scratch), labels)
             if not opened.items and not opened.rejects:
-                raise SimulacraError("data.no_pictures", path=source, count=opened.not_pictures)
+                code = "data.no_pictures" if opened.not_pictures else "data.no_files"
+                raise SimulacraError(code, path=source, count=opened.not_pictures)
             yield opened
         finally:
             close_all()
@@ -206,7 +206,9 @@ def _choose_labels(source: Source, wanted: str) -> Source:
         yes = (source.labels[:, source.attributes.index(wanted)] > 0.5).astype(np.int64)
         return replace(source, labels=yes, classes=(f"not {wanted}", wanted), attributes=())
     hint = did_you_mean(wanted, source.attributes)
-    raise SimulacraError("data.no_attribute", path=source.name, attribute=wanted, hint=hint)
+    raise SimulacraError(
+        "data.no_attribute", path=source.name, attribute=wanted, hint=hint, names=list(source.attributes)
+    )
 
 
 def _from_dataset(name: str, data: Dataset, scratch: Path) -> Source:

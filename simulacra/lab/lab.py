@@ -22,6 +22,7 @@ from simulacra.lab.experiment import Experiment, ExperimentLength, build_trainer
 from simulacra.lab.plane import PlaneExperiment, require_supported
 from simulacra.lab.targets import TARGETS
 from simulacra.messages import text
+from simulacra.registry import find
 from simulacra.training.session import stop_on_signal
 
 DESCRIPTIONS: Mapping[str, str] = {
@@ -139,6 +140,7 @@ def open_experiment(target: str, gan: str | None) -> tuple[Experiment, str]:
         spec = gan or "mlp"
         require_supported(spec.partition(":")[0])
         return PlaneExperiment(target), spec
+    find(gan or "dcgan")  # before a classifier is trained
     return digits.DigitsExperiment(*digits.load_digits()), gan or "dcgan"
 
 

@@ -149,9 +149,8 @@ def write_sheet(path: Path, image: Image.Image) -> None:
 def print_directions(saved: SavedDirections) -> None:
     """Print a table of the directions, what was left out and why, and the file."""
     table = Table(box=None, pad_edge=False)
-    table.add_column(text("latent.column_name"))
-    table.add_column(text("latent.column_kind"))
-    table.add_column(text("latent.column_about"))
+    for column in ("latent.column_name", "latent.column_kind", "latent.column_about"):
+        table.add_column(text(column), overflow="fold")
     table.add_column(text("latent.column_accuracy"), justify="right")
     for direction in saved.directions:
         accuracy = "" if direction.accuracy is None else f"{direction.accuracy:.0%}"

@@ -16,7 +16,7 @@ from simulacra.console import Begin, silent
 from simulacra.data import decoding
 from simulacra.data.rejects import UnusablePicture
 from simulacra.device import choose_device
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, near_path
 from simulacra.files import atomic_folder, write_json
 from simulacra.generator import Generator, to_image
 from simulacra.grid import Grid
@@ -102,7 +102,7 @@ def preprocess_photo(
         if source.is_dir():
             raise SimulacraError("latent.photo_is_a_folder", path=source)
         if not source.is_file():
-            raise SimulacraError("latent.photo_missing", path=source)
+            raise SimulacraError("latent.photo_missing", path=source, hint=near_path(source))
         try:
             source = source.read_bytes()
         except OSError as error:

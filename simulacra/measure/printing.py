@@ -86,6 +86,7 @@ def print_metrics() -> None:
         say(title)
         table = Table(box=None, show_header=False)
         table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         for word in words(task):
             meanings = [f"{metric.name}: {text(metric.what)}" for metric in find([word], task)]
             table.add_row(word, escape("\n".join(meanings)))

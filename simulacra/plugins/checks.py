@@ -191,7 +191,8 @@ def _running_statistics(network: nn.Module) -> set[str]:
 @check
 def settings(spec: str, folder: Path) -> None:
     """Every setting changes what a run computes, or is refused under the other settings."""
-    from simulacra.plugins.settings_check import FROM_DATA, OF_THE_CLOCK, without_effect
+    from simulacra.config import FROM_DATA
+    from simulacra.plugins.settings_check import OF_THE_CLOCK, without_effect
 
     fields = {field.name for field in dataclasses.fields(build(spec).config)} - FROM_DATA - OF_THE_CLOCK
     idle = without_effect(functools.partial(build, spec), folder, sorted(fields))

@@ -12,7 +12,6 @@ from simulacra.gan import GAN
 from simulacra.plugins.harness import CPU, differences, noise, suitable
 from simulacra.training.trainer import Trainer
 
-FROM_DATA = frozenset({"shape", "labels", "attributes"})
 OF_THE_CLOCK = frozenset({"epochs"})  # read by the plan alone
 STEPS = 5
 VALUES: dict[str, Any] = {  # where the generic other value has no effect on so few steps, or is not valid

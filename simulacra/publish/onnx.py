@@ -71,6 +71,8 @@ class _OneDirection(nn.Module):
 def _check(out: Path) -> None:
     if modules := missing("onnx"):
         raise SimulacraError("export.extra_missing", modules=list(modules))
+    if out.suffix != ".onnx":
+        raise SimulacraError("export.not_onnx", path=out, name=out.with_suffix(".onnx").name)
     if out.exists():
         raise SimulacraError("export.file_exists", path=out)
 

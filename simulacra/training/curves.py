@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, near_path
 from simulacra.files import atomic_file
 from simulacra.training.journal import read
 
@@ -52,6 +52,8 @@ def draw_curves(run: Path) -> list[Path]:
     """Write `curves.png` and `curves.svg` from the run's journal. Raises `SimulacraError` when it is empty."""
     from matplotlib.figure import Figure
 
+    if not run.exists():
+        raise SimulacraError("train.no_run", run=run, hint=near_path(run))
     lines = read(run / "journal.jsonl")
     if not lines:
         raise SimulacraError("train.no_journal", run=run)

@@ -51,7 +51,11 @@ class Plan:
 
     def count(self) -> str:
         """The number of training pictures as text; for a pair that of each domain."""
-        return f"{len(self.data.a)} + {len(self.data.b)}" if isinstance(self.data, Pair) else str(len(self.data))
+        return " + ".join(f"{len(domain):,}" for domain in self.domains())
+
+    def domains(self) -> tuple[Dataset, ...]:
+        """The datasets that are trained on: one, or the two domains of a pair."""
+        return (self.data.a, self.data.b) if isinstance(self.data, Pair) else (self.data,)
 
     def identity(self) -> dict[str, Any]:
         """What must stay the same over all sessions of a run."""

@@ -63,7 +63,7 @@ def execute(
             run.prepare_folder()
             with stop_on_signal(terminal.stopping) as should_stop:
                 ended = run.execute(should_stop)
-            if draw and first and run.trainer.nimg:
+            if draw and first and run.lines:
                 for path in curves(resolved.folder):
                     terminal.wrote(path)
     finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, Progress, TextColumn
 
 from simulacra import messages
-from simulacra.config import to_json
+from simulacra.config import FROM_DATA, spelled, to_json
 from simulacra.console import clock, console, say
 from simulacra.device import choose_device
 from simulacra.messages import Message
@@ -67,13 +67,14 @@ class TerminalObserver(Observer):
         assert length.minutes is not None
         return min(1.0, trainer.seconds / (60 * length.minutes))
 
-    def left(self) -> str:
-        """The estimated time left."""
+    def left(self) -> Message | str:
+        """The estimated time left; empty as long as the speed is unknown."""
         length, trainer = self.run.plan.clock, self.run.trainer
         if length.minutes is not None:
-            return clock(max(0.0, 60 * length.minutes - trainer.seconds))
+            return Message("train.left", time=clock(max(0.0, 60 * length.minutes - trainer.seconds)))
         assert length.total is not None
-        return clock((length.total - trainer.nimg) / self.speed) if self.speed else "?"
+        seconds = (length.total - trainer.nimg) / self.speed if self.speed else None
+        return "" if seconds is None else Message("train.left", time=clock(seconds))
 
     def step(self, trainer: Trainer) -> None:
         """Refresh the live line, at most every `REFRESH` seconds."""
@@ -134,7 +135,7 @@ class TerminalObserver(Observer):
         if not ended:
             self.say("train.saved", folder=folder, nimg=nimg)
         elif nimg == self.first:
-            self.say("train.nothing_to_do", folder=folder, nimg=nimg)
+            self.say("train.nothing_to_do", folder=folder, nimg=nimg, longer=2 * nimg)
         else:
             translates = plan.gan.task == "translate"
             hint = Message("train.next_translate" if translates else "train.next_sample", folder=folder)
@@ -151,7 +152,13 @@ def facts(plan: Plan, gan: Any) -> dict[str, Any]:
     parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in (("g", gan.G), ("d", gan.D))}
     size = {"width": width, "height": height, "channels": channels}
     return (
-        {"spec": plan.spec, "count": plan.count(), "data": plan.data.name, "precision": plan.precision}
+        {
+            "spec": plan.spec,
+            "count": sum(map(len, plan.domains())),
+            "pictures": plan.count(),
+            "data": plan.data.name,
+            "precision": plan.precision,
+        }
         | size
         | parameters
     )
@@ -161,15 +168,18 @@ def describe(plan: Plan, device: str) -> None:
     """Print what a plan would do: `train --dry-run`."""
     clock_, values = plan.clock, facts(plan, plan.gan(plan.config))
     verb = Message("train.would_resume" if plan.resumed else "train.would_start", folder=plan.folder)
-    length = Message("train.images", count=clock_.total) if clock_.total else Message("train.minutes", n=clock_.minutes)
+    length = (
+        Message("train.images", count=clock_.total) if clock_.total else Message("train.minutes", count=clock_.minutes)
+    )
     seconds = Message("train.or_seconds", seconds=clock_.tick_seconds) if clock_.tick_seconds else ""
     say("train.described", verb=verb, **values, device=choose_device(device))
     for reason in plan.reasons:
         say("train.reason", reason=reason)
     say("train.described_length", length=length, tick=clock_.tick, seconds=seconds, save=clock_.save)
+    idle = plan.gan.idle_settings(plan.config)
     for name, value in to_json(plan.config).items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else value
-        console.print(f"  {name}={text}", markup=False)
+        if name not in (*FROM_DATA, *idle):
+            console.print(f"  {name}={spelled(value)}", markup=False)
 
 
 def thousands(n: int) -> str:

