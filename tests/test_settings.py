@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from simulacra import messages
-from simulacra.config import explanation, setting, unmet, updated
+from simulacra.config import FROM_DATA, explanation, setting, unmet, updated
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN
-from simulacra.plugins.settings_check import FROM_DATA, OF_THE_CLOCK, without_effect
+from simulacra.plugins.settings_check import OF_THE_CLOCK, without_effect
 from simulacra.registry import configured, find, gans
 from simulacra.settings import Settings
 
