@@ -7,15 +7,21 @@ skipped browser test fails.
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before torch is imported, and for child processes
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from support import Cli
 
 torch.set_num_threads(1)
 settings.register_profile("simulacra", deadline=None, max_examples=50, derandomize=True)
@@ -32,6 +38,43 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _threads() -> None:
     """A command under test may have changed it."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compute in float64; the casts to float32 of a GAN have no effect."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def coarse_extractor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Score with an extractor that costs nothing, and with an empty cache."""
+    from measuring import stand_in
+
+    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
+    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.run"):
+        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+    """The command line in this process."""
+    from simulacra import cli
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return call
 
 
 def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:

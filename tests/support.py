@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,8 +34,11 @@ from simulacra.plugins.harness import in_memory as in_memory
 from simulacra.plugins.harness import make_trainer as make_trainer
 from simulacra.plugins.harness import noise as noise
 from simulacra.plugins.harness import snapshot as snapshot
+from simulacra.plugins.processes import SECONDS, SERVER
 from simulacra.registry import gans
 from simulacra.translator import Translator
+
+Cli = Callable[..., tuple[int, str, str]]  # words of a command to its exit status, stdout and stderr
 
 
 def paired(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Pair:
@@ -104,6 +110,30 @@ def seasons(shape: Shape = (3, 16, 16), **settings: Any) -> Translator:
 def coloured(width: int = 24, height: int = 20, seed: int = 0) -> Image.Image:
     """A picture of noise."""
     return Image.fromarray(noise(1, (3, height, width), seed)[0])
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG whose header promises far more than its few bytes hold."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+
+
+def in_two_processes(target: Callable[..., None], *args: Any) -> None:
+    """Run `target(rank, *args)` in two processes; both must end well, and in time."""
+    processes = [SERVER.Process(target=target, args=(rank, *args)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    deadline = time.monotonic() + SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0, 0], "None: they waited for each other"
 
 
 def forms() -> list[str]:

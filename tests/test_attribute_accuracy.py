@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from measuring import stand_in
 from numpy.typing import NDArray
 from support import on_disk
 from torch import Tensor
@@ -28,11 +27,7 @@ from simulacra.training.options import train
 NAMES = ("left", "top", "rare")
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
-    for place in ("measure.evaluate", "training.run"):
-        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+pytestmark = pytest.mark.usefixtures("coarse_extractor")
 
 
 def halves(labels: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from support import noise, on_disk
+from support import Cli, noise, on_disk
 
 from simulacra import cli, messages
 from simulacra.cli.language import commands, parameters
-
-Cli = Callable[..., tuple[int, str, str]]
 
 # Frozen: whoever changes a command or an option changes a promise, and should have to say so here.
 COMMANDS = {
@@ -45,23 +42,6 @@ COMMANDS = {
     "translate": "model source out to keep_size cycle device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",
 }
-
-
-@pytest.fixture
-def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
-    """The command in this process: (exit status, stdout, stderr)."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

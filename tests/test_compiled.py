@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from support import CLASSES, advance, build, differences, make_trainer
-from torch import Tensor
 
 from simulacra.gan import GAN, Batch
 from simulacra.registry import gans
@@ -23,15 +22,6 @@ compiler_needed = pytest.mark.skipif(
 # Where the penalty dominates, a second-order term that got lost would be the whole of the gradient.
 DOMINANT: dict[str, dict[str, Any]] = {"wgan-gp": {"gp": 1000.0}}
 EAGER_KERNELS = functools.partial(torch.compile, backend="aot_eager")
-
-
-@pytest.fixture
-def float64(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Everything in float64: the contract's casts to float32 are left out."""
-    monkeypatch.setattr(Tensor, "float", Tensor.double)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def turn(gan: GAN, player: str) -> Batch:

@@ -2,9 +2,7 @@
 
 import io
 import os
-import struct
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support import bomb
 
 from simulacra.data.decoding import DecodeOptions, crop_box, decode, is_grey
 from simulacra.data.items import FilePart, Item, natural, printable
@@ -50,16 +49,6 @@ def unusable(code: str) -> Iterator[None]:
     with pytest.raises(UnusablePicture) as caught:
         yield
     assert caught.value.reason == Message(code)
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG whose header promises far more than its few bytes hold."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support import build, forms, labelled, noise
-from test_cli import Cli, run_cli  # noqa: F401
+from support import Cli, build, forms, labelled, noise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -419,7 +418,7 @@ def test_directions_returns_what_is_saved(model: Path) -> None:
 # --- the command -------------------------------------------------------------------------------------------
 
 
-def test_the_command_finds_keeps_and_draws(run_cli: Cli, model: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command_finds_keeps_and_draws(run_cli: Cli, model: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     status, out, err = run_cli("directions", model, "--count", 2, "--sheet", sheet)
     assert status == 0, err
@@ -439,7 +438,7 @@ def test_the_command_finds_keeps_and_draws(run_cli: Cli, model: Path, tmp_path: 
     assert open_directions(model)[0].name == "hat"
 
 
-def test_the_command_learns(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_the_command_learns(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from support import on_disk
 
     monkeypatch.setattr("simulacra.latent.supervised.STEPS", 3)
@@ -462,7 +461,7 @@ def test_the_command_learns(run_cli: Cli, model: Path, tmp_path: Path, monkeypat
         (["--samples", "5", "--data", "peeps"], "64"),
     ],
 )
-def test_the_commands_errors_are_a_sentence(run_cli: Cli, model: Path, words: list[str], message: str) -> None:  # noqa: F811
+def test_the_commands_errors_are_a_sentence(run_cli: Cli, model: Path, words: list[str], message: str) -> None:
     status, _, err = run_cli("directions", model, *words)
     assert status == 1
     assert message in err

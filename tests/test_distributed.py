@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support import make_trainer, noise, on_disk
+from support import in_two_processes, make_trainer, noise, on_disk
 
 from simulacra.errors import SimulacraError
 from simulacra.plugins import processes
 from simulacra.plugins.checks import CHECKS
-from simulacra.plugins.processes import SERVER
 from simulacra.registry import gans
 from simulacra.storage import checkpoints
 from simulacra.training import distributed
@@ -50,16 +48,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     folder = tmp_path_factory.mktemp("pair")
     on_disk(folder / "data", noise(24))
     ports = processes.free_port(), processes.free_port()
-    started = [SERVER.Process(target=talk, args=(rank, ports, folder)) for rank in range(2)]
-    for process in started:
-        process.start()
-    deadline = time.monotonic() + 120
-    for process in started:
-        process.join(max(0.0, deadline - time.monotonic()))
-    codes = [process.exitcode for process in started]
-    for process in started:
-        process.kill()
-    assert codes == [0, 0], "None: they waited for each other"
+    in_two_processes(talk, ports, folder)
     return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from measuring import blobs, stand_in
+from measuring import blobs
 from support import on_disk
 from torch import Tensor
 
@@ -30,11 +30,7 @@ from simulacra.training.options import train
 QUICK = ("fd", "kid", "prdc", "diversity")
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
-    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.run"):
-        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+pytestmark = pytest.mark.usefixtures("coarse_extractor")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,10 @@ import json
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
+from support import bomb
 
 from simulacra.errors import SimulacraError
 from simulacra.explore import server
@@ -404,28 +403,18 @@ def test_the_page_is_small_and_asks_nobody_else(plain: TestClient) -> None:
         assert plain.get(f"/static/{file.name}").status_code == 200
 
 
-def bomb() -> bytes:
-    """A PNG of a few hundred bytes that says it has 40,000 x 40,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    )
-
-
 def test_uploads_are_capped(plain: TestClient) -> None:
     for path in ("/api/jobs/photo", "/api/open"):
         answer = plain.post(path, content=bytes(33 << 20))
         assert answer.status_code == 413 and refused(answer.json())
         chunked = plain.post(path, content=(bytes(1 << 20) for _ in range(40)))  # whose length nobody tells
         assert chunked.status_code == 413
-    for data in (bomb(), b"", b"not a picture", photo()[:100]):
+    for data in (bomb(40_000, 40_000), b"", b"not a picture", photo()[:100]):
         answer = plain.post("/api/jobs/photo", content=data)
         assert answer.status_code == 400 and refused(answer.json())
-    assert plain.post("/api/open", content=bomb()).status_code == 200  # its header says no recipe: nothing is decoded
+    assert (
+        plain.post("/api/open", content=bomb(40_000, 40_000)).status_code == 200
+    )  # its header says no recipe: nothing is decoded
 
 
 WRONG: list[tuple[str, Any]] = [

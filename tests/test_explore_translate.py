@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
-from support import coloured, noise, pair_on_disk
-from test_explore_api import ANY, HERE, LIMIT, REFUSED, bomb, opened, photo, refused
+from support import bomb, coloured, noise, pair_on_disk
+from test_explore_api import ANY, HERE, LIMIT, REFUSED, opened, photo, refused
 
 from simulacra.explore import translation_api
 from simulacra.explore.server import Explorer
@@ -195,7 +195,7 @@ def test_uploads_are_capped(clients: Clients) -> None:
     answer = client.post("/api/translate?to=b", content=bytes(33 << 20))
     assert answer.status_code == 413 and refused(answer.json())
     assert client.post("/api/translate?to=b", content=(bytes(1 << 20) for _ in range(40))).status_code == 413
-    for data in (bomb(), b"", b"not a picture", photo()[:100]):
+    for data in (bomb(40_000, 40_000), b"", b"not a picture", photo()[:100]):
         answer = client.post("/api/translate?to=b", content=data)
         assert answer.status_code == 400 and refused(answer.json())
 
@@ -241,7 +241,8 @@ def test_a_name_is_recorded_as_far_as_it_is_one(clients: Clients) -> None:
             "more": st.text(max_size=3),
         },
     ),
-    data=st.binary(max_size=60) | st.sampled_from([photo(), photo()[:90], file(coloured(3, 50), "JPEG"), bomb()]),
+    data=st.binary(max_size=60)
+    | st.sampled_from([photo(), photo()[:90], file(coloured(3, 50), "JPEG"), bomb(40_000, 40_000)]),
 )
 def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dict[str, str], data: bytes) -> None:
     begun = time.monotonic()

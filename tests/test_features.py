@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from measuring import stand_in
 from support import in_memory, noise
 from torch import Tensor, nn
 
@@ -47,18 +48,8 @@ def tiny(calls: list[int] | None = None, side: int | None = 8) -> Extractor:
             calls.append(len(x))
         return x.mean((2, 3)), x.mean((1, 3))[:, :2]
 
-    return Extractor(
-        name="tiny",
-        sha256="0" * 64,
-        backend="torch",
-        layers={"3": 3, "2": 2},
-        fd_layer="3",
-        kid_layer="3",
-        neighbour_layer="2",
-        side=side,
-        device=torch.device("cpu"),
-        network=network,
-    )
+    layers = {"layers": {"3": 3, "2": 2}, "fd_layer": "3", "kid_layer": "3", "neighbour_layer": "2"}
+    return replace(stand_in(), name="tiny", side=side, network=network, **layers)  # type: ignore[arg-type]
 
 
 # The network

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from measuring import blobs, stand_in
+from measuring import blobs
 from support import on_disk
 
 from simulacra import messages
@@ -30,11 +30,7 @@ from simulacra.training.options import train
 OF_FEATURES = [metric.name for metric in feature_metrics("draw")]
 
 
-@pytest.fixture(autouse=True)
-def _stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
-    for place in ("measure.evaluate", "measure.compare"):
-        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+pytestmark = pytest.mark.usefixtures("coarse_extractor")
 
 
 def features(n: int, seed: int, *, shift: float = 0.0, scale: float = 1.0) -> Floats:

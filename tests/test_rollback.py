@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from support import differences, noise, on_disk, state
+from support import differences, in_two_processes, noise, on_disk, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json
-from simulacra.plugins.processes import SERVER
+from simulacra.plugins.processes import SERVER, free_port
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
 from simulacra.training.journal import read
@@ -250,18 +249,7 @@ def join(rank: int, port: int, folder: Path) -> None:
 
 def test_two_processes_go_back_together(tmp_path: Path) -> None:
     on_disk(tmp_path / "data", noise(24))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    processes = [SERVER.Process(target=join, args=(rank, port, tmp_path)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert codes == [0, 0], "None: they waited for each other"
+    in_two_processes(join, free_port(), tmp_path)
     lines = read(tmp_path / "run" / "rollbacks.jsonl")
     assert [(line["verdict"], line["from"], line["to"]) for line in lines] == [
         ("diverged", 80, 64),

@@ -30,15 +30,6 @@ def pictures(n: int = 4, seed: int = 1) -> Tensor:
     return torch.rand(n, *SHAPE, dtype=torch.double, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-@pytest.fixture
-def float64(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Everything in float64: the contract's casts to float32 are left out."""
-    monkeypatch.setattr(Tensor, "float", lambda tensor: tensor)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def sloped(gan: StyleGAN2, player: str, network: nn.Module, direction: dict[str, Tensor]) -> tuple[float, float]:
     """How a player's penalised loss changes along `direction`: by its gradient, and by finite differences."""
 

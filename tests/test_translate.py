@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
-from support import build, coloured, seasons
+from support import Cli, build, coloured, seasons
 
 import simulacra
-from simulacra import cli
 from simulacra.data.items import FilePart, Item
 from simulacra.errors import SimulacraError
 from simulacra.provenance import read_provenance
@@ -266,22 +263,6 @@ def test_what_is_too_large_for_the_memory_is_set_aside(
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
-
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        return status, *capfd.readouterr()
-
-    return call
 
 
 def test_the_command(run_cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 from measuring import Planted, blobs, pair_folder, run_of, stand_in
-from support import on_disk
+from support import Cli, on_disk
 
-from simulacra import cli
 from simulacra.data.opening import open_pair
 from simulacra.errors import SimulacraError
 from simulacra.measure.choose import CheckpointScorer, choose, read_scores
@@ -36,11 +34,7 @@ NEGATIVE = Planted(lambda x: -x, lambda x: -x)
 KID = "kid-coarse-same:mean"
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
-    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.run"):
-        monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
+pytestmark = pytest.mark.usefixtures("coarse_extractor")
 
 
 def dark(n: int = 100, seed: int = 0) -> np.ndarray:
@@ -333,15 +327,11 @@ def test_two_translators_side_by_side(run: Path) -> None:
     assert all(score["better"] is None and score["difference"]["value"] == 0 for score in same["scores"].values())
 
 
-def test_the_command_line_tells_both_directions(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_tells_both_directions(run: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Cli) -> None:
     def call(*words: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        assert not stop.value.code
-        return capsys.readouterr().out
+        status, out, _ = run_cli(*words)
+        assert status == 0
+        return out
 
     monkeypatch.setenv("COLUMNS", "80")
     out = call("choose", run, "--samples", 32)
