@@ -23,8 +23,8 @@ def gans() -> dict[str, type[GAN]]:
     package = importlib.import_module("simulacra.gans")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"simulacra.gans.{module.name}")
-    for name, found in outside.installed():
-        for gan in [found] if isinstance(found, type) else classes_in(found):
+    for name, value in outside.installed():
+        for gan in [value] if isinstance(value, type) else classes_in(value):
             _register_from(gan, name)
     return dict(sorted(REGISTERED.items(), key=lambda item: (item[1].year, item[0])))
 

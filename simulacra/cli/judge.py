@@ -110,8 +110,8 @@ def choose(
 
     set_threads(threads)
     with tasks() as advance:
-        told = pick(run, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
-    print_choice(run, told)
+        choice = pick(run, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
+    print_choice(run, choice)
 
 
 @command("judge", "simulacra compare runs/faces-r3gan runs/faces-dcgan")
@@ -152,8 +152,8 @@ def compare(
 
     set_threads(threads)
     with tasks() as advance:
-        told = weigh(a, b, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
-    print_comparison(told)
+        comparison = weigh(a, b, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
+    print_comparison(comparison)
 
 
 @command("judge", "simulacra report runs/faces-r3gan")
