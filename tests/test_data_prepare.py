@@ -243,7 +243,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(SimulacraError, match="disk is full"):
+    with refused("files.disk_full"):
         prepare(make_folder(tmp_path / "in", 3), tmp_path / "set", PrepareOptions(**TINY))
     assert not (tmp_path / "set").exists() and not leftovers(tmp_path)
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import refused
 
 from simulacra.errors import SimulacraError
 from simulacra.measure.distances import (
@@ -237,19 +238,19 @@ def test_features_that_are_no_features(name: str) -> None:
     bad[2, 1], bad[4, 0] = math.nan, math.inf
     with pytest.raises(SimulacraError, match=r"2 of 6 fakes hold NaN or infinity \(the first at index 2\)"):
         TWO_SETS[name](good, bad)
-    with pytest.raises(SimulacraError, match="one layer for both"):
+    with refused("measure.feature_widths"):
         TWO_SETS[name](good, normal(6, 4))
-    with pytest.raises(SimulacraError, match=r"must have the shape \[N, D\]"):
+    with refused("measure.features_shape"):
         TWO_SETS[name](good[0], good)
 
 
 def test_settings_that_make_no_sense() -> None:
     x = normal(6, 5)
-    with pytest.raises(SimulacraError, match="k is 0"):
+    with refused("measure.neighbour_count", k=0):
         neighbours(x, x, k=0)
-    with pytest.raises(SimulacraError, match="0 subsets"):
+    with refused("measure.kid_subsets", subsets=0):
         kid_subsets(x, x, subsets=0)
-    with pytest.raises(SimulacraError, match="same features"):
+    with refused("measure.no_diversity"):
         diversity_ratio(np.ones((4, 2)), x[:, :2])
 
 

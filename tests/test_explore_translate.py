@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 from support import bomb, coloured, noise, pair_on_disk
-from test_explore_api import ANY, HERE, LIMIT, REFUSED, opened, photo, refused
+from test_explore_api import ANY, HERE, LIMIT, REFUSED, is_refusal, opened, photo
 
 from simulacra.explore import translation_api
 from simulacra.explore.server import Explorer
@@ -131,12 +131,12 @@ def test_examples_are_of_the_unseen_part(clients: Clients, folder: Path) -> None
             assert np.array_equal(np.asarray(example), images[34 + i])
     for path in ("a/6", "c/0", "a/-1", "a/x", "a/" + "9" * 5000, "a/²"):
         answer = clients["run"].get(f"/api/examples/{path}")
-        assert answer.status_code == 400 and refused(answer.json())
+        assert answer.status_code == 400 and is_refusal(answer.json())
     none = clients["alone"].get("/api/examples").json()
     assert (none["part"], none["a"], none["b"]) == ("", 0, 0) and len(none["why"]) > 20
     for name in ("alone", "draws"):
         answer = clients[name].get("/api/examples/a/0")
-        assert answer.status_code == 400 and refused(answer.json())
+        assert answer.status_code == 400 and is_refusal(answer.json())
 
 
 def test_facts_say_which_domains_there_are(clients: Clients) -> None:
@@ -154,7 +154,7 @@ def test_a_run_that_translates_tells_what_any_does(clients: Clients) -> None:
     assert clients["run"].get("/api/run/previews/320").status_code == 200
     for nimg in ("7", "9" * 5000, "x"):
         answer = clients["run"].get(f"/api/run/previews/{nimg}")
-        assert answer.status_code == 400 and refused(answer.json())
+        assert answer.status_code == 400 and is_refusal(answer.json())
 
 
 # --- manners ------------------------------------------------------------------------------------------------
@@ -186,18 +186,18 @@ def test_another_site_cannot_have_pictures_translated(clients: Clients) -> None:
     for headers in ({"origin": "http://evil.com"}, {"sec-fetch-site": "cross-site"}, {"host": "evil.com"}):
         for answer in (clients["alone"].post("/api/translate?to=b", content=photo(), headers=headers),
                        clients["run"].get("/api/examples/a/0", headers=headers)):  # fmt: skip
-            assert answer.status_code == 403 and refused(answer.json())
+            assert answer.status_code == 403 and is_refusal(answer.json())
     assert clients["alone"].get("/api/translate?to=b").status_code == 405
 
 
 def test_uploads_are_capped(clients: Clients) -> None:
     client = clients["alone"]
     answer = client.post("/api/translate?to=b", content=bytes(33 << 20))
-    assert answer.status_code == 413 and refused(answer.json())
+    assert answer.status_code == 413 and is_refusal(answer.json())
     assert client.post("/api/translate?to=b", content=(bytes(1 << 20) for _ in range(40))).status_code == 413
     for data in (bomb(40_000, 40_000), b"", b"not a picture", photo()[:100]):
         answer = client.post("/api/translate?to=b", content=data)
-        assert answer.status_code == 400 and refused(answer.json())
+        assert answer.status_code == 400 and is_refusal(answer.json())
 
 
 def test_work_is_bounded(clients: Clients) -> None:
@@ -217,7 +217,7 @@ def test_work_is_bounded(clients: Clients) -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_told_in_a_sentence(clients: Clients, query: str) -> None:
     answer = clients["alone"].post(f"/api/translate?{query}", content=photo())
-    assert answer.status_code == 400 and refused(answer.json())
+    assert answer.status_code == 400 and is_refusal(answer.json())
 
 
 def test_a_name_is_recorded_as_far_as_it_is_one(clients: Clients) -> None:
@@ -248,7 +248,7 @@ def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dic
     begun = time.monotonic()
     answer = clients[which].post("/api/translate", params=query, content=data)
     assert time.monotonic() - begun < LIMIT
-    assert answer.status_code == 200 or (answer.status_code in REFUSED and refused(answer.json()))
+    assert answer.status_code == 200 or (answer.status_code in REFUSED and is_refusal(answer.json()))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -256,4 +256,4 @@ def test_nothing_is_answered_by_a_fault(clients: Clients, which: str, query: dic
 def test_a_translator_answers_no_address_by_a_fault(clients: Clients, path: str, body: Any) -> None:
     for content in (body, {"recipe": body}, {"recipe": {"seed": 1}, "checkpoint": body}):
         answer = clients["run"].post(path, content=json.dumps(content))
-        assert answer.status_code == 200 or (answer.status_code in REFUSED and refused(answer.json()))
+        assert answer.status_code == 200 or (answer.status_code in REFUSED and is_refusal(answer.json()))

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from support import refused
 
-from simulacra.errors import SimulacraError
 from simulacra.measure.inception_score import inception_score, resampled_inception_score
 from simulacra.measure.linear_classifier import fit_classifier
 
@@ -61,15 +61,15 @@ def test_a_class_without_pictures_is_never_read() -> None:
 def test_refusals() -> None:
     x = np.random.default_rng(3).normal(size=(20, 4))
     labels = np.arange(20) % 2
-    with pytest.raises(SimulacraError, match="Labels must be N whole"):
+    with refused("measure.label_shape"):
         fit_classifier(x, labels[:10])
-    with pytest.raises(SimulacraError, match="Labels must be N whole"):
+    with refused("measure.label_shape"):
         fit_classifier(x, labels.astype(float))
-    with pytest.raises(SimulacraError, match="two classes"):
+    with refused("measure.label_classes"):
         fit_classifier(x, 0 * labels)
-    with pytest.raises(SimulacraError, match="at least 10"):
+    with refused("measure.too_few", number=9, least=10):
         fit_classifier(x[:9], labels[:9])
-    with pytest.raises(SimulacraError, match="sum to 1"):
+    with refused("measure.probabilities"):
         inception_score(np.ones((3, 2)))
-    with pytest.raises(SimulacraError, match="hold NaN"):
+    with refused("measure.not_finite"):
         fit_classifier(x, labels)(np.full((2, 4), np.nan))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import differences, noise, on_disk, state
+from support import differences, noise, on_disk, refused, state
 
 import simulacra
 from simulacra.errors import SimulacraError
@@ -144,7 +144,7 @@ def test_names_of_observers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("torch.utils.tensorboard", "wandb"):
         monkeypatch.setitem(sys.modules, name, None)
     for name in ("tensorboard", "wandb"):
-        with pytest.raises(SimulacraError, match=rf"pip install 'simulacra\[{name}\]'"):
+        with refused("train.observer_missing", extra=name):
             named_observers(name)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from reporting import HOSTILE, KID, SECTIONS, Page, score, scored, write_certificate
-from support import noise, on_disk
+from support import noise, on_disk, refused
 
 from simulacra import messages
 from simulacra.data.dataset import content_hash
@@ -217,7 +217,7 @@ def test_what_is_no_run_is_a_sentence(bare: Path, tmp_path: Path) -> None:
             report(path)
         assert caught.value.code == f"report.{code}" and str(path) in str(caught.value)
     shutil.rmtree(bare / "checkpoints")
-    with pytest.raises(SimulacraError, match="no checkpoint"):
+    with refused("storage.no_checkpoint"):
         report(bare)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import differences, in_two_processes, noise, on_disk, state
+from support import differences, in_two_processes, noise, on_disk, refused, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json
@@ -52,7 +52,7 @@ def breaking(seeds: list[int], at: int = 80) -> Callable[[Trainer], None]:
 def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:1]))
-    with pytest.raises(SimulacraError, match="NaN or infinite at step"):
+    with refused("train.diverged"):
         train(data, run=tmp_path / "without", **OPTIONS)
     assert train(data, run=run, rollback=2, **OPTIONS) == run
     (line,) = read(run / "rollbacks.jsonl")

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support import build, forms
+from support import build, forms, refused
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
@@ -173,7 +173,7 @@ def test_edited_and_found_pictures_can_be_walked_between() -> None:
     assert walk.latents_at(np.array([0.3])).shape == (1, generator.num_ws, generator.w_dim)
     mixed = Recipe(seed=3, other=Recipe(seed=4), layers=(0, 2))
     assert len(list(Walk(generator, [mixed, wide]).frames(3))) == 3
-    with pytest.raises(SimulacraError, match="walk in w"):
+    with refused("latent.walk_in_z_of_edited"):
         Walk(generator, [wide, Recipe(seed=2)], space="z")
 
 
@@ -188,9 +188,9 @@ def test_truncated_stops_stay_where_they_are() -> None:
 
 
 def test_what_cannot_be_walked_is_one_sentence() -> None:
-    with pytest.raises(SimulacraError, match="at least two"):
+    with refused("latent.too_few_stops"):
         Walk(build("mlp:tiny").G, seed_stops([1]))
-    with pytest.raises(SimulacraError, match="1 pictures"):
+    with refused("latent.walk_frames", frames=1):
         next(Walk(build("mlp:tiny").G, seed_stops([1, 2])).frames(1))
 
 
@@ -269,7 +269,7 @@ def test_frames_between_labels_say_where_on_the_walk_they_are(tmp_path: Path) ->
     film(build("cgan:tiny").G, tmp_path / "frames")
     record = read_provenance(tmp_path / "frames" / "000005.png")
     assert record is not None and record["walk"]["place"] == 1
-    with pytest.raises(SimulacraError, match="no recipe"):
+    with refused("sampling.no_recipe"):
         read_recipe(tmp_path / "frames" / "000005.png")
 
 
@@ -321,13 +321,13 @@ def test_a_film_that_cannot_be_is_one_sentence(
 
 def test_without_pyav_an_mp4_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(SimulacraError, match=r"pip install 'simulacra\[film\]'"):
+    with refused("latent.film_needs_av"):
         film(build("mlp:tiny").G, tmp_path / "walk.mp4")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_gif_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.latent.film.MAX_GIF", 100)
-    with pytest.raises(SimulacraError, match=r"\.webp"):
+    with refused("latent.gif_too_large"):
         film(build("mlp:tiny").G, tmp_path / "walk.gif")
     assert not list(tmp_path.iterdir())
