@@ -1,10 +1,16 @@
 """READMEs and docs: short enough, the same in both languages, and nothing they point at is missing."""
 
+import dataclasses
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+
+from simulacra import cli
+from simulacra.cli import language
+from simulacra.registry import gans
 
 ROOT = Path(__file__).parents[1]
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
@@ -71,3 +77,33 @@ def commands(path: Path) -> list[str]:
     blocks = re.findall(r"^```\w*\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     lines = [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
     return [line for line in lines if re.match(r"simulacra|python|pip|make|torchrun|import|run", line)]
+
+
+def simulacra_lines(path: Path) -> list[str]:
+    """The arguments of every `simulacra` command in code blocks, with those in brackets."""
+    parts = [part for line in commands(path) for part in line.replace("\\", "").split("&&")]
+    matches = [re.match(r"\s*(?:.* -m (?:-- )?)?simulacra(?:\.cli)? (\S.*)", part) for part in parts]
+    return [re.sub(r"[\[\]]", "", match.group(1)) for match in matches if match]
+
+
+@page
+def test_commands_in_code_blocks_can_be_typed(path: Path) -> None:
+    """Every command, argument and option exists; further options of `train` are settings of a GAN."""
+    settings = {field.name for gan in gans().values() for field in dataclasses.fields(gan.Config)}
+    for line in simulacra_lines(path):
+        function, bound, _ = cli.app.parse_args(shlex.split(line), exit_on_error=False, print_error=False)
+        if function.__name__ == "train":
+            words = [word.partition("=")[0] for word in bound.args[1:]]
+            assert {*words, *(name.replace("-", "_") for name in bound.kwargs)} <= {*settings, "options", "dry_run"}, (
+                line
+            )
+
+
+@page
+def test_commands_in_sentences_exist(path: Path) -> None:
+    names = dict(language.commands(cli.app))
+    for line in re.findall(r"`simulacra ([a-z][^`]*)`", prose(path)):
+        name, *words = line.split()
+        assert name in names, line
+        options = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
+        assert options <= {*language.parameters(names[name]), "help"}, line
