@@ -109,7 +109,7 @@ def test_a_domain_of_one_picture_and_of_other_sizes(tmp_path: Path) -> None:
 def test_what_cannot_be_a_pair_is_a_sentence(tmp_path: Path) -> None:
     a = pictures(tmp_path / "one", 6)
     (tmp_path / "empty").mkdir()
-    for b, code in ((a, "data.same_domains"), (tmp_path / "empty", "data.no_pictures"),
+    for b, code in ((a, "data.same_domains"), (tmp_path / "empty", "data.no_files"),
                     (tmp_path / "nowhere", "data.no_source")):  # fmt: skip
         with refused(code):
             prepare(a, tmp_path / "pair", b=b, size=16)
@@ -120,7 +120,7 @@ def test_a_pair_is_made_once_and_can_be_made_smaller(tmp_path: Path) -> None:
     a, b = pictures(tmp_path / "one", 10), pictures(tmp_path / "two", 10, seed=1)
     first = prepare(a, tmp_path / "pair", b=b, size=16)
     assert prepare(a, tmp_path / "pair", b=b, size=16).hash == first.hash
-    changed = Message("data.option_was", name="size", before="[16, 16]", now="[8, 8]")
+    changed = Message("data.option_was", name="size", before="16,16", now="8,8")
     with refused("data.out_has_other_options", options=[changed]):
         prepare(a, tmp_path / "pair", b=b, size=8)
     pictures(tmp_path / "two", 11, seed=2)

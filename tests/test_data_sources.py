@@ -326,9 +326,9 @@ def test_what_is_no_source_is_a_sentence(tmp_path: Path) -> None:
     folder_of(tmp_path / "pictures", "a.png")
     (tmp_path / "empty").mkdir()
     (tmp_path / "letter.txt").write_text("Dear diary")
-    with refused("data.no_source", hint=Message("errors.did_you_mean", name="pictures")):
+    with refused("data.no_source", hint=Message("errors.did_you_mean", name=str(tmp_path / "pictures"))):
         source_of(tmp_path / "picturs")
-    with refused("data.no_pictures", count=0):
+    with refused("data.no_files"):
         source_of(tmp_path / "empty")
     with refused("data.not_a_source"):
         source_of(tmp_path / "letter.txt")

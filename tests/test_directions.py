@@ -14,9 +14,11 @@ from support import Cli, build, forms, labelled, noise, refused
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from simulacra import messages
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator
+from simulacra.latent import names
 from simulacra.latent.attribute_classifier import AttributeClassifier, auc, train_classifier
 from simulacra.latent.directions import directions as find
 from simulacra.latent.discovery import MAX_COSINE, discover, distinct, free_name, to_direction
@@ -474,3 +476,11 @@ def test_the_axis_of_a_trait_has_a_gradient() -> None:
     Trait(name="a", columns=(0, 2), places=(-1.0, 1.0), group="a").score(logits).sum().backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert float(logits.grad[:, 1].abs().max()) == 0
+
+
+def test_descriptions_are_shown_in_the_language_in_use() -> None:
+    about = "glasses: sunglasses +50%, from black to gray; darker in the middle, my own -3%"
+    assert names.effect(about) == about
+    with messages.using("zh"):
+        assert names.effect(about) == "眼镜：墨镜 +50%，从黑色到灰色；中部更暗，my own -3%"
+        assert names.title("more contrast 2") == "对比更强 2"

@@ -96,6 +96,7 @@ def prepare(
     from simulacra.data.prepare import export_zip
     from simulacra.data.prepare import prepare as make
     from simulacra.data.prepare_options import PrepareOptions, parse_crop, parse_size
+    from simulacra.files import read_json
 
     options = PrepareOptions(
         size=parse_size(size), crop=parse_crop(crop), channels=channels, background=background, per_folder=per_folder,
@@ -108,6 +109,8 @@ def prepare(
     for path, domain in domains.items():
         parts = [f"{count:,} {part}" for part, count in domain.splits.items()]
         say("data.prepared", path=path, count=len(domain), parts=parts, sheet=path / "sheet.png")
+        if count := len(read_json(path / "rejects.json")):
+            say("data.set_aside", count=count, path=path / "rejects.json")
     if isinstance(data, Pair):
         say("data.pair_domains", a=data.domains[0], b=data.domains[1])
     say("data.train_next", path=folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from simulacra.cli.entry import command, set_threads
+from simulacra.errors import SimulacraError
 
 
 @command("create", "simulacra explore runs/faces-r3gan")
@@ -86,6 +87,8 @@ def directions(
     from simulacra.storage import load_generator
 
     set_threads(threads)
+    if sheet is not None and sheet.exists():
+        raise SimulacraError("latent.sheet_exists", path=sheet)
     if rename:
         saved = rename_directions(model, rename, out)
     else:

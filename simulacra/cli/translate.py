@@ -65,13 +65,14 @@ def translate(
     if summary.warning:
         errors.print(f"simulacra: {summary.warning}", markup=False)
     for name, reason in summary.set_aside[:MOST_NAMED]:
-        errors.print(f"{name}: {reason}", markup=False)
+        errors.print(text("cli.reason", name=name, reason=reason), markup=False)
     set_aside = len(summary.set_aside)
     if set_aside > MOST_NAMED:
         errors.print(text("cli.and_more", count=set_aside - MOST_NAMED), markup=False)
     if not summary.translated and not summary.existing:
         raise SimulacraError("cli.nothing_translated", count=set_aside)
-    say("cli.translated", count=summary.translated, to=summary.to, out=out)
+    if summary.translated:
+        say("cli.translated", count=summary.translated, to=summary.to, out=out)
     if summary.existing:
         say("cli.translated_before", count=summary.existing)
     if set_aside:

@@ -21,6 +21,7 @@ from simulacra.generator import Generator
 from simulacra.grid import Grid
 from simulacra.latent.discovery import COUNT, discover
 from simulacra.latent.effects import draw
+from simulacra.latent.names import effect, kind
 from simulacra.latent.recipe import Direction, move
 from simulacra.latent.saved import directions_file, open_directions, rename_direction, save_directions
 from simulacra.latent.supervised import KINDS, SAMPLES, learn_directions
@@ -154,7 +155,7 @@ def print_directions(saved: SavedDirections) -> None:
     table.add_column(text("latent.column_accuracy"), justify="right")
     for direction in saved.directions:
         accuracy = "" if direction.accuracy is None else f"{direction.accuracy:.0%}"
-        table.add_row(Text(direction.name), Text(direction.kind), Text(direction.about), accuracy)
+        table.add_row(Text(direction.name), kind(direction.kind), Text(effect(direction.about)), accuracy)
     console.print(table, soft_wrap=False)
     reasons: dict[str, list[str]] = {}
     for name, reason in saved.left_out.items():

@@ -18,6 +18,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.generator import Generator
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data
+from simulacra.messages import text
 from simulacra.model import Model, Task
 from simulacra.storage import fingerprint, load, model_folder, task_of
 
@@ -37,7 +38,9 @@ class ModelUnderTest:
     @property
     def name(self) -> str:
         """For people: the run's name with the checkpoint's, or the folder's."""
-        return f"{self.run.name} at {int(self.folder.name)} images" if self.run else self.folder.name
+        if self.run is None:
+            return self.folder.name
+        return text("measure.checkpoint_name", run=self.run.name, nimg=int(self.folder.name))
 
     @property
     def task(self) -> Task:

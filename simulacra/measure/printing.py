@@ -88,7 +88,9 @@ def print_metrics() -> None:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for word in words(task):
-            meanings = [f"{metric.name}: {text(metric.what)}" for metric in find([word], task)]
+            meanings = [
+                text("measure.meaning", name=metric.name, what=text(metric.what)) for metric in find([word], task)
+            ]
             table.add_row(word, escape("\n".join(meanings)))
         console.print(table, soft_wrap=False)
 
