@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +33,6 @@ from simulacra.plugins.harness import in_memory as in_memory
 from simulacra.plugins.harness import make_trainer as make_trainer
 from simulacra.plugins.harness import noise as noise
 from simulacra.plugins.harness import snapshot as snapshot
-from simulacra.plugins.processes import SECONDS, SERVER
 from simulacra.registry import gans
 from simulacra.translator import Translator
 
@@ -120,20 +118,6 @@ def bomb(width: int, height: int) -> bytes:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
-
-
-def in_two_processes(target: Callable[..., None], *args: Any) -> None:
-    """Run `target(rank, *args)` in two processes; both must end well, and in time."""
-    processes = [SERVER.Process(target=target, args=(rank, *args)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    deadline = time.monotonic() + SECONDS
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert codes == [0, 0], "None: they waited for each other"
 
 
 def forms() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import in_two_processes, make_trainer, noise, on_disk
+from support import make_trainer, noise, on_disk
 
 from simulacra.errors import SimulacraError
 from simulacra.plugins import processes
@@ -48,7 +48,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     folder = tmp_path_factory.mktemp("pair")
     on_disk(folder / "data", noise(24))
     ports = processes.free_port(), processes.free_port()
-    in_two_processes(talk, ports, folder)
+    processes.in_two_processes(talk, ports, folder)
     return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 

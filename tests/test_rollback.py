@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from support import differences, in_two_processes, noise, on_disk, refused, state
+from support import differences, noise, on_disk, refused, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import write_json
-from simulacra.plugins.processes import SERVER, free_port
+from simulacra.plugins.processes import SERVER, free_port, in_two_processes
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
 from simulacra.training.journal import read

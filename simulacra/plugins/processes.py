@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,9 @@ def join(rank: int, port: int) -> None:
     distributed.start(torch.device("cpu"))
 
 
-def two_processes(
-    spec: str, folder: Path, variants: Sequence[dict[str, Any]], *, steps: int
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The trainers' states in both processes after so many steps, for each variant of the settings.
-
-    Raises `SimulacraError` where a process fails or never ends.
-    """
-    port = free_port()
-    folder.mkdir(parents=True, exist_ok=True)
-    processes = [SERVER.Process(target=_train, args=(rank, port, spec, folder, variants, steps)) for rank in range(2)]
+def in_two_processes(target: Callable[..., None], *arguments: Any) -> None:
+    """Run `target(rank, *arguments)` in two processes. Raises `SimulacraError` where one fails or never ends."""
+    processes = [SERVER.Process(target=target, args=(rank, *arguments)) for rank in range(2)]
     for process in processes:
         process.start()
     deadline = time.monotonic() + SECONDS
@@ -55,6 +48,18 @@ def two_processes(
         process.kill()
     if codes != [0, 0]:
         raise SimulacraError("check.processes.failed", codes=codes)
+
+
+def two_processes(
+    spec: str, folder: Path, variants: Sequence[dict[str, Any]], *, steps: int
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The trainers' states in both processes after so many steps, for each variant of the settings.
+
+    Raises `SimulacraError` where a process fails or never ends.
+    """
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    in_two_processes(_train, port, spec, folder, variants, steps)
     one, other = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     return list(zip(one, other, strict=True))
 
