@@ -1,4 +1,4 @@
-"""Observers of a run: objects told of its steps, journal lines, checkpoints and end.
+"""Observers of a run: objects notified of its steps, journal lines, checkpoints and end.
 
     class Loud(Observer):
         def checkpoint(self, folder, nimg):
