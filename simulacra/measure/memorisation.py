@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -63,6 +64,7 @@ class Memorisation:
 
     verdict: CopyVerdict
     sentence: Message
+    fakes: int  # pictures
     near: Interval | None  # the share of fakes that are as near as the nearest 5 % of held-out pictures
     expected: float  # that share without copying
     p: float | None  # probability of so large a share without copying
@@ -99,7 +101,7 @@ def find_copies(
     empty = np.empty((0, originals.shape[1]))
     unseen = checked(empty if held_out is None else held_out, Message("measure.set_held_out"), least=0, like=originals)
     if len(originals) < 3:
-        return _cannot_tell(Message("measure.copies_few_training", number=len(originals)), ())
+        return _cannot_tell(Message("measure.copies_few_training", number=len(originals)), len(fakes), ())
     index, distance, nearness = _nearest(fakes, originals)
     null = np.sort(_nearest(unseen, originals)[2])
     order = np.argsort(nearness, kind="stable")[:shown]
@@ -116,9 +118,11 @@ def find_copies(
     )
     rank = int(NEAR * (len(null) + 1))
     if not rank:
-        return _cannot_tell(Message("measure.copies_few_held_out", number=len(null), least=round(1 / NEAR) - 1), table)
+        return _cannot_tell(
+            Message("measure.copies_few_held_out", number=len(null), least=round(1 / NEAR) - 1), len(fakes), table
+        )
     if not null[rank - 1]:
-        return _cannot_tell(Message("measure.copies_held_out_twice"), table)
+        return _cannot_tell(Message("measure.copies_held_out_twice"), len(fakes), table)
     return _verdict(nearness, null, rank, table)
 
 
@@ -139,6 +143,7 @@ def _verdict(nearness: Floats, null: Floats, rank: int, table: tuple[Near, ...])
     return Memorisation(
         verdict="copying" if copying else "no sign",
         sentence=sentence,
+        fakes=len(nearness),
         near=share(near),
         expected=expected,
         p=float(tail[near.sum()]),
@@ -148,10 +153,11 @@ def _verdict(nearness: Floats, null: Floats, rank: int, table: tuple[Near, ...])
     )
 
 
-def _cannot_tell(sentence: Message, table: tuple[Near, ...]) -> Memorisation:
+def _cannot_tell(sentence: Message, fakes: int, table: tuple[Near, ...]) -> Memorisation:
     return Memorisation(
         verdict="cannot tell",
         sentence=sentence,
+        fakes=fakes,
         near=None,
         expected=NEAR,
         p=None,
@@ -201,25 +207,30 @@ def mann_whitney(x: Floats, y: Floats) -> float:
     return float((u - n * m / 2) / variance**0.5) if len(values) > 1 else 0.0
 
 
-def memorisation(context: DrawContext) -> Outcome:
-    """Whether fakes are copies of training pictures, and the nearest pairs; in thumbnails, mirrored ones included."""
-    data = context.data
-    train = subsample(len(data.split("train")), TRAINING)
-    originals = thumbnails(context.pictures("train", train))
-    if context.mirrored:
-        originals = np.concatenate([originals, thumbnails(p.flip(3) for p in context.pictures("train", train))])
-    unseen = [part for part in ("valid", "test") if data.has(part)]
-    held_out = np.concatenate([thumbnails(context.pictures(part)) for part in unseen]) if unseen else None
-    fakes = thumbnails(context.drawn_pictures(text("measure.progress_copies")))
-    outcome = find_copies(fakes, originals, held_out)
+def copy_scores(
+    fakes: Iterable[Tensor], train: Iterable[Tensor], unseen: Iterable[Tensor] | None, *, mirrored: bool = False
+) -> Outcome:
+    """Scores by name, and the entries `memorisation`, `nearest` and perhaps `warnings` of a certificate.
+
+    Each set is batches [n, C, H, W] in [-1, 1], read once. `unseen`: real pictures that were held out of training, or
+    None. `mirrored`: whether training mirrored its pictures. An entry of `nearest` names its pictures by their place in
+    `fakes` and `train`. Whoever calls it subsamples: at most `TRAINING` training pictures are sensible.
+    """
+    originals = thumbnails(train)
+    rows = len(originals)
+    if mirrored:
+        side = originals.reshape(rows, -1, SIDE, SIDE)
+        originals = np.concatenate([originals, side[..., ::-1].reshape(rows, -1)])
+    held_out = thumbnails(unseen) if unseen is not None else None
+    outcome = find_copies(thumbnails(fakes), originals, held_out)
     nearest = [
-        {"seed": context.seeds[near.fake], "train": int(train[near.train % len(train)])}
+        {"fake": near.fake, "train": near.train % rows, "mirrored": near.train >= rows}
         | {key: round_to(getattr(near, key)) for key in ("distance", "nearness", "quantile")}
         for near in outcome.nearest
     ]
     sentence = english(outcome.sentence)
     record = {"verdict": outcome.verdict, "sentence": sentence, "p": outcome.p, "z": outcome.z}
-    record |= {"detectable": outcome.detectable, "training_pictures": len(train)}
+    record |= {"detectable": outcome.detectable, "training_pictures": rows}
     entries: dict[str, Any] = {"memorisation": {key: round_to(value) for key, value in record.items()}}
     entries["nearest"] = nearest
     if outcome.verdict != "no sign":
@@ -228,14 +239,32 @@ def memorisation(context: DrawContext) -> Outcome:
         return {}, entries
     score = Score(
         **vars(outcome.near),
-        n=len(context.seeds),
-        n_real=len(train),
+        n=outcome.fakes,
+        n_real=rows,
         better="",
         what=Message("measure.what_memorisation"),
         floor=outcome.expected,
         n_floor=len(held_out) if held_out is not None else None,
     )
     return {f"memorisation-thumbnails-{SIDE}": score}, entries
+
+
+def memorisation(context: DrawContext) -> Outcome:
+    """Whether fakes are copies of training pictures, and the nearest pairs."""
+    data = context.data
+    train = subsample(len(data.split("train")), TRAINING)
+    parts = [part for part in ("valid", "test") if data.has(part)]
+    scores, entries = copy_scores(
+        context.drawn_pictures(text("measure.progress_copies")),
+        context.pictures("train", train),
+        chain.from_iterable(context.pictures(part) for part in parts) if parts else None,
+        mirrored=context.mirrored,
+    )
+    entries["nearest"] = [
+        {"seed": context.seeds[near["fake"]]} | near | {"train": int(train[near["train"]])}
+        for near in entries["nearest"]
+    ]
+    return scores, entries
 
 
 METRICS = (
