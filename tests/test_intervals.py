@@ -244,3 +244,19 @@ def test_refusals() -> None:
         share(np.zeros(0))
     with refused("measure.no_diversity"):
         resampled_diversity_ratio(np.ones((4, 2)), fake[:, :2])
+
+
+def test_a_p_value_agrees_with_the_intervals() -> None:
+    source = np.random.default_rng(0)
+    for resamples in (20, 200):
+        for _ in range(50):
+            gap = Resampled.of(source.normal() * 2, source.normal(size=resamples))
+            for level in (0.5, 0.9, 0.95, 0.98, 0.99, 0.999):
+                interval = gap.interval(level)
+                assert (gap.p_value() < 1 - level) == (not interval.low <= 0 <= interval.high), (gap.value, level)
+    far = Resampled.of(6.0, source.normal(size=200))
+    assert 1e-12 < far.p_value() < 1e-6, "no replicate is so far out: the normal tail"
+    assert Resampled.of(0.0, np.zeros(200)).p_value() == 1
+    assert Resampled.of(0.1, np.zeros(200)).p_value() == 0
+    ties = np.repeat([0.0, 1.0], [190, 10])
+    assert Resampled(0.05, ties).p_value() > 0.9, "replicates of zero count on both sides"

@@ -22,7 +22,18 @@ from simulacra.measure.compare import compare
 from simulacra.measure.distances import Floats
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import Resampled, floor
-from simulacra.measure.metrics import TASKS, Metric, by_name, feature_metrics, find, metrics, of_score, register, words
+from simulacra.measure.metrics import (
+    TASKS,
+    Better,
+    Metric,
+    by_name,
+    feature_metrics,
+    find,
+    metrics,
+    of_score,
+    register,
+    words,
+)
 from simulacra.measure.printing import print_certificate
 from simulacra.model import Task
 from simulacra.training.options import train
@@ -65,6 +76,8 @@ def test_worse_fakes_score_worse_in_the_stated_direction(name: str) -> None:
     good, bad = (value(metric, real, features(300, 1, **shape)) for shape in ({}, worse.get(name, {"shift": 1.5})))
     gap = bad.minus(good).interval()
     assert gap.low > 0 if metric.better == "lower" else gap.high < 0
+    if metric.better == "near 1":
+        assert good.value == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("name", OF_FEATURES)
@@ -77,7 +90,7 @@ def test_an_interval_holds_its_value(name: str) -> None:
 @pytest.mark.parametrize("metric", metrics(), ids=lambda metric: metric.name)
 def test_every_entry_says_what_it_is(metric: Metric) -> None:
     assert (metric.score is None) != (metric.compute is None)
-    assert metric.better in ("lower", "higher", "") and set(metric.tasks) <= set(TASKS) and metric.tasks
+    assert metric.better in get_args(Better) and set(metric.tasks) <= set(TASKS) and metric.tasks
     for language in messages.LANGUAGES:
         assert len(messages.catalogue(language)[metric.what]) > 5
     assert of_score(f"{metric.name}-efl0-1280") == metric

@@ -12,7 +12,7 @@ from simulacra.measure.intervals import (
     resampled_frechet,
     resampled_kid,
 )
-from simulacra.measure.metrics import Metric
+from simulacra.measure.metrics import Better, Metric
 from simulacra.measure.neighbour_intervals import resampled_neighbours
 
 WIDE, FEW = 256, 20  # above so many dimensions a resample of the Fréchet distance costs seconds: fewer of them
@@ -26,12 +26,12 @@ def _resampled_neighbours(real: Floats, fake: Floats) -> Mapping[str, Resampled]
     return resampled_neighbours(real, fake)
 
 
-def _by_neighbours(name: str, what: str) -> Metric:
+def _by_neighbours(name: str, what: str, better: Better = "higher") -> Metric:
     def score(real: Floats, fake: Floats) -> float:
         return float(getattr(distances.neighbours(real, fake), name).mean())
 
     return Metric(
-        name=name, word="prdc", layer="neighbour", better="higher", what=what, score=score,
+        name=name, word="prdc", layer="neighbour", better=better, what=what, score=score,
         resample=_resampled_neighbours,
     )  # fmt: skip
 
@@ -46,10 +46,10 @@ METRICS = (
     ),
     _by_neighbours("precision", "measure.what_precision"),
     _by_neighbours("recall", "measure.what_recall"),
-    _by_neighbours("density", "measure.what_density"),
+    _by_neighbours("density", "measure.what_density", "near 1"),
     _by_neighbours("coverage", "measure.what_coverage"),
     Metric(
-        name="diversity", layer="neighbour", better="higher", what="measure.what_diversity",
+        name="diversity", layer="neighbour", better="near 1", what="measure.what_diversity",
         score=distances.diversity_ratio, resample=resampled_diversity_ratio,
     ),
 )  # fmt: skip

@@ -42,6 +42,7 @@ from simulacra.measure.distances import (
 from simulacra.messages import Message
 
 RESAMPLES = 200
+FEWEST = 2  # replicates beyond an end of an interval from quantiles
 REALS, FAKES = 0, 1  # the side of a set: its stream of random numbers
 
 
@@ -82,11 +83,24 @@ class Resampled:
             independent = self.value * (1 - self.value) / max(float(self.replicates.var()), 1e-12)
             return wilson(self.value, min(independent, self.share_of) or self.share_of, level=level)
         ends = [(1 - level) / 2, (1 + level) / 2]
-        if len(self.replicates) * ends[0] >= 2:
+        if len(self.replicates) * ends[0] >= FEWEST:
             low, high = np.quantile(self.replicates, ends)
         else:
             low, high = (self.value + NormalDist().inv_cdf(end) * self.replicates.std() for end in ends)
         return Interval(self.value, max(self.least, float(low)), max(self.least, float(high)))
+
+    def p_value(self) -> float:
+        """Two-sided p-value of a difference: it is below 1 - `level` where `interval(level)` leaves out zero.
+
+        From the replicates; from the tail of a normal distribution of the same deviation where they run out.
+        """
+        tail = min(_share_below(self.replicates), _share_below(-self.replicates), 0.5)
+        least = FEWEST / len(self.replicates)
+        if tail < least:
+            deviation = float(self.replicates.std())
+            score = abs(self.value) / deviation if deviation else np.inf if self.value else 0.0
+            tail = min(least, NormalDist().cdf(-score))
+        return min(1.0, 2 * tail)
 
     def minus(self, other: Resampled) -> Resampled:
         """The difference of two scores with the same seed and number of resamples."""
@@ -226,6 +240,11 @@ def wilson(rate: float, n: float, *, level: float = 0.95) -> Interval:
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
     reach = z / (1 + z * z / n) * float(np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)))
     return Interval(rate, middle - reach if rate > 0 else 0.0, middle + reach if rate < 1 else 1.0)
+
+
+def _share_below(values: Floats) -> float:
+    """The share of `values` that are zero or less, between two values as `np.quantile` interpolates."""
+    return float(np.interp(0, np.sort(values), np.linspace(0, 1, len(values)), left=0, right=1))
 
 
 def _with_all(n: int, resamples: int, seed: int, side: int) -> Floats:

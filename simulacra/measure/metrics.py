@@ -25,7 +25,9 @@ from simulacra.measure.intervals import Resampled, bootstrap
 from simulacra.messages import Message
 from simulacra.model import Task
 
-Better = Literal["lower", "higher", ""]  # empty: neither
+Better = Literal[
+    "lower", "higher", "near 1", ""
+]  # "near 1": reals score about 1, above and below is worse; empty: none
 TASKS: tuple[Task, ...] = get_args(Task)
 GROUP = "simulacra.metrics"
 BUILT_IN = (  # modules of this room with METRICS, in the order of a certificate

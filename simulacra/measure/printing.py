@@ -19,7 +19,7 @@ T = TypeVar("T")
 MOST_LINES = 20  # of a table of classes or attributes
 BEFORE = "-untranslated"
 TITLES: dict[Task, str] = {"draw": "measure.metrics_draw", "translate": "measure.metrics_translate"}
-ARROWS = {"lower": "↓", "higher": "↑"}
+ARROWS = {"lower": "↓", "higher": "↑", "near 1": "→1"}
 
 
 def print_certificate(certificate: Certificate, path: Path | None) -> None:
@@ -76,6 +76,8 @@ def _print_meanings(names: Iterable[str]) -> None:
             say("measure.meaning_lower", **values)
         elif metric.better == "higher":
             say("measure.meaning_higher", **values)
+        elif metric.better == "near 1":
+            say("measure.meaning_near_one", **values)
         else:
             say("measure.meaning", **values)
 

@@ -32,7 +32,7 @@ ALARMS = {
     "unbalanced": "report.unbalanced",
     "leaking": "report.leaking",
 }
-BETTER = {"lower": "report.lower", "higher": "report.higher"}
+BETTER = {"lower": "report.lower", "higher": "report.higher", "near 1": "report.near_one"}
 
 
 @dataclasses.dataclass(frozen=True)
