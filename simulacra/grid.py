@@ -49,15 +49,20 @@ class Grid:
         return Image.fromarray(self.pixels[:, :, 0] if self.pixels.shape[2] == 1 else self.pixels)
 
 
+def open_font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of words in pictures, `size` pixels high."""
+    import matplotlib
+
+    # Pillow's own font has no accents; matplotlib's has Latin, Greek and Cyrillic.
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
 def _row_names(names: Sequence[str], height: int) -> Image.Image | None:
     """Names of rows `height` pixels high, dark grey on white, flush right; None without names."""
     if not names:
         return None
-    import matplotlib
-
     size = min(MAX_FONT, max(MIN_FONT, height - 4))
-    # Pillow's own font has no accents; matplotlib's has Latin, Greek and Cyrillic.
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    font = open_font(size)
     lines = [" ".join(name.split()) for name in names]
     short = [name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…" for name in lines]
     width = round(max(font.getlength(name) for name in short)) + size

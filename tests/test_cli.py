@@ -19,7 +19,7 @@ from simulacra.cli.language import commands, parameters
 COMMANDS = {
     "check-gan": "gan only threads",
     "choose": "run samples on data device threads",
-    "compare": "a b samples on data device threads",
+    "compare": "a b samples on data out device threads",
     "curves": "run",
     "demo": "run",
     "directions": "model labels data count orthogonal samples rename sheet seed out device threads",

@@ -123,10 +123,11 @@ def compare(
     samples: int = 2000,
     on: Literal["train", "valid", "test"] | None = None,
     data: str | None = None,
+    out: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     threads: int | None = None,
 ) -> None:
-    """Compare two models on the same seeds or pictures: the difference of each score, with its interval.
+    """Compare two models on the same seeds or pictures: whether one is better, and each difference with its interval.
 
     Parameters
     ----------
@@ -140,6 +141,9 @@ def compare(
         Part of the dataset to compare with, as for evaluate.
     data
         Prepared dataset to compare with; the one that a was trained on if not given.
+    out
+        PNG of both models' pictures, side by side; compare.png if not given, and only where the two judges contradict
+        each other. Nothing is overwritten.
     device
         Device to compute on.
     threads
@@ -152,7 +156,9 @@ def compare(
 
     set_threads(threads)
     with tasks() as advance:
-        comparison = weigh(a, b, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
+        comparison = weigh(
+            a, b, samples=samples, on=on, data=data, out=out, device=choose_device(device), advance=advance
+        )
     print_comparison(comparison)
 
 

@@ -51,7 +51,7 @@ class Metric:
     better: Better
     word: str = ""  # of `--metrics`; the name if empty. Metrics with one word come together
     tasks: tuple[Task, ...] = TASKS
-    layer: Literal["fd", "kid", "neighbour"] = "kid"  # of the extractor
+    layer: Literal["fd", "kid", "neighbour", "second"] = "kid"  # of the extractor; second: of the second judge
     # reals [N, D], fakes [M, D] -> the score; also gives the floor, reals against reals
     score: Callable[[Floats, Floats], float] | None = None
     # The same with bootstrap replicates, where there is a faster way than `bootstrap`; several metrics may share one

@@ -12,6 +12,7 @@ from rich.table import Table
 from simulacra.console import console, say
 from simulacra.measure.metrics import find, of_score, words
 from simulacra.measure.score_records import Best, Certificate, Comparison, Difference, ScoreRecord, shown
+from simulacra.measure.verdict import LEVEL
 from simulacra.messages import text
 from simulacra.model import Task
 
@@ -226,18 +227,26 @@ def print_comparison(comparison: Comparison) -> None:
         say("measure.title_means")
         _print_differences(by_direction(scores, "mean")[0], leads.rpartition(":")[0])
     _print_meanings(scores)
+    say("measure.corrected", level=LEVEL)
+    for warning in comparison["warnings"]:
+        say("measure.beware", warning=shown(warning))
+    console.print()
+    console.print(shown(comparison["verdict"]["sentence"]), markup=False)
+    if "picture" in comparison["verdict"]:
+        say("measure.side_by_side", path=comparison["verdict"]["picture"])
 
 
 def _print_differences(scores: Mapping[str, Difference], leads: str) -> None:
     """One row per score."""
     table = Table(box=None, pad_edge=False, collapse_padding=True)
-    ends = (text("measure.column_interval"), text("measure.column_better"))
+    ends = (text("measure.column_interval"), text("measure.column_p"), text("measure.column_better"))
     for column in (text("measure.column_score"), "a", "b", "a - b", *ends):
         table.add_column(column, no_wrap=True)
     for name, score in scores.items():
         gap, style = score["difference"], "bold" if name == leads else ""
         cells = [name, _short(score["a"]["value"]), _short(score["b"]["value"]), _short(gap["value"]), _ends(gap)]
-        table.add_row(*cells, score["better"] or text("measure.cannot_tell"), style=style)
+        p_value = "" if score["p"] is None else f"{score['p']:.2g}"
+        table.add_row(*cells, p_value, score["better"] or text("measure.cannot_tell"), style=style)
     console.print(table, soft_wrap=False)
 
 

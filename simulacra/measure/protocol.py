@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+import torch
+from torch import Tensor
 
 from simulacra.console import Advance, Begin
 from simulacra.data.dataset import Dataset
@@ -12,7 +16,7 @@ from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.intervals import Resampled
 from simulacra.measure.metrics import Metric, feature_metrics
-from simulacra.measure.model_under_test import FIRST_SEED, fakes_of, identity, reals_of
+from simulacra.measure.model_under_test import BATCH, FIRST_SEED, fakes_of, identity, reals_of
 from simulacra.measure.scores import ResampledScore
 from simulacra.messages import text
 from simulacra.model import Model
@@ -24,6 +28,7 @@ class ScoringProtocol(Protocol):
     terms: dict[str, Any]
     source: dict[str, Any]  # the part of the terms that says what fakes are made from
     leads: str  # name of the score that decides
+    second: str | None  # name of the score that decides for the second judge
     lead_metric: Metric
     total: int  # fakes per model
 
@@ -33,6 +38,10 @@ class ScoringProtocol(Protocol):
 
     def lead(self, model: Model, advance: Advance = ...) -> Resampled:
         """The score that decides, alone."""
+        ...
+
+    def panels(self, models: Mapping[str, Model], count: int) -> dict[str, Tensor]:
+        """Pictures [count, C, H, W] of each model, from the same seeds or of the same pictures, which come first."""
         ...
 
     def fresh(self) -> ScoringProtocol:
@@ -64,6 +73,8 @@ class SeedProtocol:
         n_real = len(self.reals[extractor.fd_layer])
         self.lead_metric = scores.leading_metric(samples, n_real)
         self.leads = scores.score_name(self.lead_metric, extractor)
+        second = scores.second_metric("draw")
+        self.second = scores.score_name(second, extractor) if second else None
         self.terms: dict[str, Any] = {
             "extractor": identity(extractor),
             "on": on,
@@ -91,6 +102,14 @@ class SeedProtocol:
         """The score that decides, alone."""
         fakes = self.fakes(model, advance)
         return scores.resampled(self.extractor, self.reals, fakes, [self.lead_metric])[self.leads]
+
+    def panels(self, models: Mapping[str, Model], count: int) -> dict[str, Tensor]:
+        """Pictures [count, C, H, W] of each model from the first seeds."""
+        seeds = self.seeds[:count]
+        return {
+            title: torch.cat([batch.cpu() for batch in as_generator(model).pictures(seeds, batch=BATCH)])
+            for title, model in models.items()
+        }
 
     def fresh(self) -> SeedProtocol:
         """The same protocol with the seeds of reported scores."""

@@ -118,13 +118,23 @@ class Difference(TypedDict):
     a: IntervalRecord
     b: IntervalRecord
     difference: IntervalRecord
-    better: str | None  # a or b, where the interval of the difference leaves out 0
+    p: float | None  # corrected for the number of scores, see `verdict`; None where no direction is better
+    better: str | None  # a or b, where p is at most 0.05
+
+
+class Verdict(TypedDict):
+    """Which of two models is better."""
+
+    better: str | None  # a or b, where both judges find it better
+    agree: bool | None  # whether both judges find the same; None without a second judge
+    sentence: str
+    picture: NotRequired[str]  # path of both models' pictures, side by side
 
 
 class Comparison(TypedDict):
     """What `compare` returns."""
 
-    a: dict[str, str]
+    a: dict[str, str]  # name and hash of the model, name and hash of the data that it was trained on
     b: dict[str, str]
     extractor: dict[str, str]
     on: str
@@ -134,7 +144,10 @@ class Comparison(TypedDict):
     seeds: NotRequired[str]
     inputs: NotRequired[str]
     directions: NotRequired[dict[str, DirectionRecord]]
-    leads: str
+    leads: str  # name of the first judge's score
+    second: str | None  # name of the second judge's score
+    verdict: Verdict
+    warnings: list[str]
     scores: dict[str, Difference]
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from simulacra.measure.distances import checked_pair
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.intervals import Floor, Resampled, floor
-from simulacra.measure.metrics import Better, Metric, by_name
+from simulacra.measure.metrics import Better, Metric, by_name, feature_metrics
 from simulacra.measure.score_records import IntervalRecord, ScoreRecord, english
 from simulacra.messages import Message
+from simulacra.model import Task
 
 ENOUGH = 2000  # pictures on each side from which the Fréchet distance is steady; below, KID leads
 
@@ -80,6 +81,11 @@ def score_name(metric: Metric, extractor: Extractor) -> str:
 def leading_metric(n: int, n_real: int) -> Metric:
     """The metric that decides: the Fréchet distance, or KID where a side has fewer than 2,000 pictures."""
     return by_name("fd" if min(n, n_real) >= ENOUGH else "kid")
+
+
+def second_metric(task: Task) -> Metric | None:
+    """The metric that decides for the second judge, which compares features that nothing was trained for."""
+    return next((metric for metric in feature_metrics(task, built_in=True) if metric.layer == "second"), None)
 
 
 def resampled(extractor: Extractor, real: Features, fake: Features, metrics: Iterable[Metric]) -> dict[str, Resampled]:

@@ -20,7 +20,7 @@ from simulacra.errors import SimulacraError
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data, pictures_of
 from simulacra.measure.intervals import Floor, Resampled
-from simulacra.measure.metrics import Metric
+from simulacra.measure.metrics import Metric, of_score
 from simulacra.measure.model_under_test import BATCH, subsample
 from simulacra.measure.score_records import DirectionRecord
 from simulacra.measure.scores import ResampledScore
@@ -178,14 +178,19 @@ def _domains(data: Pair, part: str) -> dict[Side, Dataset]:
 
 
 def means(values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
-    """The means over both directions of Fréchet distances and KIDs: `kid-efl0-1280:mean`."""
+    """The means over both directions of the scores that decide: `kid-efl0-1280:mean`."""
     averages = {}
     for name, score in values.items():
         base, _, direction = name.rpartition(":")
         other = values.get(f"{base}:b2a")
-        if direction == "a2b" and base.partition("-")[0] in AVERAGED and other is not None:
+        if direction == "a2b" and other is not None and _averaged(base):
             averages[f"{base}:{MEAN}"] = _mean(score, other)
     return averages
+
+
+def _averaged(score: str) -> bool:
+    metric = of_score(score)
+    return metric is not None and (metric.name in AVERAGED or metric.layer == "second")
 
 
 def _mean(one: ResampledScore, other: ResampledScore) -> ResampledScore:

@@ -8,9 +8,12 @@ named, inputs and reals are both of that part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Pair
@@ -74,6 +77,8 @@ class TranslationProtocol:
         self.total = sum(direction.n for direction in self.directions)
         self.lead_metric = scores.leading_metric(self.terms["n"], self.terms["n_real"])
         self.leads = f"{scores.score_name(self.lead_metric, extractor)}:{MEAN}"
+        second = scores.second_metric("translate")
+        self.second = f"{scores.score_name(second, extractor)}:{MEAN}" if second else None
 
     def scores(self, model: Model, advance: Advance = lambda n: None) -> dict[str, ResampledScore]:
         """Scores by name. Those that choose a checkpoint are the built-in ones of features, so that no file name counts."""
@@ -101,6 +106,16 @@ class TranslationProtocol:
     def lead(self, model: Model, advance: Advance = lambda n: None) -> Resampled:
         """The score that decides, alone."""
         return self._distances(as_translator(model), [self.lead_metric], advance)[self.leads].resampled
+
+    def panels(self, models: Mapping[str, Model], count: int) -> dict[str, Tensor]:
+        """The first pictures of both directions [count, C, H, W], and the translations of each model."""
+        panels: dict[str, list[Tensor]] = {text("measure.panel_inputs"): []} | {title: [] for title in models}
+        for direction in self.directions:
+            batches = list(direction.batches(direction.input_rows[: count // 2]))
+            panels[text("measure.panel_inputs")] += batches
+            for title, model in models.items():
+                panels[title] += as_translator(model).translations(iter(batches), direction.to)
+        return {title: torch.cat([batch.cpu() for batch in batches]) for title, batches in panels.items()}
 
     def fresh(self) -> TranslationProtocol:
         """The same protocol on pictures that this one does not use, as far as there are any."""
