@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from measuring import Planted, blobs, pair_folder, run_of, stand_in
+from PIL import Image
 from support import Cli, on_disk, refused
 
 from simulacra.data.opening import open_pair
@@ -323,7 +324,10 @@ def test_two_translators_side_by_side(run: Path) -> None:
     for name in (KID, "fd-coarse-48:a2b", "kid-coarse-same:b2a", "pair-l1:a2b", "pair-l1:b2a"):
         assert comparison["scores"][name]["better"] == "a", name
     assert "honesty:a2b" in comparison["scores"]
-    same = compare(good, good, samples=64)
+    same = compare(good, good, samples=64, out=run / "both.png")
+    assert Path(same["verdict"]["picture"]) == run / "both.png"
+    with Image.open(run / "both.png") as image:
+        assert image.width >= 3 * 8 * 16 and image.height > 8 * 16, "pictures of both directions, and both translations"
     assert all(score["better"] is None and score["difference"]["value"] == 0 for score in same["scores"].values())
 
 

@@ -109,10 +109,11 @@ class TranslationProtocol:
 
     def panels(self, models: Mapping[str, Model], count: int) -> dict[str, Tensor]:
         """The first pictures of both directions [count, C, H, W], and the translations of each model."""
-        panels: dict[str, list[Tensor]] = {text("measure.panel_inputs"): []} | {title: [] for title in models}
+        before = text("measure.panel_inputs")
+        panels: dict[str, list[Tensor]] = {title: [] for title in (before, *models)}
         for direction in self.directions:
             batches = list(direction.batches(direction.input_rows[: count // 2]))
-            panels[text("measure.panel_inputs")] += batches
+            panels[before] += batches
             for title, model in models.items():
                 panels[title] += as_translator(model).translations(iter(batches), direction.to)
         return {title: torch.cat([batch.cpu() for batch in batches]) for title, batches in panels.items()}
