@@ -29,6 +29,7 @@ __all__ = [
     "prepare",
     "project",
     "report",
+    "score",
     "train",
     "translate",
     "translate_image",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from simulacra.measure.compare import compare
     from simulacra.measure.evaluate import evaluate
     from simulacra.publish.report import report
+    from simulacra.publish.scoring import score
     from simulacra.storage import load, load_generator, load_translator
     from simulacra.training.curves import curves
     from simulacra.training.options import train
@@ -73,6 +75,7 @@ else:
         "prepare": "data.prepare",
         "project": "latent.project",
         "report": "publish.report",
+        "score": "publish.scoring",
         "train": "training.options",
         "translate": "translation",
         "translate_image": "translation",

@@ -42,9 +42,12 @@ def silent(title: str, total: int) -> Advance:
 
 
 @contextlib.contextmanager
-def progress(title: str, total: int, *, every_seconds: float = 10.0) -> Iterator[Advance]:
-    """Show the progress of `total` items with the time left; yields `advance(count)`."""
-    if console.is_terminal:
+def progress(
+    title: str, total: int, *, every_seconds: float = 10.0, output: Console | None = None
+) -> Iterator[Advance]:
+    """Show the progress of `total` items with the time left; yields `advance(count)`. output: by default `console`."""
+    output = output or console
+    if output.is_terminal:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -52,7 +55,7 @@ def progress(title: str, total: int, *, every_seconds: float = 10.0) -> Iterator
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=console) as bar:
+        with Progress(*columns, console=output) as bar:
             task = bar.add_task(title, total=total)
             yield lambda count: bar.advance(task, count)
         return
@@ -66,19 +69,20 @@ def progress(title: str, total: int, *, every_seconds: float = 10.0) -> Iterator
         if now - last >= every_seconds and done:
             last = now
             left = clock((now - start) / done * (total - done))
-            say("console.progress", title=title, done=done, total=total, left=left)
+            line = messages.text("console.progress", title=title, done=done, total=total, left=left)
+            output.print(line, markup=False)
 
     yield advance
 
 
 @contextlib.contextmanager
-def tasks() -> Iterator[Begin]:
-    """Yields `begin(title, total)`, which ends the piece of work in progress and shows the next one."""
+def tasks(output: Console | None = None) -> Iterator[Begin]:
+    """Yields `begin(title, total)`, which ends the piece of work in progress and shows the next one; see `progress`."""
     with contextlib.ExitStack() as stack:
 
         def begin(title: str, total: int) -> Advance:
             stack.close()
-            return stack.enter_context(progress(title, total))
+            return stack.enter_context(progress(title, total, output=output))
 
         yield begin
 

@@ -1,4 +1,4 @@
-"""Commands that measure how good a model is: evaluate, choose, compare, report."""
+"""Commands that measure how good a model or a set of pictures is: evaluate, choose, compare, score, report."""
 
 from __future__ import annotations
 
@@ -160,6 +160,82 @@ def compare(
             a, b, samples=samples, on=on, data=data, out=out, device=choose_device(device), advance=advance
         )
     print_comparison(comparison)
+
+
+@command("judge", "simulacra score generated photos --out scored")
+def score(
+    fakes: str,
+    reals: str,
+    /,
+    *,
+    unseen: str | None = None,
+    samples: int = 5000,
+    extractor: str = "efl0",
+    weights: Path | None = None,
+    sha256: str | None = None,
+    out: Path | None = None,
+    html: Path | None = None,
+    json: bool = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Score any set of pictures against another: quality, variety and the nearest pairs. Needs no training and no internet.
+
+    Each set is a folder, a zip or tar, an .npy or .npz file of pictures, a prepared dataset, a run, a checkpoint or a
+    model folder. Pictures of all sizes are brought to one.
+
+    Parameters
+    ----------
+    fakes
+        Pictures to judge, or a model that draws them; peeps is the bundled model.
+    reals
+        Pictures to compare with. Of a prepared dataset the training pictures, or another part: data/faces:valid. peeps
+        is the built-in dataset.
+    unseen
+        Real pictures that the fakes' model was not trained on, to find out whether fakes are copies of REALS; by
+        default the other parts of a prepared dataset.
+    samples
+        Pictures of each set at most; also how many a model draws.
+    extractor
+        Feature network: efl0 is built in; inception and dinov2 need --weights.
+    weights
+        Weight file of inception or dinov2.
+    sha256
+        Expected checksum of that file.
+    out
+        Folder for score.json, nearest.png (the nearest pairs) and report.html.
+    html
+        File for the report alone.
+    json
+        Print the scores as JSON and nothing else.
+    device
+        Device to compute on.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from json import dumps
+
+    from simulacra.console import errors, say, tasks
+    from simulacra.device import choose_device
+    from simulacra.measure.set_printing import print_set_scores
+    from simulacra.publish.scoring import score as measure
+
+    set_threads(threads)
+    with tasks(errors) as advance:
+        record = measure(
+            fakes, reals, unseen=unseen, samples=samples, extractor=extractor, weights=weights, sha256=sha256, out=out,
+            html=html, device=choose_device(device), advance=advance,
+        )  # fmt: skip
+    if json:
+        print(dumps({"leads": record["leads"], "scores": record["scores"]}, indent=2, allow_nan=False))
+        return
+    print_set_scores(record)
+    if out is not None:
+        say("measure.set_files", path=out)
+    if html is not None:
+        say("measure.set_page", path=html)
+    if out is None and html is None:
+        say("measure.set_out_hint")
 
 
 @command("judge", "simulacra report runs/faces-r3gan")

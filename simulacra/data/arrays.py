@@ -1,11 +1,13 @@
-"""Pictures stored as arrays: IDX (MNIST and similar sets) and CIFAR's pickles, read by an allow-listed unpickler."""
+"""Pictures stored as arrays: IDX, CIFAR's pickles (read by an allow-listed unpickler), and NumPy's .npy and .npz."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import pickle
+import shutil
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from simulacra.errors import SimulacraError
 IDX_IMAGES, IDX_LABELS = 0x00000803, 0x00000801
 CIFAR_SIDE = 32
 CHUNK = 1 << 22  # bytes
+WIDEST = 4.0  # networks without a tanh exceed [-1, 1] somewhat; larger numbers are on another scale
 
 
 class _Dtype:
@@ -145,3 +148,83 @@ def _chunks(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
             raise SimulacraError("data.wrong_length", path=path)
     except (zlib.error, OSError, EOFError) as error:
         raise SimulacraError("data.damaged_file", path=path, reason=str(error)) from error
+
+
+def unpack_numpy(path: Path, scratch: Path) -> tuple[Path, NDArray[np.bool_]]:
+    """The pictures of an .npy or .npz file as an .npy file [N, H, W] or [N, H, W, C] uint8, and which are sound [N].
+
+    The array is [N, H, W, C] or [N, H, W] uint8, or [N, C, H, W] floats in [-1, 1]; the other order of axes is taken
+    where C is 1, 3 or 4. An .npz may hold other arrays beside it. Pickles are refused. A picture with NaN or infinity is
+    not sound. Raises SimulacraError for anything else.
+    """
+    try:
+        file = _member(path, scratch) if path.suffix.lower() == ".npz" else path
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise SimulacraError("data.damaged_file", path=path, reason=str(error)) from error
+    single = array.ndim == 3 and array.shape[-1] in (1, 3, 4)  # one picture [H, W, C]
+    array = array[None] if single else array
+    if not _is_pictures(array.shape, array.dtype):
+        raise SimulacraError("data.not_pictures_array", path=path, shape=str(list(array.shape)), type=str(array.dtype))
+    channels_first = array.ndim == 4 and _channels_first(array.shape, array.dtype)
+    if array.dtype == np.uint8 and not (channels_first or single):
+        return file, np.ones(len(array), np.bool_)
+    return _as_bytes(array, channels_first, scratch / f"{path.stem}-pictures.npy", path)
+
+
+def _as_bytes(array: NDArray[Any], channels_first: bool, out: Path, path: Path) -> tuple[Path, NDArray[np.bool_]]:
+    """Write pictures as [N, H, W, C] uint8 to `out`, a few at a time."""
+    sound, low = np.ones(len(array), np.bool_), np.inf
+    shape = (len(array), *(array.shape[i] for i in (2, 3, 1))) if channels_first else array.shape
+    pixels = np.lib.format.open_memmap(out, mode="w+", dtype=np.uint8, shape=shape)
+    step = max(1, CHUNK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        rows = slice(start, start + step)
+        part = np.moveaxis(array[rows], 1, -1) if channels_first else array[rows]
+        if array.dtype != np.uint8:
+            part = part.astype(np.float32)
+            sound[rows] = np.isfinite(part).reshape(len(part), -1).all(1)
+            part = np.nan_to_num(part, nan=-1.0, posinf=-1.0, neginf=-1.0)
+            if np.abs(part).max(initial=0) > WIDEST:
+                raise SimulacraError("data.floats_beyond", path=path, value=f"{np.abs(part).max():g}")
+            low = min(low, float(part[sound[rows]].min(initial=np.inf)))
+            part = np.rint(part.clip(-1, 1) * np.float32(127.5) + np.float32(127.5)).astype(np.uint8)
+        pixels[rows] = part
+    if np.isfinite(low) and low >= 0:
+        raise SimulacraError("data.floats_from_0", path=path)
+    pixels.flush()
+    return out, sound
+
+
+def _member(path: Path, scratch: Path) -> Path:
+    """The one array of pictures in an .npz, copied to a file. Raises SimulacraError if there is none, or several."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy") and _promises_pictures(archive, name)]
+        if len(names) != 1:
+            arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+            raise SimulacraError("data.not_one_array", path=path, count=len(names), names=arrays)
+        out = scratch / f"{path.stem}.npy"
+        with archive.open(names[0]) as packed, out.open("wb") as file:
+            shutil.copyfileobj(packed, file, CHUNK)
+    return out
+
+
+def _promises_pictures(archive: zipfile.ZipFile, name: str) -> bool:
+    """Whether the header of a member is that of pictures."""
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return _is_pictures(shape, dtype)
+
+
+def _is_pictures(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    numbers = dtype == np.uint8 or (dtype.kind == "f" and len(shape) == 4)
+    channels = len(shape) == 3 or (len(shape) == 4 and ({1, 3, 4} & {shape[1], shape[3]}))
+    return bool(numbers and channels and all(shape[1:]))
+
+
+def _channels_first(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether [N, C, H, W] is meant; by the type where both could be."""
+    first, last = shape[1] in (1, 3, 4), shape[3] in (1, 3, 4)
+    return first and (dtype != np.uint8 or not last)

@@ -28,6 +28,7 @@ from simulacra.messages import Message
 PARTS = {"train": "train", "training": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test",
          "testing": "test"}  # fmt: skip
 MAX_CLASSES = 1000  # more folders are people or days rather than classes, unless asked for
+NUMPY = (".npy", ".npz")
 KNOWN_TABLES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "dataset.json")
 
 
@@ -63,8 +64,8 @@ class Source:
 def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]:
     """List the pictures of a source without decoding them. Its items can be read until the block ends.
 
-    `source`: a folder (searched recursively), a zip or tar, an IDX file or a folder of them, CIFAR's tar, a prepared
-    dataset, or "peeps". `labels`: "auto", "none", "folder", or a column of the table beside the pictures.
+    `source`: a folder (searched recursively), a zip or tar, an IDX file or a folder of them, CIFAR's tar, an .npy or
+    .npz of pictures, a prepared dataset, or "peeps". `labels`: "auto", "none", "folder", or a column of the table beside the pictures.
 
     Raises SimulacraError if there are no pictures, or no such labels.
     """
@@ -96,6 +97,8 @@ def _open(name: str, path: Path, scratch: Path, labels: str) -> Source:
         return _find_labels(name, "folder", _walk(path), labels)
     if archives.is_idx(path.name):
         return _choose_labels(_from_idx(name, [path], scratch), labels)
+    if path.suffix.lower() in NUMPY:
+        return _choose_labels(_from_numpy(name, path, scratch), labels)
     if archives.is_tar(path):
         tar = archives.uncompressed(path, scratch)
         cifar = archives.cifar_files(tar)
@@ -237,6 +240,17 @@ def _from_idx(name: str, images: Sequence[Path], scratch: Path) -> Source:
     numbers = np.concatenate(labels)
     classes = tuple(str(n) for n in range(int(numbers.max(initial=0)) + 1))
     return Source(name, "IDX", items, numbers, classes)
+
+
+def _from_numpy(name: str, path: Path, scratch: Path) -> Source:
+    array, sound = arrays.unpack_numpy(path, scratch)
+    about = path.stat()
+    stamp = f"{about.st_size}.{about.st_mtime_ns}"
+    items = [Item(f"{path.stem}/{n:06d}", ArrayRow(str(array), n), stamp) for n in np.flatnonzero(sound).tolist()]
+    rejects = [
+        Reject(f"{path.stem}/{n:06d}", Message("data.number_not_finite")) for n in np.flatnonzero(~sound).tolist()
+    ]
+    return Source(name, "NumPy", items, rejects=tuple(rejects))
 
 
 def _from_cifar(name: str, cifar: archives.CifarFiles, scratch: Path) -> Source:

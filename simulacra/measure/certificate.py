@@ -34,7 +34,7 @@ def certificate(model: ModelUnderTest, context: EvaluationContext, chosen: Seque
     about |= {"folder": model.folder.name, "run": model.run.name if model.run else None}
     entries["warnings"] = [*_warnings(model, entries), *entries["warnings"]]
     record: Any = {"format": FORMAT, "task": model.task, "model": about}
-    record |= {"extractor": identity(context.extractor), "versions": _versions(context.extractor)} | entries
+    record |= {"extractor": identity(context.extractor), "versions": versions(context.extractor)} | entries
     record["scores"] = {name: score.to_json() for name, score in scores.items()}
     whole: Certificate = record
     return whole
@@ -71,8 +71,9 @@ def write_certificate(path: Path, record: Certificate) -> None:
     write_json(path, record)
 
 
-def _versions(extractor: Extractor) -> dict[str, str]:
-    versions = {"simulacra": simulacra.__version__, "python": platform.python_version(), "torch": torch.__version__}
+def versions(extractor: Extractor) -> dict[str, str]:
+    """Versions of everything that decides a score, as JSON."""
+    numbers = {"simulacra": simulacra.__version__, "python": platform.python_version(), "torch": torch.__version__}
     if extractor.backend == "onnxruntime":
-        versions["onnxruntime"] = importlib.metadata.version("onnxruntime")
-    return versions | {"numpy": np.__version__}
+        numbers["onnxruntime"] = importlib.metadata.version("onnxruntime")
+    return numbers | {"numpy": np.__version__}

@@ -33,23 +33,24 @@ def print_certificate(certificate: Certificate, path: Path | None) -> None:
         _print_directions(certificate)
     else:
         say("measure.title_draw", **values, n=certificate["n"], n_real=data["pictures"], part=data["on"])
-        _print_scores(_leading_first(certificate["scores"], certificate["leads"]), certificate["leads"])
+        print_scores(leading_first(certificate["scores"], certificate["leads"]), certificate["leads"])
     if "within" in certificate:
         _print_classes(certificate["within"])
     if "attributes" in certificate:
         _print_attributes(certificate["attributes"]["lines"])
-    _print_meanings(certificate["scores"])
+    print_meanings(certificate["scores"])
     for warning in certificate["warnings"]:
         say("measure.beware", warning=shown(warning))
     if path is not None:
         say("measure.certificate", path=path)
 
 
-def _leading_first(scores: Mapping[str, T], leads: str) -> dict[str, T]:
+def leading_first(scores: Mapping[str, T], leads: str) -> dict[str, T]:
+    """The same scores, the leading one first."""
     return {name: scores[name] for name in sorted(scores, key=lambda name: name != leads)}
 
 
-def _print_scores(
+def print_scores(
     scores: Mapping[str, ScoreRecord], leads: str, before: Mapping[str, ScoreRecord] | None = None, n: int = 0
 ) -> None:
     """One row per score. before: scores of untranslated pictures. n: the size of floors that goes without saying."""
@@ -67,7 +68,7 @@ def _print_scores(
     console.print(table, soft_wrap=False)
 
 
-def _print_meanings(names: Iterable[str]) -> None:
+def print_meanings(names: Iterable[str]) -> None:
     """One line per metric: what its number means, and which direction is better."""
     metrics = {metric.name: metric for metric in map(of_score, names) if metric}
     console.print()
@@ -107,14 +108,14 @@ def _print_directions(certificate: Certificate) -> None:
         console.print()
         say("measure.title_direction", name=name, direction=direction, **values)
         scores, before = by_direction(certificate["scores"], name)
-        _print_scores(scores, "", before, line["n"])
+        print_scores(scores, "", before, line["n"])
         if honesty := certificate.get("honesty", {}).get(name):
             console.print(shown(honesty["sentence"]), markup=False)
     scores, before = by_direction(certificate["scores"], "mean")
     if scores:
         console.print()
         say("measure.title_means")
-        _print_scores(scores, certificate["leads"].rpartition(":")[0], before, certificate["n"])
+        print_scores(scores, certificate["leads"].rpartition(":")[0], before, certificate["n"])
 
 
 def by_direction(scores: Mapping[str, T], direction: str) -> tuple[dict[str, T], dict[str, T]]:
@@ -217,7 +218,7 @@ def print_comparison(comparison: Comparison) -> None:
         say("measure.title_compare_inputs", **values, inputs=comparison["inputs"])
     scores, leads = comparison["scores"], comparison["leads"]
     if "directions" not in comparison:
-        _print_differences(_leading_first(scores, leads), leads)
+        _print_differences(leading_first(scores, leads), leads)
     else:
         for name, line in comparison["directions"].items():
             direction = text("measure.direction", source=line["from"], target=line["to"])
@@ -226,7 +227,7 @@ def print_comparison(comparison: Comparison) -> None:
         console.print()
         say("measure.title_means")
         _print_differences(by_direction(scores, "mean")[0], leads.rpartition(":")[0])
-    _print_meanings(scores)
+    print_meanings(scores)
     say("measure.corrected", level=LEVEL)
     for warning in comparison["warnings"]:
         say("measure.beware", warning=shown(warning))

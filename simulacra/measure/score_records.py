@@ -151,6 +151,47 @@ class Comparison(TypedDict):
     scores: dict[str, Difference]
 
 
+class SetRecord(TypedDict):
+    """One of the sets that `score` compares."""
+
+    name: str
+    kind: str  # folder, zip, tar, data set, model, …
+    hash: str  # of the pictures as they were compared, whatever their names and order
+    pictures: int  # that were compared
+    of: int  # that there are; of a model, those that were drawn
+    size: list[int]  # median height and width
+    resized: int
+    enlarged: int
+    set_aside: int  # unusable
+    rejects: list[dict[str, str]]  # the first of them, with their reasons
+    part: NotRequired[str]
+    data: NotRequired[str]  # the dataset's hash
+    model: NotRequired[str]  # hash
+    gan: NotRequired[str]
+    seeds: NotRequired[str]
+
+
+class SetScores(TypedDict):
+    """What `score` returns: the scores of one set against another, and everything that decided them."""
+
+    format: str
+    fakes: SetRecord
+    reals: SetRecord
+    unseen: NotRequired[SetRecord]
+    size: list[int]  # height and width that all pictures were brought to
+    resize: str
+    extractor: dict[str, str]
+    treatment: int  # version of what happens to a picture before the extractor
+    versions: dict[str, str]
+    n: int
+    n_real: int
+    leads: str
+    warnings: list[str]
+    memorisation: NotRequired[dict[str, Any]]
+    nearest: list[dict[str, Any]]
+    scores: dict[str, ScoreRecord]
+
+
 class Sentence(str):
     """English text that remembers its message."""
 

@@ -30,11 +30,16 @@ def report(run: str | Path, out: Path | None = None, *, language: str | None = N
     with messages.using(language):
         contents = read_contents(Path(run).expanduser())
         path = contents.folder / "report.html" if out is None else Path(out).expanduser()
-        if path.is_dir():
-            raise SimulacraError("report.out_is_folder", path=path, example=path / "report.html")
-        if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
-            raise SimulacraError("report.out_is_other_file", path=path)
+        check_page(path)
         html = render_page(contents, limit=limit).encode()
     with atomic_file(path) as file:
         file.write(html)
     return path
+
+
+def check_page(path: Path) -> None:
+    """Raise `SimulacraError` where a folder, or a file that is no report, is in the way."""
+    if path.is_dir():
+        raise SimulacraError("report.out_is_folder", path=path, example=path / "report.html")
+    if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+        raise SimulacraError("report.out_is_other_file", path=path)

@@ -47,17 +47,22 @@ SECTIONS = {
 }
 
 
-def render_page(run: RunContents, *, limit: int) -> str:
-    """The page in at most `limit` bytes. Raises `SimulacraError` if the text alone is larger."""
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of this folder, with what all of them call."""
+    templates = Environment(
         loader=PackageLoader("simulacra", "publish/report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"t": text, "html": formatting.html}
-    template = environment.get_template("page.html.j2")
+    templates.globals |= {"t": text, "html": formatting.html}
+    return templates
+
+
+def render_page(run: RunContents, *, limit: int) -> str:
+    """The page in at most `limit` bytes. Raises `SimulacraError` if the text alone is larger."""
+    template = environment().get_template("page.html.j2")
     parts = _text_parts(run)
     gallery = TranslationGallery(run) if run.translates else Gallery(run)
     previews = stills(run.folder)

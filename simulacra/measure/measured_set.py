@@ -1,0 +1,165 @@
+"""A set of pictures after each was looked at: features, and small versions to search for copies and to show.
+
+Pictures are decoded, looked at and dropped. What remains of them goes to files of a temporary folder, which are mapped
+into memory, so that memory hardly grows with their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from simulacra.console import Advance
+from simulacra.data.rejects import Reject
+from simulacra.measure.extractors.features import Extractor, Features
+from simulacra.measure.model_under_test import subsample
+from simulacra.measure.picture_sets import PictureSet, Size, decoded
+from simulacra.measure.score_records import SetRecord
+
+SMALL = 128  # px of the longer side of the versions that are searched for copies and shown
+REJECTS = 20  # of a set that are listed by name
+
+
+@dataclass(eq=False)
+class Rows:
+    """Numbers in a temporary file, a row a picture."""
+
+    values: NDArray[Any]
+    count: int = 0
+
+    @classmethod
+    def new(cls, path: Path, at_most: int, shape: tuple[int, ...], dtype: Any) -> Rows:
+        """Space for `at_most` rows; disk is taken as they are filled."""
+        return cls(np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(at_most, *shape)))
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Append rows."""
+        self.values[self.count : self.count + len(values)] = values
+        self.count += len(values)
+
+    @property
+    def filled(self) -> NDArray[Any]:
+        """The rows so far."""
+        rows: NDArray[Any] = self.values[: self.count]
+        return rows
+
+
+@dataclass(eq=False)
+class MeasuredSet:
+    """A set after its pictures were looked at. Those beyond `samples` are searched for copies and have no features."""
+
+    pictures: PictureSet
+    rows: list[int] = field(default_factory=list)  # of usable pictures in the source
+    scored: list[int] = field(default_factory=list)  # places in `rows` of those with features
+    features: dict[str, Rows] = field(default_factory=dict)  # float64 by layer
+    small: Rows | None = None  # [N, h, w, 3]
+    digests: list[bytes] = field(default_factory=list)  # of those with features; of all where none has any
+    rejects: list[Reject] = field(default_factory=list)
+    resized: int = 0
+    enlarged: int = 0
+
+    def __len__(self) -> int:
+        return len(self.scored)
+
+    @property
+    def layers(self) -> Features:
+        """Features [N, D] by layer; float64, so that scores need no copy of them."""
+        return {layer: rows.filled for layer, rows in self.features.items()}
+
+    def tiles(self, places: Iterable[int]) -> list[NDArray[np.uint8]]:
+        """Small versions [h, w, 3] of pictures, by their places in `rows`."""
+        assert self.small is not None
+        return [np.array(self.small.filled[place]) for place in places]
+
+    def batches(self) -> Iterator[Tensor]:
+        """All small versions as batches [n, 3, h, w] in [-1, 1]."""
+        assert self.small is not None
+        for start in range(0, len(self.rows), 64):
+            part = np.array(self.small.filled[start : start + 64])
+            yield torch.from_numpy(part).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+    def title(self, place: int) -> str:
+        """The name of a picture, by its place in `rows`."""
+        return self.pictures.title(self.rows[place])
+
+    def record(self, size: Size) -> SetRecord:
+        """For the record of the scores."""
+        rejects = [*self.pictures.rejects, *self.rejects]
+        digest = hashlib.sha256(b"".join(sorted(self.digests))).hexdigest()
+        record: Any = {"name": self.pictures.name, "kind": self.pictures.kind, "hash": digest}
+        record |= {
+            "pictures": len(self) or len(self.rows),
+            "of": self.pictures.count,
+            "size": list(size),
+            "resized": self.resized,
+            "enlarged": self.enlarged,
+        }
+        record |= {"set_aside": len(rejects), "rejects": [reject.to_json() for reject in rejects[:REJECTS]]}
+        whole: SetRecord = record | self.pictures.origin
+        return whole
+
+
+def measure(
+    pictures: PictureSet, size: Size, at_most: tuple[int, int], extractor: Extractor, folder: Path, advance: Advance
+) -> MeasuredSet:
+    """Look at the pictures of a set. at_most: with features, and in all."""
+    folder.mkdir()
+    scored, rows = (subsample(pictures.count, number).tolist() for number in (at_most[0], max(at_most)))
+    measured, chosen, waiting = MeasuredSet(pictures), set(scored), list[NDArray[np.uint8]]()
+    for chunk in decoded(pictures, rows, size):
+        usable = [picture.pixels for picture in chunk if picture.pixels is not None]
+        if usable:
+            _add_small(measured, np.stack(usable), len(rows), folder)
+        for picture in chunk:
+            if picture.pixels is None:
+                measured.rejects += [picture.reject] if picture.reject else []
+                continue
+            measured.rows.append(picture.row)
+            measured.resized += picture.size != size
+            measured.enlarged += picture.size[0] < size[0] or picture.size[1] < size[1]
+            if picture.row in chosen or not chosen:
+                measured.digests.append(hashlib.sha256(repr(size).encode() + picture.pixels.tobytes()).digest())
+            if picture.row in chosen:
+                measured.scored.append(len(measured.rows) - 1)
+                waiting.append(picture.pixels)
+            if len(waiting) == extractor.batch:
+                _add_features(measured, waiting, extractor, len(scored), folder)
+                waiting.clear()
+        advance(len(chunk))
+    if waiting:
+        _add_features(measured, waiting, extractor, len(scored), folder)
+    return measured
+
+
+def _add_small(measured: MeasuredSet, pixels: NDArray[np.uint8], at_most: int, folder: Path) -> None:
+    """Add small versions of pictures [n, H, W, 3]."""
+    height, width = pixels.shape[1:3]
+    scale = SMALL / max(height, width)
+    if scale < 1:
+        side = (max(1, round(height * scale)), max(1, round(width * scale)))
+        packed = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        pixels = interpolate(packed, side, mode="area").round_().byte().permute(0, 2, 3, 1).numpy()
+    if measured.small is None:
+        measured.small = Rows.new(folder / "small.npy", at_most, pixels.shape[1:], np.uint8)
+    measured.small.add(pixels)
+
+
+def _add_features(
+    measured: MeasuredSet, pixels: list[NDArray[np.uint8]], extractor: Extractor, at_most: int, folder: Path
+) -> None:
+    """Add the features of a batch of pictures [H, W, 3]."""
+    batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    for layer, values in extractor(batch).items():
+        if layer not in measured.features:
+            path = folder / f"{len(measured.features)}.npy"
+            measured.features[layer] = Rows.new(path, at_most, tuple(values.shape[1:]), np.float64)
+        measured.features[layer].add(values.numpy())

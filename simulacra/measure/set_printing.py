@@ -1,0 +1,43 @@
+"""The scores of two sets of pictures in a terminal or a log: a table, what it means, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from simulacra.console import console, say
+from simulacra.measure.printing import leading_first, print_meanings, print_scores
+from simulacra.measure.score_records import SetScores, shown
+from simulacra.messages import Message
+
+
+def print_set_scores(record: SetScores) -> None:
+    """Print the scores with their intervals, the leading one first, what they mean, warnings and the verdict."""
+    fakes, reals, leads = record["fakes"], record["reals"], record["leads"]
+    values: dict[str, Any] = {"fakes": fakes["name"], "reals": reals["name"], "size": pixels(record["size"])}
+    values |= {"n": record["n"], "of": fakes["of"], "n_real": record["n_real"], "of_real": reals["of"]}
+    say("measure.title_sets", **values)
+    print_scores(leading_first(record["scores"], leads), leads)
+    print_meanings(record["scores"])
+    sizes = {"name": fakes["name"], "size": pixels(fakes["size"])}
+    sizes |= {"name_real": reals["name"], "size_real": pixels(reals["size"]), "resize": shown(record["resize"])}
+    say("measure.set_sizes", **sizes)
+    for warning in record["warnings"]:
+        say("measure.beware", warning=shown(warning))
+    console.print(str(set_verdict(record)), markup=False)
+
+
+def pixels(size: Sequence[int]) -> str:
+    """[height, width] as `WIDTHxHEIGHT`."""
+    return f"{size[1]}x{size[0]}"
+
+
+def set_verdict(record: SetScores) -> Message:
+    """Whether the leading score tells the sets apart: its interval lies above the floor, or not."""
+    score, leads = record["scores"][record["leads"]], record["leads"]
+    ends = {"low": f"{score['low']:.3g}", "high": f"{score['high']:.3g}"}
+    value = Message("measure.value", value=f"{score['value']:.3g}", **ends)
+    if score["floor"] is None:
+        return Message("measure.set_without_floor", score=leads, value=value, reals=record["reals"]["name"])
+    code = "measure.set_apart" if score["low"] > max(0.0, score["floor"]) else "measure.set_alike"
+    return Message(code, score=leads, value=value, floor=f"{score['floor']:.3g}", reals=record["reals"]["name"])
