@@ -21,6 +21,7 @@ __all__ = [
     "directions",
     "evaluate",
     "inspect",
+    "learning_curve",
     "load",
     "load_generator",
     "load_translator",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from simulacra.measure.choose import choose
     from simulacra.measure.compare import compare
     from simulacra.measure.evaluate import evaluate
+    from simulacra.planning.learning_curve import learning_curve
     from simulacra.publish.report import report
     from simulacra.publish.scoring import score
     from simulacra.storage import load, load_generator, load_translator
@@ -67,6 +69,7 @@ else:
         "directions": "latent.directions",
         "evaluate": "measure.evaluate",
         "inspect": "data.inspect",
+        "learning_curve": "planning.learning_curve",
         "load": "storage",
         "load_generator": "storage",
         "load_translator": "storage",

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("training", "latent"),
     ("sampling", "translation", "publish"),
     ("explore", "lab", "plugins"),
-    ("catalogue", "demo"),
+    ("catalogue", "demo", "planning"),
     ("cli",),
 )
 ORDER = {room: place for place, room in enumerate(itertools.chain(*FLOORS))}

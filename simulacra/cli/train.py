@@ -1,10 +1,11 @@
-"""Commands that train: train, curves."""
+"""Commands that train: train, curves, plan."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -65,3 +66,64 @@ def curves(run: Path, /) -> None:
 
     for path in draw(run):
         console.print(str(path), markup=False)
+
+
+@command("train", "simulacra plan faces")
+def plan(
+    data: str,
+    /,
+    *,
+    out: Path | None = None,
+    minutes: float | None = None,
+    total: str | None = None,
+    seeds: int = 2,
+    gan: str | None = None,
+    samples: int = 1000,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+    json: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Find out how many pictures you need: short runs on an eighth, a quarter, half and all of them, and what more would bring.
+
+    Parameters
+    ----------
+    data
+        A prepared dataset, or peeps (built in).
+    out
+        Folder of the plan; runs/DATA-plan if not given. The same command again resumes it.
+    minutes
+        Length of each run in minutes, about; 3 if not given. All runs are shown the same number of images.
+    total
+        Length of each run in images shown instead, such as 20k.
+    seeds
+        Runs on each part, with other weights and other pictures; with 1, the luck of training is not measured.
+    gan
+        GAN, with or without a preset; chosen as for train if not given.
+    samples
+        Pictures to draw from a model for a score.
+    device
+        Device to compute on.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    json
+        Print the result as JSON, and nothing else.
+    dry_run
+        Show what would be done and how long it would take, and stop.
+    """
+    from simulacra.console import silent, tasks
+    from simulacra.planning.learning_curve import carry_out, open_study
+    from simulacra.planning.printing import describe, print_curve, print_json
+
+    set_threads(threads)
+    quiet = json and not dry_run
+    with nullcontext(silent) if quiet else tasks() as begin:
+        study = open_study(
+            data, out=out, minutes=minutes, total=total, seeds=seeds, gan=gan, samples=samples, device=device, begin=begin,
+        )  # fmt: skip
+        if not quiet:
+            begin("", 0)
+            describe(study)
+        curve = None if dry_run else carry_out(study, begin)
+    if curve is not None:
+        (print_json if json else print_curve)(curve)
