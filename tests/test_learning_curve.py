@@ -15,6 +15,7 @@ from support import Cli, on_disk, pair_on_disk, refused
 
 from simulacra.data.opening import open_domain
 from simulacra.measure.intervals import Interval
+from simulacra.measure.metrics import by_name
 from simulacra.messages import using
 from simulacra.planning.gains import Gains, ScoreTable, Verdict, decide, effect, sentence
 from simulacra.planning.learning_curve import learning_curve
@@ -29,6 +30,7 @@ TINY: dict[str, Any] = {"gan": "mlp:tiny", "total": 128, "samples": 20, "device"
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """80 training and 60 unseen pictures, and an extractor that costs nothing."""
     monkeypatch.setattr("simulacra.planning.learning_curve.open_extractor", stand_in)
+    monkeypatch.setattr("simulacra.measure.scores.second_metric", lambda task: by_name("fd"))
     monkeypatch.setattr("simulacra.planning.design.TRIAL_MINUTES", 0.002)
     return on_disk(tmp_path / "data", blobs(140), valid=60)
 
@@ -147,7 +149,7 @@ def gains_of(pictures: tuple[float, float], training: tuple[float, float], diffe
 def test_the_verdict_in_words(gains: Gains, verdict: tuple[Any, Any, Any], words: str) -> None:
     assert decide(gains, now=1.0) == Verdict(*verdict)
     with using("en"):
-        assert words in str(sentence(Verdict(*verdict), gains, data="faces", minutes=3, seeds=2))
+        assert words in str(sentence(Verdict(*verdict), gains, data="faces", longer="--minutes 6", seeds=2))
 
 
 # --- a plan -----------------------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ def test_a_plan_is_made_and_resumed_after_a_kill(
     status, out, _ = run_cli(*words, "--json")
     assert status == 0 and json.loads(out)["scores"] == curve["scores"]
     status, out, _ = run_cli(*words)
-    assert status == 0 and "plan.png" in out and "--seeds 2" in out
+    assert status == 0 and "plan.png" in out and "--seeds 2" in out and "The second judge (fd-coarse-48) finds" in out
     assert json.loads((tmp_path / "plan" / "plan.json").read_text())["verdict"] == curve["verdict"]
 
     gain = curve["scores"][curve["leads"]]

@@ -21,16 +21,16 @@ FIRST_SEED = 0
 
 
 def draw_curve(record: LearningCurve, path: Path) -> None:
-    """Write the plot: the leading score against the number of pictures, and against the length of the training."""
+    """Write the plot: each score against the number of pictures, and against the length of the training."""
     from matplotlib.figure import Figure
 
-    leads = record["leads"]
-    gain = record["scores"][leads]
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_pictures(left, gain)
-    _draw_training(right, gain)
-    left.set_ylabel(f"{leads} ({gain['better']} is better)")
+    rows = len(record["scores"])
+    figure = Figure(figsize=(11, 4.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False)
+    for (left, right), (name, gain) in zip(axes, record["scores"].items(), strict=True):
+        _draw_pictures(left, gain)
+        _draw_training(right, gain)
+        left.set_ylabel(f"{name} ({gain['better']} is better)")
     figure.suptitle(f"{path.parent.name}: {record['design']['gan']}, {record['seeds']} training(s) of each part")
     with atomic_file(path) as file:
         figure.savefig(file, format="png", dpi=110)

@@ -120,18 +120,19 @@ TRAINING = {
 HELPING = {"training": "planning.training_more", "pictures": "planning.training_less", None: "planning.training_same"}
 
 
-def sentence(verdict: Verdict, gains: Gains, *, data: str, minutes: float, seeds: int) -> Message:
-    """The verdict in words, with its uncertainty and what to do. minutes: of one run; seeds: runs of each part."""
+def findings(verdict: Verdict, gains: Gains) -> dict[str, Message]:
+    """What doubling the pictures brings, and the training, in words with their uncertainty."""
     code = TRAINING.get(verdict.training, HELPING[verdict.more])
     if verdict.training == "helps" and verdict.pictures != "helps":
         code = "planning.training_helps"
-    advice = _advice(verdict)
-    return Message(
-        "planning.verdict",
-        pictures=Message(PICTURES[verdict.pictures], gain=_shown(gains.pictures)),
-        training=Message(code, gain=_shown(gains.training)),
-        advice=Message(advice, data=data, minutes=2 * minutes, seeds=seeds + 2),
-    )
+    pictures = Message(PICTURES[verdict.pictures], gain=_shown(gains.pictures))
+    return {"pictures": pictures, "training": Message(code, gain=_shown(gains.training))}
+
+
+def sentence(verdict: Verdict, gains: Gains, *, data: str, longer: str, seeds: int) -> Message:
+    """The findings with what to do. longer: the option for runs of twice the length; seeds: runs of each part."""
+    advice = Message(_advice(verdict), data=data, longer=longer, seeds=seeds + 2)
+    return Message("planning.verdict", **findings(verdict, gains), advice=advice)
 
 
 def _advice(verdict: Verdict) -> str:

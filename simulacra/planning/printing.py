@@ -11,7 +11,7 @@ from simulacra.measure.printing import ARROWS
 from simulacra.measure.score_records import shown
 from simulacra.messages import text
 from simulacra.planning.design import SAVES
-from simulacra.planning.records import LearningCurve
+from simulacra.planning.records import Gain, LearningCurve
 from simulacra.planning.study import MOMENTS, Study
 
 
@@ -32,13 +32,27 @@ def describe(study: Study) -> None:
 
 def print_curve(curve: LearningCurve) -> None:
     """Print the scores of all parts as the training went on, the verdict, and where the pictures are."""
-    leads = curve["leads"]
-    gain = curve["scores"][leads]
+    for name, gain in curve["scores"].items():
+        _print_scores(name, gain)
+    console.print(shown(curve["verdict"]), markup=False)
+    if second := curve["second"]:
+        findings = shown(curve["scores"][second]["verdict"]["sentence"])
+        if curve["agree"]:
+            say("planning.second_agrees", score=second)
+        else:
+            say("planning.second_differs", score=second, findings=findings)
+    if curve["seeds"] == 1:
+        say("planning.one_seed")
+    say("planning.written", folder=curve["folder"])
+
+
+def _print_scores(name: str, gain: Gain) -> None:
+    """Print a score of all parts."""
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     table.add_column(text("planning.column_pictures"), justify="right")
     for moment in MOMENTS[:-1]:
         table.add_column(text("planning.column_after", share=f"{moment}/{SAVES}"), justify="right")
-    table.add_column(text("planning.column_end", score=f"{leads} {ARROWS.get(gain['better'], '')}"))
+    table.add_column(text("planning.column_end", score=f"{name} {ARROWS.get(gain['better'], '')}"))
     for part in gain["parts"]:
         *before, end = part["scores"]
         values = [f"{score['value']:.3g}" for score in before]
@@ -47,10 +61,6 @@ def print_curve(curve: LearningCurve) -> None:
     if gain["floor"] is not None:
         say("planning.floor", floor=gain["floor"])
     console.print()
-    console.print(shown(curve["verdict"]), markup=False)
-    if curve["seeds"] == 1:
-        say("planning.one_seed")
-    say("planning.written", folder=curve["folder"])
 
 
 def print_json(curve: LearningCurve) -> None:

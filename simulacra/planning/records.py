@@ -39,7 +39,7 @@ class PartRecord(TypedDict):
 
 
 class VerdictRecord(TypedDict):
-    """Whether doubling helps, is flat, or is unclear; and which of both does more, where that is sure."""
+    """Whether doubling helps, hurts, is flat, or is unclear; and which of both does more, where that is sure."""
 
     pictures: str
     training: str
@@ -70,7 +70,9 @@ class LearningCurve(TypedDict):
     terms: NotRequired[dict[str, Any]]  # that decide the scores
     leads: NotRequired[str]  # name of the score that decides
     scores: NotRequired[dict[str, Gain]]
-    verdict: NotRequired[str]
+    second: NotRequired[str | None]  # name of the second judge's score
+    agree: NotRequired[bool | None]  # whether both judges find the same; None without a second judge
+    verdict: NotRequired[str]  # by the leading score, with what to do
     folder: NotRequired[str]
 
 

@@ -18,12 +18,22 @@ from simulacra.measure.intervals import Interval
 from simulacra.measure.metrics import Metric
 from simulacra.measure.protocol import SeedProtocol
 from simulacra.measure.score_records import IntervalRecord, english
-from simulacra.messages import text
+from simulacra.messages import Message, text
 from simulacra.planning import drawing
 from simulacra.planning.design import SAVES
-from simulacra.planning.gains import ScoreTable, decide, sentence
+from simulacra.planning.gains import ScoreTable, decide, findings, sentence
 from simulacra.planning.parts import DIVISORS, TITLES, count, write_part
-from simulacra.planning.records import FORMAT, Design, Gain, LearningCurve, PartRecord, ScoreLine, add_line, read_lines
+from simulacra.planning.records import (
+    FORMAT,
+    Design,
+    Gain,
+    LearningCurve,
+    PartRecord,
+    ScoreLine,
+    VerdictRecord,
+    add_line,
+    read_lines,
+)
 from simulacra.storage import checkpoints, fingerprint, load
 from simulacra.training.observers import Observer
 from simulacra.training.options import TrainOptions
@@ -103,12 +113,15 @@ class Study:
     # --- scores -------------------------------------------------------------------------------------------------
 
     def metrics(self) -> list[Metric]:
-        """The metrics that the plan looks at, the leading one first."""
-        return [self.protocol.lead_metric]
+        """The metrics that the plan looks at: the leading one, and that of the second judge."""
+        second = scores.second_metric("draw")
+        return [self.protocol.lead_metric, *([second] if second else [])]
 
     def terms(self) -> dict[str, Any]:
         """What decides the scores."""
-        return self.protocol.terms | {"leads": self.protocol.leads}
+        return self.protocol.terms | {
+            "scores": [scores.score_name(metric, self.extractor) for metric in self.metrics()]
+        }
 
     def moments(self, part: str, seed: int) -> list[Path]:
         """The checkpoints of a run that are scored."""
@@ -148,10 +161,12 @@ class Study:
     def results(self) -> LearningCurve:
         """The entries of `plan.json` that follow from the scores."""
         gains = {scores.score_name(metric, self.extractor): self.gain(metric) for metric in self.metrics()}
-        leads = self.protocol.leads
+        leads, second = self.protocol.leads, self.protocol.second
+        same = agree(gains[leads]["verdict"], gains[second]["verdict"]) if second else None
         return {
             "format": FORMAT, "design": self.design, "finished": True, "seeds": self.seeds, "terms": self.terms(),
-            "leads": leads, "scores": gains, "verdict": gains[leads]["verdict"]["sentence"], "folder": str(self.folder),
+            "leads": leads, "second": second, "agree": same, "scores": gains,
+            "verdict": gains[leads]["verdict"]["sentence"], "folder": str(self.folder),
         }  # fmt: skip
 
     def gain(self, metric: Metric) -> Gain:
@@ -169,8 +184,11 @@ class Study:
         table = ScoreTable(rows[..., 0], rows[..., 1:], higher=metric.better == "higher")
         gains, now = table.gains(), table.score(-1)
         verdict = decide(gains, now.value)
-        minutes = self.design["images"] / self.design["images_per_second"] / 60
-        words = sentence(verdict, gains, data=self.design["data"], minutes=minutes, seeds=self.seeds)
+        minutes, images = self.design["minutes"], self.design["images"]
+        longer = f"--minutes {2 * minutes:g}" if minutes else f"--total {2 * images}"
+        words = sentence(verdict, gains, data=self.design["data"], longer=longer, seeds=self.seeds)
+        if metric is not self.protocol.lead_metric:  # one of both gives the advice
+            words = Message("planning.findings", **findings(verdict, gains))
         floor = scores.floors_of(self.extractor, self.protocol.reals, [metric])[name]
         return {
             "better": metric.better, "now": _record(now), "floor": floor and scores.round_to(floor.value),
@@ -188,6 +206,11 @@ class Study:
             "scores": [_record(table.score(index, moment)) for moment in range(len(MOMENTS))],
             "runs": [[scores.round_to(float(value)) for value in run] for run in table.values[index]],
         }
+
+
+def agree(first: VerdictRecord, second: VerdictRecord) -> bool:
+    """Whether two verdicts say the same of the pictures and of the training."""
+    return (first["pictures"], first["training"]) == (second["pictures"], second["training"])
 
 
 def _record(interval: Interval) -> IntervalRecord:
