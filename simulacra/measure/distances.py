@@ -21,15 +21,17 @@ from simulacra.errors import SimulacraError
 from simulacra.messages import Message
 
 Floats = NDArray[np.float64]
+Weights = NDArray[np.float64] | NDArray[np.float32]  # [B, N]; counts are whole numbers, exact in float32
 Kernel = Callable[[Floats, Floats, Floats], Floats]  # products [n, m], squared norms [n, 1] and [1, m] -> [n, m]
 BLOCK = 1 << 22  # numbers in a block of pairs: 32 MB
+TILE = 1 << 11  # pictures on each side of a square block of pairs: 32 MB, too
 ROUNDING = 1e-12  # a squared distance below this share of the squared norms counts as 0
 TIE = 1e-9
 
 
 def checked(features: NDArray[Any], name: Message | str, *, least: int = 2, like: NDArray[Any] | None = None) -> Floats:
     """`features` as float64 [N, D]. Raises `SimulacraError` for another shape, fewer than `least` rows, a width other than
-    that of `like`, or NaN and infinity; `name` says in its sentence which set it is.
+    that of `like`, or NaN and infinity; `name` says in its sentence which set it is. No copy of float64 is made.
     """
     array = np.asarray(features)
     if array.ndim != 2 or not array.shape[1]:
@@ -38,8 +40,10 @@ def checked(features: NDArray[Any], name: Message | str, *, least: int = 2, like
         raise SimulacraError("measure.too_few", name=name, number=len(array), least=least)
     if like is not None and array.shape[1] != like.shape[1]:
         raise SimulacraError("measure.feature_widths", name=name, width=array.shape[1], other=like.shape[1])
-    values = array.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(values).all(1))
+    values = array.astype(np.float64, copy=False)
+    step = max(1, BLOCK // array.shape[1])
+    finite = [np.isfinite(values[start : start + step]).all(1) for start in range(0, len(values), step)]
+    bad = np.flatnonzero(~np.concatenate([np.ones(0, np.bool_), *finite]))
     if len(bad):
         raise SimulacraError("measure.not_finite", name=name, bad=len(bad), number=len(array), first=int(bad[0]))
     return values
@@ -59,7 +63,7 @@ class Moments(NamedTuple):
     trace: float
 
 
-def moments(features: Floats, weights: Floats | None = None) -> Moments:
+def moments(features: Floats, weights: NDArray[Any] | None = None) -> Moments:
     """Moments of checked features [N, D]; `weights` [N], summing to N, count each row.
 
     Eigenvalues that are rounding are set to zero, so that the covariance of fewer pictures than dimensions has a root
@@ -116,37 +120,63 @@ def euclidean(products: Floats, left: Floats, right: Floats) -> Floats:
 
 def blocks(x: Floats, y: Floats, kernel: Kernel) -> Iterator[tuple[slice, Floats]]:
     """Slices of the rows of `x`, each with the kernel's values [n, len(y)] against all of `y`; 32 MB at a time."""
-    left, right = np.square(x).sum(1)[:, None], np.square(y).sum(1)[None]
+    left, right = _norms(x)[:, None], _norms(y)[None]
     step = max(1, BLOCK // len(y))
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         yield rows, kernel(x[rows] @ y.T, left[rows], right)
 
 
-def mean_within(x: Floats, weights: Floats, kernel: Kernel) -> Floats:
+def tiles(x: Floats, y: Floats, kernel: Kernel, *, upper: bool = False) -> Iterator[tuple[slice, slice, Floats]]:
+    """Slices of the rows of `x` and of `y` with the kernel's values [n, m] between them; 32 MB at a time.
+
+    upper: without the tiles below the diagonal, for a set against itself.
+    """
+    left, right = _norms(x)[:, None], _norms(y)[None]
+    for start in range(0, len(x), TILE):
+        rows = slice(start, start + TILE)
+        for first in range(start if upper else 0, len(y), TILE):
+            columns = slice(first, first + TILE)
+            yield rows, columns, kernel(x[rows] @ y[columns].T, left[rows], right[:, columns])
+
+
+def _norms(x: Floats) -> Floats:
+    """[N]: the squared norms of rows."""
+    norms: Floats = np.einsum("ij,ij->i", x, x)
+    return norms
+
+
+def mean_within(x: Floats, weights: Weights, kernel: Kernel) -> Floats:
     """[B]: the weighted mean of the kernel over pairs of different pictures of `x` [N, D], for weights [B, N].
 
     A picture is never paired with itself, however often it is drawn: the mean over a resample then has the
     expectation of the whole set's own mean.
     """
     total: Floats = np.zeros(len(weights))
-    for rows, values in blocks(x, x, kernel):
-        values[np.arange(len(values)), np.arange(len(x))[rows]] = 0
-        total += ((weights @ values.T) * weights[:, rows]).sum(1)
-    pairs: Floats = np.square(weights.sum(1)) - np.square(weights).sum(1)
+    for rows, columns, values in tiles(x, x, kernel, upper=True):
+        if rows == columns:
+            np.fill_diagonal(values, 0)
+        both = 1 if rows == columns else 2  # the tile and its mirror image
+        total += both * ((weights[:, rows] @ values) * weights[:, columns]).sum(1)
+    pairs: Floats = np.square(_sums(weights)) - np.einsum("ij,ij->i", weights, weights, dtype=np.float64)
     return total / pairs
 
 
-def mean_between(x: Floats, y: Floats, x_weights: Floats, y_weights: Floats, kernel: Kernel) -> Floats:
+def mean_between(x: Floats, y: Floats, x_weights: Weights, y_weights: Weights, kernel: Kernel) -> Floats:
     """[B]: the weighted mean of the kernel over all pairs of `x` [N, D] and `y` [M, D]."""
     total: Floats = np.zeros(len(x_weights))
-    for rows, values in blocks(x, y, kernel):
-        total += ((y_weights @ values.T) * x_weights[:, rows]).sum(1)
-    pairs: Floats = x_weights.sum(1) * y_weights.sum(1)
-    return total / pairs
+    for rows, columns, values in tiles(x, y, kernel):
+        total += ((x_weights[:, rows] @ values) * y_weights[:, columns]).sum(1)
+    return total / (_sums(x_weights) * _sums(y_weights))
 
 
-def mmd(real: Floats, fake: Floats, real_weights: Floats, fake_weights: Floats) -> Floats:
+def _sums(weights: Weights) -> Floats:
+    """[B]: the sums of rows of weights."""
+    sums: Floats = weights.sum(1, dtype=np.float64)
+    return sums
+
+
+def mmd(real: Floats, fake: Floats, real_weights: Weights, fake_weights: Weights) -> Floats:
     """[B]: the unbiased squared MMD under the cubic kernel, for weights [B, N] and [B, M]."""
     kernel = cubic(real.shape[1])
     within = mean_within(real, real_weights, kernel) + mean_within(fake, fake_weights, kernel)

@@ -20,6 +20,7 @@ noise once more.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -42,6 +43,7 @@ from simulacra.measure.distances import (
 from simulacra.messages import Message
 
 RESAMPLES = 200
+IN_MEMORY = 1 << 24  # numbers of a copied set: 128 MB
 FEWEST = 2  # replicates beyond an end of an interval from quantiles
 REALS, FAKES = 0, 1  # the side of a set: its stream of random numbers
 
@@ -109,13 +111,15 @@ class Resampled:
         return Resampled(self.value - other.value, self.replicates - other.replicates, self.bias - other.bias)
 
 
-def counts(n: int, resamples: int, seed: int, side: int) -> Floats:
+def counts(n: int, resamples: int, seed: int, side: int) -> NDArray[np.float32]:
     """[B, n]: how often each of `n` pictures is drawn; each row sums to n and holds two different pictures."""
-    source = np.random.default_rng([seed, side])
-    rows = source.multinomial(n, np.full(n, 1 / n), size=resamples)
-    while n > 1 and len(alike := np.flatnonzero((rows == n).any(1))):
-        rows[alike] = source.multinomial(n, np.full(n, 1 / n), size=len(alike))
-    return rows.astype(np.float64)
+    source, even = np.random.default_rng([seed, side]), np.full(n, 1 / n)
+    rows = np.empty((resamples, n), np.float32)
+    for row in rows:
+        row[:] = source.multinomial(n, even)
+    while n > 1 and len(alike := np.flatnonzero(rows.max(1) == n)):
+        rows[alike] = source.multinomial(n, even, size=len(alike))
+    return rows
 
 
 def resampled_mean(values: NDArray[Any], *, side: int = FAKES, seed: int = 0, resamples: int = RESAMPLES) -> Resampled:
@@ -230,7 +234,7 @@ def floor(
     values = []
     for _ in range(splits):
         order = source.permutation(len(reals))
-        values.append(score(reals[order[:half]], reals[order[half : 2 * half]]))
+        values.append(score(_chosen(reals, order[:half]), _chosen(reals, order[half : 2 * half])))
     return Floor(float(np.mean(values)), half)
 
 
@@ -247,9 +251,20 @@ def _share_below(values: Floats) -> float:
     return float(np.interp(0, np.sort(values), np.linspace(0, 1, len(values)), left=0, right=1))
 
 
-def _with_all(n: int, resamples: int, seed: int, side: int) -> Floats:
+def _chosen(features: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Rows of features; many of them are copied to a temporary file, not into memory."""
+    if len(rows) * features.shape[1] < IN_MEMORY:
+        return features[rows]
+    with tempfile.TemporaryFile(prefix="simulacra-") as file:
+        chosen = np.memmap(file, np.float64, "w+", shape=(len(rows), features.shape[1]))
+    for start in range(0, len(rows), 1000):
+        chosen[start : start + 1000] = features[rows[start : start + 1000]]
+    return chosen
+
+
+def _with_all(n: int, resamples: int, seed: int, side: int) -> NDArray[np.float32]:
     """The whole set once, then its resamples [1 + B, n]."""
-    return np.concatenate([np.ones((1, n)), counts(n, resamples, seed, side)])
+    return np.concatenate([np.ones((1, n), np.float32), counts(n, resamples, seed, side)])
 
 
 def _diversities(features: Floats, side: int, seed: int, resamples: int) -> Floats:

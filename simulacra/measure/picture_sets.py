@@ -158,7 +158,7 @@ def _decode(pictures: PictureSet, row: int, options: DecodeOptions) -> Decoded:
 def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[H, W, 4] -> [H, W, 3], as the extractor lays transparent pictures on white."""
     if pixels[..., 3].min() == 255:
-        return pixels[..., :3]
+        return np.ascontiguousarray(pixels[..., :3])
     laid = preprocess(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1)
     return laid[0].byte().permute(1, 2, 0).numpy()
 

@@ -120,6 +120,14 @@ def score_features(
     }  # fmt: skip
 
 
+def groups(metrics: Iterable[Metric]) -> list[list[Metric]]:
+    """Metrics that share a function come together, in their order, so that each group can be scored alone."""
+    shared: dict[Any, list[Metric]] = {}
+    for metric in metrics:
+        shared.setdefault((metric.layer, metric.resample or metric.name), []).append(metric)
+    return list(shared.values())
+
+
 def floors_of(
     extractor: Extractor, real: Features, metrics: Iterable[Metric], unseen: Features | None = None
 ) -> dict[str, Floor | None]:

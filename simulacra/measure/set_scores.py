@@ -76,7 +76,9 @@ def score_sets(
         if isinstance(extractor, str):
             extractor = open_extractor(extractor, device=device, weights=weights, sha256=sha256)
         size, medians = common_size(opened)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simulacra-")))
+        scratch = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="simulacra-", ignore_cleanup_errors=True))
+        )
         # without unseen pictures nobody asks whether fakes are copies, and those that are scored will do
         limits = [(samples, 0), (samples, TRAINING if len(opened) > 2 else 0), (0, TRAINING)]
         titles = ("measure.progress_fakes", "measure.progress_set_reals", "measure.progress_set_unseen")
@@ -148,7 +150,7 @@ def _scores(
     step = advance(text("measure.progress_set_scores"), len(metrics))
     values: dict[str, Score] = {}
     warnings: list[str] = []
-    for group in _groups(metrics):
+    for group in scores.groups(metrics):
         try:
             values |= _finite(_group_scores(fake, real, extractor, group), warnings)
         except SimulacraError as error:
@@ -156,14 +158,6 @@ def _scores(
             warnings.append(english(Message("measure.set_score_missing", names=names, reason=str(error))))
         step(len(group))
     return values, warnings
-
-
-def _groups(metrics: Sequence[Metric]) -> list[list[Metric]]:
-    """Metrics that share a function come together, in their order."""
-    groups: dict[Any, list[Metric]] = {}
-    for metric in metrics:
-        groups.setdefault((metric.layer, metric.resample or metric.name), []).append(metric)
-    return list(groups.values())
 
 
 def _group_scores(
