@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
-from simulacra.measure.distances import Floats, checked
+from simulacra.measure.distances import Floats, Weights, checked
 from simulacra.measure.intervals import FAKES, RESAMPLES, Resampled, counts
 from simulacra.measure.metrics import Metric
 from simulacra.measure.scores import Score
@@ -33,7 +33,7 @@ def resampled_inception_score(probabilities: NDArray[Any], *, seed: int = 0, res
     return Resampled.of(inception_score(values), replicates, least=1.0)
 
 
-def _scores(probabilities: Floats, weights: Floats) -> Floats:
+def _scores(probabilities: Floats, weights: Weights) -> Floats:
     """[B] for weights [B, N]: E KL = E Σ p log p - Σ p̄ log p̄."""
     n = weights.sum(1)
     marginal = weights @ probabilities / n[:, None]
