@@ -22,7 +22,7 @@ from simulacra.measure import choose as choosing
 from simulacra.measure.choose import add_score, choose, mark_best, ranking, read_scores, since_best
 from simulacra.measure.compare import compare
 from simulacra.measure.evaluate import evaluate
-from simulacra.measure.printing import print_certificate
+from simulacra.measure.printing import print_certificate, print_choice
 from simulacra.registry import configured
 from simulacra.storage import checkpoints
 from simulacra.training.options import train
@@ -330,8 +330,17 @@ def test_the_sentence_says_whether_the_last_may_be_as_good(tmp_path: Path) -> No
     assert best["nimg"] == 20
     assert "overlap" in best["why"]
     assert since_best(tmp_path) == 1
+    anew = {"by": "kid", "seeds": "9-17", "difference": {"value": 0.5, "low": -1, "high": 2}}
+    anew |= {"best": {"value": 3.0, "low": 2, "high": 4}, "last": {"value": 2.5, "low": 2, "high": 3}}
+    again = mark_best(tmp_path, anew)
+    assert again is not None
+    assert (again["value"], again["choice"]["best"]["value"], again["last"]["value"]) == (3.0, 2.0, 2.5)
+    assert "not surely better" in again["why"] and mark_best(tmp_path) == again, "they stay with their choice"
+    for low, high, said in ((-2, -1, ": better than the last"), (1, 2, "the last is better")):
+        other = mark_best(tmp_path, anew | {"difference": {"value": 0, "low": low, "high": high}})
+        assert other is not None and said in other["why"]
     add_score(tmp_path, line(30, 9.0))
-    best = mark_best(tmp_path)  # the newest line of a checkpoint counts
+    best = mark_best(tmp_path)  # the newest line of a checkpoint counts; another choice has to be scored again
     assert best is not None
     assert "apart" in best["why"]
     with (tmp_path / "scores.jsonl").open("a") as file:
@@ -339,6 +348,32 @@ def test_the_sentence_says_whether_the_last_may_be_as_good(tmp_path: Path) -> No
     assert len(read_scores(tmp_path)) == 3
     add_score(tmp_path, line(30, 1.0))
     assert since_best(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.0, "sw, would choose 10 images: 1 (0 to 2) against 7 (6 to 8). Look at both."),
+        (6.5, "against 7 (6 to 8); their intervals overlap."),
+        (9.0, "sw, chooses the same."),
+    ],
+)
+def test_the_second_judge_is_heard(tmp_path: Path, value: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for nimg, first, second in ((10, 5.0, value), (20, 2.0, 7.0)):
+        folder = tmp_path / "checkpoints" / f"{nimg:09d}"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        scores = {
+            name: {"value": value, "low": value - 1, "high": value + 1}
+            for name, value in (("kid", first), ("sw", second))
+        }
+        add_score(tmp_path, line(nimg, first) | {"second": "sw", "scores": scores})
+    best = mark_best(tmp_path)
+    assert best is not None
+    assert best["nimg"] == 20 and best["why"].endswith(said)
+    assert best["second"]["nimg"] == (20 if value == 9 else 10)
+    print_choice(tmp_path, best)
+    assert ("Best by the second judge" in capsys.readouterr().out) == (value != 9)
 
 
 # --- while training -----------------------------------------------------------------------------------------------------
@@ -362,7 +397,29 @@ def test_measuring_while_training_keeps_the_best_and_ends_when_nothing_improves(
     assert checkpoints(run)[-1].name == "000000400", "and the same command does not start it again"
     train(data, **options | {"total": 480}, patience=0, quiet=True)
     assert storage.model_folder(run).name == "000000480"
-    assert json.loads((run / "best.json").read_text())["value"] == 1.0
+    best = json.loads((run / "best.json").read_text())
+    assert best["choice"]["best"]["value"] == 1.0 and best["nimg"] == best["last"]["nimg"] == 480
+    assert best["value"] == best["anew"]["best"]["value"] != 1.0, "fresh seeds, which had no part in the choice"
+
+
+def test_the_best_is_scored_anew_wherever_a_run_stops(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"gan": "dcgan:tiny", "save_every": 80, "measure_every": 80}
+    whole = train(data, run=tmp_path / "whole", total=240, **options)
+    assert "Best: " in capsys.readouterr().out
+    stopped = train(data, run=tmp_path / "stopped", total=160, quiet=True, **options)
+    first = json.loads((stopped / "best.json").read_text())
+    assert first["anew"]["seeds"].startswith("1000000-") and "Scored again" in first["why"]
+    assert {key: first[key] for key in ("value", "low", "high")} == first["anew"]["best"]
+    train(data, run=stopped, total=240, quiet=True, **options)
+    stored = (stopped / "best.json").read_text()
+    assert json.loads(stored) == json.loads((whole / "best.json").read_text()), "a stop on the way changes nothing"
+    monkeypatch.setattr(choosing.CheckpointScorer, "line", None)
+    monkeypatch.setattr(choosing, "load", None)
+    train(data, run=stopped, total=240, quiet=True, **options)
+    assert (stopped / "best.json").read_text() == stored, "and nothing is scored twice"
+    assert choose(stopped)["value"] == json.loads(stored)["value"], "choose has the same terms"
 
 
 def test_measuring_leaves_the_run_bit_for_bit_as_it_was(data: Path, tmp_path: Path) -> None:

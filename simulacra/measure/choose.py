@@ -16,10 +16,10 @@ import torch
 from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.files import disk_errors, write_json
+from simulacra.files import disk_errors, read_json, write_json
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.model_under_test import model_under_test
-from simulacra.measure.score_records import Best, ScoreLine, ScoreRecord, Standing, english
+from simulacra.measure.score_records import Best, ScoreLine, Standing, english
 from simulacra.measure.scores import interval_record
 from simulacra.measure.tasks import open_protocol
 from simulacra.messages import Message, text
@@ -50,7 +50,8 @@ class CheckpointScorer:
         """A line of `scores.jsonl`. nimg: training images shown; digest: the model's hash."""
         protocol = self.protocol
         scores = {name: score.score().to_json() for name, score in protocol.scores(model, advance).items()}
-        record: Any = {"nimg": nimg, "model": digest} | protocol.terms | {"leads": protocol.leads, "scores": scores}
+        record: Any = {"nimg": nimg, "model": digest} | protocol.terms
+        record |= {"leads": protocol.leads, "second": protocol.second, "scores": scores}
         line: ScoreLine = record
         return line
 
@@ -90,18 +91,51 @@ def since_best(run: Path) -> int:
     return len(lines) - 1 - lines.index(min(lines, key=_leading_value)) if lines else 0
 
 
-def mark_best(run: Path) -> Best | None:
-    """Write `best.json` from `scores.jsonl`; None where no scored checkpoint exists."""
+def mark_best(run: Path, anew: dict[str, Any] | None = None) -> Best | None:
+    """Write `best.json` from `scores.jsonl`; None where no scored checkpoint exists.
+
+    The lowest of many scores owes a part to chance. So what `best.json` reports are the scores `anew`, of other seeds
+    (see `score_anew`); by default those in the file, if the choice is the same. Without them it reports the scores of
+    the choice, which stay beside them as `choice`.
+    """
     existing = set(ranking(run))
     lines = [line for line in read_scores(run) if line["nimg"] in existing]
     if not lines:
         return None
     best, last = min(lines, key=_leading_value), lines[-1]
     record: Any = {"checkpoint": f"{best['nimg']:09d}", "model": best["model"], **_standing(best)}
-    record |= {"last": _standing(last), "why": _why(best, lines), "scored": len(lines)}
+    record |= {"last": _standing(last), "scored": len(lines)}
+    record["choice"] = {"best": _ends(record), "last": _ends(record["last"])}
+    if anew := anew or _scores_anew(run, record):
+        record |= _ends(anew["best"]) | {"anew": anew}
+        record["last"] |= _ends(anew["last"])
+    if second := _second(best, lines):
+        record["second"] = second
+    record["why"] = _why(record, best, lines)
     write_json(run / "best.json", record)
     chosen: Best = record
     return chosen
+
+
+def score_anew(run: Path, scorer: CheckpointScorer, device: str | torch.device, advance: Begin = silent) -> Best | None:
+    """Mark the best, and score it and the last one again, with seeds or pictures that had no part in the choice.
+
+    Costs two scores; nothing where `best.json` has them already. The result depends on the checkpoints and the data
+    alone, so it is the same after any number of interruptions.
+    """
+    best = mark_best(run)
+    if best is None or "anew" in best:
+        return best
+    protocol, scores = scorer.protocol.fresh(), {}
+    for name, nimg, title in (
+        ("best", best["nimg"], text("measure.progress_best_again")),
+        ("last", best["last"]["nimg"], text("measure.progress_last_again")),
+    ):
+        model = load(run / "checkpoints" / f"{nimg:09d}", device)
+        scores[name] = protocol.lead(model, advance(title, protocol.total))
+    scores["difference"] = scores["best"].minus(scores["last"])
+    record = protocol.source | {"by": scorer.protocol.leads}
+    return mark_best(run, record | {name: interval_record(score) for name, score in scores.items()})
 
 
 def choose(
@@ -135,28 +169,17 @@ def choose(
         if key not in scored:
             begun = advance(text("measure.progress_scoring", name=folder.name), scorer.protocol.total)
             add_score(run, scorer.line(load(folder, device), *key, begun))
-    best = mark_best(run)
+    best = score_anew(run, scorer, device, advance)
     assert best is not None
-    best["anew"] = _score_again(run, best, scorer, device, advance)
-    write_json(run / "best.json", best)
     return best
 
 
-def _score_again(
-    run: Path, best: Best, scorer: CheckpointScorer, device: str | torch.device, advance: Begin
-) -> dict[str, Any]:
-    """The best and the last checkpoint, scored with seeds or pictures that had no part in the choice."""
-    protocol = scorer.protocol.fresh()
-    scores = {}
-    for name, nimg, title in (
-        ("best", best["nimg"], text("measure.progress_best_again")),
-        ("last", best["last"]["nimg"], text("measure.progress_last_again")),
-    ):
-        model = load(run / "checkpoints" / f"{nimg:09d}", device)
-        scores[name] = protocol.lead(model, advance(title, protocol.total))
-    scores["difference"] = scores["best"].minus(scores["last"])
-    record = protocol.source | {"by": scorer.protocol.leads}
-    return record | {name: interval_record(score) for name, score in scores.items()}
+def _scores_anew(run: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The scores of other seeds in `best.json`, if they are of the same checkpoints, chosen by the same scores."""
+    path = run / "best.json"
+    old: dict[str, Any] = read_json(path) if path.is_file() else {}
+    same = all(old.get(key) == record[key] for key in ("model", "nimg", "by", "choice"))
+    return old.get("anew") if same and old["last"]["nimg"] == record["last"]["nimg"] else None
 
 
 def _terms(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,28 +191,63 @@ def _leading_value(line: ScoreLine) -> float:
 
 
 def _standing(line: ScoreLine) -> Standing:
-    score = line["scores"][line["leads"]]
-    return {"nimg": line["nimg"], "by": line["leads"]} | {key: score[key] for key in ("value", "low", "high")}  # type: ignore[return-value]
+    standing: Any = {"nimg": line["nimg"], "by": line["leads"]} | _ends(line["scores"][line["leads"]])
+    whole: Standing = standing
+    return whole
 
 
-def _why(best: ScoreLine, lines: list[ScoreLine]) -> str:
-    """One sentence, and another where the Fréchet distance and KID disagree: neither is the truth."""
-    last, name = lines[-1], best["leads"]
-    score, other = best["scores"][name], last["scores"][name]
-    values = {"nimg": best["nimg"], "score": name, "number": len(lines), "value": _interval(score)}
-    values |= {"last": last["nimg"], "last_value": _interval(other)}
-    if best is last:
-        message = Message("measure.best_is_last", **values)
-    elif score["high"] < other["low"]:
-        message = Message("measure.best_apart", **values)
+def _ends(score: Mapping[str, Any]) -> dict[str, float]:
+    return {key: score[key] for key in ("value", "low", "high")}
+
+
+def _why(record: Mapping[str, Any], best: ScoreLine, lines: list[ScoreLine]) -> str:
+    """A sentence on the choice, and another where a second score would choose otherwise: neither is the truth."""
+    anew, last = record.get("anew"), record["last"]
+    values = {"nimg": record["nimg"], "score": record["by"], "number": record["scored"], "value": _interval(record)}
+    values |= {"last": last["nimg"], "last_value": _interval(last)}
+    if anew:
+        values |= {"source": _source(anew), "difference": _interval(anew["difference"])}
+    if record["nimg"] == last["nimg"]:
+        message = Message("measure.best_is_last_anew" if anew else "measure.best_is_last", **values)
+    elif not anew:
+        code = "measure.best_apart" if record["high"] < last["low"] else "measure.best_overlaps"
+        message = Message(code, **values)
+    elif anew["difference"]["high"] < 0:
+        message = Message("measure.best_better_anew", **values)
+    elif anew["difference"]["low"] > 0:
+        message = Message("measure.best_worse_anew", **values)
     else:
-        message = Message("measure.best_overlaps", **values)
-    if dissent := _dissent(best, lines):
+        message = Message("measure.best_unsure_anew", **values)
+    if dissent := _dissent(record.get("second"), best, lines):
         message = Message("measure.best_with_dissent", why=message, dissent=dissent)
     return english(message)
 
 
-def _dissent(best: ScoreLine, lines: list[ScoreLine]) -> Message | None:
+def _source(anew: Mapping[str, Any]) -> Message:
+    if "inputs" in anew:
+        return Message("measure.other_pictures", part=anew["inputs"])
+    return Message("measure.other_seeds")
+
+
+def _second(best: ScoreLine, lines: list[ScoreLine]) -> dict[str, Any] | None:
+    """The checkpoint that the second judge would choose; None for scores without one."""
+    name = best.get("second")
+    if not name or any(name not in line["scores"] for line in lines):
+        return None
+    other = min(lines, key=lambda line: float(line["scores"][name]["value"]))
+    standing = {"checkpoint": f"{other['nimg']:09d}", "nimg": other["nimg"], "by": name}
+    return standing | _ends(other["scores"][name])
+
+
+def _dissent(second: Mapping[str, Any] | None, best: ScoreLine, lines: list[ScoreLine]) -> Message | None:
+    """What the second judge would choose; else whether Fréchet distance and KID disagree for certain."""
+    if second:
+        own = best["scores"][second["by"]]
+        values = {"score": second["by"], "nimg": second["nimg"], "value": _interval(second), "own": _interval(own)}
+        if second["nimg"] == best["nimg"]:
+            return Message("measure.second_agrees", **values)
+        apart = second["high"] < own["low"]
+        return Message("measure.second_dissents" if apart else "measure.second_leans", **values)
     for name in best["scores"]:
         if name != best["leads"] and name.startswith(("fd-", "kid-")):
             other = min(lines, key=lambda line: float(line["scores"][name]["value"]))
@@ -198,5 +256,5 @@ def _dissent(best: ScoreLine, lines: list[ScoreLine]) -> Message | None:
     return None
 
 
-def _interval(score: ScoreRecord) -> Message:
+def _interval(score: Mapping[str, Any]) -> Message:
     return Message("measure.interval", value=score["value"], low=score["low"], high=score["high"])

@@ -181,25 +181,20 @@ def weakest(lines: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]
 
 
 def print_choice(run: Path, best: Best) -> None:
-    """Print which checkpoint was chosen, why, and its score with other seeds."""
-    again = best.get("anew", {})
-    say("measure.best", path=run / "checkpoints" / best["checkpoint"])
-    console.print(shown(best["why"]), markup=False)
-    values: dict[str, Any] = {"score": best["by"], "best": _value(again["best"])}
-    values["source"] = (
-        text("measure.other_pictures", part=again["inputs"]) if "inputs" in again else text("measure.other_seeds")
-    )
-    values |= {"last": _value(again["last"]), "difference": _value(again["difference"])}
-    if best["nimg"] == best["last"]["nimg"]:
-        say("measure.again", **values)
-    elif again["difference"]["high"] < 0:
-        say("measure.again_better", **values)
-    else:
-        say("measure.again_unsure", **values)
-    if "inputs" in again:
+    """Print which checkpoint was chosen and why, and what to do next."""
+    print_best(run, best)
+    if "inputs" in best.get("anew", {}):
         say("measure.now_translates", run=run, path=run / "scores.jsonl")
     else:
         say("measure.now_draws", run=run, path=run / "scores.jsonl")
+
+
+def print_best(run: Path, best: Best) -> None:
+    """Print the best checkpoint, the second judge's where it is another one, and why."""
+    say("measure.best", path=run / "checkpoints" / best["checkpoint"])
+    if best.get("second", {}).get("nimg", best["nimg"]) != best["nimg"]:
+        say("measure.second_best", path=run / "checkpoints" / best["second"]["checkpoint"])
+    console.print(shown(best["why"]), markup=False)
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -263,7 +258,3 @@ def _ends(score: Mapping[str, Any]) -> str:
 
 def _percent(share: Mapping[str, Any] | None) -> str:
     return "" if share is None else f"{share['value']:.0%}"
-
-
-def _value(score: Mapping[str, Any]) -> str:
-    return text("measure.value", value=_short(score["value"]), low=_short(score["low"]), high=_short(score["high"]))

@@ -91,6 +91,7 @@ class ScoreLine(TypedDict):
     inputs: NotRequired[str]
     directions: NotRequired[dict[str, DirectionRecord]]
     leads: str
+    second: NotRequired[str | None]  # name of the second judge's score
     scores: dict[str, ScoreRecord]
 
 
@@ -102,13 +103,15 @@ class Standing(IntervalRecord):
 
 
 class Best(Standing):
-    """`best.json`: the chosen checkpoint, and why."""
+    """`best.json`: the chosen checkpoint, and why. Its scores and those of `last` are those of `anew`, if there are any."""
 
     checkpoint: str
     model: str
     last: Standing
     why: str
     scored: int  # checkpoints
+    choice: NotRequired[dict[str, IntervalRecord]]  # the scores of best and last that decided, which flatter the best
+    second: NotRequired[dict[str, Any]]  # the checkpoint that the second judge would choose, and its score
     anew: NotRequired[dict[str, Any]]  # best and last, scored with seeds or pictures that had no part in the choice
 
 

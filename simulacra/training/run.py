@@ -13,17 +13,17 @@ from torch import Tensor
 
 import simulacra
 from simulacra import messages
+from simulacra.console import silent, tasks
 from simulacra.data.dataset import Pair, verify
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, device_name, set_threads
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
-from simulacra.measure.choose import CheckpointScorer, add_score, mark_best, ranking, read_scores, since_best
-from simulacra.measure.extractors.features import open_extractor
+from simulacra.measure.choose import mark_best, ranking
 from simulacra.messages import Message
 from simulacra.registry import provenance
-from simulacra.storage import checkpoints, fingerprint
+from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import curves
 from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
@@ -31,6 +31,7 @@ from simulacra.training.options import TrainOptions
 from simulacra.training.plan import FORMAT, Plan, Values, plan, to_reasons
 from simulacra.training.previews import Previews, TranslationPreviews
 from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig
+from simulacra.training.scoring import RunScores
 from simulacra.training.session import run_lock, stop_on_signal
 from simulacra.training.terminal import TerminalObserver
 from simulacra.training.trainer import Trainer, TrainingDiverged
@@ -63,6 +64,10 @@ def execute(
             run.prepare_folder()
             with stop_on_signal(terminal.stopping) as should_stop:
                 ended = run.execute(should_stop)
+            if first:
+                with contextlib.nullcontext(silent) if options.quiet else tasks() as advance:
+                    best = run.scores.measure_best_anew(advance)
+                terminal.chosen(best)
             if draw and first and run.lines:
                 for path in curves(resolved.folder):
                     terminal.wrote(path)
@@ -80,7 +85,7 @@ class Run:
         """disk: GB that checkpoints may take."""
         self.plan, self.device, self.disk = plan, device, disk
         self.observers = Observers([PreviewWriter(), JournalWriter(), *observers])
-        self.scorer: CheckpointScorer | None = None  # made at the first score
+        self.scores = RunScores(plan, device)
         self.lines: list[JournalLine] = []
         self.rollbacks = rollback.count(plan.folder)
         self.trouble: TrainingDiverged | None = None  # of the last rollback
@@ -184,7 +189,7 @@ class Run:
 
     def train_with_rollbacks(self, should_stop: Callable[[], bool]) -> bool:
         """Train; on trouble return to a healthy checkpoint as often as the plan allows."""
-        (over,) = distributed.agree(distributed.rank() == 0 and self.enough())
+        (over,) = distributed.agree(distributed.rank() == 0 and self.scores.enough())
         if over:
             return True
         while True:
@@ -235,7 +240,7 @@ class Run:
         """Score the checkpoint if that is due, thin out older ones; True when scores no longer improve."""
         enough = False
         if distributed.rank() == 0:
-            enough = measure and self.measure()
+            enough = measure and self.scores.measure(self.trainer.ema.average, self.trainer.nimg)
             folder, nimg = self.plan.folder, self.trainer.nimg
             checkpoint.thin_out(
                 folder,
@@ -247,22 +252,6 @@ class Run:
             path = folder / "checkpoints" / f"{nimg:09d}"
             self.observers(lambda observer: observer.checkpoint(path, nimg))
         return enough
-
-    def measure(self) -> bool:
-        """Score the checkpoint just written and mark the best; True when the scores no longer improve."""
-        if self.scorer is None:
-            self.scorer = CheckpointScorer(open_dataset(self.plan.source), extractor=open_extractor(device=self.device))
-        folder, nimg = self.plan.folder, self.trainer.nimg
-        if nimg not in {line["nimg"] for line in read_scores(folder)}:
-            model = fingerprint(folder / "checkpoints" / f"{nimg:09d}")
-            add_score(folder, self.scorer.line(self.trainer.ema.average, nimg, model))
-        mark_best(folder)
-        return self.enough()
-
-    def enough(self) -> bool:
-        """Whether so many scores in a row brought no new best that the run ends."""
-        patience = self.plan.patience if self.plan.clock.measure else 0
-        return bool(patience) and since_best(self.plan.folder) >= patience
 
     def roll_back(self, trouble: TrainingDiverged) -> RollbackRecord:
         """Return to the last healthy checkpoint, or to the beginning, with another seed.

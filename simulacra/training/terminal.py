@@ -13,6 +13,8 @@ from simulacra import messages
 from simulacra.config import FROM_DATA, spelled, to_json
 from simulacra.console import clock, console, say
 from simulacra.device import choose_device
+from simulacra.measure.printing import print_best
+from simulacra.measure.score_records import Best
 from simulacra.messages import Message
 from simulacra.training import health
 from simulacra.training.observers import Observer
@@ -130,7 +132,7 @@ class TerminalObserver(Observer):
             return
         plan, nimg = self.run.plan, self.run.trainer.nimg
         folder = plan.folder
-        if ended and self.run.enough():
+        if ended and self.run.scores.enough():
             self.say("train.enough", patience=plan.patience, folder=folder, nimg=nimg)
         if not ended:
             self.say("train.saved", folder=folder, nimg=nimg)
@@ -140,6 +142,11 @@ class TerminalObserver(Observer):
             translates = plan.gan.task == "translate"
             hint = Message("train.next_translate" if translates else "train.next_sample", folder=folder)
             self.say("train.done", nimg=nimg, time=clock(time.monotonic() - self.began), hint=hint)
+
+    def chosen(self, best: Best | None) -> None:
+        """The best checkpoint was scored again."""
+        if best is not None and not self.quiet:
+            print_best(self.run.plan.folder, best)
 
     def wrote(self, path: Path) -> None:
         """A file was written after the training."""

@@ -1,0 +1,53 @@
+"""The scores of a run's checkpoints: measured while it trains, and its best one once more with fresh seeds at the end."""
+
+from __future__ import annotations
+
+import torch
+
+from simulacra.console import Begin, silent
+from simulacra.data.opening import open_dataset
+from simulacra.measure.choose import CheckpointScorer, add_score, mark_best, read_scores, score_anew, since_best
+from simulacra.measure.extractors.features import open_extractor
+from simulacra.measure.score_records import Best
+from simulacra.model import Model
+from simulacra.storage import fingerprint
+from simulacra.training.plan import Plan
+
+
+class RunScores:
+    """The scores of a run that is being trained."""
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        self.plan, self.device = plan, device
+        self._scorer: CheckpointScorer | None = None
+
+    def scorer(self) -> CheckpointScorer:
+        """The scorer, opened when it is first needed."""
+        if self._scorer is None:
+            data, extractor = open_dataset(self.plan.source), open_extractor(device=self.device)
+            self._scorer = CheckpointScorer(data, extractor=extractor)
+        return self._scorer
+
+    def measure(self, model: Model, nimg: int) -> bool:
+        """Score the checkpoint just written and mark the best; True when the scores no longer improve."""
+        folder = self.plan.folder
+        if nimg not in {line["nimg"] for line in read_scores(folder)}:
+            digest = fingerprint(folder / "checkpoints" / f"{nimg:09d}")
+            add_score(folder, self.scorer().line(model, nimg, digest))
+        mark_best(folder)
+        return self.enough()
+
+    def enough(self) -> bool:
+        """Whether so many scores in a row brought no new best that the run ends."""
+        patience = self.plan.patience if self.plan.clock.measure else 0
+        return bool(patience) and since_best(self.plan.folder) >= patience
+
+    def measure_best_anew(self, advance: Begin = silent) -> Best | None:
+        """Score the best and the last checkpoint once more, with fresh seeds: the best of many owes a part to chance.
+
+        None for a run without scores. Takes as long as two scores; nothing where that was done before.
+        """
+        best = mark_best(self.plan.folder) if self.plan.clock.measure else None
+        if best is None or "anew" in best:
+            return best
+        return score_anew(self.plan.folder, self.scorer(), self.device, advance)
