@@ -35,6 +35,7 @@ from simulacra.messages import Message, text
 
 FORMAT = "simulacra-score-1"
 SAMPLES = 5000
+LEAST = 5  # pictures: the bootstrap's 95 % interval of KID covers 15 % with 2, 69 to 83 % with 3, 93 to 99 % from 5 on
 PAIRS = 12  # nearest pairs shown
 SHEET = 36  # pictures of a set shown
 
@@ -62,8 +63,8 @@ def score_sets(
     advance: Begin = silent,
 ) -> ScoredSets:
     """Score the pictures `fakes` against the pictures `reals`, at most `samples` of each; see `publish.scoring.score`."""
-    if samples < 2:
-        raise SimulacraError("measure.samples", samples=samples)
+    if samples < LEAST:
+        raise SimulacraError("measure.set_samples", samples=samples, least=LEAST)
     with contextlib.ExitStack() as stack:
         opened = [
             stack.enter_context(open_set(fakes, samples=samples, model=True, device=device)),
@@ -94,12 +95,12 @@ def score_sets(
 
 
 def _check_number(measured: MeasuredSet) -> None:
-    """Raise `SimulacraError` for fewer than 2 usable pictures."""
-    if len(measured) < 2:
+    """Raise `SimulacraError` for fewer usable pictures than have an interval."""
+    if len(measured) < LEAST:
         rejects = (*measured.rejects, *measured.pictures.rejects)
         code = "measure.set_too_small_rejects" if rejects else "measure.set_too_small"
         values: dict[str, Any] = {"reason": f"{rejects[0].name}: {rejects[0]}"} if rejects else {}
-        raise SimulacraError(code, name=measured.pictures.name, count=len(measured), **values)
+        raise SimulacraError(code, name=measured.pictures.name, count=len(measured), least=LEAST, **values)
 
 
 def _scored(

@@ -52,7 +52,7 @@ def score(
     extractor, weights, sha256: see `open_extractor`. device: where to compute. advance: for progress.
 
     Pictures of all sizes and modes are brought to one size; see `measure.picture_sets`. Unusable ones are set aside and
-    named in the record. Raises `SimulacraError` for a set that is missing or has fewer than two usable pictures, and for
+    named in the record. Raises `SimulacraError` for a set that is missing or has fewer than five usable pictures, and for
     files that are in the way.
     """
     folder = None if out is None else Path(out).expanduser()
