@@ -430,6 +430,12 @@ def test_files_of_others_are_left_alone(two: tuple[Path, Path], tmp_path: Path) 
         score(*two, html=tmp_path / "page.html")
 
 
+def test_a_refused_score_leaves_nothing_behind(two: tuple[Path, Path], tmp_path: Path) -> None:
+    with refused("data.no_source"):
+        score(tmp_path / "nowhere", two[1], out=tmp_path / "out", html=tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
 def test_json_is_all_that_a_script_sees(run_cli: Cli, two: tuple[Path, Path]) -> None:
     status, out, _ = run_cli("score", *two, "--json")
     assert status == 0

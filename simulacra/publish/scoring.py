@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -57,14 +59,13 @@ def score(
     """
     folder = None if out is None else Path(out).expanduser()
     page = None if html is None else Path(html).expanduser()
-    if folder is not None:
-        _check_folder(folder)
     if page is not None:
         check_page(page)
-    found = score_sets(
-        fakes, reals, unseen=unseen, samples=samples, extractor=extractor, weights=weights, sha256=sha256, device=device,
-        advance=advance,
-    )  # fmt: skip
+    with nullcontext() if folder is None else _checked_folder(folder):
+        found = score_sets(
+            fakes, reals, unseen=unseen, samples=samples, extractor=extractor, weights=weights, sha256=sha256,
+            device=device, advance=advance,
+        )  # fmt: skip
     rendered = render_set_page(found) if folder is not None or page is not None else ""
     if folder is not None:
         _write_folder(folder, found, rendered)
@@ -73,18 +74,26 @@ def score(
     return found.record
 
 
-def _check_folder(folder: Path) -> None:
-    """Create the folder. Raises `SimulacraError` where files of others are in the way."""
+@contextmanager
+def _checked_folder(folder: Path) -> Iterator[None]:
+    """Create the folder, and delete it again where the block fails. Raises `SimulacraError` where files are in the way."""
+    record = folder / RECORD
+    old = read_json(record) if record.is_file() else None
+    if old is None:
+        taken = next((folder / name for name in (RECORD, PAIRS, PAGE) if (folder / name).exists()), None)
+    else:
+        taken = None if isinstance(old, dict) and old.get("format") == FORMAT else record
+    if taken is not None:
+        raise SimulacraError("measure.not_a_score", path=taken)
+    new = not folder.exists()
     with disk_errors(folder):
-        record = folder / RECORD
-        old = read_json(record) if record.is_file() else None
-        if old is None:
-            taken = next((folder / name for name in (RECORD, PAIRS, PAGE) if (folder / name).exists()), None)
-        else:
-            taken = None if isinstance(old, dict) and old.get("format") == FORMAT else record
-        if taken is not None:
-            raise SimulacraError("measure.not_a_score", path=taken)
         folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new:
+            folder.rmdir()
+        raise
 
 
 def _write_folder(folder: Path, found: ScoredSets, page: str) -> None:
