@@ -31,7 +31,7 @@ from simulacra.training.trainer import Trainer
 MINUTES = 3.0  # of a run
 SAVES = 8  # checkpoints of a run, evenly spaced
 TRIAL_MINUTES = 0.1  # of the trial that measures the speed
-TRIED = 32  # pictures that are scored in it
+TRIAL_PICTURES = 32  # pictures that are scored in it
 
 
 def stored_design(folder: Path) -> Design | None:
@@ -87,8 +87,8 @@ def new_design(
             raise KeyboardInterrupt
         advance(1)
         generator, begun = as_generator(load(run, place)), time.monotonic()
-        fakes_of(generator, extractor, range(TRIED), lambda n: None)
-        scored = TRIED / (time.monotonic() - begun)
+        fakes_of(generator, extractor, range(TRIAL_PICTURES), lambda n: None)
+        scored = TRIAL_PICTURES / (time.monotonic() - begun)
     rate = speed.images_per_second()
     if total is None:
         minutes = minutes or MINUTES

@@ -31,7 +31,7 @@ def draw_curve(record: LearningCurve, path: Path) -> None:
         _draw_pictures(left, gain)
         _draw_training(right, gain)
         left.set_ylabel(f"{name} ({gain['better']} is better)")
-    figure.suptitle(f"{path.parent.name}: {record['design']['gan']}, {record['seeds']} training(s) of each part")
+    figure.suptitle(f"{path.parent.name}: {record['design']['gan']}, {record['seeds']} seed(s)")
     with atomic_file(path) as file:
         figure.savefig(file, format="png", dpi=110)
 

@@ -125,8 +125,8 @@ def findings(verdict: Verdict, gains: Gains) -> dict[str, Message]:
     code = TRAINING.get(verdict.training, HELPING[verdict.more])
     if verdict.training == "helps" and verdict.pictures != "helps":
         code = "planning.training_helps"
-    pictures = Message(PICTURES[verdict.pictures], gain=_shown(gains.pictures))
-    return {"pictures": pictures, "training": Message(code, gain=_shown(gains.training))}
+    pictures = Message(PICTURES[verdict.pictures], gain=_text(gains.pictures))
+    return {"pictures": pictures, "training": Message(code, gain=_text(gains.training))}
 
 
 def sentence(verdict: Verdict, gains: Gains, *, data: str, longer: str, seeds: int) -> Message:
@@ -145,7 +145,7 @@ def _advice(verdict: Verdict) -> str:
     return "planning.advice_repeat" if "unclear" in verdict else "planning.advice_other"
 
 
-def _shown(gain: Interval) -> Message:
+def _text(gain: Interval) -> Message:
     """A gain with as many decimals as its interval deserves."""
     width = max(gain.high - gain.low, 1e-12)
     decimals = int(min(6, max(0, -np.floor(np.log10(width / 5)))))

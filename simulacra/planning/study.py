@@ -71,7 +71,7 @@ class Study:
     def seconds_left(self) -> tuple[float, float]:
         """About the seconds that training and scoring still take."""
         untrained = sum(not self.is_trained(*run) for run in self.runs())
-        unscored = max(0, len(self.runs()) * len(MOMENTS) - len(self.scored()))
+        unscored = max(0, len(self.runs()) * len(MOMENTS) - len(self.score_lines()))
         training = untrained * self.design["images"] / self.design["images_per_second"]
         return training, unscored * self.protocol.total / self.design["scored_per_second"]
 
@@ -104,8 +104,8 @@ class Study:
             gan=self.design["gan"], run=self.run_folder(part, seed), total=images, save_every=images // SAVES,
             seed=seed, device=self.device, quiet=True,  # type: ignore[arg-type]
         )  # fmt: skip
-        shown = Shown(begin(text("planning.training", **title), images))
-        _, ended = execute(source, options, self.design["settings"], [shown])
+        progress = ProgressObserver(begin(text("planning.training", **title), images))
+        _, ended = execute(source, options, self.design["settings"], [progress])
         if not ended:
             warn("planning.saved", folder=self.folder)
             raise KeyboardInterrupt
@@ -129,18 +129,18 @@ class Study:
         starts = [self.design["images"] * moment // SAVES for moment in MOMENTS]
         return [next(folder for folder in folders if int(folder.name) >= start) for start in starts]
 
-    def scored(self) -> dict[tuple[str, int], ScoreLine]:
+    def score_lines(self) -> dict[tuple[str, int], ScoreLine]:
         """The lines of checkpoints that were scored on these terms, by run and images."""
         terms = self.terms()
         return {(line["run"], line["nimg"]): line for line in read_lines(self.folder) if line["terms"] == terms}
 
     def score(self, part: str, seed: int, begin: Begin, title: dict[str, Any]) -> None:
         """Score the checkpoints of a run that are not yet."""
-        scored, protocol = self.scored(), self.protocol
+        lines, protocol = self.score_lines(), self.protocol
         name = self.run_folder(part, seed).name
         todo = {}
         for folder in self.moments(part, seed):
-            line = scored.get((name, int(folder.name)))
+            line = lines.get((name, int(folder.name)))
             if line is None or line["model"] != fingerprint(folder):
                 todo[folder] = fingerprint(folder)
         if not todo:
@@ -171,11 +171,11 @@ class Study:
 
     def gain(self, metric: Metric) -> Gain:
         """What doublings bring by one metric."""
-        scored, name = self.scored(), scores.score_name(metric, self.extractor)
+        lines, name = self.score_lines(), scores.score_name(metric, self.extractor)
         rows = np.array(
             [
                 [
-                    [scored[f"{part}-{seed}", int(folder.name)]["scores"][name] for folder in self.moments(part, seed)]
+                    [lines[f"{part}-{seed}", int(folder.name)]["scores"][name] for folder in self.moments(part, seed)]
                     for seed in range(self.seeds)
                 ]
                 for part in DIVISORS
@@ -219,7 +219,7 @@ def _record(interval: Interval) -> IntervalRecord:
     return checked
 
 
-class Shown(Observer):
+class ProgressObserver(Observer):
     """Advances a progress bar by the images that a run was shown."""
 
     def __init__(self, advance: Any) -> None:
