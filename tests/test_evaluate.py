@@ -350,6 +350,18 @@ def test_the_sentence_says_whether_the_last_may_be_as_good(tmp_path: Path) -> No
     assert since_best(tmp_path) == 0
 
 
+def test_a_best_of_an_earlier_version_opens_and_is_scored_again(run: Path) -> None:
+    chosen = choose(run, samples=16)
+    old = {key: value for key, value in chosen.items() if key not in ("choice", "second")}
+    old |= chosen["choice"]["best"] | {"last": chosen["last"] | chosen["choice"]["last"]}
+    (run / "best.json").write_text(json.dumps(old))
+    assert storage.model_folder(run).name == chosen["checkpoint"]
+    best = mark_best(run)
+    assert best is not None
+    assert "anew" not in best and best["value"] == chosen["choice"]["best"]["value"]
+    assert choose(run, samples=16) == chosen
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -25,9 +25,8 @@ from simulacra.measure.intervals import Resampled, bootstrap
 from simulacra.messages import Message
 from simulacra.model import Task
 
-Better = Literal[
-    "lower", "higher", "near 1", ""
-]  # "near 1": reals score about 1, above and below is worse; empty: none
+# near 1: reals score about 1, and above is as bad as below; empty: no direction is better
+Better = Literal["lower", "higher", "near 1", ""]
 TASKS: tuple[Task, ...] = get_args(Task)
 GROUP = "simulacra.metrics"
 BUILT_IN = (  # modules of this room with METRICS, in the order of a certificate

@@ -19,6 +19,7 @@ from simulacra.model import Task
 T = TypeVar("T")
 MOST_LINES = 20  # of a table of classes or attributes
 BEFORE = "-untranslated"
+LEAST_P = 1e-4  # below, a p-value is the tail of a normal distribution: more digits would say nothing
 TITLES: dict[Task, str] = {"draw": "measure.metrics_draw", "translate": "measure.metrics_translate"}
 ARROWS = {"lower": "↓", "higher": "↑", "near 1": "→1"}
 
@@ -241,9 +242,12 @@ def _print_differences(scores: Mapping[str, Difference], leads: str) -> None:
     for name, score in scores.items():
         gap, style = score["difference"], "bold" if name == leads else ""
         cells = [name, _short(score["a"]["value"]), _short(score["b"]["value"]), _short(gap["value"]), _ends(gap)]
-        p_value = "" if score["p"] is None else f"{score['p']:.2g}"
-        table.add_row(*cells, p_value, score["better"] or text("measure.cannot_tell"), style=style)
+        table.add_row(*cells, _p_value(score["p"]), score["better"] or text("measure.cannot_tell"), style=style)
     console.print(table, soft_wrap=False)
+
+
+def _p_value(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}" if value >= LEAST_P else f"< {LEAST_P:.4f}"
 
 
 def _short(value: Any) -> str:
