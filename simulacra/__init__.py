@@ -35,6 +35,7 @@ __all__ = [
     "translate",
     "translate_image",
     "walk",
+    "worth",
 ]
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from simulacra.measure.choose import choose
     from simulacra.measure.compare import compare
     from simulacra.measure.evaluate import evaluate
+    from simulacra.measure.worth import worth
     from simulacra.planning.learning_curve import learning_curve
     from simulacra.publish.report import report
     from simulacra.publish.scoring import score
@@ -83,6 +85,7 @@ else:
         "translate": "translation",
         "translate_image": "translation",
         "walk": "latent.film",
+        "worth": "measure.worth",
     }
 
     def __getattr__(name):

@@ -109,6 +109,25 @@ def read_json(path: Path) -> Any:
         raise SimulacraError("files.not_json", path=path, reason=error) from error
 
 
+def append_json_line(path: Path, value: Any) -> None:
+    """Append `value` as one line of JSON; a line that a kill cut short stays apart."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
+        with path.open("ab") as file:
+            file.write((b"" if whole else b"\n") + (json.dumps(value, allow_nan=False) + "\n").encode())
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """The lines of a file of JSON lines, without those that a kill cut short; empty where there is no file."""
+    values: list[Any] = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                values.append(json.loads(line))
+    return values
+
+
 def _umask() -> int:
     value = os.umask(0)
     os.umask(value)

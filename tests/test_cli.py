@@ -43,6 +43,7 @@ COMMANDS = {
     "measure_every patience rollback disk device threads observe quiet dry_run settings",
     "translate": "model source out to keep_size cycle device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",
+    "worth": "model on data unseen label of ratio seeds flips json out device threads",
 }
 
 

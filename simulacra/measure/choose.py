@@ -5,8 +5,6 @@ A run's folder gains `scores.jsonl`, one line per scored checkpoint, and `best.j
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import torch
 from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.files import disk_errors, read_json, write_json
+from simulacra.files import append_json_line, read_json, read_json_lines, write_json
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.model_under_test import model_under_test
 from simulacra.measure.score_records import Best, ScoreLine, Standing, english
@@ -58,24 +56,14 @@ class CheckpointScorer:
 
 def read_scores(run: Path) -> list[ScoreLine]:
     """The lines of `scores.jsonl` with the terms of the newest, so that they compare: by nimg, one per checkpoint."""
-    path = run / "scores.jsonl"
-    if not path.exists():
-        return []
-    lines: list[ScoreLine] = []
-    for row in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
-            lines.append(json.loads(row))
+    lines: list[ScoreLine] = read_json_lines(run / "scores.jsonl")
     comparable = [line for line in lines if _terms(line) == _terms(lines[-1])]
     return [line for _, line in sorted({line["nimg"]: line for line in comparable}.items())]
 
 
 def add_score(run: Path, line: ScoreLine) -> None:
     """Append one line to `scores.jsonl`; a line that a kill cut short stays apart."""
-    path = run / "scores.jsonl"
-    with disk_errors(path):
-        whole = not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
-        with path.open("ab") as file:
-            file.write((b"" if whole else b"\n") + (json.dumps(line, allow_nan=False) + "\n").encode())
+    append_json_line(run / "scores.jsonl", line)
 
 
 def ranking(run: Path) -> list[int]:
