@@ -13,6 +13,7 @@ from simulacra.console import console, say
 from simulacra.files import JsonObject
 from simulacra.measure.score_records import shown
 from simulacra.measure.worth_plan import Plan, trainings
+from simulacra.measure.worth_verdict import augmentation
 from simulacra.messages import text
 
 MOST_LINES = 20  # of the table of classes
@@ -39,15 +40,16 @@ def print_worth(record: JsonObject) -> None:
     for column in ("measure.column_arm", "measure.column_accuracy", ends, "measure.column_gain", ends):
         table.add_column(text(column), no_wrap=True)
     for name, row in result["arms"].items():
-        cells = [_arm(plan["arms"][name]), *_cells(row["accuracy"]), *_cells(row["gain"], "+")]
+        gain = _cells(row["gain"], "+") if row["gain"] else [text("measure.worth_reference"), ""]
+        cells = [_arm(plan["arms"][name], plan["flips"]), *_cells(row["accuracy"]), *gain]
         table.add_row(*map(escape, cells), style="bold" if name == decides["arm"] else "")
     console.print(table, soft_wrap=False)
     _print_classes(result)
     console.print()
     say("measure.worth_information")
-    before = result["arms"]["real"]["gain"]
-    if before["low"] > 0:
-        say("measure.worth_augment_costs", loss=100 * before["value"])
+    without = result["arms"]["real"]["gain"]
+    if without["low"] > 0:
+        say("measure.worth_augment_costs", loss=100 * without["value"], how=augmentation(plan["flips"]))
     if record["earlier"]:
         say("measure.worth_earlier", count=len(record["earlier"]))
     console.print(shown(result["sentence"]), markup=False, style="bold")
@@ -67,19 +69,18 @@ def _print_classes(result: JsonObject) -> None:
     console.print(table, soft_wrap=False)
 
 
-def _arm(arm: dict[str, Any]) -> str:
+def _arm(arm: dict[str, Any], flips: bool) -> str:
     if not arm["augment"]:
         return text("measure.worth_real_arm")
+    how = augmentation(flips)
     if arm["ratio"]:
-        return text("measure.worth_fake_arm", ratio=arm["ratio"])
+        return text("measure.worth_fake_arm", ratio=arm["ratio"], how=how)
     if arm["reals"] < 1:
-        return text("measure.worth_part_arm", share=arm["reals"])
-    return text("measure.worth_augmented_arm")
+        return text("measure.worth_part_arm", share=arm["reals"], how=how)
+    return text("measure.worth_augmented_arm", how=how)
 
 
-def _cells(interval: Any, sign: str = "") -> list[str]:
+def _cells(interval: dict[str, float], sign: str = "") -> list[str]:
     """A share in points, and its interval."""
-    if interval is None:
-        return ["", ""]
     low, high = (f"{100 * interval[end]:{sign}.1f}" for end in ("low", "high"))
     return [f"{100 * interval['value']:{sign}.1f}", text("measure.ends", low=low, high=high)]

@@ -113,7 +113,7 @@ def verdict(plan: Plan, classes: NDArray[np.int64], outcomes: Outcomes) -> JsonO
     helps = "yes" if interval.low > 0 else "harms" if interval.high < 0 else "no"
     rows = {
         name: {
-            "accuracy": _record(bench.accuracy(name, of).interval(level)),
+            "accuracy": _share(bench.accuracy(name, of), level),
             "gain": None if name == decides["against"] else _record(bench.gain(name, of).interval(level)),
         }
         for name in plan["arms"]
@@ -123,7 +123,7 @@ def verdict(plan: Plan, classes: NDArray[np.int64], outcomes: Outcomes) -> JsonO
             "class": name,
             "train": plan["train"][i],
             "unseen": plan["unseen"][i],
-            "accuracy": _record(bench.accuracy(decides["against"], name).interval(level)),
+            "accuracy": _share(bench.accuracy(decides["against"], name), level),
             "gain": _record(bench.gain(decides["arm"], name).interval(level)),
         }
         for i, name in enumerate(plan["classes"])
@@ -152,7 +152,7 @@ def _sentence(plan: Plan, helps: str, gain: Interval, more: Interval | None) -> 
         "of": Message("measure.worth_of_all") if of is None else Message("measure.worth_of_class", name=of),
     }
     if helps == "no":
-        return Message("measure.worth_no_help" if plan["flips"] else "measure.worth_no_help_crops", **values)
+        return Message("measure.worth_no_help", **values, how=augmentation(plan["flips"]))
     if helps == "harms":
         losses = {"loss": -values["value"], "loss_low": -values["high"], "loss_high": -values["low"]}
         return Message("measure.worth_harms", ratio=values["ratio"], of=values["of"], **losses)
@@ -165,9 +165,20 @@ def _sentence(plan: Plan, helps: str, gain: Interval, more: Interval | None) -> 
     )
 
 
+def augmentation(flips: bool) -> Message:
+    """The name of the augmentation of all arms but one."""
+    return Message("measure.worth_flips_and_crops") if flips else Message("measure.worth_crops")
+
+
 def _rough(number: float) -> int:
     """A number of pictures, to two digits."""
     return int(float(f"{number:.2g}"))
+
+
+def _share(accuracy: Resampled, level: float) -> JsonObject:
+    """A share of pictures with its interval, which a symmetric one would leave near 0 and 1."""
+    interval = accuracy.interval(level)
+    return _record(Interval(interval.value, max(interval.low, 0.0), min(interval.high, 1.0)))
 
 
 def _record(interval: Interval) -> JsonObject:
