@@ -108,7 +108,7 @@ def mark_best(run: Path, anew: dict[str, Any] | None = None) -> Best | None:
 def score_anew(run: Path, scorer: CheckpointScorer, device: str | torch.device, advance: Begin = silent) -> Best | None:
     """Mark the best, and score it and the last one again, with seeds or pictures that had no part in the choice.
 
-    Costs two scores; nothing where `best.json` has them already. The result depends on the checkpoints and the data
+    Costs two scores, or one where the best is the last; nothing where `best.json` has them already. The result depends on the checkpoints and the data
     alone, so it is the same after any number of interruptions.
     """
     best = mark_best(run)
@@ -119,6 +119,9 @@ def score_anew(run: Path, scorer: CheckpointScorer, device: str | torch.device, 
         ("best", best["nimg"], text("measure.progress_best_again")),
         ("last", best["last"]["nimg"], text("measure.progress_last_again")),
     ):
+        if name == "last" and nimg == best["nimg"]:
+            scores[name] = scores["best"]
+            continue
         model = load(run / "checkpoints" / f"{nimg:09d}", device)
         scores[name] = protocol.lead(model, advance(title, protocol.total))
     scores["difference"] = scores["best"].minus(scores["last"])
