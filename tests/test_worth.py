@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from support import Cli, noise, on_disk, refused
+from support import Cli, in_memory, noise, on_disk, refused
 
 import simulacra
 from simulacra import messages
 from simulacra.files import append_json_line, read_json, read_json_lines
+from simulacra.generator import as_generator
 from simulacra.measure import worth_plan
 from simulacra.measure.intervals import Resampled
 from simulacra.measure.small_classifier import augment, classifier_input, steps_for, train_small_classifier
-from simulacra.measure.worth import run_plan
+from simulacra.measure.worth import classes_of, drawing, run_plan
 from simulacra.measure.worth_plan import Pictures, Plan, correct, make_plan, plan_hash, trainings
 from simulacra.measure.worth_verdict import ArmBootstrap, more_reals, stretch, verdict
+from simulacra.registry import configured
 
 CLASSES = ("dark", "bright", "stripes")
 ARMS = ("fakes-4", "augmented", "augmented-0.5")
@@ -194,6 +196,31 @@ def test_augmentation_moves_and_mirrors_whole_pictures() -> None:
 def test_steps_follow_the_pictures_within_limits() -> None:
     assert [steps_for(n) for n in (10, 500, 100_000)] == [200, 312, 3000]
     assert classifier_input(noise(2, (3, 96, 128))).shape == (2, 3, 48, 64)
+
+
+def test_attributes_and_their_groups_can_be_classes() -> None:
+    labels = np.array([[1, 0, 1], [0, 1, 0], [0.2, 0, 1]], np.float32)
+    names = ("glasses", "hair: red", "hair: black")
+    data = replace(in_memory(noise(3)), labels=labels, attributes=names)
+    class_names, classes = classes_of(data, "glasses")
+    assert class_names[1] == "glasses" and classes.tolist() == [1, 0, 0]
+    class_names, classes = classes_of(data, "hair")
+    assert class_names == ("red", "black") and classes.tolist() == [1, 0, 1]
+    for label in (None, "nose"):
+        with refused("measure.worth_which_label"):
+            classes_of(data, label)
+
+
+@pytest.mark.parametrize("attributes", [False, True])
+def test_fakes_are_drawn_for_labels_with_seeds_of_their_training(attributes: bool) -> None:
+    gan, config = configured("mlp:tiny", (3, 16, 16), {"conditional": True}, labels=3, attributes=attributes)
+    generator = as_generator(gan.generator(config).eval())
+    labels = np.eye(3, dtype=np.float32)[np.arange(70) % 3] if attributes else np.arange(70) % 3
+    draw = drawing(generator)
+    first = draw(labels, 0)
+    assert first.shape == (70, 16, 16, 3) and first.dtype == np.uint8
+    assert np.array_equal(first, draw(labels, 0)) and np.array_equal(first[:5], draw(labels[:5], 0))
+    assert not np.array_equal(first, draw(labels, 1)) and not np.array_equal(first, draw(labels[::-1].copy(), 0))
 
 
 # --- a run ----------------------------------------------------------------------------------------------------------

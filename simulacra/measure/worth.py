@@ -124,7 +124,7 @@ def _open_pictures(
     data = model.dataset(source)
     assert isinstance(data, Dataset)
     train = data.split("train")
-    names, classes = _classes(train, label)
+    names, classes = classes_of(train, label)
     generator = model.load(device)
     assert isinstance(generator, Generator)
     if not generator.labels:
@@ -133,7 +133,7 @@ def _open_pictures(
         raise SimulacraError("measure.worth_other_data", model=model.name, data=data.path or data.name)
     parts = _unseen_parts(data, on) if unseen is None else [_unseen_set(data, unseen)]
     tests = np.concatenate([part.images for part in parts])
-    test_classes = np.concatenate([_classes(part, label)[1] for part in parts])
+    test_classes = np.concatenate([classes_of(part, label)[1] for part in parts])
     fresh = _without_copies(train.images, tests)
     rows = fresh[subsample(len(fresh), MOST_UNSEEN)]
     pictures = Pictures(
@@ -153,7 +153,7 @@ def _open_pictures(
     return pictures, plan
 
 
-def _classes(data: Dataset, label: str | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def classes_of(data: Dataset, label: str | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Names of the classes to tell apart, and that of each picture [N]: classes, or those of an attribute or group."""
     name = data.path or data.name
     if data.labels is None:
