@@ -16,6 +16,7 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.files import append_json_line, read_json, read_json_lines, write_json
 from simulacra.measure.extractors.features import Extractor, open_extractor
+from simulacra.measure.intervals import Resampled
 from simulacra.measure.model_under_test import model_under_test
 from simulacra.measure.score_records import Best, ScoreLine, Standing, english
 from simulacra.measure.scores import interval_record
@@ -114,7 +115,7 @@ def score_anew(run: Path, scorer: CheckpointScorer, device: str | torch.device, 
     best = mark_best(run)
     if best is None or "anew" in best:
         return best
-    protocol, scores = scorer.protocol.fresh(), {}
+    protocol, scores = scorer.protocol.fresh(), dict[str, Resampled]()
     for name, nimg, title in (
         ("best", best["nimg"], text("measure.progress_best_again")),
         ("last", best["last"]["nimg"], text("measure.progress_last_again")),
