@@ -24,7 +24,7 @@ from simulacra.data.opening import open_domain
 from simulacra.measure import distances
 from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import resampled_kid
-from simulacra.measure.picture_sets import common_size, open_set
+from simulacra.measure.picture_sets import common_size, median_size, open_set
 from simulacra.measure.score_records import SetScores
 from simulacra.measure.set_scores import LEAST
 from simulacra.publish.scoring import score
@@ -210,17 +210,20 @@ def test_pictures_of_all_sizes_are_brought_to_one(two: tuple[Path, Path], tmp_pa
 
 
 def test_the_common_size_is_the_smaller_median_and_at_most_512(tmp_path: Path) -> None:
-    large = folder_of(tmp_path / "large", np.zeros((2, 1200, 800, 3), np.uint8), "bmp")
-    tall = folder_of(tmp_path / "tall", np.zeros((2, 100, 40, 3), np.uint8))
-    wide = folder_of(tmp_path / "wide", np.zeros((2, 50, 90, 3), np.uint8))
-    for names, expected in (([large], (512, 341)), ([tall, wide], (50, 40)), ([large, wide], (50, 90))):
-        opened = [open_set(name, samples=9) for name in names]
-        with opened[0] as first:
-            size, _ = common_size([first])
-        if len(opened) > 1:
-            with open_set(names[0], samples=9) as first, opened[1] as second:
-                size, _ = common_size([first, second])
-        assert size == expected
+    for name, (height, width) in {"large": (1200, 800), "tall": (100, 40), "wide": (50, 90)}.items():
+        folder_of(tmp_path / name, np.zeros((2, height, width, 3), np.uint8), "bmp")
+        with open_set(tmp_path / name, samples=9) as pictures:
+            assert median_size(pictures) == (height, width)
+    assert common_size([(1200, 800)]) == (512, 341)
+    assert common_size([(100, 40), (50, 90)]) == (50, 40)
+    assert common_size([(1200, 800), (50, 90)]) == (50, 90)
+
+
+def test_unseen_pictures_change_no_score(two: tuple[Path, Path]) -> None:
+    record = score(*two, unseen=blobs(30, seed=5)[:, ::2, ::2])
+    others = score(*two)["scores"]
+    assert {name: record["scores"][name] for name in others} == others
+    assert record["size"] == [16, 16] and record["unseen"]["size"] == [8, 8]
 
 
 def test_pictures_of_all_modes_are_one_kind(tmp_path: Path) -> None:

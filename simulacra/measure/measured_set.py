@@ -80,11 +80,11 @@ class MeasuredSet:
         assert self.small is not None
         return [np.array(self.small.filled[place]) for place in places]
 
-    def batches(self) -> Iterator[Tensor]:
-        """All small versions as batches [n, 3, h, w] in [-1, 1]."""
+    def batches(self, places: NDArray[np.int64]) -> Iterator[Tensor]:
+        """Small versions of pictures as batches [n, 3, h, w] in [-1, 1]."""
         assert self.small is not None
-        for start in range(0, len(self.rows), 64):
-            part = np.array(self.small.filled[start : start + 64])
+        for start in range(0, len(places), 64):
+            part = np.array(self.small.filled[places[start : start + 64]])
             yield torch.from_numpy(part).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
     def title(self, place: int) -> str:

@@ -48,8 +48,10 @@ def resampled_neighbours(
 def halves(n: int, resamples: int, seed: int, side: int) -> NDArray[np.bool_]:
     """[B, n]: the half of `n` pictures that is drawn, at least two."""
     source = np.random.default_rng([seed, side, 1])
-    order = source.permuted(np.tile(np.arange(n), (resamples, 1)), axis=1)
-    return order < max(n // 2, min(n, 2))
+    chosen = np.empty((resamples, n), np.bool_)
+    for row in chosen:
+        row[:] = source.permutation(n) < max(n // 2, min(n, 2))
+    return chosen
 
 
 def _in_balls(

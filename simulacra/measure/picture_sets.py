@@ -119,12 +119,11 @@ def is_model(path: Path) -> bool:
     return any((path / name).exists() for name in ("G.safetensors", "journal.jsonl", "checkpoints"))
 
 
-def common_size(sets: Sequence[PictureSet]) -> tuple[Size, list[Size]]:
-    """The size that pictures of all sets are brought to, and the median size of each set's pictures."""
-    medians = [median_size(pictures) for pictures in sets]
+def common_size(medians: Sequence[Size]) -> Size:
+    """The size that pictures of sets with these median sizes are brought to."""
     height, width = (min(sides) for sides in zip(*medians, strict=True))
     scale = min(1.0, LARGEST / max(height, width))
-    return (max(1, round(height * scale)), max(1, round(width * scale))), medians
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def median_size(pictures: PictureSet) -> Size:

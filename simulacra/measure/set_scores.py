@@ -28,7 +28,7 @@ from simulacra.measure.measured_set import MeasuredSet, measure
 from simulacra.measure.memorisation import TRAINING, copy_scores
 from simulacra.measure.metrics import Metric, feature_metrics
 from simulacra.measure.model_under_test import identity, subsample
-from simulacra.measure.picture_sets import Size, Where, common_size, open_set
+from simulacra.measure.picture_sets import Size, Where, common_size, median_size, open_set
 from simulacra.measure.score_records import SetScores, english
 from simulacra.measure.scores import ENOUGH, Score, as_score
 from simulacra.messages import Message, text
@@ -76,7 +76,8 @@ def score_sets(
             opened.append(opened[1].unseen)
         if isinstance(extractor, str):
             extractor = open_extractor(extractor, device=device, weights=weights, sha256=sha256)
-        size, medians = common_size(opened)
+        medians = [median_size(pictures) for pictures in opened]
+        size = common_size(medians[:2])  # unseen pictures change no score
         scratch = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="simulacra-", ignore_cleanup_errors=True))
         )
@@ -110,8 +111,11 @@ def _scored(
     values, warnings = _scores(fake, real, extractor, advance)
     n, n_real = len(fake), len(real)
     unseen = measured[2] if len(measured) > 2 else None
-    held_out = unseen.batches() if unseen is not None and unseen.rows else None
-    copies, entries = copy_scores(fake.batches(), real.batches(), held_out)
+    places = [subsample(len(each.rows), TRAINING) for each in measured]
+    batches = [each.batches(chosen) for each, chosen in zip(measured, places, strict=True) if each.rows]
+    copies, entries = copy_scores(batches[0], batches[1], batches[2] if len(batches) > 2 else None)
+    for near in entries["nearest"]:
+        near["fake"], near["train"] = int(places[0][near["fake"]]), int(places[1][near["train"]])
     record: Any = {"format": FORMAT} | {
         name: each.record(median)
         for name, each, median in zip(("fakes", "reals", "unseen"), measured, medians, strict=False)
