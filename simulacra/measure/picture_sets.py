@@ -30,6 +30,7 @@ from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
 from simulacra.measure.extractors.features import preprocess
 from simulacra.measure.model_under_test import BATCH, FIRST_SEED, model_under_test, subsample
+from simulacra.messages import Message
 from simulacra.provenance import read_provenance
 from simulacra.storage import SHIPPED, load_generator
 
@@ -97,10 +98,12 @@ def open_set(
         yield _of_model(where, samples, device)
     else:
         with open_source(Path(where).expanduser(), labels="none") as source:
-            items = source.items
+            sheets = {item.name for item in source.items if _is_sheet(item)}
+            items = [item for item in source.items if item.name not in sheets]
+            rejects = [Reject(name, Message("measure.sheet_of_pictures")) for name in sorted(sheets)]
             yield PictureSet(
-                Path(where).resolve().name, source.kind, len(items), lambda row: _read(items[row]),
-                lambda row: items[row].name, source.rejects,
+                Path(where).resolve().name, source.kind, len(items), lambda row: items[row].read(),
+                lambda row: items[row].name, (*rejects, *source.rejects),
             )  # fmt: skip
 
 
@@ -181,14 +184,14 @@ def _first_reason(pictures: PictureSet) -> str:
     return "; ".join(f"{reject.name}: {reject}" for reject in pictures.rejects[:1])
 
 
-def _read(item: Item) -> Data:
-    """A picture of a source. Raises `UnusablePicture` also for a sheet of many pictures that `sample` wrote."""
-    data = item.read()
-    if isinstance(data, bytes) and PurePosixPath(item.name).name in SHEETS:
-        record = read_provenance(io.BytesIO(data)) or {}
-        if "seeds" in record:
-            raise UnusablePicture("measure.sheet_of_pictures")
-    return data
+def _is_sheet(item: Item) -> bool:
+    """Whether it is a sheet of many pictures that `sample` wrote beside them."""
+    if PurePosixPath(item.name).name not in SHEETS:
+        return False
+    with contextlib.suppress(UnusablePicture):
+        data = item.read()
+        return isinstance(data, bytes) and "seeds" in (read_provenance(io.BytesIO(data)) or {})
+    return False
 
 
 def _of_dataset(data: Dataset, part: str | None) -> PictureSet:
