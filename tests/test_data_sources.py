@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support import prepared, refused
+from support import noise, prepared, refused
 
 from simulacra.data.arrays import read_cifar
 from simulacra.data.label_tables import labels_for, read_table
@@ -332,3 +332,13 @@ def test_what_is_no_source_is_a_sentence(tmp_path: Path) -> None:
         source_of(tmp_path / "empty")
     with refused("data.not_a_source"):
         source_of(tmp_path / "letter.txt")
+
+
+def test_arrays_of_numpy_are_pictures(tmp_path: Path) -> None:
+    pixels = noise(6, (3, 16, 16))
+    np.savez(tmp_path / "bytes.npz", pictures=pixels, labels=np.arange(6))
+    np.save(tmp_path / "floats.npy", pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
+    for name in ("bytes.npz", "floats.npy"):
+        assert source_of(tmp_path / name).kind == "NumPy"
+        data = prepared(tmp_path / name, tmp_path / name.partition(".")[0], PrepareOptions(size=(16, 16), workers=1))
+        assert {picture.tobytes() for picture in data.images} == {picture.tobytes() for picture in pixels}

@@ -26,6 +26,7 @@ from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import resampled_kid
 from simulacra.measure.picture_sets import common_size, median_size, open_set
 from simulacra.measure.score_records import SetScores
+from simulacra.measure.set_printing import set_verdicts
 from simulacra.measure.set_scores import LEAST
 from simulacra.publish.scoring import score
 from simulacra.sampling import write_pictures
@@ -446,6 +447,17 @@ def test_json_is_all_that_a_script_sees(run_cli: Cli, two: tuple[Path, Path]) ->
     assert record.keys() == {"leads", "scores"} and record["leads"] in record["scores"]
     assert {"value", "low", "high", "floor", "n", "n_real"} <= record["scores"][record["leads"]].keys()
     assert record["scores"] == score(*two)["scores"]
+
+
+def test_both_judges_have_their_sentence(two: tuple[Path, Path]) -> None:
+    record = score(*two)
+    leads = record["leads"]
+    name = next(name for name in record["scores"] if name != leads)
+    record["second"], record["scores"][name] = name, record["scores"][leads]
+    assert [verdict.code for verdict in set_verdicts(record)] == ["measure.set_alike"] * 2
+    record["scores"][name] = {**record["scores"][leads], "value": 9.0, "low": 8.0, "high": 10.0}
+    codes = [verdict.code for verdict in set_verdicts(record)]
+    assert codes == ["measure.set_alike", "measure.set_apart", "measure.set_judges_differ"]
 
 
 def test_the_table_says_what_it_means(run_cli: Cli, two: tuple[Path, Path], tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ class SetScores(TypedDict):
     n: int
     n_real: int
     leads: str
+    second: str | None  # name of the second judge's score
     warnings: list[str]
     memorisation: NotRequired[dict[str, Any]]
     nearest: list[dict[str, Any]]

@@ -24,7 +24,8 @@ def print_set_scores(record: SetScores) -> None:
     say("measure.set_sizes", **sizes)
     for warning in record["warnings"]:
         say("measure.beware", warning=shown(warning))
-    console.print(str(set_verdict(record)), markup=False)
+    for sentence in set_verdicts(record):
+        console.print(str(sentence), markup=False)
 
 
 def pixels(size: Sequence[int]) -> str:
@@ -32,12 +33,22 @@ def pixels(size: Sequence[int]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def set_verdict(record: SetScores) -> Message:
-    """Whether the leading score tells the sets apart: its interval lies above the floor, or not."""
-    score, leads = record["scores"][record["leads"]], record["leads"]
+def set_verdicts(record: SetScores) -> list[Message]:
+    """Whether the leading score tells the sets apart, and whether the second judge agrees."""
+    verdicts, second = [_verdict(record, record["leads"])], record["second"]
+    if second is not None and second != record["leads"]:
+        verdicts.append(_verdict(record, second))
+        if len({verdict.code for verdict in verdicts}) > 1:
+            verdicts.append(Message("measure.set_judges_differ"))
+    return verdicts
+
+
+def _verdict(record: SetScores, name: str) -> Message:
+    """Whether the interval of a score lies above the floor, or not."""
+    score = record["scores"][name]
     ends = {"low": f"{score['low']:.3g}", "high": f"{score['high']:.3g}"}
     value = Message("measure.value", value=f"{score['value']:.3g}", **ends)
     if score["floor"] is None:
-        return Message("measure.set_without_floor", score=leads, value=value, reals=record["reals"]["name"])
+        return Message("measure.set_without_floor", score=name, value=value, reals=record["reals"]["name"])
     code = "measure.set_apart" if score["low"] > max(0.0, score["floor"]) else "measure.set_alike"
-    return Message(code, score=leads, value=value, floor=f"{score['floor']:.3g}", reals=record["reals"]["name"])
+    return Message(code, score=name, value=value, floor=f"{score['floor']:.3g}", reals=record["reals"]["name"])

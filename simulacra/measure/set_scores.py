@@ -131,6 +131,9 @@ def _scored(
     record |= {"size": list(size), "resize": english(Message("measure.set_resize"))}
     record |= {"extractor": identity(extractor), "treatment": PREPROCESSING, "versions": versions(extractor)}
     record |= {"n": n, "n_real": n_real, "leads": leads if leads in values else next(iter(values))}
+    judge = scores.second_metric("draw")
+    second = scores.score_name(judge, extractor) if judge else None
+    record["second"] = second if second in values else None
     record["warnings"] = [*_warnings(record, size), *warnings]
     record["nearest"] = [
         {key: value for key, value in near.items() if key != "train"}

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from simulacra import messages
 from simulacra.measure.score_records import SetRecord, shown
-from simulacra.measure.set_printing import pixels, set_verdict
+from simulacra.measure.set_printing import pixels, set_verdicts
 from simulacra.measure.set_scores import ScoredSets
 from simulacra.messages import text
 from simulacra.publish.report import plots, tables
@@ -36,7 +36,7 @@ def render_set_page(found: ScoredSets) -> str:
         lang=HTML_LANGUAGES[messages.language()], mark=MARK, record=record, fakes=fakes, reals=reals,
         style=resources.files("simulacra").joinpath("publish/report/style.css").read_text(encoding="utf-8"),
         sections={anchor: text(code) for anchor, code in sections.items()}, subtitle=_subtitle(found),
-        verdict=str(set_verdict(record)), warnings=[shown(warning) for warning in record["warnings"]],
+        verdict=text("report.space").join(map(str, set_verdicts(record))), warnings=[shown(warning) for warning in record["warnings"]],
         memorisation=shown(record["memorisation"]["sentence"]) if "memorisation" in record else "",
         ladder=plots.ladder(rungs, record["leads"]) if len(rungs) > 1 else None,
         sheets=[_sheet(found.fakes, fakes), _sheet(found.reals, reals)], pairs=_pairs(found),
