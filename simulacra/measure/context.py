@@ -110,7 +110,7 @@ class DrawContext:
         values |= {name: as_score(score) for name, score in others.items()}
         n_real = min(len(self.data.split(self.on)), len(seeds))
         data: dict[str, Any] = {"name": self.data.name, "hash": self.data.hash, "on": self.on, "pictures": n_real}
-        leads = scores.score_name(scores.leading_metric(len(seeds), n_real), extractor)
+        leads = scores.score_name(scores.leading_metric(), extractor)
         entries = {"warnings": []} | entries
         return values, {
             "data": data | {"size": list(self.data.shape)},

@@ -11,7 +11,7 @@ from simulacra.console import Begin, silent
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError
 from simulacra.measure.certificate import certificate, check_path, write_certificate
-from simulacra.measure.extractors.features import Extractor, open_extractor
+from simulacra.measure.extractors.features import DEFAULT, Extractor, open_extractor
 from simulacra.measure.metrics import find
 from simulacra.measure.model_under_test import FIRST_SEED, model_under_test
 from simulacra.measure.score_records import Certificate
@@ -28,7 +28,7 @@ def evaluate(
     samples: int = SAMPLES,
     metrics: Sequence[str] | None = None,
     first_seed: int = FIRST_SEED,
-    extractor: str | Extractor = "efl0",
+    extractor: str | Extractor = DEFAULT,
     weights: Path | None = None,
     sha256: str | None = None,
     out: Path | None = None,

@@ -1,4 +1,5 @@
-"""The metrics of two sets of features: Fréchet distance, KID, precision, recall, density, coverage, diversity."""
+"""The metrics of two sets of features: Fréchet distance, KID, precision, recall, density, coverage, diversity,
+and the second judge's sliced Wasserstein distance."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from simulacra.measure.intervals import (
 )
 from simulacra.measure.metrics import Better, Metric
 from simulacra.measure.neighbour_intervals import resampled_neighbours
+from simulacra.measure.sliced import resampled_sliced, sliced_wasserstein
 
 WIDE, FEW = 256, 20  # above so many dimensions a resample of the Fréchet distance costs seconds: fewer of them
 
@@ -51,5 +53,9 @@ METRICS = (
     Metric(
         name="diversity", layer="neighbour", better="near 1", what="measure.what_diversity",
         score=distances.diversity_ratio, resample=resampled_diversity_ratio,
+    ),
+    Metric(
+        name="swd", layer="second", better="lower", what="measure.what_swd", score=sliced_wasserstein,
+        resample=resampled_sliced,
     ),
 )  # fmt: skip

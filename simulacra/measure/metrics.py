@@ -31,6 +31,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 GROUP = "simulacra.metrics"
 BUILT_IN = (  # modules of this room with METRICS, in the order of a certificate
     "feature_metrics",
+    "grain",
     "memorisation",
     "path_length",
     "inception_score",

@@ -98,7 +98,8 @@ def subsample(n: int, at_most: int, skip: int = 0) -> NDArray[np.int64]:
 
 def identity(extractor: Extractor) -> dict[str, str]:
     """What decides an extractor's features, as JSON."""
-    return {"name": extractor.name, "sha256": extractor.sha256, "backend": extractor.backend}
+    record = {"name": extractor.name, "sha256": extractor.sha256, "backend": extractor.backend}
+    return record | {"treatment": str(extractor.treatment)}
 
 
 def fakes_of(generator: Generator, extractor: Extractor, seeds: Sequence[int], advance: Advance) -> Features:

@@ -71,7 +71,7 @@ class SeedProtocol:
         title = text("measure.progress_reals", part=on)
         self.reals: Features = reals_of(part, extractor, reals, begin(title, min(len(part), reals)))
         n_real = len(self.reals[extractor.fd_layer])
-        self.lead_metric = scores.leading_metric(samples, n_real)
+        self.lead_metric = scores.leading_metric()
         self.leads = scores.score_name(self.lead_metric, extractor)
         second = scores.second_metric("draw")
         self.second = scores.score_name(second, extractor) if second else None

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from simulacra.console import Begin, silent
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors
-from simulacra.measure import scores
+from simulacra.measure import grain, scores
 from simulacra.measure.certificate import FEW, versions
-from simulacra.measure.extractors.features import PREPROCESSING, Extractor, open_extractor
+from simulacra.measure.extractors.features import DEFAULT, Extractor, open_extractor
 from simulacra.measure.measured_set import MeasuredSet, measure
 from simulacra.measure.memorisation import TRAINING, copy_scores
 from simulacra.measure.metrics import Metric, feature_metrics
@@ -56,7 +56,7 @@ def score_sets(
     *,
     unseen: Where | None = None,
     samples: int = SAMPLES,
-    extractor: str | Extractor = "efl0",
+    extractor: str | Extractor = DEFAULT,
     weights: Path | None = None,
     sha256: str | None = None,
     device: str | torch.device = "cpu",
@@ -124,12 +124,14 @@ def _scored(
         values |= {name: as_score(score) for name, score in copies.items()}
         warnings += entries.get("warnings", [])
         record["memorisation"] = entries["memorisation"]
-    leads = scores.score_name(scores.leading_metric(n, n_real), extractor)
+    if grain.possible(extractor):
+        values |= grain.grain_of_pictures(extractor, fake.batches(), n, real.batches(), n_real)
+    leads = scores.score_name(scores.leading_metric(), extractor)
     if not values:
         names = {"fakes": fake.pictures.name, "reals": real.pictures.name}
         raise SimulacraError("measure.set_without_scores", **names, reason=warnings[0])
     record |= {"size": list(size), "resize": english(Message("measure.set_resize"))}
-    record |= {"extractor": identity(extractor), "treatment": PREPROCESSING, "versions": versions(extractor)}
+    record |= {"extractor": identity(extractor), "treatment": extractor.treatment, "versions": versions(extractor)}
     record |= {"n": n, "n_real": n_real, "leads": leads if leads in values else next(iter(values))}
     judge = scores.second_metric("draw")
     second = scores.score_name(judge, extractor) if judge else None

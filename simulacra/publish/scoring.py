@@ -14,7 +14,7 @@ from simulacra.console import Begin, silent
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file, disk_errors, read_json, write_json
 from simulacra.grid import Grid
-from simulacra.measure.extractors.features import Extractor
+from simulacra.measure.extractors.features import DEFAULT, Extractor
 from simulacra.measure.picture_sets import Where
 from simulacra.measure.score_records import SetScores
 from simulacra.measure.set_scores import FORMAT, SAMPLES, ScoredSets, score_sets
@@ -35,7 +35,7 @@ def score(
     samples: int = SAMPLES,
     out: str | Path | None = None,
     html: str | Path | None = None,
-    extractor: str | Extractor = "efl0",
+    extractor: str | Extractor = DEFAULT,
     weights: Path | None = None,
     sha256: str | None = None,
     device: str | torch.device = "cpu",

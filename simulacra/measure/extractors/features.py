@@ -1,7 +1,7 @@
 """Features of pictures from a pretrained network: the input of every score.
 
 Reals and fakes are preprocessed alike. A picture is rounded to 8 bits, as in a saved file; grey is repeated to three
-channels, RGBA is laid on white. It is then resized to the network's square, whatever its own shape, by antialiased
+channels, RGBA is laid on white. `efl0d` sees it blurred and with noise (`treatment`). It is then resized to the network's square, whatever its own shape, by antialiased
 bicubic interpolation (Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation", 2022,
 arXiv:2104.11222); Inception resizes as it did in TensorFlow.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +23,15 @@ from torch.nn import functional as F
 from simulacra.console import Advance
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.measure.extractors import cache, dinov2, efficientnet, inception, onnx_graph
+from simulacra.measure.extractors import cache, dinov2, efficientnet, inception, onnx_graph, pyramid
+from simulacra.measure.extractors.treatment import TREATMENT, treat
 from simulacra.measure.extractors.weights import bundled_weights, file_sha256, load_network, user_weights
 from simulacra.messages import Message
 
-EXTRACTORS = ("efl0", "inception", "dinov2")
-PREPROCESSING = 1  # version: to be increased when it changes, so that cached features are not used
+EXTRACTORS = ("efl0d", "efl0", "inception", "dinov2")
+DEFAULT = "efl0d"
+SECOND = "pyramid"  # the layer of the second judge, beside those of the network
+SECOND_VERSION = 1  # to be increased when its features change, so that cached ones are not used
 
 Backend = Literal["torch", "onnxruntime"]
 Features = dict[str, NDArray[np.float32]]  # [N, D] by layer
@@ -49,6 +52,25 @@ class Extractor:
     device: torch.device
     # [N, 3, H, W] float32 in 0..255 -> [N, D] for each layer
     network: Callable[[Tensor], tuple[Tensor, ...]] = field(repr=False)
+    treated: bool = False  # whether pictures are blurred and get noise first
+    second: bool = True  # whether features of the second judge come with those of the network
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Dimensions of every layer, that of the second judge among them."""
+        return {**self.layers, SECOND: pyramid.WIDTH} if self.second else dict(self.layers)
+
+    @property
+    def treatment(self) -> int:
+        """Version of what is done to pictures first."""
+        return TREATMENT if self.treated else 1
+
+    @property
+    def untreated(self) -> Extractor:
+        """The same network on pictures as they are, without the second judge."""
+        return replace(
+            self, name=self.name.removesuffix("d") if self.treated else self.name, treated=False, second=False
+        )
 
     @property
     def batch(self) -> int:
@@ -59,19 +81,23 @@ class Extractor:
     def __call__(self, pictures: Tensor, *, rounded: bool = True) -> dict[str, Tensor]:
         """Pictures [N, C, H, W] in [-1, 1] -> features [N, D] float32 on the CPU, by layer.
 
-        `rounded=False` leaves out the rounding to 8 bits, for differences smaller than that. Raises `SimulacraError`
-        for another number of channels, and for `rounded=False` where the network takes 8 bits only.
+        `rounded=False` leaves out the rounding to 8 bits and the treatment, for differences smaller than that. Raises
+        `SimulacraError` for another number of channels, and for `rounded=False` where the network takes 8 bits only.
         """
         if not rounded and self.side is None:
             raise SimulacraError("measure.extractor_rounds", name=self.name)
         x = preprocess(pictures.to(self.device), rounded=rounded)
+        treated = treat(x) if rounded and (self.treated or self.second) else x
+        x = treated if self.treated else x
         if self.side is not None:
             # faster on a CPU from a contiguous picture than from channels last, the order of datasets
             x = F.interpolate(x.contiguous(), (self.side, self.side), mode="bicubic", antialias=True)
         # TF32 would make a GPU's features differ from a CPU's in the third figure
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            outputs = self.network(x)
-        return {layer: values.float().cpu() for layer, values in zip(self.layers, outputs, strict=True)}
+            features = dict(zip(self.layers, self.network(x), strict=True))
+            if self.second:
+                features[SECOND] = pyramid.pyramid_features(treated)
+        return {layer: values.float().cpu() for layer, values in features.items()}
 
 
 def preprocess(pictures: Tensor, *, rounded: bool = True) -> Tensor:
@@ -88,7 +114,7 @@ def preprocess(pictures: Tensor, *, rounded: bool = True) -> Tensor:
 
 
 def open_extractor(
-    name: str = "efl0",
+    name: str = DEFAULT,
     *,
     device: str | torch.device = "cpu",
     weights: Path | None = None,
@@ -97,7 +123,7 @@ def open_extractor(
 ) -> Extractor:
     """The extractor called `name`, from a weight file.
 
-    efl0: EfficientNet-lite0, with weights from a package. inception, dinov2: `weights` is a file that the user has.
+    efl0d: EfficientNet-lite0, with weights from a package, on treated pictures. efl0: on pictures as they are. inception, dinov2: `weights` is a file that the user has.
     sha256: the expected checksum of the file. backend: ONNX Runtime runs efl0 on a CPU, by default where it is
     installed. device: an Apple GPU ("mps") is replaced by the CPU, because it may lack operations.
 
@@ -107,13 +133,13 @@ def open_extractor(
     if name not in EXTRACTORS:
         hint = did_you_mean(name, EXTRACTORS) or Message("measure.extractor_choices", names=EXTRACTORS)
         raise SimulacraError("measure.unknown_extractor", name=name, hint=hint)
-    path = bundled_weights(weights) if name == "efl0" else user_weights(name, weights)
+    path = bundled_weights(weights) if name in ("efl0d", "efl0") else user_weights(name, weights)
     digest = file_sha256(path)
     if sha256 is not None and sha256.lower() != digest:
         raise SimulacraError("measure.weights_checksum", path=path, digest=digest, expected=sha256)
     place = torch.device("cpu" if torch.device(device).type == "mps" else device)
-    fields = {"efl0": _efl0, "inception": _inception, "dinov2": _dinov2}[name](path, place, backend)
-    return Extractor(name=name, sha256=digest, device=place, **fields)
+    fields = {"inception": _inception, "dinov2": _dinov2}.get(name, _efl0)(path, place, backend)
+    return Extractor(name=name, sha256=digest, device=place, treated=name == "efl0d", **fields)
 
 
 def _efl0(path: Path, device: torch.device, backend: str) -> dict[str, Any]:
@@ -163,7 +189,7 @@ def features_of(
     Batches are regrouped, so that the same pictures give the same bits however they came. `advance` is called with the
     number of pictures just done. Raises `SimulacraError` for fewer than `total` pictures.
     """
-    features = {layer: np.empty((total, width), np.float32) for layer, width in extractor.layers.items()}
+    features = {layer: np.empty((total, width), np.float32) for layer, width in extractor.widths.items()}
     done = 0
     for pictures in _regrouped(batches, total, extractor.batch):
         for layer, values in extractor(pictures).items():
@@ -187,7 +213,8 @@ def features_of_data(
         {
             "pictures": _content(data, rows),
             "extractor": [extractor.name, extractor.sha256, extractor.backend, extractor.device.type],
-            "treatment": PREPROCESSING,
+            "treatment": extractor.treatment,
+            "second": SECOND_VERSION if extractor.second else None,
         }
     )
     features = cache.load(path)

@@ -29,7 +29,11 @@ from simulacra.translator import OTHER, Side, Translator
 
 MEAN = "mean"  # of both directions, in place of a direction's name
 # Metrics with a mean over both directions, a value before translation, and the ratio to it; what that value means
-AVERAGED = {"fd": "measure.what_fd_untranslated", "kid": "measure.what_kid_untranslated"}
+AVERAGED = {
+    "fd": "measure.what_fd_untranslated",
+    "kid": "measure.what_kid_untranslated",
+    "swd": "measure.what_swd_untranslated",
+}
 HELD_OUT = ("test", "valid")
 
 Rows = NDArray[np.int64]
@@ -190,7 +194,7 @@ def means(values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
 
 def _averaged(score: str) -> bool:
     metric = of_score(score)
-    return metric is not None and (metric.name in AVERAGED or metric.layer == "second")
+    return metric is not None and metric.name in AVERAGED
 
 
 def _mean(one: ResampledScore, other: ResampledScore) -> ResampledScore:

@@ -75,7 +75,7 @@ class TranslationProtocol:
             "directions": records,
         }
         self.total = sum(direction.n for direction in self.directions)
-        self.lead_metric = scores.leading_metric(self.terms["n"], self.terms["n_real"])
+        self.lead_metric = scores.leading_metric()
         self.leads = f"{scores.score_name(self.lead_metric, extractor)}:{MEAN}"
         second = scores.second_metric("translate")
         self.second = f"{scores.score_name(second, extractor)}:{MEAN}" if second else None
