@@ -188,7 +188,7 @@ def test_agrees_with_evaluate_in_every_mode(mode: str, tmp_path: Path) -> None:
     folder_of(tmp_path / "reals", pictures[np.sort(np.random.default_rng(0).permutation(120)[:50])].squeeze())
     for reals in (data, tmp_path / "reals"):
         record = score(tmp_path / "drawn", reals, samples=50)
-        assert record["scores"].keys() == certificate["scores"].keys()
+        assert record["scores"].keys() >= certificate["scores"].keys()
         for name, expected in certificate["scores"].items():
             for key in ("value", "low", "high", "floor"):
                 assert record["scores"][name][key] == pytest.approx(expected[key], abs=1e-6), (name, key)
@@ -455,7 +455,7 @@ def test_both_judges_have_their_sentence(two: tuple[Path, Path]) -> None:
     name = next(name for name in record["scores"] if name != leads)
     record["second"], record["scores"][name] = name, record["scores"][leads]
     assert [verdict.code for verdict in set_verdicts(record)] == ["measure.set_alike"] * 2
-    record["scores"][name] = {**record["scores"][leads], "value": 9.0, "low": 8.0, "high": 10.0}
+    record["scores"][name] = {**record["scores"][leads], "value": 9e6, "low": 8e6, "high": 1e7}
     codes = [verdict.code for verdict in set_verdicts(record)]
     assert codes == ["measure.set_alike", "measure.set_apart", "measure.set_judges_differ"]
 
