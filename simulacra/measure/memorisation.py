@@ -1,10 +1,8 @@
 """The metric `memorisation`: whether fakes are copies of training pictures, judged by real pictures held out of training.
 
-Pictures are compared as thumbnails, not by a network's features. Measured on `peeps`: noise of 2.5 grey levels moves
-the features of a copy five times further from its original than held-out pictures lie (none of 150 copies was found,
-at either layer). In thumbnails, copies with four times that noise, blurred by a pixel or brightened by 5 %, are all
-found. A copy moved by more than a pixel at 64 px, or mirrored, is not: where training mirrors its pictures, compare
-with mirrored ones as well.
+Pictures are compared as thumbnails (`aligned_search`), not by a network's features. Measured on `peeps`: noise of 2.5
+grey levels moves the features of a copy five times further from its original than held-out pictures lie (none of 150
+copies was found, at either layer). `benchmarks/copies.py` measures which copies are found.
 
 Nearness is relative: the distance to the nearest training picture over the mean distance to the next 50 (as in
 Carlini et al. 2023, "Extracting Training Data from Diffusion Models", section 5). So a blurred or plain picture, which
@@ -19,30 +17,30 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from simulacra.errors import SimulacraError
-from simulacra.measure.distances import Floats, blocks, checked, euclidean
-from simulacra.measure.intervals import Interval, share
+from simulacra.measure.aligned_search import AlignedSearch, Nearest, thumbnails
+from simulacra.measure.data_copying import c_t_of, mann_whitney
+from simulacra.measure.distances import Floats
+from simulacra.measure.intervals import Interval, Resampled, share
 from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import subsample
 from simulacra.measure.score_records import english
-from simulacra.measure.scores import Score, round_to
+from simulacra.measure.scores import ResampledScore, Score, round_to
 from simulacra.messages import Message, text
 
 if TYPE_CHECKING:
     from simulacra.measure.context import DrawContext, Outcome
 
-SIDE = 16  # of a thumbnail
-OTHERS = 50  # training pictures that the nearest one is compared with
-NEAR = 0.05  # the share of held-out pictures that counts as near
+NEAR = (0.05, 0.01)  # the shares of held-out pictures that count as near
+LEAST_UNSEEN = 19  # held-out pictures, so that one of them is 5 %
 ALARM = 5e-3  # false alarms, where fakes are as near as held-out pictures
 NOTABLE = 1.5  # times as many near fakes as expected before it is called copying
 SHOWN = 20
 TRAINING = 20_000  # training pictures that are compared with, at most
+UNSEEN = 5000  # held-out pictures at most
+SPACE = "thumbnails-aligned"  # in the names of scores
 
 CopyVerdict = Literal["copying", "no sign", "cannot tell"]
 
@@ -56,6 +54,19 @@ class Near:
     distance: float
     nearness: float  # the distance over the mean distance to the next nearest training pictures
     quantile: float | None  # the share of held-out pictures that are at least as near
+    mirrored: bool
+    shift: tuple[float, float]  # that aligns the fake, down and right, as a share of the side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """How many fakes are nearer to a training picture than all but a share of the held-out pictures."""
+
+    hits: Floats  # [N] 1 where a fake is
+    expected: float  # the share without copying
+    p: float  # the probability of so many hits without copying
+    alarming: bool
+    detectable: float | None  # the smallest share of hits that would be alarming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,120 +76,118 @@ class Memorisation:
     verdict: CopyVerdict
     sentence: Message
     fakes: int  # pictures
-    near: Interval | None  # the share of fakes that are as near as the nearest 5 % of held-out pictures
-    expected: float  # that share without copying
-    p: float | None  # probability of so large a share without copying
-    z: float | None  # Mann-Whitney: below -3, fakes as a whole are nearer than held-out pictures
-    detectable: float | None  # the smallest share that would raise the alarm with as many pictures
-    nearest: tuple[Near, ...]  # the nearest first
+    held_out: int
+    near: Interval | None = None  # the share of fakes that are as near as the nearest 5 % of held-out pictures
+    expected: float | None = None  # that share without copying
+    p: float | None = None  # probability of so many near fakes without copying, at most
+    z: float | None = None  # Mann-Whitney: below -3, fakes as a whole are nearer than held-out pictures
+    detectable: float | None = None  # the smallest share of copies that would raise the alarm with as many pictures
+    c_t: Resampled | None = None  # of the data-copying test
+    nearest: tuple[Near, ...] = ()  # the nearest first
 
 
-def thumbnails(batches: Iterable[Tensor]) -> NDArray[np.float32]:
-    """Batches of pictures [n, C, H, W] in [-1, 1] -> [N, 256 C]; their distances are RMS differences in grey levels."""
-    rows = [interpolate(pictures, (SIDE, SIDE), mode="area").flatten(1).cpu() for pictures in batches]
-    if not rows:
-        raise SimulacraError("measure.no_thumbnails")
-    joined = torch.cat(rows)
-    scaled: NDArray[np.float32] = (joined * (127.5 / joined.shape[1] ** 0.5)).numpy()
-    return scaled
+def find_copies(fake: Tensor, train: Tensor, held_out: Tensor | None, *, shown: int = SHOWN) -> Memorisation:
+    """Whether `fake` holds copies of `train`, judged by `held_out`; all `thumbnails` [N, C, 32, 32].
 
-
-def find_copies(
-    fake: NDArray[Any], train: NDArray[Any], held_out: NDArray[Any] | None, *, shown: int = SHOWN
-) -> Memorisation:
-    """Whether `fake` [N, D] holds copies of `train` [M, D], judged by `held_out` [K, D] or None; all `thumbnails`.
-
-    The alarm is exact: with K held-out pictures the number of fakes below the r-th nearest of them, r = 5 % of K, is
-    beta-binomial if fakes are as near as held-out pictures are; it says "copying" where a number so large has p < 0.005
-    and is 1.5 times the 5 % expected. Poor fakes are far from everything and leave room below 5 %: copies in up to 5 %
-    of such fakes raise no alarm, but lead the table. Fewer than 19 held-out pictures: "cannot tell".
-
-    z is the test of Meehan et al. 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models", on
-    nearness and without its cells.
+    Raises `SimulacraError` where their channels differ.
     """
-    originals = checked(train, Message("measure.set_training"), least=0)
-    fakes = checked(fake, Message("measure.set_fakes"), least=1, like=originals)
-    empty = np.empty((0, originals.shape[1]))
-    unseen = checked(empty if held_out is None else held_out, Message("measure.set_held_out"), least=0, like=originals)
-    if len(originals) < 3:
-        return _cannot_tell(Message("measure.copies_few_training", number=len(originals)), len(fakes), ())
-    index, distance, nearness = _nearest(fakes, originals)
-    null = np.sort(_nearest(unseen, originals)[2])
-    order = np.argsort(nearness, kind="stable")[:shown]
-    below = np.searchsorted(null, nearness[order], side="right") / max(1, len(null))
-    table = tuple(
+    for pictures in (fake, held_out):
+        if pictures is not None and pictures.shape[1:] != train.shape[1:]:
+            raise SimulacraError(
+                "measure.feature_widths",
+                name=Message("measure.set_fakes" if pictures is fake else "measure.set_held_out"),
+                width=pictures[0].numel(),
+                other=train[0].numel(),
+            )
+    number = 0 if held_out is None else len(held_out)
+    if len(train) < 3:
+        few = Message("measure.copies_few_training", number=len(train))
+        return Memorisation(verdict="cannot tell", sentence=few, fakes=len(fake), held_out=number)
+    search = AlignedSearch(train)
+    fakes = search.nearest(fake)
+    unseen = search.nearest(held_out) if held_out is not None and number else None
+    table = _table(fakes, unseen, shown)
+    if unseen is None or number < LEAST_UNSEEN:
+        few = Message("measure.copies_few_held_out", number=number, least=LEAST_UNSEEN)
+        return Memorisation(verdict="cannot tell", sentence=few, fakes=len(fake), held_out=number, nearest=table)
+    if not np.sort(unseen.nearness)[int(NEAR[0] * (number + 1)) - 1]:
+        twice = Message("measure.copies_held_out_twice")
+        return Memorisation(verdict="cannot tell", sentence=twice, fakes=len(fake), held_out=number, nearest=table)
+    return judge(fakes.nearness, unseen.nearness, nearest=table, c_t=c_t_of(search.windows, fakes, unseen))
+
+
+def judge(
+    fakes: Floats, unseen: Floats, *, nearest: tuple[Near, ...] = (), c_t: Resampled | None = None
+) -> Memorisation:
+    """The verdict from the nearness of fakes [N] and of at least 19 held-out pictures [K].
+
+    The alarm is exact: with K held-out pictures the number of fakes below the r-th nearest of them is beta-binomial if
+    fakes are as near as held-out pictures are. It is raised at 5 % or 1 % of K, where a number so large has p < 0.0025
+    and is 1.5 times the number expected: false alarms have a chance of at most 0.005. Poor fakes are far from
+    everything and leave room below 5 %: a few copies among such fakes raise no alarm, but lead the table.
+    """
+    null = np.sort(unseen)
+    ranks = sorted({max(1, int(near * (len(null) + 1))) for near in NEAR}, reverse=True)
+    levels = [_level(fakes, null, rank, ALARM / len(ranks)) for rank in ranks]
+    alarming = [level for level in levels if level.alarming]
+    able = [level for level in levels if level.detectable is not None]
+    if alarming:
+        level = min(alarming, key=lambda level: level.p)
+    else:
+        level = min(able, key=lambda level: level.detectable or 1, default=levels[0])
+    values = {"near": int(level.hits.sum()), "fakes": len(fakes), "expected": level.expected, "held_out": len(null)}
+    if alarming:
+        sentence = Message("measure.copying", **values)
+    elif level.detectable is None:
+        sentence = Message("measure.no_copying", **values)
+    else:
+        sentence = Message("measure.no_copying_above", **values, detectable=level.detectable)
+    return Memorisation(
+        verdict="copying" if alarming else "no sign",
+        sentence=sentence,
+        fakes=len(fakes),
+        held_out=len(null),
+        near=share(levels[0].hits),
+        expected=levels[0].expected,
+        p=min(1.0, len(levels) * min(level.p for level in levels)),
+        z=mann_whitney(fakes, null),
+        detectable=min((level.detectable for level in levels if level.detectable is not None), default=None),
+        c_t=c_t,
+        nearest=nearest,
+    )
+
+
+def _level(fakes: Floats, null: Floats, rank: int, alarm: float) -> Level:
+    hits = fakes < null[rank - 1]
+    expected = rank / (len(null) + 1)
+    tail = at_least(len(fakes), rank, len(null))
+    alarming = (tail < alarm) & (np.arange(len(tail)) >= NOTABLE * expected * len(fakes))
+    return Level(
+        hits=hits.astype(float),
+        expected=expected,
+        p=float(tail[hits.sum()]),
+        alarming=bool(alarming[hits.sum()]),
+        detectable=float(np.argmax(alarming) / len(fakes)) if alarming.any() else None,
+    )
+
+
+def _table(fakes: Nearest, unseen: Nearest | None, shown: int) -> tuple[Near, ...]:
+    """The nearest fakes, the nearest first."""
+    null = np.sort(unseen.nearness) if unseen is not None else np.empty(0)
+    order = np.argsort(fakes.nearness, kind="stable")[:shown]
+    below = np.searchsorted(null, fakes.nearness[order], side="right") / max(1, len(null))
+    return tuple(
         Near(
             fake=int(row),
-            train=int(index[row]),
-            distance=float(distance[row]),
-            nearness=float(nearness[row]),
+            train=int(fakes.train[row]),
+            distance=float(fakes.distance[row]),
+            nearness=float(fakes.nearness[row]),
             quantile=float(part) if len(null) else None,
+            mirrored=bool(fakes.mirrored[row]),
+            shift=(float(fakes.shift[row, 0]), float(fakes.shift[row, 1])),
         )
         for row, part in zip(order, below, strict=True)
     )
-    rank = int(NEAR * (len(null) + 1))
-    if not rank:
-        return _cannot_tell(
-            Message("measure.copies_few_held_out", number=len(null), least=round(1 / NEAR) - 1), len(fakes), table
-        )
-    if not null[rank - 1]:
-        return _cannot_tell(Message("measure.copies_held_out_twice"), len(fakes), table)
-    return _verdict(nearness, null, rank, table)
-
-
-def _verdict(nearness: Floats, null: Floats, rank: int, table: tuple[Near, ...]) -> Memorisation:
-    near = nearness < null[rank - 1]
-    expected = rank / (len(null) + 1)
-    tail = at_least(len(nearness), rank, len(null))
-    alarming = (tail < ALARM) & (np.arange(len(tail)) >= NOTABLE * expected * len(nearness))
-    copying = bool(alarming[near.sum()])
-    detectable = float(np.argmax(alarming) / len(nearness)) if alarming.any() else None
-    values = {"near": int(near.sum()), "fakes": len(nearness), "expected": expected, "held_out": len(null)}
-    if copying:
-        sentence = Message("measure.copying", **values)
-    elif detectable is None:
-        sentence = Message("measure.no_copying", **values)
-    else:
-        sentence = Message("measure.no_copying_above", **values, detectable=detectable)
-    return Memorisation(
-        verdict="copying" if copying else "no sign",
-        sentence=sentence,
-        fakes=len(nearness),
-        near=share(near),
-        expected=expected,
-        p=float(tail[near.sum()]),
-        z=mann_whitney(nearness, null),
-        detectable=detectable,
-        nearest=table,
-    )
-
-
-def _cannot_tell(sentence: Message, fakes: int, table: tuple[Near, ...]) -> Memorisation:
-    return Memorisation(
-        verdict="cannot tell",
-        sentence=sentence,
-        fakes=fakes,
-        near=None,
-        expected=NEAR,
-        p=None,
-        z=None,
-        detectable=None,
-        nearest=table,
-    )
-
-
-def _nearest(pictures: Floats, train: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """The nearest training picture of each picture, its distance, and the nearness (1 where all are equally far)."""
-    others = min(OTHERS, len(train) - 1)
-    centre = train.mean(0)
-    index, distance, nearness = np.zeros(len(pictures), np.int64), np.empty(len(pictures)), np.empty(len(pictures))
-    for rows, values in blocks(pictures - centre, train - centre, euclidean):
-        index[rows] = values.argmin(1)
-        closest = np.sort(np.partition(values, others, axis=1)[:, : others + 1], axis=1)
-        mean = closest[:, 1:].mean(1)
-        distance[rows] = closest[:, 0]
-        nearness[rows] = np.divide(closest[:, 0], mean, out=np.ones(len(mean)), where=mean > 0)
-    return index, distance, nearness
 
 
 def at_least(n: int, rank: int, held_out: int) -> Floats:
@@ -196,72 +205,62 @@ def at_least(n: int, rank: int, held_out: int) -> Floats:
     return np.minimum(tail, 1)
 
 
-def mann_whitney(x: Floats, y: Floats) -> float:
-    """z of Mann-Whitney's U of `x` against `y`, ties shared: negative where x is smaller, 0 where all are equal."""
-    values, which, times = np.unique(np.concatenate([x, y]), return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(times) - (times - 1) / 2)[which]
-    n, m = len(x), len(y)
-    u = ranks[:n].sum() - n * (n + 1) / 2
-    total = n + m
-    variance = n * m / 12 * (total + 1 - (times**3 - times).sum() / (total * (total - 1)))
-    return float((u - n * m / 2) / variance**0.5) if len(values) > 1 else 0.0
-
-
-def copy_scores(
-    fakes: Iterable[Tensor], train: Iterable[Tensor], unseen: Iterable[Tensor] | None, *, mirrored: bool = False
-) -> Outcome:
+def copy_scores(fakes: Iterable[Tensor], train: Iterable[Tensor], unseen: Iterable[Tensor] | None) -> Outcome:
     """Scores by name, and the entries `memorisation`, `nearest` and perhaps `warnings` of a certificate.
 
     Each set is batches [n, C, H, W] in [-1, 1], read once. `unseen`: real pictures that were held out of training, or
-    None. `mirrored`: whether training mirrored its pictures. An entry of `nearest` names its pictures by their place in
-    `fakes` and `train`. Whoever calls it subsamples: at most `TRAINING` training pictures are sensible.
+    None. An entry of `nearest` names its pictures by their place in `fakes` and `train`; `shift` aligns the fake, down
+    and right, as a share of the side. Whoever calls it subsamples: `TRAINING` and `UNSEEN` are sensible, and cost about
+    1 ms a fake at most.
     """
     originals = thumbnails(train)
-    rows = len(originals)
-    if mirrored:
-        side = originals.reshape(rows, -1, SIDE, SIDE)
-        originals = np.concatenate([originals, side[..., ::-1].reshape(rows, -1)])
-    held_out = thumbnails(unseen) if unseen is not None else None
-    outcome = find_copies(thumbnails(fakes), originals, held_out)
-    nearest = [
-        {"fake": near.fake, "train": near.train % rows, "mirrored": near.train >= rows}
-        | {key: round_to(getattr(near, key)) for key in ("distance", "nearness", "quantile")}
-        for near in outcome.nearest
-    ]
+    outcome = find_copies(thumbnails(fakes), originals, thumbnails(unseen) if unseen is not None else None)
     sentence = english(outcome.sentence)
     record = {"verdict": outcome.verdict, "sentence": sentence, "p": outcome.p, "z": outcome.z}
-    record |= {"detectable": outcome.detectable, "training_pictures": rows}
+    record |= {"detectable": outcome.detectable, "training_pictures": len(originals), "held_out": outcome.held_out}
+    record |= {key: outcome.sentence.values[key] for key in ("near", "expected") if key in outcome.sentence.values}
     entries: dict[str, Any] = {"memorisation": {key: round_to(value) for key, value in record.items()}}
-    entries["nearest"] = nearest
+    entries["nearest"] = [
+        {key: round_to(value) for key, value in vars(near).items()} | {"shift": [round_to(part) for part in near.shift]}
+        for near in outcome.nearest
+    ]
     if outcome.verdict != "no sign":
         entries["warnings"] = [sentence]
-    if outcome.near is None:
-        return {}, entries
-    score = Score(
-        **vars(outcome.near),
-        n=outcome.fakes,
-        n_real=rows,
-        better="",
-        what=Message("measure.what_memorisation"),
-        floor=outcome.expected,
-        n_floor=len(held_out) if held_out is not None else None,
-    )
-    return {f"memorisation-thumbnails-{SIDE}": score}, entries
+    terms: dict[str, Any] = {"n": outcome.fakes, "n_real": len(originals), "better": ""}
+    scores: dict[str, Score | ResampledScore] = {}
+    if outcome.near is not None:
+        scores[f"memorisation-{SPACE}"] = Score(
+            **vars(outcome.near),
+            **terms,
+            what=Message("measure.what_memorisation"),
+            floor=outcome.expected,
+            n_floor=outcome.held_out,
+        )
+    if outcome.c_t is not None:
+        scores[f"ct-{SPACE}"] = Score(
+            **vars(outcome.c_t.interval()),
+            **terms,
+            what=Message("measure.what_ct"),
+            floor=0.0,
+            n_floor=outcome.held_out,
+        )
+    return scores, entries
 
 
 def memorisation(context: DrawContext) -> Outcome:
-    """Whether fakes are copies of training pictures, and the nearest pairs."""
+    """Whether fakes are copies of training pictures, the nearest pairs, and the data-copying test."""
     data = context.data
     train = subsample(len(data.split("train")), TRAINING)
     parts = [part for part in ("valid", "test") if data.has(part)]
+    rows = [subsample(len(data.split(part)), UNSEEN // len(parts)) for part in parts]
     scores, entries = copy_scores(
         context.drawn_pictures(text("measure.progress_copies")),
         context.pictures("train", train),
-        chain.from_iterable(context.pictures(part) for part in parts) if parts else None,
-        mirrored=context.mirrored,
+        chain.from_iterable(map(context.pictures, parts, rows)) if parts else None,
     )
     entries["nearest"] = [
-        {"seed": context.seeds[near["fake"]]} | near | {"train": int(train[near["train"]])}
+        {"seed": context.seeds[near["fake"]]}
+        | {key: int(train[value]) if key == "train" else value for key, value in near.items() if key != "fake"}
         for near in entries["nearest"]
     ]
     return scores, entries
@@ -269,4 +268,12 @@ def memorisation(context: DrawContext) -> Outcome:
 
 METRICS = (
     Metric(name="memorisation", better="", what="measure.what_memorisation", tasks=("draw",), compute=memorisation),
+    Metric(
+        name="ct",
+        word="memorisation",
+        better="",
+        what="measure.what_ct",
+        tasks=("draw",),
+        compute=memorisation,
+    ),
 )

@@ -50,12 +50,14 @@ def _candidates(certificate: JsonObject, data: Dataset | Pair | None) -> Iterato
 def _copies(certificate: JsonObject, data: Dataset | Pair | None) -> Iterator[Message]:
     """Messages of the search for copies."""
     yield Message("measure.copies_held_out_twice")
+    search = certificate.get("memorisation", {})
     score = next((score for name, score in certificate["scores"].items() if name.startswith("memorisation")), None)
     if score is None or score.get("floor") is None or not isinstance(data, Dataset):
         return
     values = {"near": round(score["value"] * score["n"]), "fakes": score["n"], "expected": score["floor"]}
     values |= {"held_out": sum(data.splits.get(part, 0) for part in ("valid", "test"))}
+    values |= {key: search[key] for key in ("near", "expected", "held_out") if key in search}
     yield Message("measure.copying", **values)
     yield Message("measure.no_copying", **values)
-    if (detectable := certificate["memorisation"].get("detectable")) is not None:
+    if (detectable := search.get("detectable")) is not None:
         yield Message("measure.no_copying_above", **values, detectable=detectable)
