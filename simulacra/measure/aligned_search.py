@@ -1,4 +1,4 @@
-"""Search for the training picture nearest to each picture, whatever small shift, mirroring, zoom, blur or brightness.
+"""Search for the nearest training pictures, whatever small shift, mirroring, zoom, blur or brightness
 
 A picture is compared as its central window: 26 of the 32 px of a thumbnail, in cells of 2 px, without its mean
 brightness. The distance of a picture x to a training picture t is
@@ -63,7 +63,8 @@ def windows(pictures: Tensor, down: int = 0, right: int = 0, cell: int = CELL, s
     """Central windows [N, D] of thumbnails, shifted; Euclidean distances are RMS differences."""
     window = pictures[:, :, REACH + down : SIDE - REACH + down, REACH + right : SIDE - REACH + right]
     values = avg_pool2d(window, cell, step).flatten(1)
-    return (values - values.mean(1, keepdim=True)) / values.shape[1] ** 0.5
+    rows: Tensor = (values - values.mean(1, keepdim=True)) / values.shape[1] ** 0.5
+    return rows
 
 
 def tangents(pictures: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class AlignedSearch:
     """Nearest training pictures among thumbnails [M, C, 32, 32], M > 1."""
 
     def __init__(self, train: Tensor) -> None:
-        parts = [part.float() for part in train.split(1000)]
+        parts = [part.float() for part in torch.split(train, 1000)]
         self.windows = torch.cat([windows(part) for part in parts])
         self.tangents = torch.cat([tangents(part).half() for part in parts])
         coarse = torch.cat([windows(part, cell=COARSE_CELL, step=COARSE_STEP) for part in parts])
@@ -95,7 +96,7 @@ class AlignedSearch:
 
     def nearest(self, pictures: Tensor) -> Nearest:
         """The nearest training picture of each thumbnail [N, C, 32, 32]."""
-        blocks = [self._block(part.float()) for part in pictures.split(BLOCK)]
+        blocks = [self._block(part.float()) for part in torch.split(pictures, BLOCK)]
         train, distance, nearness, how = (torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
         ways = np.array(SHIFTS)[how]
         return Nearest(train, distance.astype(float), nearness.astype(float), ways[:, 0] > 0, ways[:, 1:] / SIDE)
@@ -107,7 +108,8 @@ class AlignedSearch:
             rows = windows(side, down, right, COARSE_CELL, COARSE_STEP) - self.centre
             squares = torch.addmm(self.coarse_norms[None], rows, self.coarse, alpha=-2)
             torch.minimum(best, squares.add_(rows.square().sum(1)[:, None]), out=best)
-        return best.topk(min(CANDIDATES, best.shape[1]), largest=False).indices
+        nearest: Tensor = best.topk(min(CANDIDATES, best.shape[1]), largest=False).indices
+        return nearest
 
     def _block(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         train = self.candidates(pictures)
@@ -133,4 +135,5 @@ class AlignedSearch:
         gram = directions @ directions.transpose(2, 3) + PENALTY * torch.eye(len(UNITS))
         along = directions @ differences[..., None]
         gain = (along * torch.linalg.solve(gram, along)).sum((2, 3))
-        return (differences.square().sum(2) - gain).clamp(min=0).sqrt()
+        distances: Tensor = (differences.square().sum(2) - gain).clamp(min=0).sqrt()
+        return distances
