@@ -24,7 +24,7 @@ from simulacra.files import disk_errors
 from simulacra.measure import grain, scores
 from simulacra.measure.certificate import FEW, versions
 from simulacra.measure.extractors.features import DEFAULT, Extractor, open_extractor
-from simulacra.measure.measured_set import MeasuredSet, measure
+from simulacra.measure.measured_set import SMALL, MeasuredSet, measure
 from simulacra.measure.memorisation import TRAINING, copy_scores
 from simulacra.measure.metrics import Metric, feature_metrics
 from simulacra.measure.model_under_test import identity, subsample
@@ -124,8 +124,8 @@ def _scored(
         values |= {name: as_score(score) for name, score in copies.items()}
         warnings += entries.get("warnings", [])
         record["memorisation"] = entries["memorisation"]
-    if grain.possible(extractor):
-        values |= grain.grain_of_pictures(extractor, fake.batches(), n, real.batches(), n_real)
+    if grain.possible(extractor) and max(size) <= SMALL:  # a smaller version has another grain
+        values |= _grain(fake, real, extractor)
     leads = scores.score_name(scores.leading_metric(), extractor)
     if not values:
         names = {"fakes": fake.pictures.name, "reals": real.pictures.name}
@@ -150,6 +150,16 @@ def _scored(
         fakes=fake.tiles(subsample(len(fake.rows), SHEET)),
         reals=real.tiles(subsample(len(real.rows), SHEET)),
     )
+
+
+def _grain(fake: MeasuredSet, real: MeasuredSet, extractor: Extractor) -> dict[str, Score]:
+    """The score of untreated pictures, of those that `evaluate` takes for it."""
+    few = set(subsample(real.pictures.count, grain.PICTURES).tolist())
+    fakes, reals = fake.scored[: grain.PICTURES], [place for place, row in enumerate(real.rows) if row in few]
+    if len(reals) < LEAST:
+        return {}
+    batches = [each.batches(np.array(places)) for each, places in ((fake, fakes), (real, reals))]
+    return grain.grain_of_pictures(extractor, batches[0], len(fakes), batches[1], len(reals))
 
 
 def _scores(
