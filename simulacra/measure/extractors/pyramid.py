@@ -1,8 +1,8 @@
 """Features of the second judge: nothing in them was trained, so they share nothing with those of a network.
 
 A Laplacian pyramid (Burt & Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983) splits a picture into bands.
-Each band is filtered by fixed random 3x3 filters; a feature is the mean size of a filter's response in one of 4x4
-cells. The lowest band is used as it is, as a thumbnail of 8x8 pixels. Filters are even or odd from left to right, so a
+Each band is filtered by fixed random 3x3 filters; a feature is the mean size of a filter's response in one of 2x2
+cells. The lowest band is used as it is, as a thumbnail of 4x4 pixels. Filters are even or odd from left to right, so a
 mirrored picture has its features mirrored. Pictures of less than 128 pixels lack the finest bands; those features are 0. As in the multi-scale distance of Karras et al. 2018 (arXiv:1710.10196,
 section 5), each scale counts by itself; features belong to pictures and not to patches, so that scores have intervals.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SIDES = (128, 64, 32, 16)  # of the bands, in pixels
-FILTERS, CELLS, THUMBNAIL = 16, 4, 8
+FILTERS, CELLS, THUMBNAIL = 16, 2, 4
 WIDTH = len(SIDES) * FILTERS * CELLS**2 + 3 * THUMBNAIL**2
 
 
@@ -38,7 +38,7 @@ def pyramid_features(pictures: Tensor) -> Tensor:
         )
         features.append(F.adaptive_avg_pool2d(responses.abs_(), CELLS).flatten(1))
         square = smaller
-    return torch.cat([*features, square.flatten(1)], 1)
+    return torch.cat([*features, F.adaptive_avg_pool2d(square, THUMBNAIL).flatten(1)], 1)
 
 
 @functools.cache
@@ -48,4 +48,5 @@ def _filters(level: int) -> Tensor:
     even, odd = (normal + normal.flip(3)).chunk(2)[0], (normal - normal.flip(3)).chunk(2)[1]
     filters = torch.cat([even, odd])
     filters = filters - filters.mean((2, 3), keepdim=True)
-    return filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
+    unit: Tensor = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
+    return unit

@@ -1,0 +1,236 @@
+"""What each score makes of damages that people see, and of some that nobody sees.
+
+    python benchmarks/battery.py peeps peeps32 emoji64 fashion32 photo64 --number 1000 --models peeps=peeps
+
+For each dataset: `--number` real pictures against as many others, whole and damaged (`damages.py`), and fakes of a model
+if `--models` names one. To hold:
+
+- no score falls where a damage gets stronger, by more than its interval at the floor is wide
+- noise, grids and blur that nobody sees stay within the floor's interval
+- twenty pictures repeated rank behind noise of 4/255
+- precision falls with damaged pictures and not with lost variety; recall falls with lost variety
+
+Finished datasets are kept in `--results` and not repeated; `--grain` adds the score of untreated pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from damages import DAMAGES, Damage, Pictures, dropped, repeated
+from numpy.typing import NDArray
+
+from simulacra.data.dataset import Dataset
+from simulacra.data.opening import open_domain
+from simulacra.data.portraits import table
+from simulacra.files import read_json, write_json
+from simulacra.measure.distances import frechet, kid, neighbours
+from simulacra.measure.extractors.features import SECOND, Extractor, Features, features_of, open_extractor
+from simulacra.measure.intervals import resampled_frechet, resampled_kid
+from simulacra.measure.sliced import resampled_sliced, sliced_wasserstein
+from simulacra.storage import load_generator
+
+RESULTS = Path(__file__).with_name("results")
+OTHERS = "other reals"
+SCORES = ("fd", "swd", "kid", "precision", "recall")
+DISTANCES = SCORES[:3]
+TOLERANCE = 0.1  # of a share that should not fall
+FALLS = {"noise 8/255": 0.0, "grid 8/255": 0.0, "JPEG 50": 0.0, "blur 1 px": 0.15, "average of 8": 0.15}  # of precision
+
+
+def labels_of(data: Dataset) -> NDArray[np.int64]:
+    """Classes of a dataset's pictures; where it has none, the hair of the built-in people or clusters of thumbnails."""
+    if data.labels is not None and data.labels.ndim == 1:
+        return np.asarray(data.labels)
+    if len(data) == len(table()) and data.name.startswith("peeps"):
+        return np.unique([row["hair"] for row in table()], return_inverse=True)[1]
+    return clusters(np.asarray(data.images))
+
+
+def clusters(images: Pictures, number: int = 10, rounds: int = 10) -> NDArray[np.int64]:
+    """Clusters of thumbnails by k-means, seeded."""
+    batch = torch.from_numpy(images.copy()).permute(0, 3, 1, 2).float()
+    rows = torch.nn.functional.adaptive_avg_pool2d(batch, 6).flatten(1)
+    centres = rows[torch.from_numpy(np.random.default_rng(2).permutation(len(rows))[:number])]
+    for _ in range(rounds):
+        nearest = torch.cdist(rows, centres).argmin(1)
+        centres = torch.stack(
+            [rows[nearest == k].mean(0) if (nearest == k).any() else centres[k] for k in range(number)]
+        )
+    return nearest.numpy()
+
+
+def features(extractor: Extractor, pictures: Pictures) -> Features:
+    """Features of pictures [N, H, W, C]."""
+    batches = (
+        torch.from_numpy(np.ascontiguousarray(pictures[start : start + 16])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        for start in range(0, len(pictures), 16)
+    )
+    return features_of(extractor, batches, len(pictures))
+
+
+def cases(data: Dataset, number: int, extractor: Extractor, model: str | None) -> dict[str, Features]:
+    """Features of the reals, of other reals, and of everything that is done to these."""
+    images, order = np.asarray(data.images), np.random.default_rng(0).permutation(len(data))
+    number = min(number, len(data) // 2)
+    real, others, rest = order[:number], order[number : 2 * number], order[number:]
+    whole = images[others]
+    sets = {"reals": features(extractor, images[real]), OTHERS: features(extractor, whole)}
+    for damage in DAMAGES:
+        sets |= {name: features(extractor, pictures) for name, pictures in damage.cases(whole).items()}
+    sets |= {name: rows_of(sets[OTHERS], rows) for name, rows in repeated(number).items()}
+    for name, rows in dropped(labels_of(data), rest, number).items():
+        sets[name] = features(extractor, images[rows])
+    if model:
+        pictures = drawn(model, number)
+        sets["a model's fakes"] = features(extractor, pictures)
+        half = {layer: values[::2] for layer, values in sets["a model's fakes"].items()}
+        sets["half fakes"] = {
+            layer: np.concatenate([values, sets[OTHERS][layer][1::2]]) for layer, values in half.items()
+        }
+    return sets
+
+
+def drawn(model: str, number: int) -> Pictures:
+    """Pictures of a model, as 8 bits."""
+    batches = load_generator(model).pictures(range(number), batch=32)
+    pictures = torch.cat([batch.permute(0, 2, 3, 1) for batch in batches])
+    return ((pictures + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+
+
+def rows_of(sets: Features, rows: NDArray[np.int64]) -> Features:
+    """Rows of every layer."""
+    return {layer: values[rows] for layer, values in sets.items()}
+
+
+def scores(extractor: Extractor, real: Features, fake: Features) -> dict[str, float]:
+    """The scores of a case."""
+    near = neighbours(real[extractor.neighbour_layer], fake[extractor.neighbour_layer])
+    return {
+        "fd": frechet(real[extractor.fd_layer], fake[extractor.fd_layer]),
+        "swd": sliced_wasserstein(real[SECOND], fake[SECOND]),
+        "kid": kid(real[extractor.kid_layer], fake[extractor.kid_layer]),
+        "precision": float(near.precision.mean()),
+        "recall": float(near.recall.mean()),
+    }
+
+
+def measure(source: str, number: int, extractor: Extractor, model: str | None, grain: bool) -> dict[str, Any]:
+    """The record of one dataset: scores by case, and the floor's intervals."""
+    data = open_domain(source)
+    sets = cases(data, number, extractor, model)
+    real = sets.pop("reals")
+    values = {name: scores(extractor, real, fake) for name, fake in sets.items()}
+    if grain:
+        untreated = cases(data, number, extractor.untreated, model)
+        bare = untreated.pop("reals")[extractor.fd_layer]
+        for name, fake in untreated.items():
+            values[name]["grain"] = frechet(bare, fake[extractor.fd_layer])
+    others = sets[OTHERS]
+    resampled = {
+        "fd": resampled_frechet(real[extractor.fd_layer], others[extractor.fd_layer]),
+        "swd": resampled_sliced(real[SECOND], others[SECOND]),
+        "kid": resampled_kid(real[extractor.kid_layer], others[extractor.kid_layer]),
+    }
+    floor = {name: vars(score.interval()) for name, score in resampled.items()}
+    n = len(others[SECOND])
+    record: dict[str, Any] = {"data": data.name, "hash": data.hash, "n": n, "floor": floor, "cases": values}
+    return record | {"extractor": extractor.name, "treatment": extractor.treatment, "broken": broken(record)}
+
+
+def ladders(cases: dict[str, Any]) -> dict[str, list[str]]:
+    """The cases of each damage, mildest first, behind the undamaged one."""
+
+    def titles(damage: Damage) -> list[str]:
+        return [damage.title(strength) for strength in damage.strengths]
+
+    steps = {damage.name: titles(damage) for damage in DAMAGES}
+    steps["repeated"] = list(repeated(100))
+    steps["dropped"] = list(dropped(np.arange(4), np.arange(4), 4))
+    steps["fakes"] = ["half fakes", "a model's fakes"]
+    return {name: [OTHERS, *own] for name, own in steps.items() if all(case in cases for case in own)}
+
+
+def broken(record: dict[str, Any]) -> list[str]:
+    """What should hold and does not, a sentence each."""
+    values, floor = record["cases"], record["floor"]
+    faults = []
+    for name, steps in ladders(values).items():
+        for score in DISTANCES:
+            width = floor[score]["high"] - floor[score]["low"]
+            for mild, strong in itertools.pairwise(steps):
+                if values[strong][score] < values[mild][score] - width:
+                    faults.append(f"{score} falls from {mild} to {strong}")
+    for damage in DAMAGES:
+        for strength in damage.strengths:
+            case = damage.title(strength)
+            if strength <= damage.unseen and case in values:
+                faults += [f"{s} sees {case}" for s in DISTANCES if values[case][s] > floor[s]["high"]]
+    for score in DISTANCES:
+        if values["20 repeated"][score] <= values["noise 4/255"][score]:
+            faults.append(f"{score} ranks noise of 4/255 behind 20 pictures repeated")
+    whole = values[OTHERS]
+    for case, least in FALLS.items():
+        if values[case]["precision"] >= whole["precision"] - least:
+            faults.append(f"precision does not fall with {case}")
+    for case in ("half of the classes dropped", "20 repeated"):
+        if values[case]["precision"] < whole["precision"] - TOLERANCE:
+            faults.append(f"precision falls with {case}")
+        if values[case]["recall"] > whole["recall"]:
+            faults.append(f"recall does not fall with {case}")
+    return faults
+
+
+def table_of(records: list[dict[str, Any]]) -> str:
+    """All cases in Markdown: a column of fd, swd, precision and recall for each dataset."""
+    names = list(dict.fromkeys(case for record in records for case in record["cases"]))
+    heads = [f"{record['data']} ({record['n']})" for record in records]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    floors = (f"{r['floor']['fd']['high']:.1f} · {1000 * r['floor']['swd']['high']:.0f}" for r in records)
+    lines.append(f"| end of the floor's interval | {' | '.join(floors)} |")
+    for name in names:
+        cells = []
+        for record in records:
+            case = record["cases"].get(name)
+            cells.append(
+                f"{case['fd']:.1f} · {1000 * case['swd']:.0f} · {case['precision']:.2f} · {case['recall']:.2f}"
+                if case
+                else ""
+            )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the battery."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", help="prepared folders, or peeps")
+    parser.add_argument("--number", type=int, default=1000, help="pictures on each side; at most half of the dataset")
+    parser.add_argument("--models", nargs="*", default=[], help="DATASET=RUN or DATASET=MODEL")
+    parser.add_argument("--grain", action="store_true", help="also score untreated pictures")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    models = dict(word.split("=", 1) for word in options.models)
+    extractor, records = open_extractor(), []
+    for source in options.data:
+        path = options.results / f"battery-{Path(source).name}-{options.number}.json"
+        if not path.exists():
+            record = measure(source, options.number, extractor, models.get(Path(source).name), options.grain)
+            write_json(path, record)
+        records.append(read_json(path))
+        print(
+            f"{records[-1]['data']}, n = {records[-1]['n']}: {'; '.join(records[-1]['broken']) or 'all holds'}",
+            flush=True,
+        )
+    print("\nfd · 1,000 swd · precision · recall\n\n" + table_of(records))
+
+
+if __name__ == "__main__":
+    main()
