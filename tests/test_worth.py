@@ -25,19 +25,19 @@ from simulacra.measure.worth_verdict import ArmBootstrap, more_reals, stretch, v
 from simulacra.registry import configured
 
 CLASSES = ("dark", "bright", "stripes")
-ARMS = ("fakes-4", "augmented", "augmented-0.5")
+ARMS = ("fakes-4", "augmented", "augmented-0.5", "real")
 
 
 def kinds(labels: NDArray[Any], seed: int, blur: float = 60.0) -> NDArray[np.uint8]:
     """Noisy pictures [N, 16, 16, 1] of three classes that few examples do not teach."""
     source = np.random.default_rng([seed, 3])
     pictures = source.normal(0, blur, (len(labels), 16, 16, 1)) + 128
-    pictures += np.array([-6.0, 6.0, 0.0])[labels][:, None, None, None]
-    pictures += np.where(np.arange(16) % 2, 14, -14)[None, :, None, None] * (labels == 2)[:, None, None, None]
+    pictures += np.array([-10.0, 10.0, 0.0])[labels][:, None, None, None]
+    pictures += np.where(np.arange(16) % 2, 20, -20)[None, :, None, None] * (labels == 2)[:, None, None, None]
     return pictures.clip(0, 255).astype(np.uint8)
 
 
-def pictures(draw: worth_plan.Draw = kinds, each: int = 10, unseen: int = 200) -> Pictures:
+def pictures(draw: worth_plan.Draw = kinds, each: int = 8, unseen: int = 200) -> Pictures:
     """A small training set, many unseen pictures, and a generator."""
     train, test = np.arange(3 * each) % 3, np.arange(3 * unseen) % 3
     return Pictures(
@@ -55,14 +55,14 @@ def planned(data: Pictures, **options: Any) -> Plan:
 def of_reals() -> dict[tuple[str, int], NDArray[np.bool_]]:
     """The outcomes of the arms without fakes that a verdict needs."""
     data = pictures()
-    plan = planned(data) | {"steps": 60}
+    plan = planned(data, seeds=4) | {"steps": 60}
     return {(arm, seed): correct(plan, data, arm, seed) for arm in ARMS[1:] for seed in plan["seeds"]}
 
 
 def weighed(of_reals: dict[Any, Any], draw: worth_plan.Draw) -> dict[str, Any]:
     """The verdict on a planted generator."""
     data = pictures(draw)
-    plan = planned(data)
+    plan = planned(data, seeds=4)
     plan |= {"arms": {name: plan["arms"][name] for name in ARMS}, "steps": 60}
     of_fakes = {(ARMS[0], seed): correct(plan, data, ARMS[0], seed) for seed in plan["seeds"]}
     return verdict(plan, data.unseen_classes, of_reals | of_fakes)
@@ -166,6 +166,16 @@ def test_a_class_counts_alone_and_the_mean_counts_all_alike() -> None:
     for number, name in enumerate(CLASSES):
         assert bench.accuracy("real", name).value == pytest.approx(hits[classes == number].mean())
     assert bench.accuracy("real").value == pytest.approx(np.mean([hits[classes == c].mean() for c in range(3)]))
+
+
+def test_fakes_must_also_beat_real_pictures_alone() -> None:
+    plan, classes, outcomes = synthetic(3, 900, np.random.default_rng(3))
+    for seed in range(3):
+        outcomes["fakes-1", seed] |= np.random.default_rng(seed).random(900) < 0.5
+    assert verdict(plan, classes, outcomes)["helps"] == "yes"
+    outcomes |= {("real", seed): outcomes["fakes-1", seed] for seed in range(3)}
+    result = verdict(plan, classes, outcomes)
+    assert result["helps"] == "no" and result["gain"]["low"] > 0 and "real pictures alone" in result["sentence"]
 
 
 def test_more_reals_are_read_off_the_curve() -> None:

@@ -20,6 +20,7 @@ FEWEST_TRAIN, FEWEST_UNSEEN = 8, 10  # pictures of a class
 FEWEST_SEEDS, MOST_RATIO = 3, 20.0
 RESAMPLES = 1000
 AGAINST = "augmented"  # the arm that fakes have to beat
+ALONE = "real"
 CURVE = (0.5, 0.75)  # shares of the real pictures: with the whole, a learning curve
 
 Draw = Callable[[NDArray[Any], int], NDArray[np.uint8]]  # labels [N] or [N, A], seed -> pictures [N, H, W, C]
@@ -39,6 +40,7 @@ class Decision(TypedDict):
 
     arm: str
     against: str
+    also_against: str  # fakes help only if they beat this arm, too: augmentation alone may do harm
     of: str | None  # the class whose accuracy decides; None: the mean over classes
 
 
@@ -94,11 +96,11 @@ def make_plan(
         of = classes[int(counts.argmin())]
     if of is not None and of not in classes:
         raise SimulacraError("measure.worth_unknown_class", name=of, hint=did_you_mean(of, [*classes, "rarest"]))
-    arms = {"real": Arm(augment=False), AGAINST: Arm()}
+    arms = {ALONE: Arm(augment=False), AGAINST: Arm()}
     arms |= {f"{AGAINST}-{share:g}": Arm(reals=share) for share in CURVE}
     arms |= {f"fakes-{r:g}": Arm(ratio=r) for r in (ratio, ratio / 2, ratio * 2)}
     return {
-        "decides": {"arm": f"fakes-{ratio:g}", "against": AGAINST, "of": of},
+        "decides": {"arm": f"fakes-{ratio:g}", "against": AGAINST, "also_against": ALONE, "of": of},
         "metric": "share of unseen pictures whose class is recognised, mean over classes",
         "arms": {name: asdict(arm) for name, arm in arms.items()},
         "seeds": list(range(seeds)),

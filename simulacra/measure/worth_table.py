@@ -36,8 +36,9 @@ def print_worth(record: JsonObject) -> None:
     plan, result = record["plan"], record["result"]
     decides = plan["decides"]
     table = Table(box=None, pad_edge=False, collapse_padding=True)
+    table.add_column(text("measure.column_arm"), overflow="fold")
     ends = "measure.column_interval"
-    for column in ("measure.column_arm", "measure.column_accuracy", ends, "measure.column_gain", ends):
+    for column in ("measure.column_accuracy", ends, "measure.column_gain", ends):
         table.add_column(text(column), no_wrap=True)
     for name, row in result["arms"].items():
         gain = _cells(row["gain"], "+") if row["gain"] else [text("measure.worth_reference"), ""]

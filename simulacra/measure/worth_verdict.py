@@ -62,6 +62,10 @@ class ArmBootstrap:
         """The accuracy of an arm minus that of the arm it has to beat."""
         return self.mean({arm: 1.0, self.plan["decides"]["against"]: -1.0}, of)
 
+    def gain_over_reals(self, of: str | None = None) -> Resampled:
+        """The accuracy of the arm that decides minus that of real pictures alone."""
+        return self.mean({self.plan["decides"]["arm"]: 1.0, self.plan["decides"]["also_against"]: -1.0}, of)
+
     def slope(self, of: str | None = None) -> Resampled:
         """Accuracy per doubling of the real pictures: least squares on the learning curve of real pictures."""
         arms = {name: arm["reals"] for name, arm in self.plan["arms"].items() if arm["augment"] and not arm["ratio"]}
@@ -110,7 +114,9 @@ def verdict(plan: Plan, classes: NDArray[np.int64], outcomes: Outcomes) -> JsonO
     of, reals = decides["of"], sum(plan["train"])
     gain, slope = bench.gain(decides["arm"], of), bench.slope(of)
     interval, more = gain.interval(level), more_reals(gain, slope, reals, level)
-    helps = "yes" if interval.low > 0 else "harms" if interval.high < 0 else "no"
+    alone = bench.gain_over_reals(of).interval(level)
+    # both must be beaten, so no correction for two comparisons is needed (Berger 1982, intersection-union test)
+    helps = "yes" if min(interval.low, alone.low) > 0 else "harms" if interval.high < 0 else "no"
     rows = {
         name: {
             "accuracy": _share(bench.accuracy(name, of), level),
@@ -132,16 +138,17 @@ def verdict(plan: Plan, classes: NDArray[np.int64], outcomes: Outcomes) -> JsonO
     return {
         "helps": helps,
         "gain": _record(interval),
+        "gain_over_reals": _record(alone),
         "more_reals": _record(more) if more and helps == "yes" else None,
         "per_doubling": _record(slope.interval(level)),
-        "sentence": english(_sentence(plan, helps, interval, more)),
+        "sentence": english(_sentence(plan, helps, interval, more, alone)),
         "arms": rows,
         "classes": lines,
         "rarest": fewest if plan["train"][fewest] < RARE * np.mean(plan["train"]) else None,
     }
 
 
-def _sentence(plan: Plan, helps: str, gain: Interval, more: Interval | None) -> Message:
+def _sentence(plan: Plan, helps: str, gain: Interval, more: Interval | None, alone: Interval) -> Message:
     decides, reals = plan["decides"], sum(plan["train"])
     of = decides["of"]
     values: dict[str, Any] = {
@@ -151,6 +158,9 @@ def _sentence(plan: Plan, helps: str, gain: Interval, more: Interval | None) -> 
         "high": 100 * gain.high,
         "of": Message("measure.worth_of_all") if of is None else Message("measure.worth_of_class", name=of),
     }
+    if helps == "no" and gain.low > 0:
+        ends = {name: 100 * end for name, end in vars(alone).items()}
+        return Message("measure.worth_not_over_reals", ratio=values["ratio"], of=values["of"], **ends)
     if helps == "no":
         return Message("measure.worth_no_help", **values, how=augmentation(plan["flips"]))
     if helps == "harms":
