@@ -160,7 +160,7 @@ def broken(record: dict[str, Any]) -> list[str]:
     """What should hold and does not, a sentence each."""
     values, floor = record["cases"], record["floor"]
     faults = []
-    for name, steps in ladders(values).items():
+    for steps in ladders(values).values():
         for score in DISTANCES:
             width = floor[score]["high"] - floor[score]["low"]
             for mild, strong in itertools.pairwise(steps):
