@@ -45,7 +45,8 @@ class Damage:
 
 def rounded(values: NDArray[Any]) -> Pictures:
     """Grey levels as 8 bits."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    levels: Pictures = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return levels
 
 
 def noise(pictures: Pictures, deviation: float) -> Pictures:

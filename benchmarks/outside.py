@@ -25,7 +25,7 @@ from simulacra.measure.extractors.features import Extractor
 from simulacra.measure.metrics import by_name, find
 from simulacra.measure.model_under_test import ModelUnderTest
 from simulacra.measure.protocol import SeedProtocol
-from simulacra.measure.scores import score_features
+from simulacra.measure.scores import score_features, score_name
 
 PREVIEWS = 64
 
@@ -95,6 +95,6 @@ def outside(
         "chose": f"ψ {psi}" if psi != "1" else "",
     }
     record |= {"seconds": trained["seconds"], "wall": trained["seconds"], "cpu": trained["cpu_seconds"], "health": []}
-    record |= {"before": scores["0-1"]["fd-efl0-112"].resampled.value}
+    record |= {"before": scores["0-1"][score_name(by_name("fd"), extractor)].resampled.value}
     record |= {"certificate": certificate(model, context, find(words, "draw"))}
     return record | {"settings": trained["settings"]}

@@ -7,7 +7,7 @@ For each dataset (a prepared folder), row and seed: train, choose the best check
 draw 64 pictures. `rivals` are simulacra's own choice (`auto`), recipes of its sources, and other toolkits in an
 environment of their own (`peers.py`). `--minutes` is CPU time of training alone, so other processes do not shorten a
 row; with `--device cuda` it is wall-clock time. A stopped benchmark resumes. Finished rows are kept in `--results`, each
-as JSON and pictures, and not repeated: `--show` only prints them, `--sheet` puts the pictures side by side.
+as JSON and pictures, and not repeated; a run that is trained is only scored. `--show` only prints them, `--sheet` puts the pictures side by side.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ from simulacra.training.options import train
 from simulacra.training.plan import plan
 from simulacra.training.run import Run
 
-METRICS = ("fd", "kid", "prdc", "diversity", "memorisation")
+METRICS = ("fd", "kid", "prdc", "diversity", "swd", "memorisation")
+FD, SWD = "fd-efl0d-112", "swd-pyramid"  # the two judges; the first decides
 MOMENTS = 10  # checkpoints of a run to choose from, evenly in time; half as many of another toolkit, truncated or not
 RESULTS = Path(__file__).with_name("results")
 CELL, GAP, CAPTION = 256, 8, 16  # pixels of a sheet's grids, the gaps, and the captions
 RARELY = "1000M"  # no other checkpoints
-COLUMNS = ("data", "row", "seed", "fd untrained", "fd-efl0-112", "kid-efl0-1280", "precision", "recall", "diversity",
+COLUMNS = ("data", "row", "seed", "fd untrained", FD, SWD, "precision", "recall", "diversity",
            "copies", "images/s", "best", "alarms")  # fmt: skip
 
 
@@ -54,6 +55,31 @@ def ours(
     minutes: float, samples: int, choice: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Train one of our GANs, choose, evaluate; returns a record of the run."""
+    if not (run / "trained.json").exists():
+        train_row(entry, data, run, device, minutes=minutes, seed=seed)
+    times = read_json(run / "trained.json")
+    chosen = choose(run, samples=choice, extractor=extractor, device=device)
+    certificate, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=extractor, device=device)
+    seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
+    save_grid(run / "grid.png", next(load_generator(run, device).pictures(seeds, batch=PREVIEWS)))
+    lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    config = read_json(run / "config.json")
+    return {
+        "chose": config["spec"] if entry.gan is None else "",
+        "settings": config["config"],
+        "images": lines[-1]["nimg"],
+        "best": chosen["nimg"],
+        "seconds": lines[-1]["seconds"],
+        **times,
+        "before": untrained(run, data, extractor, device, samples=choice, reals=samples),
+        "certificate": certificate,
+        "second": chosen.get("second"),
+        "health": sorted({name for line in lines for name in line.get("health", {})}),
+    }
+
+
+def train_row(entry: Row, data: Dataset, run: Path, device: torch.device, *, minutes: float, seed: int) -> None:
+    """Train one of our GANs; `trained.json` holds its seconds."""
     begun = (run / "config.json").exists()
     trainer.SAVE_SECONDS = max(1, round(60 * minutes / MOMENTS))
     if device.type == "cpu":
@@ -70,25 +96,7 @@ def ours(
         device=device.type,  # type: ignore[arg-type]
         settings={} if begun else entry.settings,
     )
-    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-    chosen = choose(run, samples=choice, extractor=extractor, device=device)
-    certificate, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=extractor, device=device)
-    seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
-    save_grid(run / "grid.png", next(load_generator(run, device).pictures(seeds, batch=PREVIEWS)))
-    lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
-    config = read_json(run / "config.json")
-    return {
-        "chose": config["spec"] if entry.gan is None else "",
-        "settings": config["config"],
-        "images": lines[-1]["nimg"],
-        "best": chosen["nimg"],
-        "seconds": lines[-1]["seconds"],
-        "wall": wall,
-        "cpu": cpu,
-        "before": untrained(run, data, extractor, device, samples=choice, reals=samples),
-        "certificate": certificate,
-        "health": sorted({name for line in lines for name in line.get("health", {})}),
-    }
+    write_json(run / "trained.json", {"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu})
 
 
 def untrained(
@@ -104,15 +112,15 @@ def untrained(
 def line(record: dict[str, Any]) -> str:
     """A line of the table."""
     scores = record["certificate"]["scores"]
-    fd, kid = scores["fd-efl0-112"], scores["kid-efl0-1280"]
+    fd, swd = scores[FD], scores[SWD]
     cells = [
         record["data"],
         f"`{record['row']}`" + (f" ({record['chose']})" if record["chose"] else ""),
         str(record["seed"]),
         f"{record['before']:.0f}",
         f"{fd['value']:.1f} ({fd['low']:.1f}–{fd['high']:.1f})",
-        f"{kid['value']:.3f} ({kid['low']:.3f}–{kid['high']:.3f})",
-        *(f"{scores[f'{name}-efl0-112']['value']:.2f}" for name in ("precision", "recall", "diversity")),
+        f"{swd['value']:.3f} ({swd['low']:.3f}–{swd['high']:.3f})",
+        *(f"{scores[f'{name}-efl0d-112']['value']:.2f}" for name in ("precision", "recall", "diversity")),
         record["certificate"]["memorisation"]["verdict"],
         f"{record['images'] / record['seconds']:.1f}",
         f"{record['best'] / 1000:.1f}k of {record['images'] / 1000:.1f}k",
@@ -126,19 +134,19 @@ def table(records: list[dict[str, Any]]) -> str:
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     for data in dict.fromkeys(item["data"] for item in records):
         items = sorted((e for e in records if e["data"] == data), key=lambda e: float(fd_of(e)["value"]))
-        kid = items[0]["certificate"]["scores"]["kid-efl0-1280"]
-        floors = [f"{fd_of(items[0])['floor']:.1f}", f"{kid['floor']:.4f}"]
+        swd = items[0]["certificate"]["scores"][SWD]
+        floors = [f"{fd_of(items[0])['floor']:.1f}", f"{swd['floor']:.3f}"]
         lines.append(f"| {' | '.join([data, 'reals against reals', '', '', *floors, *[''] * (len(COLUMNS) - 6)])} |")
         lines += [line(item) for item in items]
     return "\n".join(lines)
 
 
 def sheet(records: list[dict[str, Any]], options: argparse.Namespace) -> Image.Image:
-    """The pictures of the rows with the first seed: a row per dataset, best KID first."""
+    """The pictures of the rows with the first seed: a row per dataset, the best first."""
     rows = []
     for data in dict.fromkeys(item["data"] for item in records):
         items = [item for item in records if item["data"] == data and item["seed"] == int(options.seeds.split(",")[0])]
-        rows.append(sorted(items, key=lambda e: float(e["certificate"]["scores"]["kid-efl0-1280"]["value"])))
+        rows.append(sorted(items, key=lambda e: float(fd_of(e)["value"])))
     width = max(len(row) for row in rows)
     whole = Image.new("RGB", (width * (CELL + GAP), len(rows) * (CELL + CAPTION)), "white")
     draw = ImageDraw.Draw(whole)
@@ -148,14 +156,14 @@ def sheet(records: list[dict[str, Any]], options: argparse.Namespace) -> Image.I
             left, top = x * (CELL + GAP), y * (CELL + CAPTION)
             with Image.open(options.results / name) as grid:
                 whole.paste(grid.convert("RGB").resize((CELL, CELL), Image.Resampling.NEAREST), (left, top + CAPTION))
-            kid = record["certificate"]["scores"]["kid-efl0-1280"]["value"]
-            draw.text((left + 2, top + 2), f"{record['data']}  {record['row']}  KID {kid:.3f}", "black")
+            title = f"{record['data']}  {record['row']}  {fd_of(record)['value']:.0f}"
+            draw.text((left + 2, top + 2), title, "black")
     return whole
 
 
 def fd_of(record: dict[str, Any]) -> dict[str, Any]:
     """The Fréchet distance of a row."""
-    score: dict[str, Any] = record["certificate"]["scores"]["fd-efl0-112"]
+    score: dict[str, Any] = record["certificate"]["scores"][FD]
     return score
 
 

@@ -62,7 +62,7 @@ def test_stored_pictures_take_the_place_of_a_generator(tmp_path: Path) -> None:
 
 def result(name: str, fd: float) -> dict[str, object]:
     score = {"value": fd, "low": fd - 1, "high": fd + 1, "floor": 1.5}
-    names = ("fd-efl0-112", "kid-efl0-1280", "precision-efl0-112", "recall-efl0-112", "diversity-efl0-112")
+    names = (quality.FD, quality.SWD, "precision-efl0d-112", "recall-efl0d-112", "diversity-efl0d-112")
     certificate = {"scores": dict.fromkeys(names, score), "memorisation": {"verdict": "no sign"}}
     named = {"data": "peeps32", "row": name, "seed": 0, "chose": "", "before": 900.0, "images": 6000, "best": 3000}
     return named | {"seconds": 60, "wall": 60, "cpu": 60, "threads": 1, "health": [], "certificate": certificate}

@@ -258,8 +258,8 @@ def test_cells_are_those_of_clusters() -> None:
 def test_scores_of_any_three_sets(people: Tensor) -> None:
     """From pictures: batches of any size, the same record twice, the test of copying far below zero for copies."""
     train, unseen, fakes = people[:400], people[TRAIN : TRAIN + 200], moved(people[:200], 1, 1)
-    scores, entries = copy_scores([fakes], train.split(150), unseen.split(64))
-    assert copy_scores(fakes.split(100), [train], [unseen])[1] == entries
+    scores, entries = copy_scores([fakes], torch.split(train, 150), torch.split(unseen, 64))
+    assert copy_scores(torch.split(fakes, 100), [train], [unseen])[1] == entries
     assert set(scores) == {"memorisation-thumbnails-aligned", "ct-thumbnails-aligned"}
     assert as_score(scores["ct-thumbnails-aligned"]).value < -5 and entries["memorisation"]["verdict"] == "copying"
     first = entries["nearest"][0]
