@@ -27,7 +27,7 @@ from simulacra.registry import configured
 from simulacra.training.options import train
 
 Floats = NDArray[np.float64]
-KID, SECOND = "kid-coarse-same", "planted-coarse-48"
+LEADS, SECOND = "fd-coarse-48", "planted-pyramid"
 
 pytestmark = pytest.mark.usefixtures("coarse_extractor")
 
@@ -153,7 +153,7 @@ def test_both_judges_find_a_black_model_worse(
     plant(monkeypatch, "lower")
     monkeypatch.chdir(tmp_path)
     record = compare(run, black, samples=64)
-    assert (record["leads"], record["second"]) == (KID, SECOND)
+    assert (record["leads"], record["second"]) == (LEADS, SECOND)
     assert record["verdict"]["better"] == "a" and record["verdict"]["agree"] and "picture" not in record["verdict"]
     assert not (tmp_path / "compare.png").exists()
     assert record["b"]["data"] == "other" and "a was trained on tiny (" in record["warnings"][0]
@@ -162,7 +162,7 @@ def test_both_judges_find_a_black_model_worse(
     assert "is better: both judges find it" in out and "b on other (ffffffff)" in out and "p: two-sided" in out
     same = compare(run, run, samples=64, out="both.png")
     assert same["verdict"] | {"sentence": ""} == {"better": None, "agree": True, "sentence": "", "picture": "both.png"}
-    assert not same["warnings"] and same["scores"][KID]["p"] == 1
+    assert not same["warnings"] and same["scores"][LEADS]["p"] == 1
     with Image.open("both.png") as image:
         assert image.height == 8 * 16 + 31 and image.width >= 2 * 8 * 16 + 16, "both grids, under their names"
 

@@ -72,11 +72,16 @@ def test_a_certificate_says_all_that_decided_the_scores(run: Path) -> None:
         "pictures": 64,
         "size": [3, 16, 16],
     }
-    assert certificate["extractor"] == {"name": "coarse", "sha256": "0" * 64, "backend": "torch"}
+    assert certificate["extractor"] == {
+        "name": "coarse",
+        "sha256": "0" * 64,
+        "backend": "torch",
+        "treatment": "1",
+    }
     assert certificate["seeds"] == "1000000-1000063"
     assert {"simulacra", "torch", "python"} <= certificate["versions"].keys()
-    assert certificate["leads"] == "kid-coarse-same", "fewer than 2,000 pictures"
-    assert any("KID leads" in warning for warning in certificate["warnings"])
+    assert certificate["leads"] == "fd-coarse-48", "at every number of pictures"
+    assert any("as many pictures" in warning for warning in certificate["warnings"]), "fewer than 2,000"
     for name, score in certificate["scores"].items():
         assert score["low"] <= score["value"] <= score["high"], name
         assert score["n_floor"] == 32, "half against half"
@@ -289,7 +294,7 @@ def test_the_best_checkpoint_becomes_the_run_s_model(run: Path) -> None:
     chosen = choose(run, samples=64)
     lines = read_scores(run)
     assert [line["nimg"] for line in lines] == [int(path.name) for path in checkpoints(run)] == [80, 160, 240, 320, 400]
-    best = min(lines, key=lambda line: float(line["scores"]["kid-coarse-same"]["value"]))
+    best = min(lines, key=lambda line: float(line["scores"]["fd-coarse-48"]["value"]))
     assert chosen["nimg"] == best["nimg"]
     assert chosen["last"]["nimg"] == 400
     assert chosen["scored"] == 5
@@ -470,8 +475,9 @@ def test_a_model_is_not_better_than_itself_and_is_better_than_a_black_one(
         about={},
     )
     comparison = compare(grey, run, samples=80, data=data)
+    assert comparison["scores"]["fd-coarse-48"]["better"] == "b"
     assert comparison["scores"]["kid-coarse-same"]["better"] == "b"
     assert comparison["scores"]["diversity-coarse-48"]["better"] == "b"
     flipped = compare(run, grey, samples=80)
     assert flipped["scores"]["kid-coarse-same"]["better"] == "a"
-    assert comparison["leads"] == "kid-coarse-same"
+    assert comparison["leads"] == "fd-coarse-48" and comparison["second"] == "swd-pyramid"

@@ -244,7 +244,7 @@ def test_an_unknown_name_and_a_wrong_sha256_are_sentences() -> None:
         open_extractor("inceptoin")
     with pytest.raises(SimulacraError, match=r"sha256 .* not 00"):
         open_extractor(sha256="00")
-    assert open_extractor(sha256=weights.PUBLISHED.upper(), backend="torch").name == "efl0"
+    assert open_extractor(sha256=weights.PUBLISHED.upper(), backend="torch").name == "efl0d"
 
 
 def test_weights_that_are_not_there_or_changed_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,13 +115,15 @@ def test_words_of_the_command_line_are_those_of_the_registry(capsys: pytest.Capt
         "kid",
         "prdc",
         "diversity",
+        "swd",
+        "grain",
         "memorisation",
         "path",
         "classes",
         "within",
         "attributes",
     ]
-    assert words("translate") == ["fd", "kid", "prdc", "diversity", "cycle", "identity", "pairs"]
+    assert words("translate") == ["fd", "kid", "prdc", "diversity", "swd", "cycle", "identity", "pairs"]
     assert [metric.name for metric in find(["prdc"], "draw")] == ["precision", "recall", "density", "coverage"]
     judge.evaluate(metrics="help")
     out = capsys.readouterr().out

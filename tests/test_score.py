@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from support import Cli, bomb, noise, on_disk, refused
 
 import simulacra
 from simulacra.data.opening import open_domain
-from simulacra.measure import distances
+from simulacra.measure import distances, grain
 from simulacra.measure.evaluate import evaluate
+from simulacra.measure.extractors.treatment import TREATMENT
 from simulacra.measure.intervals import resampled_kid
 from simulacra.measure.picture_sets import common_size, median_size, open_set
 from simulacra.measure.score_records import SetScores
@@ -192,6 +194,23 @@ def test_agrees_with_evaluate_in_every_mode(mode: str, tmp_path: Path) -> None:
         for name, expected in certificate["scores"].items():
             for key in ("value", "low", "high", "floor"):
                 assert record["scores"][name][key] == pytest.approx(expected[key], abs=1e-6), (name, key)
+
+
+def test_grain_compares_the_same_pictures_as_in_evaluate(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    treated = replace(stand_in(), name="coarsed", treated=True)
+    monkeypatch.setattr(grain, "PICTURES", 40)
+    certificate, _ = evaluate(run, samples=60, extractor=treated, metrics=("fd", "grain"))
+    expected = certificate["scores"]["grain-coarse-48"]
+    assert expected["n"] == expected["n_real"] == 40
+    write_pictures(load_generator(run), tmp_path / "drawn", range(1_000_000, 1_000_060), model=fingerprint(run))
+    for fakes in (tmp_path / "drawn", run):
+        record = score(fakes, data, samples=60, extractor=treated)
+        assert record["leads"] == "fd-coarsed-48" and record["treatment"] == TREATMENT
+        for key in ("value", "low", "high", "floor", "n", "n_real"):
+            assert record["scores"]["grain-coarse-48"][key] == pytest.approx(expected[key], abs=1e-6), key
+    assert not any(name.startswith("grain") for name in score(run, data, samples=60)["scores"]), "nothing was treated"
 
 
 # --- pictures of all kinds --------------------------------------------------------------------------------------------

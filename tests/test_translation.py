@@ -32,7 +32,7 @@ from simulacra.translator import Translator
 
 SAME = Planted(lambda x: x, lambda x: x)
 NEGATIVE = Planted(lambda x: -x, lambda x: -x)
-KID = "kid-coarse-same:mean"
+LEADS, KID = "fd-coarse-48:mean", "kid-coarse-same:mean"
 
 
 pytestmark = pytest.mark.usefixtures("coarse_extractor")
@@ -190,8 +190,8 @@ def test_a_certificate_has_both_directions(run: Path) -> None:
         "train",
         64,
     )
-    assert certificate["leads"] == KID and KID in certificate["scores"]
-    bases = {f"{kind}-coarse-{layer}" for kind, layer in (("fd", 48), ("kid", "same"))}
+    assert certificate["leads"] == LEADS and {LEADS, KID, "swd-pyramid:mean"} <= certificate["scores"].keys()
+    bases = {f"{kind}-coarse-{layer}" for kind, layer in (("fd", 48), ("kid", "same"))} | {"swd-pyramid"}
     names = bases | {f"{base}-untranslated" for base in bases} | {f"{base}-ratio" for base in bases}
     names |= {f"{kind}-coarse-48" for kind in ("precision", "recall", "density", "coverage", "diversity")}
     names |= {"cycle-l1", "cycle-l1-disturbed", "honesty", "identity-l1"}
@@ -277,7 +277,7 @@ def test_a_pair_is_no_data_for_a_model_that_draws_from_seeds(pair: Path, run: Pa
 
 def test_the_better_checkpoint_is_chosen_by_both_directions(run: Path, pair: Path) -> None:
     best = choose(run, samples=64)
-    assert (best["nimg"], best["by"], best["last"]["nimg"]) == (100, KID, 200)
+    assert (best["nimg"], best["by"], best["last"]["nimg"]) == (100, LEADS, 200)
     assert best["anew"]["inputs"] == "test" and best["anew"]["difference"]["high"] < 0
     lines = read_scores(run)
     assert [line["nimg"] for line in lines] == [100, 200]
@@ -309,19 +309,27 @@ def test_measuring_while_training(pair: Path, tmp_path: Path) -> None:
     run = train(pair, gan="cyclegan:tiny", run=tmp_path / "r", total=160, save_every=80, measure_every=80, quiet=True)
     lines = read_scores(run)
     assert [line["nimg"] for line in lines] == [80, 160]
-    assert json.loads((run / "best.json").read_text())["by"] == KID
+    assert json.loads((run / "best.json").read_text())["by"] == LEADS
     stored = (run / "scores.jsonl").read_text()
     choose(run)
     assert (run / "scores.jsonl").read_text() == stored, "the same terms"
     protocol = CheckpointScorer(open_pair(pair), extractor=stand_in()).protocol
-    assert protocol.leads == KID and protocol.terms["inputs"] == "train"
+    assert protocol.leads == LEADS and protocol.terms["inputs"] == "train"
 
 
 def test_two_translators_side_by_side(run: Path) -> None:
     good, bad = (run / "checkpoints" / name for name in ("000000100", "000000200"))
     comparison = compare(good, bad, samples=64)
-    assert comparison["leads"] == KID and comparison["inputs"] == "test"
-    for name in (KID, "fd-coarse-48:a2b", "kid-coarse-same:b2a", "pair-l1:a2b", "pair-l1:b2a"):
+    assert comparison["leads"] == LEADS and comparison["inputs"] == "test"
+    for name in (
+        LEADS,
+        KID,
+        "swd-pyramid:mean",
+        "fd-coarse-48:a2b",
+        "kid-coarse-same:b2a",
+        "pair-l1:a2b",
+        "pair-l1:b2a",
+    ):
         assert comparison["scores"][name]["better"] == "a", name
     assert "honesty:a2b" in comparison["scores"]
     same = compare(good, good, samples=64, out=run / "both.png")

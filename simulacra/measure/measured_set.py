@@ -20,6 +20,7 @@ from torch.nn.functional import interpolate
 
 from simulacra.console import Advance
 from simulacra.data.rejects import Reject
+from simulacra.measure import grain
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.model_under_test import subsample
 from simulacra.measure.picture_sets import PictureSet, Size, decoded
@@ -54,13 +55,48 @@ class Rows:
 
 
 @dataclass(eq=False)
+class FeatureRows:
+    """Features of pictures that come one at a time: computed in batches, kept in temporary files."""
+
+    extractor: Extractor
+    path: Path  # of the files, to which a number is added
+    at_most: int
+    layers: dict[str, Rows] = field(default_factory=dict)  # float64
+    waiting: list[NDArray[np.uint8]] = field(default_factory=list)
+
+    @property
+    def features(self) -> Features:
+        """Features [N, D] by layer; float64, so that scores need no copy of them."""
+        return {layer: rows.filled for layer, rows in self.layers.items()}
+
+    def add(self, pixels: NDArray[np.uint8]) -> None:
+        """Add a picture [H, W, 3]."""
+        self.waiting.append(pixels)
+        if len(self.waiting) == self.extractor.batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Compute the features of the pictures that wait for their batch to be full."""
+        if not self.waiting:
+            return
+        batch = torch.from_numpy(np.stack(self.waiting)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        self.waiting.clear()
+        for layer, values in self.extractor(batch).items():
+            if layer not in self.layers:
+                path = self.path.with_name(f"{self.path.name}{len(self.layers)}.npy")
+                self.layers[layer] = Rows.new(path, self.at_most, tuple(values.shape[1:]), np.float64)
+            self.layers[layer].add(values.numpy())
+
+
+@dataclass(eq=False)
 class MeasuredSet:
     """A set after its pictures were looked at. Those beyond `samples` are searched for copies and have no features."""
 
     pictures: PictureSet
     rows: list[int] = field(default_factory=list)  # of usable pictures in the source
     scored: list[int] = field(default_factory=list)  # places in `rows` of those with features
-    features: dict[str, Rows] = field(default_factory=dict)  # float64 by layer
+    layers: Features = field(default_factory=dict)
+    untreated: Features = field(default_factory=dict)  # of the pictures that `grain` compares
     small: Rows | None = None  # [N, h, w, 3]
     digests: list[bytes] = field(default_factory=list)  # of those with features; of all where none has any
     rejects: list[Reject] = field(default_factory=list)
@@ -69,11 +105,6 @@ class MeasuredSet:
 
     def __len__(self) -> int:
         return len(self.scored)
-
-    @property
-    def layers(self) -> Features:
-        """Features [N, D] by layer; float64, so that scores need no copy of them."""
-        return {layer: rows.filled for layer, rows in self.features.items()}
 
     def tiles(self, places: Iterable[int]) -> list[NDArray[np.uint8]]:
         """Small versions [h, w, 3] of pictures, by their places in `rows`."""
@@ -114,7 +145,10 @@ def measure(
     """Look at the pictures of a set. at_most: with features, and in all."""
     folder.mkdir()
     scored, rows = (subsample(pictures.count, number).tolist() for number in (at_most[0], max(at_most)))
-    measured, chosen, waiting = MeasuredSet(pictures), set(scored), list[NDArray[np.uint8]]()
+    measured, chosen = MeasuredSet(pictures), set(scored)
+    features = FeatureRows(extractor, folder / "features", len(scored))
+    grained = set(subsample(pictures.count, min(grain.PICTURES, len(scored))) if grain.possible(extractor) else [])
+    untreated = FeatureRows(extractor.untreated, folder / "untreated", len(grained))
     for chunk in decoded(pictures, rows, size):
         usable = [picture.pixels for picture in chunk if picture.pixels is not None]
         if usable:
@@ -130,13 +164,13 @@ def measure(
                 measured.digests.append(hashlib.sha256(picture.pixels.data).digest())
             if picture.row in chosen:
                 measured.scored.append(len(measured.rows) - 1)
-                waiting.append(picture.pixels)
-            if len(waiting) == extractor.batch:
-                _add_features(measured, waiting, extractor, len(scored), folder)
-                waiting.clear()
+                features.add(picture.pixels)
+            if picture.row in grained:
+                untreated.add(picture.pixels)
         advance(len(chunk))
-    if waiting:
-        _add_features(measured, waiting, extractor, len(scored), folder)
+    for each in (features, untreated):
+        each.flush()
+    measured.layers, measured.untreated = features.features, untreated.features
     return measured
 
 
@@ -151,15 +185,3 @@ def _add_small(measured: MeasuredSet, pixels: NDArray[np.uint8], at_most: int, f
     if measured.small is None:
         measured.small = Rows.new(folder / "small.npy", at_most, pixels.shape[1:], np.uint8)
     measured.small.add(pixels)
-
-
-def _add_features(
-    measured: MeasuredSet, pixels: list[NDArray[np.uint8]], extractor: Extractor, at_most: int, folder: Path
-) -> None:
-    """Add the features of a batch of pictures [H, W, 3]."""
-    batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-    for layer, values in extractor(batch).items():
-        if layer not in measured.features:
-            path = folder / f"{len(measured.features)}.npy"
-            measured.features[layer] = Rows.new(path, at_most, tuple(values.shape[1:]), np.float64)
-        measured.features[layer].add(values.numpy())

@@ -24,7 +24,7 @@ from simulacra.files import disk_errors
 from simulacra.measure import grain, scores
 from simulacra.measure.certificate import FEW, versions
 from simulacra.measure.extractors.features import DEFAULT, Extractor, open_extractor
-from simulacra.measure.measured_set import SMALL, MeasuredSet, measure
+from simulacra.measure.measured_set import MeasuredSet, measure
 from simulacra.measure.memorisation import TRAINING, copy_scores
 from simulacra.measure.metrics import Metric, feature_metrics
 from simulacra.measure.model_under_test import identity, subsample
@@ -124,8 +124,6 @@ def _scored(
         values |= {name: as_score(score) for name, score in copies.items()}
         warnings += entries.get("warnings", [])
         record["memorisation"] = entries["memorisation"]
-    if grain.possible(extractor) and max(size) <= SMALL:  # a smaller version has another grain
-        values |= _grain(fake, real, extractor)
     leads = scores.score_name(scores.leading_metric(), extractor)
     if not values:
         names = {"fakes": fake.pictures.name, "reals": real.pictures.name}
@@ -152,16 +150,6 @@ def _scored(
     )
 
 
-def _grain(fake: MeasuredSet, real: MeasuredSet, extractor: Extractor) -> dict[str, Score]:
-    """The score of untreated pictures, of those that `evaluate` takes for it."""
-    few = set(subsample(real.pictures.count, grain.PICTURES).tolist())
-    fakes, reals = fake.scored[: grain.PICTURES], [place for place, row in enumerate(real.rows) if row in few]
-    if len(reals) < LEAST:
-        return {}
-    batches = [each.batches(np.array(places)) for each, places in ((fake, fakes), (real, reals))]
-    return grain.grain_of_pictures(extractor, batches[0], len(fakes), batches[1], len(reals))
-
-
 def _scores(
     fake: MeasuredSet, real: MeasuredSet, extractor: Extractor, advance: Begin
 ) -> tuple[dict[str, Score], list[str]]:
@@ -174,10 +162,19 @@ def _scores(
         try:
             values |= _finite(_group_scores(fake, real, extractor, group), warnings)
         except SimulacraError as error:
-            names = [scores.score_name(metric, extractor) for metric in group]
-            warnings.append(english(Message("measure.set_score_missing", names=names, reason=str(error))))
+            warnings.append(_missing([scores.score_name(metric, extractor) for metric in group], str(error)))
         step(len(group))
+    if fake.untreated and real.untreated:
+        try:
+            grains = grain.grain_of_features(extractor.untreated, real.untreated, fake.untreated)
+            values |= _finite(grains, warnings)
+        except SimulacraError as error:
+            warnings.append(_missing(["grain"], str(error)))
     return values, warnings
+
+
+def _missing(names: Sequence[str], reason: str) -> str:
+    return english(Message("measure.set_score_missing", names=names, reason=reason))
 
 
 def _group_scores(
@@ -195,8 +192,7 @@ def _finite(values: dict[str, Score], warnings: list[str]) -> dict[str, Score]:
         if all(map(math.isfinite, (score.value, score.low, score.high, score.floor or 0.0))):
             finite[name] = score
         else:
-            reason = text("data.number_not_finite")
-            warnings.append(english(Message("measure.set_score_missing", names=[name], reason=reason)))
+            warnings.append(_missing([name], text("data.number_not_finite")))
     return finite
 
 

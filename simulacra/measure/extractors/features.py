@@ -31,7 +31,7 @@ from simulacra.messages import Message
 EXTRACTORS = ("efl0d", "efl0", "inception", "dinov2")
 DEFAULT = "efl0d"
 SECOND = "pyramid"  # the layer of the second judge, beside those of the network
-SECOND_VERSION = 1  # to be increased when its features change, so that cached ones are not used
+SECOND_VERSION = 2  # to be increased when its features change, so that cached ones are not used
 
 Backend = Literal["torch", "onnxruntime"]
 Features = dict[str, NDArray[np.float32]]  # [N, D] by layer
