@@ -214,7 +214,7 @@ def features_of_data(
             "pictures": _content(data, rows),
             "extractor": [extractor.name, extractor.sha256, extractor.backend, extractor.device.type],
             "treatment": extractor.treatment,
-            "second": SECOND_VERSION if extractor.second else None,
+            "second": [SECOND_VERSION, TREATMENT] if extractor.second else None,
         }
     )
     features = cache.load(path)
