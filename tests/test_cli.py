@@ -276,10 +276,11 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
     status, out, err = run_cli("choose", run, "--samples", "6")
     assert status == 0, err
     assert "Best:" in out
-    status, out, err = run_cli("evaluate", run, "--samples", "8", "--metrics", "fd,kid,memorisation")
+    status, out, err = run_cli("evaluate", run, "--samples", "8", "--metrics", "fd,kid,swd,grain,memorisation")
     assert status == 0, err
-    assert "kid-efl0-1280" in out
-    assert "fd-efl0-112" in out
+    assert "kid-efl0d-1280" in out
+    assert "fd-efl0d-112" in out
+    assert "swd-pyramid" in out and "grain-efl0-112" in out
     status, out, err = run_cli("compare", run / "checkpoints" / "000000200", run, "--samples", "6")
     assert status == 0, err
     assert "cannot tell" in out

@@ -36,7 +36,8 @@ def pictures(n: int, height: int, width: int | None = None, seed: int = 0) -> Te
 
 def halved(channel: Floats) -> Floats:
     """Means of 2x2 pixels."""
-    return channel.reshape(len(channel) // 2, 2, -1, 2).mean((1, 3))
+    means: Floats = channel.reshape(len(channel) // 2, 2, -1, 2).mean((1, 3))
+    return means
 
 
 def doubled(channel: Floats) -> Floats:

@@ -87,7 +87,7 @@ def test_pictures_that_differ_in_one_pixel_have_noise_that_is_uncorrelated() -> 
     correlations = np.corrcoef(noise(batch).flatten(1).numpy())
     apart = correlations[~np.eye(20, dtype=bool)]
     assert np.abs(apart).max() < 5 / np.sqrt(3 * 64 * 64)
-    assert len(noise(batch)[:, 0, 0, 0].unique()) == 20
+    assert len(np.unique(noise(batch)[:, 0, 0, 0].numpy())) == 20
 
 
 def test_the_noise_has_the_stated_mean_and_deviation() -> None:
@@ -114,7 +114,7 @@ def test_the_noise_of_a_picture_larger_than_the_bank_goes_on_from_its_start() ->
 def test_pictures_of_a_pixel_are_treated(shape: tuple[int, int]) -> None:
     treated = treat(pixels(2, *shape))
     assert treated.shape == (2, 3, *shape) and treated.isfinite().all()
-    assert len(treat(torch.zeros(1, 3, *shape)).unique()) > 1
+    assert np.ptp(treat(torch.zeros(1, 3, *shape)).numpy()) > 0
 
 
 # --- in an extractor --------------------------------------------------------------------------------------------------

@@ -44,7 +44,8 @@ def evaluate(
     first_seed
         First seed; a run's best checkpoint is chosen with the seeds from 0, so these are others.
     extractor
-        Feature network: efl0 is built in; inception and dinov2 need --weights.
+        Feature network: efl0d is built in, and efl0, the same on untreated pictures; inception and dinov2 need
+        --weights.
     weights
         Weight file of inception or dinov2.
     sha256
@@ -197,7 +198,8 @@ def score(
     samples
         Pictures of each set at most; also how many a model draws.
     extractor
-        Feature network: efl0 is built in; inception and dinov2 need --weights.
+        Feature network: efl0d is built in, and efl0, the same on untreated pictures; inception and dinov2 need
+        --weights.
     weights
         Weight file of inception or dinov2.
     sha256

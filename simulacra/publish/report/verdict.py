@@ -15,7 +15,7 @@ from simulacra.publish.report.tables import Alarm
 
 ScoreJson = Mapping[str, Any]  # a score in a certificate or in best.json
 
-KINDS = {"fd": "report.kind_fd", "kid": "report.kind_kid"}
+KINDS = {"fd": "report.kind_fd", "kid": "report.kind_kid", "swd": "report.kind_swd"}
 
 
 @dataclass(frozen=True, kw_only=True)
