@@ -207,6 +207,33 @@ def test_a_difference_that_may_be_chance_is_called_so(full: Path) -> None:
     assert "The last checkpoint scores <strong>0.320</strong>" in assessment.sentences[-1]
 
 
+@pytest.mark.parametrize("metric", ["swd-pyramid", "swd-pyramid:mean"])
+def test_the_second_judge_has_a_sentence_in_words(full: Path, metric: str) -> None:
+    run = read_contents(full)
+    assert run.best is not None
+    assert "second judge" not in " ".join(assess_checkpoint(run, []).sentences), "scores of an earlier version"
+    same = {"nimg": run.best["nimg"], "by": metric, **score(2.0)}
+    for second, words in (
+        (same, "would choose the same checkpoint"),
+        (same | {"nimg": 12345}, "would choose the checkpoint after <strong>12,345</strong> images"),
+    ):
+        run.best["second"] = second
+        sentence = assess_checkpoint(run, []).sentences[-1]
+        assert words in sentence and "the sliced Wasserstein distance between" in sentence
+
+
+def test_the_leading_score_is_drawn_first_and_named_in_words(bare: Path) -> None:
+    """Scores of this version: the Fréchet distance leads; scores of earlier ones are in the other tests."""
+    scored(bare)
+    for path in (bare / "scores.jsonl", bare / "best.json", bare / "certificate.json"):
+        text = path.read_text().replace("precision-efl0-112", "swd-pyramid").replace("fd-efl0-112", "kid-efl0d-1280")
+        path.write_text(text.replace(KID, "fd-efl0d-112"))
+    page = Page(report(bare))
+    assert "The Fréchet distance between its pictures and the real ones is 0.213" in page.text
+    captions = re.findall(r"<figcaption>(\S+)</figcaption>", page.source)
+    assert captions[0] == "fd-efl0d-112" and "swd-pyramid" in captions
+
+
 def test_what_is_no_run_is_a_sentence(bare: Path, tmp_path: Path) -> None:
     for path, code in (
         (tmp_path / "nothing", "run_does_not_exist"),

@@ -50,6 +50,8 @@ def assess_checkpoint(run: RunContents, alarms: Sequence[Alarm]) -> Assessment:
             rows += [(text("report.rung_last", nimg=best["last"]["nimg"]), last)]
     if best and best["last"]["nimg"] != best["nimg"]:
         sentences.append(_last_checkpoint(best, run, named=bool(leads)))
+    if best and best.get("second"):
+        sentences.append(_second_judge(best))
     stored = _honesty(mine) if run.translates else {text("report.memorisation"): _memorisation(mine)}
     notes = {label: run.translated(sentence) for label, sentence in stored.items()}
     return Assessment(
@@ -117,6 +119,13 @@ def _last_checkpoint(best: ScoreJson, run: RunContents, *, named: bool) -> Marku
     if not run.scores:
         return html("report.choice", **values)
     return html("report.choice_of", n=run.scores[-1]["n"], **values)
+
+
+def _second_judge(best: ScoreJson) -> Markup:
+    """Whether the second judge would choose the same checkpoint."""
+    second = best["second"]
+    code = "report.second_agrees" if second["nimg"] == best["nimg"] else "report.second_dissents"
+    return html(code, metric=_kind(str(second["by"])), nimg=second["nimg"])
 
 
 def _rungs(run: RunContents, mine: ScoreJson, best: ScoreJson | None, leads: str) -> list[tuple[str, ScoreJson]]:
