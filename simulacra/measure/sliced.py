@@ -18,11 +18,16 @@ from simulacra.measure.intervals import FAKES, REALS, RESAMPLES, Resampled, coun
 
 DIRECTIONS = 128
 LEAST_DEVIATION = 1.0  # grey level: what varies less among the reals is not magnified
+SHRINKAGE = 0.01  # of the largest variance, added to the others: what hardly varies counts less than what does
 BLOCK = 1 << 22  # numbers of a block of resamples: 16 MB in float32
 
 
 def sliced_wasserstein(real: NDArray[Any], fake: NDArray[Any]) -> float:
-    """The sliced Wasserstein-1 distance of features [N, D], [M, D], each in units of the reals' deviation.
+    """The sliced Wasserstein-1 distance of features [N, D], [M, D], whitened by the reals.
+
+    Whitened, since neighbouring features tell nearly the same: without it, they drown all others. Measured on runs of
+    R3GAN and DCGAN: whitened it falls as the pictures grow better to the eye; without, and for patches as in Karras et
+    al., it rose again from a quarter of R3GAN's run on.
 
     0 for equal sets; lower is better. Biased upwards with few pictures, like the Fréchet distance.
     """
@@ -54,13 +59,19 @@ def _areas(reals: Floats, fakes: Floats, real_weights: Weights, fake_weights: We
     return total / DIRECTIONS
 
 
-def _projected(reals: Floats, fakes: Floats) -> Iterator[Floats]:
-    """The projections [N + M] of both sets on each direction, in units of the reals' deviation."""
-    source = np.random.default_rng(0)
-    directions = source.standard_normal((reals.shape[1], DIRECTIONS))
-    directions /= np.linalg.norm(directions, axis=0)
+def whitening(reals: Floats) -> Floats:
+    """[D, D]: the map of centred features to such of about unit variance among the reals, without correlations."""
     deviation = np.sqrt(reals.var(axis=0) + LEAST_DEVIATION**2)
-    directions /= deviation[:, None]
+    scaled = (reals - reals.mean(0)) / deviation
+    variances, axes = np.linalg.eigh(scaled.T @ scaled / len(reals))
+    matrix: Floats = axes / np.sqrt(variances.clip(0) + SHRINKAGE * max(1.0, variances[-1])) / deviation[:, None]
+    return matrix
+
+
+def _projected(reals: Floats, fakes: Floats) -> Iterator[Floats]:
+    """The projections [N + M] of both sets, whitened, on each direction."""
+    directions = np.random.default_rng(0).standard_normal((reals.shape[1], DIRECTIONS))
+    directions = whitening(reals) @ (directions / np.linalg.norm(directions, axis=0))
     centre = reals.mean(0)
     both = np.concatenate([(reals - centre) @ directions, (fakes - centre) @ directions])
     yield from np.ascontiguousarray(both.T)
