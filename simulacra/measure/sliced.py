@@ -64,7 +64,8 @@ def whitening(reals: Floats) -> Floats:
     deviation = np.sqrt(reals.var(axis=0) + LEAST_DEVIATION**2)
     scaled = (reals - reals.mean(0)) / deviation
     variances, axes = np.linalg.eigh(scaled.T @ scaled / len(reals))
-    matrix: Floats = axes / np.sqrt(variances.clip(0) + SHRINKAGE * max(1.0, variances[-1])) / deviation[:, None]
+    scales = np.sqrt(variances.clip(0) + SHRINKAGE * max(1.0, variances[-1]))
+    matrix: Floats = (axes / scales) @ axes.T / deviation[:, None]  # symmetric: the axes' signs do not matter
     return matrix
 
 
