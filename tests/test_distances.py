@@ -150,6 +150,20 @@ def test_agrees_with_torchmetrics() -> None:
     assert kid(real[:70], fake) == pytest.approx(kernel_reference.compute()[0].item(), rel=1e-4)
 
 
+def test_agrees_with_the_formula_of_the_papers_code() -> None:
+    """pytorch-fid and torch-fidelity take the root of the covariances' product by SciPy."""
+    from scipy.linalg import sqrtm
+
+    for dimensions in (1, 6, 30):
+        mixed = [
+            normal(90 - side, dimensions, side) @ normal(dimensions, dimensions, side + 2) + side for side in (0, 1)
+        ]
+        (real, fake), covariances = mixed, [np.atleast_2d(np.cov(x, rowvar=False)) for x in mixed]
+        root = np.real(sqrtm(covariances[0] @ covariances[1]))
+        target = np.square(real.mean(0) - fake.mean(0)).sum() + np.trace(covariances[0] + covariances[1] - 2 * root)
+        assert frechet(real, fake) == pytest.approx(target, rel=1e-7)
+
+
 def test_identical_sets_and_sets_far_apart() -> None:
     x = normal(40, 3)
     same, apart = neighbours(x, x.copy()), neighbours(x, x + 100)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from measuring import blobs
+from reporting import KID, scored
 from support import on_disk, refused
 from torch import Tensor
 
@@ -305,6 +306,23 @@ def test_the_best_checkpoint_becomes_the_run_s_model(run: Path) -> None:
     assert (run / "scores.jsonl").read_text() == again, "nothing was scored twice"
     choose(run, samples=32)
     assert {line["n"] for line in read_scores(run)} == {32}, "only what was scored alike is compared"
+
+
+def test_scores_of_an_earlier_version_open_and_are_not_compared_with_those_of_this_one(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were of untreated pictures, KID led them, and no second judge stood beside it."""
+    scored(run)
+    old = json.loads((run / "certificate.json").read_text())
+    assert {line["leads"] for line in read_scores(run)} == {KID} and ranking(run)
+    again = mark_best(run)
+    assert again is not None and again["by"] == KID and "second" not in again
+    print_certificate(old, None)
+    assert "fd-efl0-112" in capsys.readouterr().out
+    chosen = choose(run, samples=32)
+    lines = [line for line in read_scores(run) if line["extractor"]["name"] == "coarse"]
+    assert len(lines) == 5 == chosen["scored"] and chosen["by"] == "fd-coarse-48", "all are scored anew"
+    assert evaluate(run, samples=16, metrics=["fd"])[0]["leads"] == "fd-coarse-48"
 
 
 def test_a_best_that_is_gone_gives_way_to_the_last(run: Path) -> None:
