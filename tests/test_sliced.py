@@ -32,8 +32,10 @@ def ways(real: Floats) -> Floats:
     directions = np.random.default_rng(0).standard_normal((real.shape[1], DIRECTIONS))
     deviation = np.sqrt(real.var(0) + 1)
     shared = np.cov((real / deviation).T, bias=True).reshape(real.shape[1], -1)
-    shrunk = shared + 0.01 * max(1, np.linalg.norm(shared, 2)) * np.eye(len(shared))
-    return np.linalg.inv(sqrtm(shrunk).real) @ (directions / np.linalg.norm(directions, axis=0)) / deviation[:, None]
+    shrunk = shared + 0.01 * max(1.0, float(np.linalg.norm(shared, 2))) * np.eye(len(shared))
+    unit = directions / np.linalg.norm(directions, axis=0)
+    whitened: Floats = np.linalg.inv(sqrtm(shrunk).real) @ unit / deviation[:, None]
+    return whitened
 
 
 @pytest.mark.parametrize("shift", [-3.0, 0.5, 40.0])

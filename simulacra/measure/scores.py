@@ -14,7 +14,7 @@ from simulacra.measure.score_records import IntervalRecord, ScoreRecord, english
 from simulacra.messages import Message
 from simulacra.model import Task
 
-ENOUGH = 2000  # pictures on each side from which the Fréchet distance is steady; below, KID leads
+ENOUGH = 2000  # pictures on each side from which the Fréchet distance is steady: its bias is small
 
 
 @dataclass(frozen=True, kw_only=True)

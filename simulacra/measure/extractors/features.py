@@ -1,9 +1,9 @@
 """Features of pictures from a pretrained network: the input of every score.
 
 Reals and fakes are preprocessed alike. A picture is rounded to 8 bits, as in a saved file; grey is repeated to three
-channels, RGBA is laid on white. `efl0d` sees it blurred and with noise (`treatment`). It is then resized to the network's square, whatever its own shape, by antialiased
-bicubic interpolation (Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation", 2022,
-arXiv:2104.11222); Inception resizes as it did in TensorFlow.
+channels, RGBA is laid on white. `efl0d` sees it blurred and with noise (`treatment`). It is then resized to the
+network's square, whatever its own shape, by antialiased bicubic interpolation (Parmar et al., "On Aliased Resizing and
+Surprising Subtleties in GAN Evaluation", 2022, arXiv:2104.11222); Inception resizes as it did in TensorFlow.
 """
 
 from __future__ import annotations
@@ -123,9 +123,10 @@ def open_extractor(
 ) -> Extractor:
     """The extractor called `name`, from a weight file.
 
-    efl0d: EfficientNet-lite0, with weights from a package, on treated pictures. efl0: on pictures as they are. inception, dinov2: `weights` is a file that the user has.
-    sha256: the expected checksum of the file. backend: ONNX Runtime runs efl0 on a CPU, by default where it is
-    installed. device: an Apple GPU ("mps") is replaced by the CPU, because it may lack operations.
+    efl0d: EfficientNet-lite0, with weights from a package, on treated pictures. efl0: on pictures as they are.
+    inception, dinov2: `weights` is a file that the user has. sha256: the expected checksum of the file. backend: ONNX
+    Runtime runs efl0d and efl0 on a CPU, by default where it is installed. device: an
+    Apple GPU ("mps") is replaced by the CPU, because it may lack operations.
 
     Raises `SimulacraError` for an unknown name, for weights that are missing, changed or of another network, and for a
     missing backend or package.

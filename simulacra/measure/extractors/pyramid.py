@@ -3,8 +3,9 @@
 A Laplacian pyramid (Burt & Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983) splits a picture into bands.
 Each band is filtered by fixed random 3x3 filters; a feature is the mean size of a filter's response in one of 2x2
 cells. The lowest band is used as it is, as a thumbnail of 4x4 pixels. Filters are even or odd from left to right, so a
-mirrored picture has its features mirrored. Pictures of less than 128 pixels lack the finest bands; those features are 0. As in the multi-scale distance of Karras et al. 2018 (arXiv:1710.10196,
-section 5), each scale counts by itself; features belong to pictures and not to patches, so that scores have intervals.
+mirrored picture has its features mirrored. Pictures of less than 128 pixels lack the finest bands; those features are 0.
+As in the multi-scale distance of Karras et al. 2018 (arXiv:1710.10196, section 5), each scale counts by itself; features
+belong to pictures and not to patches, so that scores have intervals.
 """
 
 from __future__ import annotations

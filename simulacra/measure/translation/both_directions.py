@@ -110,7 +110,7 @@ class TranslationDirection:
         return features_of(self.extractor, translator.translations(self.batches(), self.to), self.n, advance)
 
     def named(self, values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
-        """Scores with this direction's name: `fd-efl0-112:a2b`."""
+        """Scores with this direction's name: `fd-efl0d-112:a2b`."""
         return {f"{name}:{self.name}": score for name, score in values.items()}
 
     def to_json(self) -> DirectionRecord:
@@ -118,7 +118,7 @@ class TranslationDirection:
         return {"from": self.source, "to": self.target, "n": self.n, "n_real": len(self.real_rows)}
 
     def distances(self, fakes: Features, metrics: Collection[Metric]) -> dict[str, ResampledScore]:
-        """Scores of features with floors; Fréchet distance and KID also before translation, and the ratio of both."""
+        """Scores of features with floors; those of `AVERAGED` also before translation, and the ratio of both."""
         extractor, real = self.extractor, self.real
         floors = scores.floors_of(extractor, real, metrics, self.unseen)
         values = scores.score_features(extractor, real, fakes, metrics, floors)
@@ -182,7 +182,7 @@ def _domains(data: Pair, part: str) -> dict[Side, Dataset]:
 
 
 def means(values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
-    """The means over both directions of the scores that decide: `kid-efl0-1280:mean`."""
+    """The means over both directions of the scores that decide: `fd-efl0d-112:mean`."""
     averages = {}
     for name, score in values.items():
         base, _, direction = name.rpartition(":")
