@@ -118,7 +118,7 @@ def memory(n: int) -> None:
         sets = []
         for name in ("reals", "fakes"):
             source, features = np.random.default_rng(len(name)), {}
-            for layer, width in extractor.layers.items():
+            for layer, width in extractor.widths.items():
                 rows = Rows.new(Path(scratch) / f"{name}-{layer}.npy", n, (width,), np.float64)
                 for first in range(0, n, 1000):
                     rows.add(source.standard_normal((min(1000, n - first), width)))

@@ -16,9 +16,19 @@ from scipy.ndimage import gaussian_filter
 from support import in_memory
 from torch import Tensor
 
+from simulacra.data.opening import open_domain
+from simulacra.measure.distances import frechet
 from simulacra.measure.extractors import features, pyramid, treatment
-from simulacra.measure.extractors.features import SECOND, Extractor, features_of_data, preprocess
+from simulacra.measure.extractors.features import (
+    SECOND,
+    Extractor,
+    features_of,
+    features_of_data,
+    open_extractor,
+    preprocess,
+)
 from simulacra.measure.extractors.treatment import BLUR, NOISE, REACH, blur, noise, treat
+from simulacra.measure.grain import grain_of_features, possible
 
 
 def pixels(n: int = 4, height: int = 12, width: int = 16, seed: int = 0) -> Tensor:
@@ -164,3 +174,19 @@ def test_cached_features_of_one_treatment_never_stand_for_another(
     assert files() == 3 + 2, "the second judge's features changed"
     monkeypatch.setattr(features, "TREATMENT", 99)
     assert files() == 5 + 2, "and with the treatment they change, even beside an untreated network's"
+
+
+def test_noise_of_a_grey_level_is_seen_by_grain_alone() -> None:
+    images = open_domain("peeps").images[:96]
+    grains = np.random.default_rng(0).normal(size=images[48:].shape)
+    noisy = np.clip(np.round(images[48:] + grains), 0, 255)
+    pictures = [torch.from_numpy(x).permute(0, 3, 1, 2).float() / 127.5 - 1 for x in (images[:48], images[48:], noisy)]
+    extractor = open_extractor()
+    values = []
+    for each in (extractor, extractor.untreated):
+        real, others, damaged = (features_of(each, [batch], 48) for batch in pictures)
+        values += [frechet(real["112"], others["112"]), frechet(real["112"], damaged["112"])]
+    scores = grain_of_features(extractor.untreated, real, damaged)
+    assert scores.keys() == {"grain-efl0-112"} and scores["grain-efl0-112"].value == pytest.approx(values[3])
+    assert values[1] < 1.1 * values[0] and values[3] > 2 * values[2]
+    assert possible(extractor) and not possible(extractor.untreated)
