@@ -20,6 +20,7 @@ DIRECTIONS = 128
 LEAST_DEVIATION = 1.0  # grey level: what varies less among the reals is not magnified
 SHRINKAGE = 0.01  # of the largest variance, added to the others: what hardly varies counts less than what does
 BLOCK = 1 << 22  # numbers of a block of resamples: 16 MB in float32
+ROWS = 1 << 12  # pictures of a block
 
 
 def sliced_wasserstein(real: NDArray[Any], fake: NDArray[Any]) -> float:
@@ -48,7 +49,9 @@ def _areas(reals: Floats, fakes: Floats, real_weights: Weights, fake_weights: We
     """[B]: the mean area between the distribution functions over directions, for weights [B, N] and [B, M]."""
     total: Floats = np.zeros(len(real_weights))
     # signed shares: their cumulative sum over sorted values is the difference of the distribution functions
-    shares = np.concatenate([real_weights / len(reals), -fake_weights / len(fakes)], 1).astype(np.float32)
+    shares = np.empty((len(total), len(reals) + len(fakes)), np.float32)
+    np.divide(real_weights, len(reals), out=shares[:, : len(reals)])
+    np.divide(fake_weights, -len(fakes), out=shares[:, len(reals) :])
     step = max(1, BLOCK // shares.shape[1])
     for values in _projected(reals, fakes):
         order = np.argsort(values, kind="stable")
@@ -61,9 +64,12 @@ def _areas(reals: Floats, fakes: Floats, real_weights: Weights, fake_weights: We
 
 def whitening(reals: Floats) -> Floats:
     """[D, D]: the map of centred features to such of about unit variance among the reals, without correlations."""
-    deviation = np.sqrt(reals.var(axis=0) + LEAST_DEVIATION**2)
-    scaled = (reals - reals.mean(0)) / deviation
-    variances, axes = np.linalg.eigh(scaled.T @ scaled / len(reals))
+    mean, shared = reals.mean(0), np.zeros((reals.shape[1],) * 2)
+    for start in range(0, len(reals), ROWS):
+        centred = reals[start : start + ROWS] - mean
+        shared += centred.T @ centred / len(reals)
+    deviation = np.sqrt(np.diag(shared) + LEAST_DEVIATION**2)
+    variances, axes = np.linalg.eigh(shared / deviation / deviation[:, None])
     scales = np.sqrt(variances.clip(0) + SHRINKAGE * max(1.0, variances[-1]))
     matrix: Floats = (axes / scales) @ axes.T / deviation[:, None]  # symmetric: the axes' signs do not matter
     return matrix
@@ -73,6 +79,8 @@ def _projected(reals: Floats, fakes: Floats) -> Iterator[Floats]:
     """The projections [N + M] of both sets, whitened, on each direction."""
     directions = np.random.default_rng(0).standard_normal((reals.shape[1], DIRECTIONS))
     directions = whitening(reals) @ (directions / np.linalg.norm(directions, axis=0))
-    centre = reals.mean(0)
-    both = np.concatenate([(reals - centre) @ directions, (fakes - centre) @ directions])
-    yield from np.ascontiguousarray(both.T)
+    values = np.empty((DIRECTIONS, len(reals) + len(fakes)))
+    np.matmul(directions.T, reals.T, out=values[:, : len(reals)])
+    np.matmul(directions.T, fakes.T, out=values[:, len(reals) :])
+    values -= (reals.mean(0) @ directions)[:, None]
+    yield from values
