@@ -33,14 +33,9 @@ def ways(real: Floats) -> Floats:
     deviation = np.sqrt(real.var(0) + 1)
     shared = np.cov((real / deviation).T, bias=True).reshape(real.shape[1], -1)
     shrunk = shared + 0.01 * max(1.0, float(np.linalg.norm(shared, 2))) * np.eye(len(shared))
-<<<<<<< HEAD
     unit = directions / np.linalg.norm(directions, axis=0)
     whitened: Floats = np.linalg.inv(sqrtm(shrunk).real) @ unit / deviation[:, None]
     return whitened
-=======
-    whitened: Floats = np.linalg.inv(sqrtm(shrunk).real) @ (directions / np.linalg.norm(directions, axis=0))
-    return whitened / deviation[:, None]
->>>>>>> 2f6f798 (tests: types)
 
 
 @pytest.mark.parametrize("shift", [-3.0, 0.5, 40.0])
