@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +55,7 @@ def save_grid(path: Path, pictures: Tensor) -> None:
 def outside(
     python: Path, name: str, data: Dataset, out: Path, extractor: Extractor, *,
     minutes: float, moments: int, samples: int, choice: int, seed: int, threads: int, words: Sequence[str],
+    also: Extractor | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train with `python`, choose the best moment, draw and score; returns a record of the run. words: of metrics."""
 
@@ -97,4 +99,7 @@ def outside(
     record |= {"seconds": trained["seconds"], "wall": trained["seconds"], "cpu": trained["cpu_seconds"], "health": []}
     record |= {"before": scores["0-1"][score_name(by_name("fd"), extractor)].resampled.value}
     record |= {"certificate": certificate(model, context, find(words, "draw"))}
+    if also:
+        further = certificate(model, replace(context, extractor=also), find(["fd"], "draw"))
+        record["certificate"]["scores"] |= further["scores"]
     return record | {"settings": trained["settings"]}

@@ -17,6 +17,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ COLUMNS = ("data", "row", "seed", "fd untrained", FD, SWD, "precision", "recall"
 
 def ours(
     entry: Row, data: Dataset, run: Path, extractor: Extractor, device: torch.device, *,
-    minutes: float, samples: int, choice: int, seed: int,
+    minutes: float, samples: int, choice: int, seed: int, also: Extractor | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train one of our GANs, choose, evaluate; returns a record of the run."""
     if not (run / "trained.json").exists():
@@ -60,6 +61,11 @@ def ours(
     times = read_json(run / "trained.json")
     chosen = choose(run, samples=choice, extractor=extractor, device=device)
     certificate, _ = evaluate(run, samples=samples, metrics=METRICS, extractor=extractor, device=device)
+    if also:
+        further, _ = evaluate(
+            run, samples=samples, metrics=("fd",), extractor=also, out=run / f"certificate-{also.name}.json"
+        )
+        certificate["scores"] |= further["scores"]
     seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
     save_grid(run / "grid.png", next(load_generator(run, device).pictures(seeds, batch=PREVIEWS)))
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
@@ -109,8 +115,8 @@ def untrained(
     return frechet(real[extractor.fd_layer], fakes[extractor.fd_layer])
 
 
-def line(record: dict[str, Any]) -> str:
-    """A line of the table."""
+def line(record: dict[str, Any], further: Sequence[str] = ()) -> str:
+    """A line of the table. further: names of scores that get a column more."""
     scores = record["certificate"]["scores"]
     fd, swd = scores[FD], scores[SWD]
     cells = [
@@ -125,19 +131,22 @@ def line(record: dict[str, Any]) -> str:
         f"{record['images'] / record['seconds']:.1f}",
         f"{record['best'] / 1000:.1f}k of {record['images'] / 1000:.1f}k",
         ", ".join(record["health"]) or "none",
+        *(f"{scores[name]['value']:.1f}" if name in scores else "" for name in further),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def table(records: list[dict[str, Any]]) -> str:
     """All rows in Markdown, the best of each dataset first, below its floor of reals against reals."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    further = sorted({name for e in records for name in e["certificate"]["scores"] if name.startswith("fd-")} - {FD})
+    columns = (*COLUMNS, *further)
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for data in dict.fromkeys(item["data"] for item in records):
         items = sorted((e for e in records if e["data"] == data), key=lambda e: float(fd_of(e)["value"]))
         swd = items[0]["certificate"]["scores"][SWD]
         floors = [f"{fd_of(items[0])['floor']:.1f}", f"{swd['floor']:.3f}"]
-        lines.append(f"| {' | '.join([data, 'reals against reals', '', '', *floors, *[''] * (len(COLUMNS) - 6)])} |")
-        lines += [line(item) for item in items]
+        lines.append(f"| {' | '.join([data, 'reals against reals', '', '', *floors, *[''] * (len(columns) - 6)])} |")
+        lines += [line(item, further) for item in items]
     return "\n".join(lines)
 
 
@@ -169,7 +178,7 @@ def fd_of(record: dict[str, Any]) -> dict[str, Any]:
 
 def finished(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The records of every row on every dataset with every seed, trained now or earlier."""
-    records, extractor = [], None
+    records, extractor, also = [], None, None
     names = options.rows.split(",") if options.rows else (drawing_gans() if options.what == "games" else RIVALS)
     for source in options.data:
         data = open_domain(source)
@@ -178,12 +187,14 @@ def finished(options: argparse.Namespace) -> list[dict[str, Any]]:
             for seed in map(int, options.seeds.split(",")):
                 run = options.out / f"{data.name}-{entry.name.replace(':', '-')}-{options.minutes:g}min-{seed}"
                 done = options.results / f"{run.name}.json"
-                if not done.exists():
+                if not scored(done):
                     if why or options.show:
                         print(f"{run.name} is left out: {why or 'it is not finished.'}", file=sys.stderr)
                         continue
                     extractor = extractor or open_extractor(device=options.device)
-                    record = one(entry, data, run, seed, extractor, options)
+                    if options.also and not also:
+                        also = open_extractor(options.also, device=options.device, weights=options.weights)
+                    record = one(entry, data, run, seed, extractor, also, options)
                     with Image.open(run / "grid.png") as grid:
                         grid.save(done.with_suffix(".webp"), quality=90, method=6)
                     write_json(done, record)
@@ -191,8 +202,19 @@ def finished(options: argparse.Namespace) -> list[dict[str, Any]]:
     return records
 
 
+def scored(done: Path) -> bool:
+    """Whether a row is finished, with the scores of today."""
+    return done.exists() and FD in read_json(done)["certificate"]["scores"]
+
+
 def one(
-    entry: Row, data: Dataset, run: Path, seed: int, extractor: Extractor, options: argparse.Namespace
+    entry: Row,
+    data: Dataset,
+    run: Path,
+    seed: int,
+    extractor: Extractor,
+    also: Extractor | None,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Train and score one row and print its line."""
     shared: dict[str, Any] = {
@@ -200,6 +222,7 @@ def one(
         "samples": options.samples,
         "choice": options.choice,
         "seed": seed,
+        "also": also,
     }
     if entry.peer:
         more = {"moments": MOMENTS // 2, "threads": options.threads, "words": METRICS}
@@ -231,6 +254,8 @@ def main() -> None:
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--peers", type=Path, help="the Python of the other toolkits' environment")
+    parser.add_argument("--also", help="an extractor that adds a column, such as inception with --weights")
+    parser.add_argument("--weights", type=Path, help="the weight file of that extractor")
     parser.add_argument("--show", action="store_true", help="only print finished rows")
     parser.add_argument("--sheet", type=Path, help="a PNG or WebP of the pictures of all rows")
     options = parser.parse_args()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -60,7 +62,7 @@ def test_stored_pictures_take_the_place_of_a_generator(tmp_path: Path) -> None:
     assert np.array_equal(back, images[2:7])
 
 
-def result(name: str, fd: float) -> dict[str, object]:
+def result(name: str, fd: float) -> dict[str, Any]:
     score = {"value": fd, "low": fd - 1, "high": fd + 1, "floor": 1.5}
     names = (quality.FD, quality.SWD, "precision-efl0d-112", "recall-efl0d-112", "diversity-efl0d-112")
     certificate = {"scores": dict.fromkeys(names, score), "memorisation": {"verdict": "no sign"}}
@@ -74,3 +76,22 @@ def test_the_table_has_the_best_first_and_its_columns_even() -> None:
     assert "`dcgan`" in lines[3]
     assert "| 900 | 30.0 (29.0–31.0) |" in lines[3]
     assert {line.count("|") for line in lines} == {len(quality.COLUMNS) + 1}
+
+
+def test_another_extractor_gets_a_column(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [result("wgan", 80), result("dcgan", 30)]
+    rows[0]["certificate"]["scores"]["fd-inception-2048"] = {"value": 12.5, "low": 12, "high": 13, "floor": 1}
+    lines = quality.table(rows).splitlines()
+    assert lines[0].endswith("| fd-inception-2048 |") and lines[4].endswith("| 12.5 |") and lines[3].endswith("|  |")
+    assert {line.count("|") for line in lines} == {len(quality.COLUMNS) + 2}
+
+
+def test_a_row_of_earlier_scores_is_not_finished(tmp_path: Path) -> None:
+    row: dict[str, Any] = result("wgan", 80)
+    done = tmp_path / "row.json"
+    assert not quality.scored(done)
+    done.write_text(json.dumps(row))
+    assert quality.scored(done)
+    del row["certificate"]["scores"][quality.FD]
+    done.write_text(json.dumps(row))
+    assert not quality.scored(done)
