@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulacra.console import Advance
+from simulacra.console import Advance, silent
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
 from simulacra.measure.distances import spread
 from simulacra.measure.intervals import resampled_mean
 from simulacra.measure.metrics import Metric
+from simulacra.measure.model_under_test import reals_of
 from simulacra.measure.scores import Score
 from simulacra.messages import Message, text
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-3
 PAIRS = 500  # of latents, for the metric
+REALS = 1000  # for its unit, at most: those that `grain` compares with
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -96,8 +98,11 @@ def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def path(context: DrawContext) -> Outcome:
-    """The mean path length, in units of the reals' own spread. Raises `SimulacraError` where they have none."""
-    extractor, pairs = context.extractor, min(PAIRS, len(context.seeds))
+    """The mean path length, in units of the reals' own spread. Raises `SimulacraError` where they have none.
+
+    Of untreated pictures: a treatment's noise is larger than the steps.
+    """
+    extractor, pairs = context.extractor.untreated, min(PAIRS, len(context.seeds))
     layer = extractor.kid_layer
 
     def features(pictures: Tensor) -> Tensor:
@@ -105,13 +110,14 @@ def path(context: DrawContext) -> Outcome:
 
     advance = context.begin(text("measure.progress_path"), pairs)
     lengths = path_lengths(context.generator, features, pairs=pairs, seed=context.seeds[0], advance=advance)
-    unit = spread(context.reals[layer])
+    real = context.reals[layer]
+    if context.extractor.treated:
+        real = reals_of(context.data.split(context.on), extractor, REALS, silent("", 0))[layer]
+    unit = spread(real)
     if not unit:
         raise SimulacraError("measure.path_without_unit")
     interval = resampled_mean(trimmed(lengths) / unit).interval()
-    score = Score(
-        **vars(interval), n=pairs, n_real=len(context.reals[layer]), better="lower", what=Message("measure.what_path")
-    )
+    score = Score(**vars(interval), n=pairs, n_real=len(real), better="lower", what=Message("measure.what_path"))
     return {f"path-{extractor.name}-{layer}": score}, {}
 
 
