@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 
 from simulacra.data.dataset import Dataset
 from simulacra.data.opening import open_domain
-from simulacra.data.portraits import table
 from simulacra.files import read_json, write_json
 from simulacra.measure.distances import frechet, kid, neighbours
 from simulacra.measure.extractors.features import SECOND, Extractor, Features, features_of, open_extractor
@@ -47,11 +46,13 @@ FALLS = {"noise 8/255": 0.0, "JPEG 50": 0.0, "blur 1 px": 0.15, "average of 8": 
 
 
 def labels_of(data: Dataset) -> NDArray[np.int64]:
-    """Classes of a dataset's pictures; where it has none, the hair of the built-in people or clusters of thumbnails."""
+    """Classes of a dataset's pictures; the built-in people's styles of hair; where it has neither, clusters."""
     if data.labels is not None and data.labels.ndim == 1:
         return np.asarray(data.labels)
-    if len(data) == len(table()) and data.name.startswith("peeps"):
-        return np.unique([row["hair"] for row in table()], return_inverse=True)[1]
+    styles = [number for number, name in enumerate(data.attributes) if name.startswith("style: ")]
+    if data.labels is not None and styles:
+        hair: NDArray[np.int64] = np.asarray(data.labels[:, styles]).argmax(1)
+        return hair
     return clusters(np.asarray(data.images))
 
 
