@@ -473,8 +473,9 @@ def test_both_judges_have_their_sentence(two: tuple[Path, Path]) -> None:
     leads = record["leads"]
     name = next(name for name in record["scores"] if name != leads)
     record["second"], record["scores"][name] = name, record["scores"][leads]
+    record["p"] = {leads: 0.3, name: 0.06}
     assert [verdict.code for verdict in set_verdicts(record)] == ["measure.set_alike"] * 2
-    record["scores"][name] = {**record["scores"][leads], "value": 9e6, "low": 8e6, "high": 1e7}
+    record["p"][name] = 0.01
     codes = [verdict.code for verdict in set_verdicts(record)]
     assert codes == ["measure.set_alike", "measure.set_apart", "measure.set_judges_differ"]
 

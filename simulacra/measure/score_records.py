@@ -190,6 +190,7 @@ class SetScores(TypedDict):
     n_real: int
     leads: str
     second: str | None  # name of the second judge's score
+    p: dict[str, float]  # by score of a judge: how probable a score so high is for sets of one source
     warnings: list[str]
     memorisation: NotRequired[dict[str, Any]]
     nearest: list[dict[str, Any]]

@@ -10,6 +10,8 @@ from simulacra.measure.printing import leading_first, print_meanings, print_scor
 from simulacra.measure.score_records import SetScores, shown
 from simulacra.messages import Message
 
+SURE = 0.05  # the p-value up to which sets are said to differ
+
 
 def print_set_scores(record: SetScores) -> None:
     """Print the scores with their intervals, the leading one first, what they mean, warnings and the verdict."""
@@ -44,11 +46,11 @@ def set_verdicts(record: SetScores) -> list[Message]:
 
 
 def _verdict(record: SetScores, name: str) -> Message:
-    """Whether the interval of a score lies above the floor, or not."""
+    """Whether a score tells the sets apart, by its permutation test."""
     score = record["scores"][name]
     ends = {"low": f"{score['low']:.3g}", "high": f"{score['high']:.3g}"}
     value = Message("measure.value", value=f"{score['value']:.3g}", **ends)
-    if score["floor"] is None:
-        return Message("measure.set_without_floor", score=name, value=value, reals=record["reals"]["name"])
-    code = "measure.set_apart" if score["low"] > max(0.0, score["floor"]) else "measure.set_alike"
-    return Message(code, score=name, value=value, floor=f"{score['floor']:.3g}", reals=record["reals"]["name"])
+    if name not in record["p"]:
+        return Message("measure.set_without_test", score=name, value=value)
+    code = "measure.set_apart" if record["p"][name] <= SURE else "measure.set_alike"
+    return Message(code, score=name, value=value, p=f"{record['p'][name]:.2g}")

@@ -28,6 +28,7 @@ from simulacra.measure.measured_set import MeasuredSet, measure
 from simulacra.measure.memorisation import TRAINING, copy_scores
 from simulacra.measure.metrics import Metric, feature_metrics
 from simulacra.measure.model_under_test import identity, subsample
+from simulacra.measure.permutation import p_of_one_source
 from simulacra.measure.picture_sets import Size, Where, common_size, median_size, open_set
 from simulacra.measure.score_records import SetScores, english
 from simulacra.measure.scores import ENOUGH, Score, as_score
@@ -134,6 +135,13 @@ def _scored(
     judge = scores.second_metric("draw")
     second = scores.score_name(judge, extractor) if judge else None
     record["second"] = second if second in values else None
+    record["p"] = {
+        scores.score_name(metric, extractor): p_of_one_source(
+            metric.score, *(side.layers[scores.layer_of(metric, extractor)] for side in (real, fake))
+        )
+        for metric in (scores.leading_metric(), judge)
+        if metric and metric.score and scores.score_name(metric, extractor) in values
+    }
     record["warnings"] = [*_warnings(record, size), *warnings]
     record["nearest"] = [
         {key: value for key, value in near.items() if key != "train"}
