@@ -18,7 +18,7 @@ from simulacra.data.opening import open_domain
 from simulacra.measure.distances import frechet
 from simulacra.measure.extractors.features import Features, open_extractor
 
-N = 140  # twenty pictures repeated fill the five neighbours of each with copies
+N = 120  # twenty pictures repeated fill the five neighbours of each with copies
 FEWER = {"noise": (1, 2, 4, 8), "blur": (0.3, 0.5, 1), "grid": (2, 8), "saturation": (0.75, 0.5)}
 GREY = np.random.default_rng(0).integers(60, 200, (9, 16, 16, 3)).astype(np.uint8)
 
