@@ -58,6 +58,8 @@ class GAN(nn.Module):
     takes_labels: ClassVar[bool] = False  # has a conditional form
     task: ClassVar[Task] = "draw"  # of its G; "translate": a batch holds two domains, and G is a `Translator`
     unreduced_stats: ClassVar[frozenset[str]] = frozenset()  # stats [N, ...] that `on_step_end` gets whole
+    # Pretrained networks that its losses look through, such as "efl0": such a network cannot judge what it taught
+    looks_through: ClassVar[tuple[str, ...]] = ()
     unused: ClassVar[Mapping[str, str]] = {}  # inherited settings without any effect -> the code of the reason
     Config: ClassVar[type[Settings]] = Settings
     haste: ClassVar[Mapping[str, Any]] = {}  # settings with which the tiny preset learns within the steps of a test

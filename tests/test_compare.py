@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from support import Cli, on_disk
 
+from simulacra import registry as registry_of_gans
 from simulacra import storage
 from simulacra.measure import distances, scores
 from simulacra.measure import metrics as registry
+from simulacra.measure.choose import choose
 from simulacra.measure.compare import compare, differences
+from simulacra.measure.evaluate import evaluate
 from simulacra.measure.intervals import Resampled, resampled_kid
 from simulacra.measure.metrics import Better, Metric, feature_metrics
 from simulacra.measure.printing import print_comparison
@@ -165,6 +168,18 @@ def test_both_judges_find_a_black_model_worse(
     assert not same["warnings"] and same["scores"][LEADS]["p"] == 1
     with Image.open("both.png") as image:
         assert image.height == 8 * 16 + 31 and image.width >= 2 * 8 * 16 + 16, "both grids, under their names"
+
+
+def test_a_network_does_not_judge_what_it_taught(run: Path, black: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GAN whose losses look through the first judge's network: the second judge decides alone, and it is said."""
+    monkeypatch.setattr(registry_of_gans.find("dcgan"), "looks_through", ("coarse",))
+    record = compare(run, black, samples=64)
+    assert record["leads"] == "swd-pyramid" and record["second"] is None and record["verdict"]["agree"] is None
+    assert len([w for w in record["warnings"] if "was trained through the network" in w]) == 2
+    best = choose(run, samples=32)
+    assert best["by"] == "swd-pyramid" and "second" not in best
+    certificate, _ = evaluate(run, samples=32, metrics=("fd", "swd"))
+    assert certificate["leads"] == "swd-pyramid"
 
 
 def test_panels_stand_side_by_side() -> None:

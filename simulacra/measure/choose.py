@@ -40,9 +40,10 @@ class CheckpointScorer:
         extractor: Extractor,
         on: str | None = None,
         samples: int = SAMPLES,
+        taught: bool = False,
     ) -> None:
         self.protocol = open_protocol(
-            data, extractor=extractor, on=on, samples=samples, reals=REALS, choosing=True, begin=silent
+            data, extractor=extractor, on=on, samples=samples, reals=REALS, choosing=True, begin=silent, taught=taught
         )
 
     def line(self, model: Model, nimg: int, digest: str, advance: Advance = lambda n: None) -> ScoreLine:
@@ -153,7 +154,10 @@ def choose(
     if not folders:
         raise SimulacraError("measure.no_checkpoints", run=run)
     extractor = extractor or open_extractor(device=device)
-    scorer = CheckpointScorer(model_under_test(folders[-1]).dataset(data), extractor=extractor, on=on, samples=samples)
+    last = model_under_test(folders[-1])
+    scorer = CheckpointScorer(
+        last.dataset(data), extractor=extractor, on=on, samples=samples, taught=last.taught_by(extractor)
+    )
     terms = _terms(scorer.protocol.terms)
     scored = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == terms}
     for folder in folders:

@@ -55,7 +55,14 @@ def compare(
     pictures = models["a"].dataset(data)
     models["b"].dataset(pictures.path or "peeps")  # raises where the shapes or tasks differ
     protocol = open_protocol(
-        pictures, extractor=extractor, on=on, samples=samples, reals=samples, choosing=False, begin=advance
+        pictures,
+        extractor=extractor,
+        on=on,
+        samples=samples,
+        reals=samples,
+        choosing=False,
+        begin=advance,
+        taught=any(model.taught_by(extractor) for model in models.values()),
     )
     loaded = {key: model.load(device) for key, model in models.items()}
     scores = {
@@ -70,6 +77,8 @@ def compare(
     names = {key: model.name for key, model in models.items()}
     record["verdict"] = verdict(record["scores"], protocol.leads, second, names)
     record["warnings"] = _warnings(record["a"], record["b"])
+    taught = [names[key] for key, model in models.items() if model.taught_by(extractor)]
+    record["warnings"] += [english(Message("measure.warn_taught", model=name)) for name in taught]
     if out or contradictory(record["scores"], protocol.leads, second):
         titles = {f"{key}: {names[key]}": model for key, model in loaded.items()}
         about = {key: model.hash for key, model in models.items()} | protocol.source

@@ -53,6 +53,7 @@ class DrawContext:
     seeds: range
     begin: Begin
     mirrored: bool = False  # whether training mirrored its pictures
+    taught: bool = False  # whether the model's losses looked through the extractor's network
 
     @cached_property
     def fakes(self) -> Features:
@@ -110,7 +111,7 @@ class DrawContext:
         values |= {name: as_score(score) for name, score in others.items()}
         n_real = min(len(self.data.split(self.on)), len(seeds))
         data: dict[str, Any] = {"name": self.data.name, "hash": self.data.hash, "on": self.on, "pictures": n_real}
-        leads = scores.score_name(scores.leading_metric(), extractor)
+        leads = scores.score_name(scores.judges("draw", self.taught)[0], extractor)
         entries = {"warnings": []} | entries
         return values, {
             "data": data | {"size": list(self.data.shape)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from simulacra.generator import Generator
 from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data
 from simulacra.messages import text
 from simulacra.model import Model, Task
+from simulacra.registry import find_stored
 from simulacra.storage import fingerprint, load, model_folder, task_of
 
 FIRST_SEED = 1_000_000  # reported scores use seeds from here on; the choice of a checkpoint uses those from 0
@@ -46,6 +48,12 @@ class ModelUnderTest:
     def task(self) -> Task:
         """`draw` for a generator of pictures from seeds, `translate` for a translator."""
         return task_of(self.config)
+
+    def taught_by(self, extractor: Extractor) -> bool:
+        """Whether the model's losses looked through the extractor's network; False for a GAN that is not here."""
+        with contextlib.suppress(SimulacraError):
+            return extractor.name.removesuffix("d") in find_stored(self.config, trusted=False).looks_through
+        return False
 
     def load(self, device: str | torch.device = "cpu") -> Model:
         """The model."""

@@ -50,7 +50,10 @@ class ScoringProtocol(Protocol):
 
 
 class SeedProtocol:
-    """The protocol for models that draw from seeds. choosing: seeds from 0, else from `FIRST_SEED`."""
+    """The protocol for models that draw from seeds. choosing: seeds from 0, else from `FIRST_SEED`.
+
+    taught: the losses of a model look through the extractor's network, so that the second judge decides alone.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class SeedProtocol:
         reals: int,
         choosing: bool,
         begin: Begin,
+        taught: bool = False,
     ) -> None:
         on = on or "train"
         part = data.split(on)
@@ -71,9 +75,8 @@ class SeedProtocol:
         title = text("measure.progress_reals", part=on)
         self.reals: Features = reals_of(part, extractor, reals, begin(title, min(len(part), reals)))
         n_real = len(self.reals[extractor.fd_layer])
-        self.lead_metric = scores.leading_metric()
+        self.lead_metric, second = scores.judges("draw", taught)
         self.leads = scores.score_name(self.lead_metric, extractor)
-        second = scores.second_metric("draw")
         self.second = scores.score_name(second, extractor) if second else None
         self.terms: dict[str, Any] = {
             "extractor": identity(extractor),

@@ -95,6 +95,12 @@ def second_metric(task: Task) -> Metric | None:
     return next((metric for metric in feature_metrics(task, built_in=True) if metric.layer == "second"), None)
 
 
+def judges(task: Task, taught: bool = False) -> tuple[Metric, Metric | None]:
+    """The metric that decides and the second judge's; the second judge's alone where the first network was a teacher."""
+    first, second = leading_metric(), second_metric(task)
+    return (second, None) if taught and second else (first, second)
+
+
 def resampled(extractor: Extractor, real: Features, fake: Features, metrics: Iterable[Metric]) -> dict[str, Resampled]:
     """Scores by name, resampled with one seed, so that those of two models can be subtracted."""
     scores: dict[str, Resampled] = {}

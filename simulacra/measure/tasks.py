@@ -29,16 +29,18 @@ def open_protocol(
     reals: int,
     choosing: bool,
     begin: Begin = silent,
+    taught: bool = False,
 ) -> ScoringProtocol:
     """The protocol for models of the pictures of `data`: translators where it is a pair.
 
+    taught: the losses of a model look through the extractor's network, so that the second judge decides alone.
     choosing: for the choice of a checkpoint; else for reported scores, which use other seeds or pictures.
     Raises `SimulacraError` for fewer than 2 samples or real pictures.
     """
     if samples < 2:
         raise SimulacraError("measure.samples", samples=samples)
     options: dict[str, Any] = {"extractor": extractor, "on": on, "samples": samples, "reals": reals}
-    options |= {"choosing": choosing, "begin": begin}
+    options |= {"choosing": choosing, "begin": begin, "taught": taught}
     return TranslationProtocol(data, **options) if isinstance(data, Pair) else SeedProtocol(data, **options)
 
 
@@ -56,7 +58,14 @@ def open_context(
     """The context in which one model is scored. Raises `SimulacraError` for a part with fewer than 2 pictures."""
     if isinstance(data, Pair):
         protocol = TranslationProtocol(
-            data, extractor=extractor, on=on, samples=samples, reals=samples, choosing=False, begin=begin
+            data,
+            extractor=extractor,
+            on=on,
+            samples=samples,
+            reals=samples,
+            choosing=False,
+            begin=begin,
+            taught=about.taught_by(extractor),
         )
         return TranslationContext(generator=as_translator(model), protocol=protocol)
     on = on or "train"
@@ -70,4 +79,5 @@ def open_context(
         seeds=range(first_seed, first_seed + samples),
         begin=begin,
         mirrored=bool(about.config["config"].get("mirror")),
+        taught=about.taught_by(extractor),
     )

@@ -8,6 +8,7 @@ from simulacra.console import Begin, silent
 from simulacra.data.opening import open_dataset
 from simulacra.measure.choose import CheckpointScorer, add_score, mark_best, read_scores, score_anew, since_best
 from simulacra.measure.extractors.features import open_extractor
+from simulacra.measure.model_under_test import model_under_test
 from simulacra.measure.score_records import Best
 from simulacra.model import Model
 from simulacra.storage import fingerprint
@@ -25,7 +26,8 @@ class RunScores:
         """The scorer, opened when it is first needed."""
         if self._scorer is None:
             data, extractor = open_dataset(self.plan.source), open_extractor(device=self.device)
-            self._scorer = CheckpointScorer(data, extractor=extractor)
+            taught = model_under_test(self.plan.folder).taught_by(extractor)
+            self._scorer = CheckpointScorer(data, extractor=extractor, taught=taught)
         return self._scorer
 
     def measure(self, model: Model, nimg: int) -> bool:

@@ -52,7 +52,9 @@ class TranslationProtocol:
         choosing: bool = True,
         skip: int = 0,
         begin: Begin = silent,
+        taught: bool = False,
     ) -> None:
+        self.taught = taught
         self.data, self.extractor, self.choosing, self.begin = data, extractor, choosing, begin
         self.inputs = on or (for_choice(data) if choosing else held_out(data))
         self.on, self.named_part, self.reals = on or "train", on, reals
@@ -75,9 +77,8 @@ class TranslationProtocol:
             "directions": records,
         }
         self.total = sum(direction.n for direction in self.directions)
-        self.lead_metric = scores.leading_metric()
+        self.lead_metric, second = scores.judges("translate", taught)
         self.leads = f"{scores.score_name(self.lead_metric, extractor)}:{MEAN}"
-        second = scores.second_metric("translate")
         self.second = f"{scores.score_name(second, extractor)}:{MEAN}" if second else None
 
     def scores(self, model: Model, advance: Advance = lambda n: None) -> dict[str, ResampledScore]:
@@ -121,7 +122,7 @@ class TranslationProtocol:
     def fresh(self) -> TranslationProtocol:
         """The same protocol on pictures that this one does not use, as far as there are any."""
         options: dict[str, Any] = {"extractor": self.extractor, "samples": self.samples, "reals": self.reals}
-        options |= {"choosing": False, "begin": self.begin}
+        options |= {"choosing": False, "begin": self.begin, "taught": self.taught}
         if not self.only_part:
             return TranslationProtocol(self.data, **options)
         skip = self.samples if min(direction.n for direction in self.directions) == self.samples else 0
