@@ -144,4 +144,4 @@ def dropped(labels: NDArray[Any], rows: NDArray[np.int64], number: int) -> Mappi
     classes = np.random.default_rng(3).permutation(np.unique(labels))
     counts = {"one class dropped": 1, "two classes dropped": 2, "half of the classes dropped": len(classes) // 2}
     left = {name: rows[~np.isin(labels[rows], classes[:count])] for name, count in counts.items()}
-    return {name: np.resize(some[:number], number) for name, some in left.items()}
+    return {name: np.resize(chosen[:number], number) for name, chosen in left.items()}

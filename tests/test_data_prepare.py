@@ -282,7 +282,9 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
         time.sleep(0.01)
     time.sleep(0.1)
     os.kill(process.pid, blow)
-    assert process.wait(30) != 0
+    if process.wait(30) == 0:  # the signal came when all was done
+        assert blow == signal.SIGINT and len(open_domain(tmp_path / "set"))
+        return
     assert not (tmp_path / "set").exists()
     if blow == signal.SIGINT:
         assert not leftovers(tmp_path)

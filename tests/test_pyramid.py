@@ -118,9 +118,9 @@ def test_a_mirrored_picture_has_its_features_mirrored(size: tuple[int, int]) -> 
     one = pyramid_features(pictures(2, *size))
     other = pyramid_features(pictures(2, *size).flip(3))
     for start in range(0, len(SIDES) * BAND, CELLS**2):
-        cells, mirrored = (each[:, start : start + CELLS**2].view(2, CELLS, CELLS) for each in (one, other))
+        cells, mirrored = (values[:, start : start + CELLS**2].view(2, CELLS, CELLS) for values in (one, other))
         torch.testing.assert_close(mirrored, cells.flip(2), rtol=1e-3, atol=1e-2)
-    cells, mirrored = (each[:, len(SIDES) * BAND :].view(2, 3, THUMBNAIL, THUMBNAIL) for each in (one, other))
+    cells, mirrored = (values[:, len(SIDES) * BAND :].view(2, 3, THUMBNAIL, THUMBNAIL) for values in (one, other))
     torch.testing.assert_close(mirrored, cells.flip(3), rtol=1e-3, atol=1e-2)
     assert (one - other).abs().max() > 1
 
@@ -148,7 +148,7 @@ def test_features_depend_on_their_own_picture_alone() -> None:
 
 def test_brightness_changes_the_thumbnail_and_contrast_the_bands() -> None:
     picture = pictures(1, 64)
-    plain, brighter, twice = (pyramid_features(each) for each in (picture, picture + 9, 2 * picture))
+    plain, brighter, twice = (pyramid_features(values) for values in (picture, picture + 9, 2 * picture))
     bands = slice(0, len(SIDES) * BAND)
     torch.testing.assert_close(brighter[:, bands], plain[:, bands], rtol=1e-3, atol=1e-2)
     torch.testing.assert_close(brighter[:, bands.stop :], plain[:, bands.stop :] + 9)

@@ -183,8 +183,8 @@ def test_noise_of_a_grey_level_is_seen_by_grain_alone() -> None:
     pictures = [torch.from_numpy(x).permute(0, 3, 1, 2).float() / 127.5 - 1 for x in (images[:48], images[48:], noisy)]
     extractor = open_extractor()
     values = []
-    for each in (extractor, extractor.untreated):
-        real, others, damaged = (features_of(each, [batch], 48) for batch in pictures)
+    for version in (extractor, extractor.untreated):
+        real, others, damaged = (features_of(version, [batch], 48) for batch in pictures)
         values += [frechet(real["112"], others["112"]), frechet(real["112"], damaged["112"])]
     scores = grain_of_features(extractor.untreated, real, damaged)
     assert scores.keys() == {"grain-efl0-112"} and scores["grain-efl0-112"].value == pytest.approx(values[3])

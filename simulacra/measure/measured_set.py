@@ -168,8 +168,8 @@ def measure(
             if picture.row in grained:
                 untreated.add(picture.pixels)
         advance(len(chunk))
-    for each in (features, untreated):
-        each.flush()
+    for values in (features, untreated):
+        values.flush()
     measured.layers, measured.untreated = features.features, untreated.features
     return measured
 

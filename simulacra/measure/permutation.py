@@ -24,10 +24,14 @@ def p_of_one_source(
     real: NDArray[Any],
     fake: NDArray[Any],
     *,
-    exchanges: int = EXCHANGES,
+    exchanges: int | None = None,
     seed: int = 0,
 ) -> float:
-    """The p-value of features [N, D] and [M, D] being of one source, for a score that grows where they differ."""
+    """The p-value of features [N, D] and [M, D] being of one source, for a score that grows where they differ.
+
+    exchanges: random ones, `EXCHANGES` by default; the least p-value is one over their number and one.
+    """
+    exchanges = EXCHANGES if exchanges is None else exchanges
     reals, fakes = checked_pair(*(side[subsample(len(side), PICTURES)] for side in (real, fake)))
     pooled, source, number = np.concatenate([reals, fakes]), np.random.default_rng([seed, 5]), len(reals)
     observed, as_far = score(reals, fakes), 1

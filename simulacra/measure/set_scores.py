@@ -91,8 +91,8 @@ def score_sets(
                 step = advance(text(title), min(pictures.count, max(at_most)))
                 folder = scratch / str(len(measured))
                 measured.append(measure(pictures, size, at_most, extractor, folder, step))
-            for each in measured[:2]:
-                _check_number(each)
+            for measured_set in measured[:2]:
+                _check_number(measured_set)
             return _scored(measured, medians, size, extractor, advance)
 
 
@@ -112,14 +112,14 @@ def _scored(
     values, warnings = _scores(fake, real, extractor, advance)
     n, n_real = len(fake), len(real)
     unseen = measured[2] if len(measured) > 2 else None
-    places = [subsample(len(each.rows), TRAINING) for each in measured]
-    batches = [each.batches(chosen) for each, chosen in zip(measured, places, strict=True) if each.rows]
+    places = [subsample(len(pictures.rows), TRAINING) for pictures in measured]
+    batches = [pictures.batches(chosen) for pictures, chosen in zip(measured, places, strict=True) if pictures.rows]
     copies, entries = copy_scores(batches[0], batches[1], batches[2] if len(batches) > 2 else None)
     for near in entries["nearest"]:
         near["fake"], near["train"] = int(places[0][near["fake"]]), int(places[1][near["train"]])
     record: Any = {"format": FORMAT} | {
-        name: each.record(median)
-        for name, each, median in zip(("fakes", "reals", "unseen"), measured, medians, strict=False)
+        name: pictures.record(median)
+        for name, pictures, median in zip(("fakes", "reals", "unseen"), measured, medians, strict=False)
     }
     if unseen is not None:
         values |= {name: as_score(score) for name, score in copies.items()}

@@ -39,9 +39,9 @@ def sliced_wasserstein(real: NDArray[Any], fake: NDArray[Any]) -> float:
 def resampled_sliced(real: NDArray[Any], fake: NDArray[Any], *, seed: int = 0, resamples: int = RESAMPLES) -> Resampled:
     """`sliced_wasserstein` with both sets resampled; see `intervals` for what the interval covers."""
     reals, fakes = checked_pair(real, fake)
-    drawn = [counts(len(reals), resamples, seed, REALS), counts(len(fakes), resamples, seed, FAKES)]
-    whole = [np.ones((1, weights.shape[1]), np.float32) for weights in drawn]
-    values = _areas(reals, fakes, *(np.concatenate(pair) for pair in zip(whole, drawn, strict=True)))
+    resampled = [counts(len(reals), resamples, seed, REALS), counts(len(fakes), resamples, seed, FAKES)]
+    whole = [np.ones((1, weights.shape[1]), np.float32) for weights in resampled]
+    values = _areas(reals, fakes, *(np.concatenate(pair) for pair in zip(whole, resampled, strict=True)))
     return Resampled.of(float(values[0]), values[1:], least=0.0)
 
 

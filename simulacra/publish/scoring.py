@@ -1,4 +1,4 @@
-"""`score`: any two sets of pictures, with the files that show what was found."""
+"""`score`: any two sets of pictures, with the files that show what was measured."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ def score(
     if page is not None:
         check_page(page)
     with nullcontext() if folder is None else _checked_folder(folder):
-        found = score_sets(
+        scored = score_sets(
             fakes, reals, unseen=unseen, samples=samples, extractor=extractor, weights=weights, sha256=sha256,
             device=device, advance=advance,
         )  # fmt: skip
-    rendered = render_set_page(found) if folder is not None or page is not None else ""
+    rendered = render_set_page(scored) if folder is not None or page is not None else ""
     if folder is not None:
-        _write_folder(folder, found, rendered)
+        _write_folder(folder, scored, rendered)
     if page is not None:
         _write_page(page, rendered)
-    return found.record
+    return scored.record
 
 
 @contextmanager
@@ -80,11 +80,11 @@ def _checked_folder(folder: Path) -> Iterator[None]:
     record = folder / RECORD
     old = read_json(record) if record.is_file() else None
     if old is None:
-        taken = next((folder / name for name in (RECORD, PAIRS, PAGE) if (folder / name).exists()), None)
+        obstacle = next((folder / name for name in (RECORD, PAIRS, PAGE) if (folder / name).exists()), None)
     else:
-        taken = None if isinstance(old, dict) and old.get("format") == FORMAT else record
-    if taken is not None:
-        raise SimulacraError("measure.not_a_score", path=taken)
+        obstacle = None if isinstance(old, dict) and old.get("format") == FORMAT else record
+    if obstacle is not None:
+        raise SimulacraError("measure.not_a_score", path=obstacle)
     new = not folder.exists()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,19 +96,19 @@ def _checked_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def _write_folder(folder: Path, found: ScoredSets, page: str) -> None:
+def _write_folder(folder: Path, scored: ScoredSets, page: str) -> None:
     record = folder / RECORD
     if record.is_file():
         old = read_json(record)
-        if _hashes(old) != _hashes(found.record):
+        if _hashes(old) != _hashes(scored.record):
             name = "-".join(digest[:8] for digest in _hashes(old))
             for path in (folder / name for name in (RECORD, PAIRS, PAGE)):
                 if path.exists():
                     path.rename(path.with_name(f"{path.stem}-{name}{path.suffix}"))
-    write_json(record, found.record)
-    if found.pairs:
+    write_json(record, scored.record)
+    if scored.pairs:
         with atomic_file(folder / PAIRS) as file:
-            pairs_image(found).save(file, "PNG")
+            pairs_image(scored).save(file, "PNG")
     _write_page(folder / PAGE, page)
 
 
@@ -121,12 +121,12 @@ def _write_page(path: Path, page: str) -> None:
         file.write(page.encode())
 
 
-def pairs_image(found: ScoredSets) -> Image.Image:
+def pairs_image(scored: ScoredSets) -> Image.Image:
     """The fakes in one row and below each the real picture nearest to it."""
-    tiles = [_enlarged(pair[side]) for side in (0, 1) for pair in found.pairs]
+    tiles = [_enlarged(pair[side]) for side in (0, 1) for pair in scored.pairs]
     height, width, _ = tiles[0].shape
     names = [text("report.fakes"), text("report.nearest_real")]
-    grid = Grid(len(tiles), (3, height, width), columns=len(found.pairs), names=names)
+    grid = Grid(len(tiles), (3, height, width), columns=len(scored.pairs), names=names)
     for tile in tiles:
         grid.add(torch.from_numpy(tile).permute(2, 0, 1).float() / 127.5 - 1)
     return grid.image()

@@ -24,9 +24,9 @@ PAIRS = 8  # nearest pairs shown, as in the report of a run
 HEX = 12  # digits of a hash that are shown
 
 
-def render_set_page(found: ScoredSets) -> str:
+def render_set_page(scored: ScoredSets) -> str:
     """The page, in the language in use."""
-    record = found.record
+    record = scored.record
     fakes, reals, score = record["fakes"], record["reals"], record["scores"][record["leads"]]
     rungs: list[tuple[str, Mapping[str, Any]]] = [(fakes["name"], score)]
     rungs += [(text("report.reals_reals"), {"value": score["floor"]})] if score["floor"] is not None else []
@@ -35,18 +35,18 @@ def render_set_page(found: ScoredSets) -> str:
     return environment().get_template("sets.html.j2").render(
         lang=HTML_LANGUAGES[messages.language()], mark=MARK, record=record, fakes=fakes, reals=reals,
         style=resources.files("simulacra").joinpath("publish/report/style.css").read_text(encoding="utf-8"),
-        sections={anchor: text(code) for anchor, code in sections.items()}, subtitle=_subtitle(found),
+        sections={anchor: text(code) for anchor, code in sections.items()}, subtitle=_subtitle(scored),
         verdict=text("report.space").join(map(str, set_verdicts(record))), warnings=[shown(warning) for warning in record["warnings"]],
         memorisation=shown(record["memorisation"]["sentence"]) if "memorisation" in record else "",
         ladder=plots.ladder(rungs, record["leads"]) if len(rungs) > 1 else None,
-        sheets=[_sheet(found.fakes, fakes), _sheet(found.reals, reals)], pairs=_pairs(found),
-        groups=tables.score_groups(dict(record)), terms=_terms(found),
+        sheets=[_sheet(scored.fakes, fakes), _sheet(scored.reals, reals)], pairs=_pairs(scored),
+        groups=tables.score_groups(dict(record)), terms=_terms(scored),
         json=json.dumps(record, indent=2, ensure_ascii=False),
     )  # fmt: skip
 
 
-def _subtitle(found: ScoredSets) -> str:
-    record = found.record
+def _subtitle(scored: ScoredSets) -> str:
+    record = scored.record
     values = {
         "n": record["n"],
         "of": record["fakes"]["of"],
@@ -61,10 +61,10 @@ def _sheet(tiles: list[Any], record: SetRecord) -> InlinePicture:
     return inlined(sheet(tiles, columns), text("report.alt_set", name=record["name"]), width=SHEET, quality=QUALITY)
 
 
-def _pairs(found: ScoredSets) -> list[dict[str, Any]]:
+def _pairs(scored: ScoredSets) -> list[dict[str, Any]]:
     """The nearest pairs with their pictures inlined."""
     rows = []
-    for (fake, real), near in zip(found.pairs[:PAIRS], found.record["nearest"], strict=False):
+    for (fake, real), near in zip(scored.pairs[:PAIRS], scored.record["nearest"], strict=False):
         pictures = [
             inlined(as_image(tile), str(name), width=TILE, quality=QUALITY)
             for tile, name in ((fake, near["fake"]), (real, near["real"]))
@@ -78,15 +78,15 @@ def _pairs(found: ScoredSets) -> list[dict[str, Any]]:
     return rows
 
 
-def _terms(found: ScoredSets) -> dict[str, str | Markup]:
+def _terms(scored: ScoredSets) -> dict[str, str | Markup]:
     """What was measured, and how, by label."""
-    record, extractor = found.record, found.record["extractor"]
+    record, extractor = scored.record, scored.record["extractor"]
     terms: dict[str, str | Markup] = {}
     sets = {"report.fakes": record["fakes"], "report.reals": record["reals"]}
     sets |= {"report.unseen": record["unseen"]} if "unseen" in record else {}
-    for label, each in sets.items():
-        values = {"name": each["name"], "kind": each["kind"], "n": each["pictures"], "of": each["of"]}
-        values |= {"size": pixels(each["size"]), "set_aside": each["set_aside"], "hash": each["hash"][:HEX]}
+    for label, pictures in sets.items():
+        values = {"name": pictures["name"], "kind": pictures["kind"], "n": pictures["pictures"], "of": pictures["of"]}
+        values |= {"size": pixels(pictures["size"]), "set_aside": pictures["set_aside"], "hash": pictures["hash"][:HEX]}
         terms[text(label)] = text("report.set_terms", **values)
     terms[text("report.common_size")] = f"{pixels(record['size'])}. {shown(record['resize'])}"
     name = f"{extractor['name']} ({extractor['backend']}), sha256 {extractor['sha256'][:HEX]}…"
