@@ -1,6 +1,7 @@
 """Damages of pictures for `battery.py`: functions of pictures [N, H, W, C] uint8 and a strength.
 
-Each spoils quality (the pictures), variety (the set) or colour, at rising strengths. `VISIBLE` says which nobody sees.
+Each spoils quality, colour or place of the pictures, at rising strengths; `unseen` is the
+strength up to which nobody sees it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from PIL import Image
 from simulacra.measure.extractors.treatment import blur
 
 Pictures = NDArray[np.uint8]
-Kind = Literal["quality", "variety", "colour", "place", "model"]
+Kind = Literal["quality", "colour", "place"]
 
 
 @dataclass(frozen=True)
