@@ -532,17 +532,22 @@ def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
     link = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
     with pytest.raises(SimulacraError) as caught:
         to_w(load_generator(exploring.model(tmp_path / "m")), Recipe(z=(1.0, 2.0)), {})
-    for locale, language in (("en-GB", "en"), ("zh-CN", "zh")):
+    for locale, language, other in (("en-GB", "en", "zh"), ("zh-CN", "zh", "en")):
         page = browser.new_page(locale=locale)
         page.goto(f"{addresses['plain']}#{link}")
-        with using(language):
-            page.wait_for_selector(f"#toast:has-text({json.dumps(str(caught.value), ensure_ascii=False)})")
+        page.wait_for_selector(f"#toast:has-text({sentence(caught.value, language)})")
         page.click("#language")
-        playwright.expect(page.locator("#random")).to_have_text("随机" if locale == "en-GB" else "Random")
-        page.fill("#seed", "x")  # the next one is in the other language
+        page.wait_for_selector(f"#toast:has-text({sentence(caught.value, other)})")  # it is drawn again
+        page.fill("#seed", "x")  # the page's own error is in the other language too
         page.press("#seed", "Enter")
-        page.wait_for_selector(f"#toast:has-text('{'整数' if locale == 'en-GB' else 'whole number'}')")
+        page.wait_for_selector(f"#toast:has-text('{'整数' if other == 'zh' else 'whole number'}')")
         page.close()
+
+
+def sentence(error: Exception, language: str) -> str:
+    """An error in a language, as a quoted string for a selector."""
+    with using(language):
+        return json.dumps(str(error), ensure_ascii=False)
 
 
 def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
