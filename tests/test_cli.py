@@ -34,7 +34,7 @@ COMMANDS = {
     "mix": "model out rows columns way layers label truncation device",
     "plan": "data out minutes total seeds gan samples device threads json dry_run",
     "prepare": "source out pair size crop channels background per_folder limit labels split seed resample min_side "
-    "max_megapixels drop_duplicates workers zip",
+    "max_megapixels drop_duplicates keep_originals workers zip",
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
     "sample": "model out seeds label by_label grid each truncation min_latent recipe device",

@@ -44,6 +44,7 @@ def prepare(
     min_side: int = 8,
     max_megapixels: float = 100,
     drop_duplicates: bool = False,
+    keep_originals: int = 0,
     workers: int | None = None,
     zip: Path | None = None,
 ) -> None:
@@ -86,6 +87,8 @@ def prepare(
         Larger pictures are set aside before they are decoded.
     drop_duplicates
         Keep one picture of each group of exact duplicates.
+    keep_originals
+        2, 4 or 8: also store the same crops at up to so many times the size, for upscale; 4 takes 20 times the disk.
     workers
         Processes; one a core if not given.
     zip
@@ -93,6 +96,7 @@ def prepare(
     """
     from simulacra.console import console, say
     from simulacra.data.dataset import Pair
+    from simulacra.data.originals import summary
     from simulacra.data.prepare import export_zip
     from simulacra.data.prepare import prepare as make
     from simulacra.data.prepare_options import PrepareOptions, parse_crop, parse_size
@@ -101,7 +105,7 @@ def prepare(
     options = PrepareOptions(
         size=parse_size(size), crop=parse_crop(crop), channels=channels, background=background, per_folder=per_folder,
         limit=limit, labels=labels, split=split, seed=seed, resample=resample, min_side=min_side,
-        max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, workers=workers,
+        max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, keep_originals=keep_originals, workers=workers,
     )  # fmt: skip
     folder = out if pair is None else pair
     data = make(source, out, options) if pair is None else make(source, pair, options, b=out)
@@ -111,6 +115,8 @@ def prepare(
         say("data.prepared", path=path, count=len(domain), parts=parts, sheet=path / "sheet.png")
         if count := len(read_json(path / "rejects.json")):
             say("data.set_aside", count=count, path=path / "rejects.json")
+        for originals in summary(domain):
+            say("data.originals", **vars(originals), whole=len(domain))
     if isinstance(data, Pair):
         say("data.pair_domains", a=data.domains[0], b=data.domains[1])
     say("data.train_next", path=folder)

@@ -25,6 +25,7 @@ from simulacra.data.domains import Domain, merge_parts, open_domains
 from simulacra.data.inspect import make_report
 from simulacra.data.items import Item
 from simulacra.data.opening import FORMAT, is_prepared, open_dataset, open_domain
+from simulacra.data.originals import write_originals
 from simulacra.data.prepare_options import PrepareOptions, PrepareSettings, resolve_options, rgb
 from simulacra.data.rejects import UnusablePicture, english
 from simulacra.data.selection import Packer, split_counts
@@ -77,6 +78,8 @@ def prepare(
     """
     options, out = resolve_options(options, settings), Path(out)
     with open_domains(source, b, labels=options.labels) as domains:
+        if options.keep_originals and len(domains) > 1:
+            raise SimulacraError("data.originals_of_pair")
         sources = [_source_json(domain.whole) for domain in domains]
         origin: dict[str, Any] = {"options": options.to_json(), "source": sources[0]}
         if len(domains) > 1:
@@ -226,6 +229,8 @@ def _describe(packer: Packer, folder: Path, name: str, origin: dict[str, Any]) -
     write_sheet(data, report, folder)
     record = {"name": name, "shape": list(images.shape), "splits": splits, "hash": digest}
     record |= {"classes": list(classes), "attributes": list(source.attributes), **origin}
+    if packer.options.keep_originals:
+        record["originals"] = write_originals(packer, folder, name, splits)
     versions = {"python": platform.python_version(), "numpy": np.__version__, "pillow": PIL.__version__}
     with contextlib.suppress(metadata.PackageNotFoundError):
         versions["simulacra"] = metadata.version("simulacra")

@@ -13,6 +13,7 @@ from simulacra.data.decoding import FILTERS, Crop
 from simulacra.errors import SimulacraError, did_you_mean
 
 SIDES = range(4, 2049)
+FACTORS = (2, 4, 8)  # at which originals can be kept, and pictures enlarged
 CHANNELS = ("auto", "grey", "rgb", "rgba")
 
 Size = int | str | tuple[int, int]  # a side in pixels, "64x48" (width x height), or (H, W)
@@ -27,7 +28,8 @@ class PrepareOptions:
     grey if no picture has colour, else rgb; unless "rgba", transparent pictures are laid on `background`.
     `per_folder` and `limit` count usable pictures. Pictures with a side below `min_side` pixels are not used; other
     pictures smaller than `size` are enlarged. `labels`: "auto", "none", "folder", or the table column that becomes the
-    class. `split`: shares of train, valid and test.
+    class. `split`: shares of train, valid and test. `keep_originals`: 2, 4 or 8, the largest factor at which the same
+    crops are also stored larger, for an upscaler.
 
     Raises SimulacraError for an impossible value.
     """
@@ -45,6 +47,7 @@ class PrepareOptions:
     min_side: int = 8
     max_megapixels: float = 100
     drop_duplicates: bool = False
+    keep_originals: int = 0
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -61,11 +64,15 @@ class PrepareOptions:
         for name in ("per_folder", "limit", "workers", "min_side"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise SimulacraError("data.count_below_one", option=f"--{name.replace('_', '-')}", value=value)
+        if self.keep_originals not in (0, *FACTORS):
+            raise SimulacraError("data.unknown_factor", factor=self.keep_originals, factors=list(FACTORS))
         rgb(self.background)
 
     def to_json(self) -> dict[str, Any]:
         """The options that decide the result, as JSON values."""
         values = {key: value for key, value in dataclasses.asdict(self).items() if key != "workers"}
+        if not self.keep_originals:  # as in datasets that are older than the option
+            del values["keep_originals"]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
@@ -85,6 +92,7 @@ class PrepareSettings(TypedDict, total=False):
     min_side: int
     max_megapixels: float
     drop_duplicates: bool
+    keep_originals: int
     workers: int | None
 
 
