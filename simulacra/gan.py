@@ -63,6 +63,7 @@ class GAN(nn.Module):
     unused: ClassVar[Mapping[str, str]] = {}  # inherited settings without any effect -> the code of the reason
     Config: ClassVar[type[Settings]] = Settings
     haste: ClassVar[Mapping[str, Any]] = {}  # settings with which the tiny preset learns within the steps of a test
+    fine_tuning: ClassVar[Mapping[str, Any]] = {}  # settings of a run that starts from a pretrained model
     presets: ClassVar[Mapping[str, Preset]] = {}
     source: ClassVar[str] = ""  # where it comes from: built in, a package's name, "/path/file.py:Class", "module:Class"
 

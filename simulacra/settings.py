@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
@@ -23,6 +23,9 @@ MOST = 0.8  # largest p of ADA; beyond it augmentations leak into G's pictures (
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings common to all GANs. Subclasses add a GAN's own and set the defaults of its paper."""
+
+    # Those that decide the networks: a run that starts from a pretrained model has the same
+    of_the_networks: ClassVar[frozenset[str]] = frozenset({"z", "prior", "output"})
 
     shape: Shape = setting((3, 64, 64), "Channels, height and width of the pictures, from the data set.")
     conditional: bool = setting(False, "Condition both networks on the labels of the pictures.")

@@ -1,4 +1,4 @@
-"""A trained model as a folder: `G.safetensors` and `config.json`. No pickle is ever executed."""
+"""A trained model as a folder: `G.safetensors`, `config.json`, optionally `D.safetensors`. No pickle is ever executed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
 import simulacra
 from simulacra.config import to_json, updated
 from simulacra.errors import SimulacraError, near_path
-from simulacra.files import atomic_file, read_json, write_json
+from simulacra.files import JsonObject, atomic_file, read_json, write_json
+from simulacra.gan import GAN
 from simulacra.generator import Generator, as_generator
 from simulacra.model import Model, Task
 from simulacra.registry import find, find_stored, provenance
@@ -35,17 +37,22 @@ def save_model(
     config: Settings,
     about: Mapping[str, Any],
     dtype: torch.dtype = torch.float32,
+    D: nn.Module | None = None,
 ) -> None:
     """Write a model folder that `load` reads back.
 
-    about: where the model comes from, for `config.json`. dtype: of the stored weights.
+    about: where the model comes from, for `config.json`. dtype: of the stored weights. D: the discriminator, from which
+    another run can start; nothing else reads it.
     """
-    tensors = {
-        name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
-        for name, value in model.state_dict().items()
-    }
-    with atomic_file(folder / "G.safetensors") as file:
-        file.write(_sorted_header(save(tensors, {"format": FORMAT, "gan": gan, "version": simulacra.__version__})))
+    for player, network in {"D": D, "G": model}.items():
+        if network is not None:
+            tensors = {
+                name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
+                for name, value in network.state_dict().items()
+            }
+            metadata = {"format": FORMAT, "gan": gan, "version": simulacra.__version__}
+            with atomic_file(folder / f"{player}.safetensors") as file:
+                file.write(_sorted_header(save(tensors, metadata)))
     settings = {"format": FORMAT, "gan": gan, "task": model.task, "config": to_json(config)} | provenance(gan)
     write_json(folder / "config.json", settings | {"classes": list(model.classes)} | dict(about))
 
@@ -104,21 +111,32 @@ def load(
     `SimulacraError` for what is not a model.
     """
     folder = model_folder(where)
+    about, kind, config = read_config(folder, gan)
+    model = kind.generator(config)
+    assert isinstance(model, Generator | Translator)
+    model.classes = tuple(about["classes"])
+    load_weights(model, folder / "G.safetensors")
+    return model.eval().requires_grad_(False).to(device)
+
+
+def read_config(folder: Path, gan: str | None = None) -> tuple[JsonObject, type[GAN], Settings]:
+    """The `config.json` of a model folder, with the GAN and the settings that it names; see `load`."""
     about = read_json(folder / "config.json")
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise SimulacraError("storage.wrong_format", path=folder / "config.json", format=FORMAT)
     if not {"gan", "config", "classes"} <= about.keys():
         raise SimulacraError("storage.damaged_config", path=folder / "config.json")
     kind = find(gan) if gan else find_stored(about, trusted=False)
-    model = kind.generator(updated(kind.Config(), about["config"], of=f"{folder}: {kind.name}"))
-    assert isinstance(model, Generator | Translator)
-    model.classes = tuple(about["classes"])
+    return about, kind, updated(kind.Config(), about["config"], of=f"{folder}: {kind.name}")
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Fill a network with the weights of a safetensors file."""
     try:
-        weights = load_file(folder / "G.safetensors")
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        weights = load_file(path)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise SimulacraError("storage.damaged_weights", path=folder / "G.safetensors", error=error) from error
-    return model.eval().requires_grad_(False).to(device)
+        raise SimulacraError("storage.damaged_weights", path=path, error=error) from error
 
 
 def load_generator(where: str | Path | None = None, device: str | torch.device = "cpu") -> Generator:

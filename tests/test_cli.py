@@ -39,7 +39,7 @@ COMMANDS = {
     "report": "run out",
     "sample": "model out seeds label by_label grid each truncation min_latent recipe device",
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
-    "train": "data words gan run total epochs minutes balance augment precision seed compile micro every save_every "
+    "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
     "measure_every patience rollback disk device threads observe quiet dry_run settings",
     "translate": "model source out to keep_size cycle device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",

@@ -10,7 +10,7 @@ import pytest
 
 from simulacra import cli, messages
 from simulacra.cli.entry import EXAMPLES, GROUPS
-from simulacra.cli.language import commands, documented, parameters, take_language
+from simulacra.cli.language import commands, documented, option_of, parameters, take_language
 from simulacra.errors import SimulacraError
 
 NAMES = [name for name, _ in commands(cli.app)]
@@ -39,7 +39,8 @@ def test_every_parameter_has_a_meaning_in_english(name: str) -> None:
     sub = cli.app[name]
     with messages.using("en"):
         text = " ".join(str(owner.__doc__) for owner in documented(sub))
-    fields = {name for owner in documented(sub) for name in getattr(owner, "__dataclass_fields__", {})}
+    owners = [getattr(owner, "__dataclass_fields__", {}) for owner in documented(sub)]
+    fields = {option_of(field) for owner in owners for field in owner.values()}
     assert all(f"    {parameter}\n" in text for parameter in set(parameters(sub)) - fields)
     assert EXAMPLES[name].startswith(f"simulacra {name}")
 

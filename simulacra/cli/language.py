@@ -75,8 +75,13 @@ def parameters(sub: App) -> list[str]:
     names = []
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
         fields = getattr(_plain(parameter.annotation), "__dataclass_fields__", None)
-        names += list(fields) if fields else [name]
+        names += [option_of(field) for field in fields.values()] if fields else [name]
     return names
+
+
+def option_of(field: Any) -> str:
+    """The name of the option of a field of an options dataclass."""
+    return str(field.metadata.get("option", field.name))
 
 
 def documented(sub: App) -> list[Any]:
@@ -104,7 +109,8 @@ def _translate(owner: Any, command: str) -> None:
     prefix = f"help.{command}."
     texts = {code.removeprefix(prefix): text(code) for code in catalogue if code.startswith(prefix)}
     if hasattr(owner, "__dataclass_fields__"):
-        texts = {name: field.metadata["meaning"] for name, field in owner.__dataclass_fields__.items()} | texts
+        fields = owner.__dataclass_fields__
+        texts = {name: texts.get(option_of(field), field.metadata["meaning"]) for name, field in fields.items()}
     elif f"help.{command}" not in catalogue:
         owner.__doc__ = english
         return

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from simulacra.cli.entry import command, set_threads
+from simulacra.cli.language import option_of
 from simulacra.training.options import TrainOptions
 
 DEFAULTS = TrainOptions()
+NAMES = {field.name: option_of(field) for field in fields(TrainOptions)}
+
+
+def option_name(name: str) -> str:
+    """The option of a field of `TrainOptions`, such as `from` of `pretrained`."""
+    return NAMES.get(name, name).replace("_", "-")
 
 
 @command("train", "simulacra train faces --minutes 20")
@@ -20,7 +28,7 @@ def train(
     data: str,
     /,
     *words: str,
-    options: Annotated[TrainOptions, Parameter(name="*")] = DEFAULTS,
+    options: Annotated[TrainOptions, Parameter(name="*", name_transform=option_name)] = DEFAULTS,
     dry_run: bool = False,
     **settings: str,
 ) -> None:

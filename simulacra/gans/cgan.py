@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,10 @@ from simulacra.gan import Batch, Preset, Shape
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
     """Three hidden layers in each network, wider near the picture."""
+
+    of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
+        *("embedding", "hidden_g", "hidden_d", "design"),
+    }
 
     shape: Shape = (1, 28, 28)
     conditional: bool = True

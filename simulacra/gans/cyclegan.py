@@ -43,6 +43,10 @@ SQUARES, RELATIVISTIC = {"loss": "squares"}, {"loss": "relativistic"}
 class Settings(gan.Settings):
     """The paper's settings."""
 
+    of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
+        *("network", "features", "fine", "blocks", "norm", "change", "halvings"),
+    }
+
     network: Literal["residual", "unet"] = setting(
         "residual", "Architecture of G: unet costs a fraction, and translates pictures of this size only."
     )

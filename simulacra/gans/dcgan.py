@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -23,7 +23,7 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import mlp
-from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, LabelProjection
+from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, LabelProjection, PictureOrder
 
 Norm = Literal["batch", "instance", "layer", "none"]
 CONV = {"network": "conv"}
@@ -32,6 +32,11 @@ CONV = {"network": "conv"}
 @dataclass(frozen=True, kw_only=True)
 class Networks(gan.Settings):
     """Settings of the networks, which other GANs share."""
+
+    of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
+        *("network", "features", "features_max", "kernel", "upsample", "downsample"),
+        *("activation", "slope", "norm_g", "norm_d", "hidden"),
+    }
 
     network: Literal["conv", "dense", "mlp"] = setting("conv", "Architecture of G and D.")
     features: int = setting(
@@ -101,7 +106,7 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
-class Generator(gan.Generator):
+class Generator(PictureOrder, gan.Generator):
     """z -> b x b -> n doublings -> a picture."""
 
     def __init__(self, config: Networks) -> None:
@@ -128,8 +133,12 @@ class Generator(gan.Generator):
             x = layer(x, y) if isinstance(layer, ConditionalNorm) else layer(x)
         return x
 
+    def layers_from_picture(self) -> list[nn.Module]:
+        """All but the first."""
+        return [*self.layers][::-1]
 
-class Discriminator(nn.Module):
+
+class Discriminator(PictureOrder):
     """A picture -> n halvings -> a logit. The first layer has no norm."""
 
     def __init__(self, config: Networks) -> None:
@@ -153,6 +162,10 @@ class Discriminator(nn.Module):
         features = self.layers[:-1](images)
         logits: Tensor = self.layers[-1:](features).flatten()
         return logits if self.projection is None else logits + self.projection(features, y)
+
+    def layers_from_picture(self) -> list[nn.Module]:
+        """All layers."""
+        return [*self.layers]
 
 
 class DenseGenerator(gan.Generator):
@@ -233,21 +246,14 @@ class DCGAN(gan.GAN):
         "celeba64": Preset({"epochs": 5}, "the paper's settings at 64 px", 64),
         "instance64": Preset({"norm_d": "instance", "batch": 32}, "instance norm in D", 64),
         "faces80": Preset(
-            {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive"},
-            "80 px, small batches, adaptive balance",
-            80,
+            {"z": 128, "batch": 20, "epochs": 1000, "balance": "adaptive"}, "80 px, small batches, adaptive balance", 80
         ),
         "frogs32": Preset(
             {
-                "network": "dense",
-                "z": 32,
-                "dropout": 0.4,
-                "optimizer": "rmsprop",
-                "lr": 4e-4,
-                "lr_d": 8e-4,
-                "clip": 1.0,
-            }
-            | {"alpha": 0.9, "lr_decay": 1e-8, "label_noise": 0.05, "separate": False, "batch": 20, "epochs": 40},
+                **{"network": "dense", "z": 32, "dropout": 0.4, "optimizer": "rmsprop", "alpha": 0.9, "lr": 4e-4},
+                **{"lr_d": 8e-4, "clip": 1.0, "lr_decay": 1e-8, "label_noise": 0.05, "separate": False},
+                **{"batch": 20, "epochs": 40},
+            },
             "the dense 32 px networks, one class of a labelled set; 10,000 steps of each network on 5,000 pictures",
             32,
         ),
@@ -281,11 +287,10 @@ def _activation(config: Networks) -> nn.Module:
 
 
 def _double(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
-    odd = config.kernel % 2
     if config.upsample == "nearest":
         return [nn.Upsample(scale_factor=2), Conv2d(inner, outer, 3, padding=1, bias=bias)]
     padding = (config.kernel - 1) // 2
-    return [ConvTranspose2d(inner, outer, config.kernel, 2, padding, odd, bias=bias)]
+    return [ConvTranspose2d(inner, outer, config.kernel, 2, padding, config.kernel % 2, bias=bias)]
 
 
 def _halve(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,8 @@ from simulacra.gan import Batch, Preset, Shape
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
     """Two hidden layers of 256 each, for pictures of any size as one vector."""
+
+    of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {"hidden"}
 
     shape: Shape = (1, 28, 28)
     z: int = 64

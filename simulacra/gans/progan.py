@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -27,10 +27,14 @@ from simulacra.gans.progan_networks import STAGE, Discriminator, Generator
 
 SHORT_STAGE = 5_000  # the same for a run whose length is in minutes, as these are short
 
+GROWN = {"fade": 0, "stable": 0}  # pretrained networks have grown already
+
 
 @dataclass(frozen=True, kw_only=True)
 class Growing(gan.Settings):
     """Settings of growing networks, shared by ProGAN and StyleGAN."""
+
+    of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {"features", "features_max"}
 
     z: int = 512
     features: int = setting(16, "Channels at the full side, doubled at each halving (the paper: 16384 / side).")
@@ -84,6 +88,7 @@ class ProGAN(gan.GAN):
     critic, targeted = True, False
     Config = Settings
     haste = {"lr": 5e-3, "betas": (0.5, 0.9), "gp": 1, "features": 8}  # noqa: RUF012
+    fine_tuning = GROWN
     presets = {  # noqa: RUF012
         "paper128": Preset({"features": 128, "fade": STAGE, "stable": STAGE}, "the paper's widths and phases", 128),
         "tiny": Preset({"z": 8, "features": 4, "batch": 8, "fade": 16, "stable": 0}, "for tests"),

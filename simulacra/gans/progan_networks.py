@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from simulacra import gan
 from simulacra.gans.dcgan import base
-from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from simulacra.layers import GROUP, EqualisedConv2d, EqualisedLinear, PictureOrder, minibatch_stddev, pixel_norm
 from simulacra.layers.renamed import RenamedTensors
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Halving(nn.Module):
         return self.halve(leaky(self.second(leaky(self.first(x)))))
 
 
-class Generator(gan.Generator):
+class Generator(PictureOrder, gan.Generator):
     """z -> b x b -> a doubling per level -> a picture, with pixels repeated to the full side."""
 
     def __init__(self, config: Growing) -> None:
@@ -163,8 +163,12 @@ class Generator(gan.Generator):
             before, x = x, block(x)
         return self.growth.to_image(lambda level, features: self.out(self.to_rgb[level](features)), x, before)
 
+    def layers_from_picture(self) -> list[nn.Module]:
+        """`to_rgb` and the doubling of each level, from the highest."""
+        return [layer for pair in zip(self.to_rgb[:0:-1], self.blocks[::-1], strict=True) for layer in pair]
 
-class Discriminator(nn.Module):
+
+class Discriminator(PictureOrder):
     """A picture, averaged to the current side -> halved to b x b -> a score: G's architecture reversed.
 
     stage: returns the level and α. halve: halves the side of features.
@@ -196,3 +200,7 @@ class Discriminator(nn.Module):
         x = leaky(self.first(minibatch_stddev(x))).flatten(1)
         scores: Tensor = self.last(self.dropout(leaky(self.second(x))))
         return scores.squeeze(1)
+
+    def layers_from_picture(self) -> list[nn.Module]:
+        """`from_rgb` and the halving of each level, from the highest."""
+        return [layer for pair in zip(self.from_rgb[:0:-1], self.blocks[::-1], strict=True) for layer in pair]

@@ -13,7 +13,7 @@ import functools
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -38,6 +38,10 @@ PAPER: dict[str, Any] = {  # common to all of the paper's settings
 @dataclass(frozen=True, kw_only=True)
 class Settings(dcgan.Networks):
     """Sizes for a laptop; presets have the paper's. Pairs (a, b) change from a to b over the `burn_in`."""
+
+    of_the_networks: ClassVar[frozenset[str]] = dcgan.Networks.of_the_networks | {
+        *("patch", "blocks", "expansion", "group"),
+    }
 
     network: Literal["residual", "conv", "dense", "mlp"] = setting("residual")  # type: ignore[assignment]
     z: int = 64

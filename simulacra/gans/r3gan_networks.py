@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from simulacra import gan
 from simulacra.gans.dcgan import base
-from simulacra.layers import Conv2d, GroupedConv2d, Patches, downsample, upsample
+from simulacra.layers import Conv2d, GroupedConv2d, Patches, PictureOrder, downsample, upsample
 from simulacra.layers.renamed import RenamedTensors
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def stages(config: Settings, channels: list[int]) -> list[nn.Sequential]:
     return [nn.Sequential(*(Block(config, width, depth) for _ in range(config.blocks))) for width in channels]
 
 
-class Generator(RenamedTensors, gan.Generator):
+class Generator(RenamedTensors, PictureOrder, gan.Generator):
     """A learned base whose channels z scales -> blocks and doublings -> a picture."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
@@ -126,8 +126,12 @@ class Generator(RenamedTensors, gan.Generator):
         images: Tensor = self.bound(self.last(x))
         return images
 
+    def layers_from_picture(self) -> list[nn.Module]:
+        """The last layer, then blocks and doublings by turns."""
+        return [self.last, *_by_turns(self.stages[::-1], self.narrow[::-1])]
 
-class Discriminator(RenamedTensors):
+
+class Discriminator(RenamedTensors, PictureOrder):
     """A picture -> blocks and halvings -> a learned weighted sum over positions -> a score."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_embedding"}
@@ -162,3 +166,11 @@ class Discriminator(RenamedTensors):
             return x[:, 0]
         scores: Tensor = (x * self.label_embedding(y)).sum(1)  # projection discriminator: Miyato & Koyama 2018
         return scores
+
+    def layers_from_picture(self) -> list[nn.Module]:
+        """The first layer, then blocks and halvings by turns."""
+        return [self.first, *_by_turns(self.stages, self.widen)]
+
+
+def _by_turns(stages: nn.ModuleList, between: nn.ModuleList) -> list[nn.Module]:
+    return [layer for pair in zip(stages, between, strict=False) for layer in pair] + [stages[-1]]

@@ -27,7 +27,7 @@ from simulacra.config import setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
-from simulacra.layers import ConditionalNorm, Conv2d, LabelProjection
+from simulacra.layers import ConditionalNorm, Conv2d, LabelProjection, PictureOrder
 from simulacra.layers.renamed import RenamedTensors
 
 
@@ -86,7 +86,7 @@ class Up(RenamedTensors):
         return outer + F.interpolate(self.shortcut(x), scale_factor=2)
 
 
-class Generator(gan.Generator):
+class Generator(PictureOrder, gan.Generator):
     """z -> b x b -> residual blocks, each with a doubling -> a picture."""
 
     def __init__(self, config: Settings) -> None:
@@ -110,6 +110,10 @@ class Generator(gan.Generator):
         images: Tensor = self.out(self.last(F.relu(_normed(self.norm, x, y))))
         return images
 
+    def layers_from_picture(self) -> list[nn.Module]:
+        """The blocks."""
+        return [*self.blocks][::-1]
+
 
 class Down(RenamedTensors):
     """D's residual block: ReLU, convolution, ReLU, convolution, halving; 1x1 shortcut of the halved picture."""
@@ -131,7 +135,7 @@ class Down(RenamedTensors):
         return inner + shortcut
 
 
-class Discriminator(nn.Module):
+class Discriminator(PictureOrder):
     """A picture -> residual blocks, all but the last with a halving -> a sum over positions -> a logit."""
 
     def __init__(self, config: Settings) -> None:
@@ -151,6 +155,10 @@ class Discriminator(nn.Module):
         features = self.dropout(self.blocks(images).sum((2, 3)))
         logits: Tensor = self.last(features).squeeze(1)
         return logits if self.projection is None else logits + self.projection(features, y)
+
+    def layers_from_picture(self) -> list[nn.Module]:
+        """The blocks, all but the last with a halving."""
+        return [*self.blocks]
 
 
 def initialise(network: nn.Module) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +21,17 @@ from simulacra import gan, losses
 from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset
 from simulacra.gans.dcgan import base
-from simulacra.gans.progan import Growing, with_pace
+from simulacra.gans.progan import GROWN, Growing, with_pace
 from simulacra.gans.progan_networks import GAIN, STAGE, Discriminator, Growth, leaky, widths
-from simulacra.layers import EqualisedConv2d, EqualisedLinear, downsample, pixel_norm, upsample
+from simulacra.layers import EqualisedConv2d, EqualisedLinear, PictureOrder, downsample, pixel_norm, upsample
 from simulacra.styled import StyledGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Growing):
     """The paper's settings except the widths."""
+
+    of_the_networks: ClassVar[frozenset[str]] = Growing.of_the_networks | {"w", "depth", "mapping_rate"}
 
     w: int = setting(512, "Numbers in w.")
     depth: int = setting(8, "Layers of the mapping network.")
@@ -84,7 +86,7 @@ class Layer(nn.Module):
         return self.adain(leaky(x), w)  # type: ignore[no-any-return]
 
 
-class Generator(StyledGenerator):
+class Generator(PictureOrder, StyledGenerator):
     """z -> w; a learned constant -> two layers per level -> a picture, with pixels repeated to the full side."""
 
     def __init__(self, config: Settings) -> None:
@@ -125,6 +127,11 @@ class Generator(StyledGenerator):
             x = layer(x, style)
         return self.growth.to_image(lambda level, features: self.out(self.to_rgb[level](features)), x, before)
 
+    def layers_from_picture(self) -> list[nn.Module]:
+        """`to_rgb` and both layers of each level, from the highest."""
+        pairs = zip(self.to_rgb[:0:-1], self.layers[:1:-2], self.layers[-2:0:-2], strict=True)
+        return [layer for level in pairs for layer in level]
+
 
 @gan.register
 class StyleGAN(gan.GAN):
@@ -137,6 +144,7 @@ class StyleGAN(gan.GAN):
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]", "-E[log D(G(z))]")
     Config = Settings
     haste = {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5}  # noqa: RUF012
+    fine_tuning = GROWN
     presets = {  # noqa: RUF012
         "paper128": Preset({"features": 128, "fade": STAGE, "stable": STAGE}, "the paper's widths and phases", 128),
         "tiny": Preset(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,10 @@ PATH = {"path": "more than 0"}
 @dataclass(frozen=True, kw_only=True)
 class Settings(gan.Settings):
     """Sizes for a laptop, otherwise the papers' settings; presets have the papers' sizes."""
+
+    of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
+        *("features", "features_max", "depth", "mapping_rate", "group"),
+    }
 
     z: int = setting(128, "Numbers in z and in w.")
     features: int = setting(32, "Channels at the full side, doubled at each halving.")

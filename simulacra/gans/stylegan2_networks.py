@@ -17,6 +17,7 @@ from simulacra.layers import (
     EqualisedLinear,
     ModulatedConv2d,
     ModulatedPixels,
+    PictureOrder,
     blur,
     downsample,
     minibatch_stddev,
@@ -97,7 +98,7 @@ class ToRGB(nn.Module):
         return picture
 
 
-class Generator(StyledGenerator):
+class Generator(PictureOrder, StyledGenerator):
     """z -> w; a learned constant -> two layers per side; the sum of the pictures of all sides."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {**StyledGenerator.renamed_tensors, "colours": "to_rgb"}
@@ -134,6 +135,11 @@ class Generator(StyledGenerator):
         images: Tensor = self.bound(picture)
         return images
 
+    def layers_from_picture(self) -> list[nn.Module]:
+        """`to_rgb` and both layers of each side but the base's, from the full side."""
+        sides = zip(self.to_rgb[:0:-1], self.layers[:0:-2], self.layers[-2:0:-2], strict=True)
+        return [layer for side in sides for layer in side]
+
 
 class Block(nn.Module):
     """Half the side: (two convolutions + a skip connection) / √2."""
@@ -152,7 +158,7 @@ class Block(nn.Module):
         return halved
 
 
-class Discriminator(RenamedTensors):
+class Discriminator(RenamedTensors, PictureOrder):
     """A picture -> residual blocks, each halving it -> the standard deviation within groups -> a logit."""
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "label_mapping"}
@@ -183,3 +189,7 @@ class Discriminator(RenamedTensors):
             )  # projection discriminator: Miyato & Koyama 2018
         logits: Tensor = x.sum(1)
         return logits
+
+    def layers_from_picture(self) -> list[nn.Module]:
+        """The first layer, then the blocks."""
+        return [self.first, *self.blocks]

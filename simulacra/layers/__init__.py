@@ -14,6 +14,7 @@ from simulacra.layers.equalised import minibatch_stddev as minibatch_stddev
 from simulacra.layers.equalised import pixel_norm as pixel_norm
 from simulacra.layers.modulated import ModulatedConv2d as ModulatedConv2d
 from simulacra.layers.modulated import ModulatedPixels as ModulatedPixels
+from simulacra.layers.picture_order import PictureOrder as PictureOrder
 from simulacra.layers.pool import Pool as Pool
 from simulacra.layers.resampling import Patches as Patches
 from simulacra.layers.resampling import blur as blur

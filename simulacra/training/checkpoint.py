@@ -11,6 +11,7 @@ import torch
 
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file, atomic_folder, discard
+from simulacra.gan import GAN
 from simulacra.storage import checkpoints, save_model
 from simulacra.training.ema import EMA
 
@@ -19,10 +20,8 @@ MODELS = 20  # other checkpoints kept as models, at most
 BEST = 3  # best checkpoints kept
 
 
-def save(
-    run: Path, nimg: int, ema: EMA, state: dict[str, Any], *, gan: str, config: Any, about: dict[str, Any]
-) -> Path:
-    """Write `checkpoints/NIMG/`: the averaged generator as a model folder, and `state.pt` for an exact resume."""
+def save(run: Path, nimg: int, ema: EMA, gan: GAN, state: dict[str, Any], *, about: dict[str, Any]) -> Path:
+    """Write `checkpoints/NIMG/`: the averaged generator and D as a model folder, and `state.pt` for an exact resume."""
     final = run / "checkpoints" / f"{nimg:09d}"
     if final.exists():  # the same steps lead to the same state
         if not (final / "state.pt").exists():
@@ -30,7 +29,7 @@ def save(
                 torch.save(state, file)
         return final
     with atomic_folder(final) as aside:
-        save_model(ema.average, aside, gan=gan, config=config, about=about)
+        save_model(ema.average, aside, gan=gan.name, config=gan.config, about=about, D=gan.D)
         torch.save(state, aside / "state.pt")
     return final
 

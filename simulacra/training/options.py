@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 Setting = str | int | float | bool | tuple[Any, ...] | list[Any] | None  # the value of a GAN's setting
 
 
-def option(text: str, default: Any = None) -> Any:
-    """A field of `TrainOptions`; `text` is its sentence in `--help`."""
-    return field(default=default, metadata={"meaning": text})
+def option(text: str, default: Any = None, *, name: str = "") -> Any:
+    """A field of `TrainOptions`; `text` is its sentence in `--help`, `name` that of its option if another one."""
+    return field(default=default, metadata={"meaning": text} | ({"option": name} if name else {}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,12 @@ class TrainOptions:
         "GAN, with or without a preset: dcgan, wgan-gp, dcgan:celeba64; see simulacra list (auto)."
     )
     run: Path | None = option("Folder of the run (runs/DATA-GAN).")  # noqa: RUF009
+    pretrained: str | Path | None = option(  # noqa: RUF009
+        "Pretrained model to start from: a run, a checkpoint, a model's folder, or bundled.", name="from"
+    )
+    freeze: str | int | None = option(
+        "Images for which the lower half of D stays as in the pretrained model; 0 for none (20k)."
+    )
     total: str | int | None = option("Length in images shown, such as 200k.")
     epochs: float | None = option("Length in passes over the data.")
     minutes: float | None = option("Length in minutes of training, over all sessions.")
@@ -68,6 +74,8 @@ def train(
     *,
     gan: str | None = None,
     run: str | Path | None = None,
+    pretrained: str | Path | None = None,
+    freeze: str | int | None = None,
     total: str | int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,

@@ -16,10 +16,11 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import leftovers, read_json
 from simulacra.gan import GAN, Settings
 from simulacra.messages import Message
-from simulacra.registry import configured, find, find_stored, gans, short_name
+from simulacra.registry import configured, find, find_stored, gans, short_name, split_spec
 from simulacra.training import auto, balance
-from simulacra.training.clock import Clock, resolve_clock
+from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.options import Setting, TrainOptions
+from simulacra.training.pretrained import FREEZE, Pretrained, is_source, open_pretrained, reopen
 from simulacra.training.run_records import Reason, RunConfig
 
 FORMAT = "simulacra-run-1"
@@ -47,6 +48,8 @@ class Plan:
     clock: Clock
     patience: int  # scores in a row without a new best that end the run; 0: never
     rollback: int  # times at most that the run returns to a healthy checkpoint
+    pretrained: Pretrained | None  # the model that the run starts from
+    freeze: int  # images for which lower layers of D stay as in that model
     resumed: bool  # the folder already holds this run
 
     def count(self) -> str:
@@ -67,6 +70,8 @@ class Plan:
             "precision": self.precision,
             "compile": self.compile,
             "micro": self.micro,
+            "pretrained": self.pretrained and self.pretrained.record(),
+            "freeze": self.freeze,
         }
 
 
@@ -89,13 +94,20 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
     dataset = open_dataset(source)
     training = dataset.split("train")
     spec = None if options.gan == AUTO else options.gan
-    choice = None if spec or stored else auto.choose(training, device)
+    folder = folder or _named_folder(dataset.name, spec, options)
+    stored = stored or (read_run(folder) if folder else None)
+    pretrained, choice = None, None
+    if options.pretrained is not None and not stored:
+        pretrained = open_pretrained(options.pretrained, spec)
+    if not (spec or stored):
+        choice = auto.choose(training, device)
+        choice = pretrained.choice(choice, training) if pretrained else choice
     name = spec or (stored["spec"] if stored else choice.spec if choice else "")
-    default = Path("runs") / f"{dataset.name}-{short_name(name)}"
-    folder = folder or Path(options.run or default).expanduser()
+    folder = folder or Path("runs") / f"{dataset.name}-{short_name(name)}"
     stored = stored or read_run(folder)
-    if stored and spec is None:
-        name, choice = stored["spec"], None
+    if stored:
+        pretrained = _stored_pretrained(folder, stored, options, spec)
+        name, choice = spec or stored["spec"], None
     if folder.exists() and not stored and _is_in_use(folder):
         raise SimulacraError("plan.not_a_run", folder=folder)
 
@@ -103,9 +115,8 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
     reasons = stored_reasons(stored) if stored else ()
     if choice:
         reasons = choice.reasons(overrides)
-    gan, config = _configure(
-        name, training, overrides, stored, choice.settings if choice else {}, anew=spec is not None
-    )
+    defaults = choice.settings if choice else _defaults(name, pretrained)
+    gan, config = _configure(name, training, overrides, stored, defaults, anew=spec is not None)
     _check_task(gan, dataset)
     length = stored["length"] if stored else None
     clock = resolve_clock(config, len(training), options, length)
@@ -127,6 +138,8 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
         clock=clock,
         patience=_first(options.patience, length and length.get("patience"), PATIENCE),
         rollback=_first(options.rollback, length and length.get("rollback"), 0),
+        pretrained=pretrained,
+        freeze=_freeze(options, stored, pretrained),
         resumed=bool(stored),
     )
     if stored:
@@ -141,6 +154,46 @@ def read_run(folder: Path) -> RunConfig | None:
         return None
     config = read_json(path)
     return cast(RunConfig, config) if isinstance(config, dict) and config.get("format") == FORMAT else None
+
+
+def _named_folder(data: str, spec: str | None, options: TrainOptions) -> Path | None:
+    """The run's folder where the command names it, the GAN, or a pretrained model that is gone but was started from."""
+    if options.run is not None:
+        return options.run.expanduser()
+    if spec is not None:
+        return Path("runs") / f"{data}-{short_name(spec)}"
+    if options.pretrained is not None and not Path(options.pretrained).expanduser().exists():
+        for folder in sorted(Path("runs").glob(f"{data}-*")):
+            if (stored := read_run(folder)) and is_source(options.pretrained, stored.get("pretrained")):
+                return folder
+    return None
+
+
+def _stored_pretrained(folder: Path, stored: RunConfig, options: TrainOptions, spec: str | None) -> Pretrained | None:
+    """The model that an existing run was started from. Raises `SimulacraError` where the command names another one."""
+    record = stored.get("pretrained")
+    if options.pretrained is not None and not is_source(options.pretrained, record):
+        change = Message("plan.change", name="from", old=record and record["source"], new=str(options.pretrained))
+        raise SimulacraError("plan.other_settings", folder=folder, changes=[change])
+    return reopen(folder, record, spec) if record else None
+
+
+def _defaults(spec: str, pretrained: Pretrained | None) -> Values:
+    """Settings that follow from the pretrained model where the user names the GAN; a preset's own stand over them."""
+    if pretrained is None:
+        return {}
+    gan, preset = find(spec), split_spec(spec)[1]
+    fixed = gan.presets[preset].settings if preset in gan.presets else {}
+    return {name: value for name, value in pretrained.settings(gan).items() if name not in fixed}
+
+
+def _freeze(options: TrainOptions, stored: RunConfig | None, pretrained: Pretrained | None) -> int:
+    """Images for which lower layers of D stay fixed; 0 in a run without a pretrained model."""
+    if options.freeze is not None and not pretrained:
+        raise SimulacraError("plan.freeze_without_from")
+    if options.freeze is not None:
+        return parse_count(options.freeze) if str(options.freeze) != "0" else 0
+    return stored.get("freeze", 0) if stored else FREEZE if pretrained else 0
 
 
 def stored_reasons(config: RunConfig) -> tuple[Message | str, ...]:
@@ -226,6 +279,7 @@ def _refuse_changes(folder: Path, stored: RunConfig, new: Plan) -> None:
     if old["data"]["hash"] != fresh["data"]["hash"]:
         raise SimulacraError("plan.other_data", source=new.source, folder=folder)
     pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro")]
+    pairs.append(("freeze", old.get("freeze", 0), new.freeze))
     pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items()]
     changes = [Message("plan.change", name=key, old=was, new=now) for key, was, now in pairs if was != now]
     if changes:

@@ -29,6 +29,7 @@ from simulacra.training.curves import curves
 from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
 from simulacra.training.options import TrainOptions
 from simulacra.training.plan import FORMAT, Plan, Values, plan, to_reasons
+from simulacra.training.pretrained import freeze
 from simulacra.training.previews import Previews, TranslationPreviews
 from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig
 from simulacra.training.scoring import RunScores
@@ -102,6 +103,7 @@ class Run:
         torch.manual_seed(seed)
         feed = Feed(plan.data, self.device, seed=seed, mirror=plan.config.mirror)
         gan = plan.gan(plan.config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.transfers = plan.pretrained.start(gan) if plan.pretrained else {}
         feed.attach_labels(gan.G)
         about = {
             "data": plan.data.name,
@@ -110,7 +112,9 @@ class Run:
             "rollbacks": self.rollbacks,
             "simulacra": simulacra.__version__,
         }
-        return Trainer(
+        if plan.pretrained:
+            about["pretrained"] = plan.pretrained.record() | {"source": Path(plan.pretrained.source).name}
+        trainer = Trainer(
             gan,
             feed,
             plan.folder,
@@ -120,6 +124,9 @@ class Run:
             about=about,
             compiled=plan.compile,
         )
+        if D := self.transfers.get("D"):
+            freeze(trainer, D.lower, plan.freeze)
+        return trainer
 
     # --- the folder -------------------------------------------------------------------------------------
 
@@ -133,6 +140,8 @@ class Run:
             for path in (folder, folder / "checkpoints", folder / "previews"):
                 sweep(path)
             write_json(folder / "config.json", self.config_json())
+            if self.plan.pretrained:
+                self.plan.pretrained.save(folder)
             self.lines = self.trainer.journal.rewind(self.trainer.nimg)
             self.previews.save(folder / "previews" / "real.png", self.previews.reals(self.trainer.feed))
         distributed.barrier()

@@ -64,6 +64,14 @@ class RunData(TypedDict, total=False):
     shape: list[int]
 
 
+class PretrainedRecord(TypedDict):
+    """`pretrained` in a run's `config.json`: the model that the run started from."""
+
+    source: str
+    hash: str
+    nimg: int | None
+
+
 class Reason(TypedDict):
     """Why a GAN or settings were chosen, as a message."""
 
@@ -88,6 +96,8 @@ class RunConfig(TypedDict, total=False):
     precision: str
     compile: bool
     micro: int | None
+    pretrained: PretrainedRecord | None  # absent in runs of 0.1
+    freeze: int  # images for which lower layers of D stay fixed
     length: RunLength
     versions: dict[str, str]
 

@@ -55,6 +55,9 @@ class TerminalObserver(Observer):
         self.say("train.started", folder=plan.folder, verb=verb, **facts(plan, trainer.gan), device=trainer.device)
         for reason in () if trainer.nimg else plan.reasons:
             self.say("train.reason", reason=reason)
+        if plan.pretrained and not trainer.nimg:
+            reason = plan.pretrained.description(trainer.gan, run.transfers, plan.freeze)
+            self.say("train.reason", reason=reason)
         if console.is_terminal and not self.quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
             self.bar = Progress(*columns, console=console, refresh_per_second=4)
@@ -173,7 +176,8 @@ def facts(plan: Plan, gan: Any) -> dict[str, Any]:
 
 def describe(plan: Plan, device: str) -> None:
     """Print what a plan would do: `train --dry-run`."""
-    clock_, values = plan.clock, facts(plan, plan.gan(plan.config))
+    gan = plan.gan(plan.config)
+    clock_, values = plan.clock, facts(plan, gan)
     verb = Message("train.would_resume" if plan.resumed else "train.would_start", folder=plan.folder)
     length = (
         Message("train.images", count=clock_.total) if clock_.total else Message("train.minutes", count=clock_.minutes)
@@ -182,6 +186,8 @@ def describe(plan: Plan, device: str) -> None:
     say("train.described", verb=verb, **values, device=choose_device(device))
     for reason in plan.reasons:
         say("train.reason", reason=reason)
+    if plan.pretrained:
+        say("train.reason", reason=plan.pretrained.description(gan, plan.pretrained.start(gan), plan.freeze))
     say("train.described_length", length=length, tick=clock_.tick, seconds=seconds, save=clock_.save)
     idle = plan.gan.idle_settings(plan.config)
     for name, value in to_json(plan.config).items():

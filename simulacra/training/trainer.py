@@ -259,9 +259,7 @@ class Trainer:
         """Write a checkpoint, on the first process."""
         if distributed.rank() == 0:
             about = self.about | {"nimg": self.nimg}
-            checkpoint.save(
-                self.folder, self.nimg, self.ema, self.state_dict(), gan=self.gan.name, config=self.config, about=about
-            )
+            checkpoint.save(self.folder, self.nimg, self.ema, self.gan, self.state_dict(), about=about)
         distributed.barrier()
 
     def state_dict(self) -> dict[str, Any]:
