@@ -118,24 +118,24 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, *, one_sided: b
 def r1(critic: Critic, real: Tensor) -> Tensor:
     """E[‖∇x D(x)‖²] on reals (Mescheder et al. 2018, equation 9); on fakes it is R2."""
     images = real.detach().requires_grad_(True)
-    return squared_gradient(critic(images), images)
+    return squared_gradients(critic(images), images).mean()
 
 
-def squared_gradient(scores: Tensor, images: Tensor) -> Tensor:
-    """`r1` for `scores` [N] already computed from `images`, which must require gradients: saves a second pass through D."""
+def squared_gradients(scores: Tensor, images: Tensor) -> Tensor:
+    """‖∇x D(x)‖² [N] for `scores` [N] computed from `images`, which must require gradients; its mean is `r1`."""
     with inputs_only():
         (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return at_least_float32(gradient).square().flatten(1).sum(1).mean()
+    return at_least_float32(gradient).square().flatten(1).sum(1)
 
 
-def r1_by_difference(critic: Critic, images: Tensor, scores: Tensor, *, step: float = 0.02) -> Tensor:
-    """E[((D(x + hv) - D(x)) / h)²], v normal: R1 in expectation as h -> 0, noisier but without a second derivative.
+def squared_differences(scores: Tensor, images: Tensor, critic: Critic, *, step: float = 0.02) -> Tensor:
+    """((D(x + hv) - D(x)) / h)² [N], v normal: ‖∇x D(x)‖² in expectation as h -> 0, noisier but of first order.
 
     critic: must be `repeatable`; other randomness would be divided by h. scores: its D(x) [N]. step: h, for pictures
     in [-1, 1].
     """
     shifted = critic(images + step * torch.randn_like(images))
-    return ((shifted - scores) / step).square().mean()
+    return ((shifted - scores) / step).square()
 
 
 def repeatable(critic: Critic) -> Critic:

@@ -37,6 +37,7 @@ class Settings:
     dropout: float = setting(0.0, "Dropout in D.")
     label_noise: float = setting(0.0, "D's targets move towards each other by a random amount up to this.")
     smoothing: float = setting(0.0, "D's target for real pictures is 1 minus this (one-sided label smoothing).")
+    # One batch is faster; a D with batch norm or minibatch deviation tells reals from fakes by it.
     separate: bool = setting(True, "Pass real and generated pictures through D in two batches instead of one.")
     mirror: bool = setting(False, "Mirror half of the real pictures.")
     augment: Literal["none", "ada", "diff"] = setting("none", "Augmentation of real and generated pictures before D.")

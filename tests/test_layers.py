@@ -43,11 +43,48 @@ def test_equal_to_torch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.autograd.gradgradcheck(mine, x[:1, :, :5, :4].clone().requires_grad_())
 
 
-def test_matrix_products_are_used() -> None:
-    x = torch.randn(2, 3, 8, 8)
-    assert type(layers.Conv2d(3, 5, 4, 2, 1)(x).grad_fn).__name__ == "_ConvolveBackward"
-    assert type(layers.ConvTranspose2d(3, 5, 4, 2, 1)(x).grad_fn).__name__ == "_ConvolveTransposedBackward"
-    assert type(layers.Conv2d(3, 5, 5, 1, 2)(x).grad_fn).__name__ == "ConvolutionBackward0"
+@pytest.mark.parametrize(
+    ("bf16", "avx512", "expected"),
+    [
+        (True, True, {"small": True, "wide": True, "large": False, "many": True, "stride 1": True}),
+        (False, True, {"small": True, "wide": False, "large": False, "many": False, "stride 1": True}),
+        (False, False, {"small": True, "wide": True, "large": True, "many": True, "stride 1": False}),
+    ],
+)
+def test_the_weight_gradient_is_a_matrix_product_where_that_is_faster(
+    bf16: bool, avx512: bool, expected: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "AVX512", avx512)
+    layers_of = {
+        "small": (2, 3, 8, 4),
+        "wide": (2, 128, 16, 4),
+        "large": (2, 3, 32, 4),
+        "many": (64, 3, 8, 4),
+        "stride 1": (2, 3, 4, 3),
+    }
+    used = {}
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        for name, (n, channels, side, kernel) in layers_of.items():
+            stride = 2 if kernel == 4 else 1
+            down = layers.Conv2d(channels, 128, kernel, stride, 1)(torch.zeros(n, channels, side, side))
+            up = layers.ConvTranspose2d(128, channels, kernel, stride, 1)(down)
+            products = [
+                type(y.grad_fn).__name__ in ("_ConvolveBackward", "_ConvolveTransposedBackward") for y in (down, up)
+            ]
+            assert products[0] == products[1]
+            used[name] = products[0]
+    assert used == expected
+
+
+def test_matrix_products_differentiate_twice_under_autocast() -> None:
+    torch.manual_seed(0)
+    mine, x = layers.Conv2d(4, 128, 4, 2, 1), torch.randn(2, 4, 8, 8)
+    exact = derivatives(mine, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = derivatives(mine, x)
+    assert coarse[0].dtype == torch.bfloat16 and coarse[2].dtype == torch.float32
+    for a, b in zip(coarse, exact, strict=True):
+        torch.testing.assert_close(a.float(), b, rtol=0.1, atol=0.1 * float(b.abs().max()))
 
 
 def test_groups_differentiate_twice_under_autocast() -> None:

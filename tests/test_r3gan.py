@@ -162,7 +162,7 @@ def test_finite_differences_agree_with_the_exact_penalty() -> None:
     exact = losses.r1(critic, images)
     wanted = torch.autograd.grad(exact, list(critic.parameters())[:3])
     many = images.repeat(20_000, 1, 1, 1)
-    near = losses.r1_by_difference(critic, many, critic(many), step=1e-3)
+    near = losses.squared_differences(critic(many), many, critic, step=1e-3).mean()
     torch.testing.assert_close(near, exact, rtol=0.02, atol=0)
     for one, other in zip(torch.autograd.grad(near, list(critic.parameters())[:3]), wanted, strict=True):
         assert torch.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.99
@@ -170,7 +170,7 @@ def test_finite_differences_agree_with_the_exact_penalty() -> None:
 
 def test_no_second_derivative_is_needed_for_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     gan = build("r3gan:tiny", penalty="difference")
-    monkeypatch.setattr(losses, "squared_gradient", None)
+    monkeypatch.setattr(losses, "squared_gradients", None)
     _, stats = gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
     assert float(stats["r1"]) > 0
 
@@ -198,7 +198,7 @@ def test_each_side_has_its_own_chance_with_differences(monkeypatch: pytest.Monke
     gan.D.register_forward_hook(lambda module, inputs, output: batches.append(inputs[0]))
     torch.manual_seed(1)
     gan.d_loss(Batch(torch.rand(6, 3, 16, 16) * 2 - 1))
-    real, fake, moved_real, moved_fake = batches
+    (real, fake), (moved_real, moved_fake) = (both.chunk(2) for both in batches)
     assert not torch.allclose(real, fake, atol=0.1)
     for one, other in ((real, moved_real), (fake, moved_fake)):
         assert 0 < (one - other).abs().mean() < 0.05

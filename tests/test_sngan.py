@@ -85,7 +85,7 @@ def test_the_losses_are_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
     gan = build("sngan:tiny")
 
     def logits_of(images: Tensor, y: Tensor | None = None) -> Tensor:
-        return torch.tensor([0.5, 3.0] if images.min() >= 0 else [-2.0, 0.0])
+        return torch.tensor([0.5, 3.0, -2.0, 0.0] if len(images) == 4 else [-2.0, 0.0])
 
     monkeypatch.setattr(gan, "discriminate", logits_of)
     loss, stats = gan.d_loss(Batch(torch.zeros(2, 3, 16, 16)))

@@ -252,19 +252,17 @@ class CycleGAN(RenamedTensors, gan.GAN):
 
     def critic_loss(self, side: Side, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """One discriminator's loss on reals and fakes [N, C, H, W], and its stats."""
+        penalised = self.due and self.config.loss == "relativistic"
+        images = torch.cat([real, fake]).detach().requires_grad_(penalised)  # one batch: norms are per picture
+        scores = self.scores(images, side)
+        reals, fakes = scores.chunk(2)
+        stats = {"real": reals.mean(1), "fake": fakes.mean(1)}
         if self.config.loss == "squares":
-            reals, fakes = self.scores(real, side), self.scores(fake, side)
-            loss = losses.squares_d(reals, fakes, *self.targets(reals)) / 2
-            return loss, {"real": reals.mean(1), "fake": fakes.mean(1)}
-        images = [batch.detach().requires_grad_(self.due) for batch in (real, fake)]
-        reals, fakes = (self.scores(batch, side) for batch in images)
-        adversarial = losses.relativistic_d(reals, fakes)
-        stats = {"real": reals.mean(1), "fake": fakes.mean(1), "adversarial": adversarial}
-        if not self.due:
+            return losses.squares_d(reals, fakes, *self.targets(reals)) / 2, stats
+        stats["adversarial"] = adversarial = losses.relativistic_d(reals, fakes)
+        if not penalised:
             return adversarial, stats
-        r1, r2 = (
-            losses.squared_gradient(scores.mean(1), batch) for scores, batch in zip((reals, fakes), images, strict=True)
-        )
+        r1, r2 = (part.mean() for part in losses.squared_gradients(scores.mean(1), images).chunk(2))
         return adversarial + self.config.gamma * self.config.lazy / 2 * (r1 + r2), stats | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

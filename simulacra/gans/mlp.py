@@ -32,6 +32,7 @@ class Settings(gan.Settings):
     batch: int = 100
     epochs: float = 200
     betas: tuple[float, float] = (0.9, 0.999)
+    separate: bool = False
     loss: Literal["nonsaturating", "minimax"] = setting("nonsaturating", "Loss of G.")
     hidden: tuple[int, ...] = setting((256, 256), "Widths of the hidden layers of G and D.")
 

@@ -54,6 +54,7 @@ class Settings(dcgan.Networks):
     expansion: int = setting(2, "Factor on the channels inside a block.", when=RESIDUAL)
     group: int = setting(16, "Channels in a group of the 3x3 convolutions; 0 for a single group.", when=RESIDUAL)
     norm_d: dcgan.Norm = "none"
+    separate: bool = False
     gamma: tuple[float, float] = setting((1.0, 0.1), "Weight γ of R1 and R2, before and after the burn-in.")
     lazy: int = setting(1, "Interval between steps of D with R1 and R2; their weight is multiplied by it.")
     penalty: Literal["exact", "difference"] = setting(
@@ -100,7 +101,7 @@ class R3GAN(gan.GAN):
         "E[softplus(D(x) - D(G(z)))]",
     )
     critic, targeted, takes_labels = True, False, True
-    unused = {"separate": "gan.own_batches", "lr_decay": "gan.own_rate"}  # noqa: RUF012
+    unused = {"lr_decay": "gan.own_rate"}  # noqa: RUF012
     Config = Settings
     haste = {"batch": 16, "lr": 4e-3, "gamma": (0.1, 0.1), "lazy": 4}  # noqa: RUF012
     presets = {  # noqa: RUF012
@@ -165,19 +166,27 @@ class R3GAN(gan.GAN):
 
     def d_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """E[softplus(D(G(z)) - D(x))] + γ/2 (R1 + R2)."""
-        due, exact = self.due, self.config.penalty == "exact"
-        discriminate = functools.partial(self.discriminate, y=self.condition(batch))
-        inputs = [x.detach().requires_grad_(due and exact) for x in (batch.images, self.generate(batch, grad=False))]
-        critics = [losses.repeatable(discriminate) if due and not exact else discriminate for _ in inputs]
-        real, fake = (critic(x) for critic, x in zip(critics, inputs, strict=True))
+        exact, y = self.config.penalty == "exact", self.condition(batch)
+        pairs = [(batch.images, y), (self.generate(batch, grad=False), y)]
+        if not self.config.separate:
+            pairs = [(torch.cat([x for x, _ in pairs]), y if y is None else torch.cat([y, y]))]
+        scores, penalties = [], []
+        for pictures, labels in pairs:
+            x = pictures.detach().requires_grad_(self.due and exact)
+            critic = functools.partial(self.discriminate, y=labels)
+            critic = losses.repeatable(critic) if self.due and not exact else critic
+            scores.append(logits := critic(x))
+            if self.due:
+                squared = (
+                    losses.squared_gradients(logits, x) if exact else losses.squared_differences(logits, x, critic)
+                )
+                penalties.append(squared)
+        real, fake = torch.cat(scores).chunk(2)
         adversarial = losses.relativistic_d(real, fake)
         stats = {"real": real, "fake": fake, "adversarial": adversarial}
-        if not due:
+        if not self.due:
             return adversarial, stats
-        r1, r2 = (
-            losses.squared_gradient(scores, x) if exact else losses.r1_by_difference(critic, x, scores)
-            for critic, scores, x in zip(critics, (real, fake), inputs, strict=True)
-        )
+        r1, r2 = (part.mean() for part in torch.cat(penalties).chunk(2))
         return adversarial + self.weight * (r1 + r2), stats | {"r1": r1, "r2": r2}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

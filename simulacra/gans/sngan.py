@@ -42,6 +42,7 @@ class Settings(dcgan.Networks):
     balance: str = "fixed:5"
     norm_g: dcgan.Norm = setting("batch", when={"network": ("residual", "conv")})
     norm_d: dcgan.Norm = "none"
+    separate: bool = False
 
 
 def widen_kernel(weight: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class Settings(dcgan.Networks):
     betas: tuple[float, float] = (0.0, 0.9)
     balance: str = "fixed:5"
     norm_d: dcgan.Norm = "instance"
+    separate: bool = False
     gp: float = setting(10.0, "Weight λ of the gradient penalty.")
     one_sided: bool = setting(False, "Penalise only gradients longer than 1.", when={"gp": "more than 0"})
     penalty_precision: Literal["same", "fp32"] = setting(

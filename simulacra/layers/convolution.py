@@ -1,7 +1,7 @@
 """Convolutions with faster gradients, and an instance norm that keeps the channels-last format.
 
-At a GAN's small batches, oneDNN's weight gradient reaches a third to a half of a CPU's peak; its forward pass and input
-gradient come near the peak. As a matrix product, the weight gradient comes near it too.
+Where maps are small and channels many, oneDNN's weight gradient reaches a tenth of a CPU's peak; its forward pass and
+input gradient come near the peak. As a matrix product, the weight gradient comes near it too.
 
 Torch's second derivative of a grouped convolution runs several kernels for each group in turn, which takes most of a
 penalty's time on a GPU. The functions here are each other's derivatives, and process all groups at once.
@@ -19,7 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PATCHES = 1 << 21  # values in a matrix of patches: larger ones are slow to allocate and exceed the cache
-OVERLAP = 4  # patches that repeat each value more often (stride 1) cost more than they save
+SMALL_MAP, SMALLISH_MAP, MANY = 32, 128, 128  # positions, positions with as many channels: `_faster_as_patches`
+FEW_ROWS = 512  # positions of a batch in fp32
+OVERLAP = 4  # without AVX-512, patches that repeat each value more often (stride 1) cost more than they save
+
+
+AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 class Geometry(NamedTuple):
@@ -98,12 +103,11 @@ class _WeightGradient(torch.autograd.Function):
             return _grouped_weight_gradient(x, y, geometry)
         (high, wide), inner, outer = geometry.kernel, x.shape[1], y.shape[1]
         count = max(1, PATCHES // (inner * high * wide * y.shape[2] * y.shape[3]))  # pictures at once
-        total: Tensor | None = None
-        for inputs, outputs in zip(torch.split(x, count), torch.split(y, count), strict=True):
-            rows = outputs.permute(0, 2, 3, 1).reshape(-1, outer).T
-            part = patches(inputs, geometry)
-            total = rows @ part if total is None else total.addmm_(rows, part)
-        assert total is not None
+        pairs = zip(torch.split(x, count), torch.split(y, count), strict=True)
+        parts = [
+            outputs.permute(0, 2, 3, 1).reshape(-1, outer).T @ patches(inputs, geometry) for inputs, outputs in pairs
+        ]
+        total = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
         return total.view(outer, high, wide, inner).permute(0, 3, 1, 2)  # channels last
 
     @staticmethod
@@ -142,10 +146,29 @@ def patches(x: Tensor, geometry: Geometry) -> Tensor:
 def _faster_as_patches(
     x: Tensor, weight: Tensor, geometry: Geometry, large: Sequence[int], small: Sequence[int]
 ) -> bool:
-    """Whether the weight gradient will be needed and oneDNN would compute it more slowly (fp32 on a CPU)."""
+    """Whether the weight gradient will be needed, and oneDNN would compute it more slowly on this CPU.
+
+    A function of the machine, the shapes and the type alone, so that a resumed run is exact. large, small: the sides of
+    the maps.
+    """
     needed = torch.is_grad_enabled() and weight.requires_grad and not torch.compiler.is_compiling()
-    plain = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    return needed and plain and prod(geometry.kernel) * prod(small) <= OVERLAP * prod(large)
+    if not needed or x.device.type != "cpu":
+        return False
+    positions = prod(small)
+    if torch.is_autocast_enabled("cpu"):
+        return positions <= SMALL_MAP or (positions <= SMALLISH_MAP and weight.shape[0] >= MANY)
+    if AVX512:
+        return positions <= SMALL_MAP and len(x) * positions <= FEW_ROWS
+    return prod(geometry.kernel) * positions <= OVERLAP * prod(large)
+
+
+def _lowered(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The arguments in autocast's type where it is enabled: the backward pass of a custom function runs outside of it."""
+    kind = x.device.type
+    if not torch.is_autocast_enabled(kind):
+        return x, weight, bias
+    lower = torch.get_autocast_dtype(kind)
+    return x.to(lower), weight.to(lower), None if bias is None else bias.to(lower)
 
 
 class Conv2d(nn.Conv2d):
@@ -158,7 +181,7 @@ class Conv2d(nn.Conv2d):
         size = [(large + 2 * pad - kernel) // stride + 1 for large, kernel, stride, pad in sides]
         if not _faster_as_patches(input, weight, geometry, input.shape[2:], size):
             return F.conv2d(input, weight, bias, geometry.stride, geometry.padding)
-        y: Tensor = convolve(input, weight, bias, geometry)
+        y: Tensor = convolve(*_lowered(input, weight, bias), geometry)
         return y
 
 
@@ -171,11 +194,7 @@ class GroupedConv2d(nn.Conv2d):
         learning = torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad)
         if not learning or torch.compiler.is_compiling():
             return F.conv2d(input, weight, bias, geometry.stride, geometry.padding, groups=self.groups)
-        kind = input.device.type
-        if torch.is_autocast_enabled(kind):  # the backward pass runs outside of autocast
-            lower = torch.get_autocast_dtype(kind)
-            input, weight, bias = input.to(lower), weight.to(lower), bias if bias is None else bias.to(lower)
-        y: Tensor = convolve(input, weight, bias, geometry)
+        y: Tensor = convolve(*_lowered(input, weight, bias), geometry)
         return y
 
 
@@ -189,7 +208,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         size = [(small - 1) * stride + kernel - 2 * pad + rest for small, kernel, stride, pad, rest in sides]
         if output_size is not None or not _faster_as_patches(input, self.weight, geometry, size, input.shape[2:]):
             return super().forward(input, output_size)
-        y: Tensor = convolve_transposed(input, self.weight, self.bias, geometry, size)
+        y: Tensor = convolve_transposed(*_lowered(input, self.weight, self.bias), geometry, size)
         return y
 
 

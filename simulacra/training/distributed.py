@@ -49,9 +49,10 @@ def average(tensors: Iterable[Tensor]) -> None:
         tensor.copy_(mean.view_as(tensor))
 
 
-def average_step(network: nn.Module, gan: nn.Module) -> None:
+def average_step(gradients: list[Tensor], gan: nn.Module) -> None:
     """After backward: average the player's gradients, and all buffers, which would drift apart otherwise."""
-    average([p.grad for p in network.parameters() if p.grad is not None] + list(gan.buffers()))
+    if world() > 1:
+        average([*gradients, *gan.buffers()])
 
 
 def join(parts: list[dict[str, Tensor]], whole: Collection[str]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch, check_players
 from simulacra.messages import Message
+from simulacra.seeds import seed_all
 from simulacra.storage import checkpoints
 from simulacra.training import balance, checkpoint, distributed
 from simulacra.training.clock import Clock
@@ -67,6 +68,7 @@ class Trainer:
         if processes > 1 and self.config.batch % (self.micro * processes):
             raise SimulacraError("train.uneven_batch", batch=self.config.batch, micro=self.micro, processes=processes)
         self.networks: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
+        self.parameters = {player: list(network.parameters()) for player, network in self.networks.items()}
         self.losses: dict[str, Callable[[Batch], LossAndStats]] = {"D": gan.d_loss, "G": gan.g_loss}
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
@@ -84,23 +86,25 @@ class Trainer:
     def step(self) -> None:
         """One step of one player: its loss on a batch, gradients, optimizer."""
         player = self.balance.next()
-        network, optimizer, number = self.networks[player], self.optimizers[player], sum(self.steps.values())
+        parameters, optimizer, number = self.parameters[player], self.optimizers[player], sum(self.steps.values())
 
         # freeze the opponent and set what depends on time
-        for name, other in self.networks.items():
-            other.requires_grad_(name == player)
-        network.zero_grad(set_to_none=True)
+        for name, others in self.parameters.items():
+            for parameter in others:
+                parameter.requires_grad = name == player
+        for parameter in parameters:
+            parameter.grad = None
         self.gan.on_step_start(self.nimg, self.steps)
 
         # forward and backward, averaged over the processes
         loss, stats = self.gradients(player, number)
-        distributed.average_step(network, self.gan)
-        norm = get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
-        self.meter.add(f"{player.lower()}_norm", norm)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        distributed.average_step(gradients, self.gan)
+        self.meter.add(f"{player.lower()}_norm", get_total_norm(gradients))
 
         # update the weights
         if self.config.clip:
-            nn.utils.clip_grad_value_(network.parameters(), self.config.clip)
+            nn.utils.clip_grad_value_(parameters, self.config.clip)
         for group, rate in zip(optimizer.param_groups, self.rates[player], strict=True):
             group["lr"] = rate * self.gan.rate(self.steps[player])
             if betas := self.gan.momenta():
@@ -135,7 +139,7 @@ class Trainer:
         for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
             count = min(micro, batch - start)
             share = count / batch
-            torch.manual_seed(_key(self.seed, step, i))
+            seed_all(self.device, _key(self.seed, step, i))
             reals = self.feed.batch(self.nimg + start, count)
             loss, stats = self.backward(player, reals, share * distributed.world())
             scaled = {name: value if name in whole else value * share for name, value in stats.items()}
@@ -244,8 +248,8 @@ class Trainer:
         """The clock, the means since the last line, the norms of the weights, speed and memory."""
         line: dict[str, Any] = {"nimg": self.nimg, "epoch": round(self.feed.epochs(self.nimg), 4)}
         line |= {"seconds": round(self.seconds, 3), "d_plays": self.steps["D"], "g_plays": self.steps["G"]}
-        for player, network in self.networks.items():
-            self.meter.add(f"{player.lower()}_weight", get_total_norm(network.parameters()))
+        for player in self.parameters:
+            self.meter.add(f"{player.lower()}_weight", get_total_norm(self.parameters[player]))
         line |= self.meter.read()
         for name, value in line.items():
             if not math.isfinite(value):
