@@ -20,8 +20,13 @@ compiler_needed = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("c++", "g++", "clang++")), reason="no C++ compiler"
 )
 # Where the penalty dominates, a second-order term that got lost would be the whole of the gradient.
-DOMINANT: dict[str, dict[str, Any]] = {"wgan-gp": {"gp": 1000.0}}
+DOMINANT: dict[str, dict[str, Any]] = {"wgan-gp": {"gp": 1000.0}, "r3gan": {"gamma": (1000.0, 1000.0), "lazy": 2}}
 EAGER_KERNELS = functools.partial(torch.compile, backend="aot_eager")
+
+
+def capturable(name: str) -> bool:
+    """Whether its steps have graph keys; the others stay eager."""
+    return build(f"{name}:tiny").graph_key("D") is not None
 
 
 def turn(gan: GAN, player: str) -> Batch:
@@ -32,8 +37,9 @@ def turn(gan: GAN, player: str) -> Batch:
     return Batch(torch.rand(count, *gan.config.shape) * 2 - 1, torch.arange(count) % CLASSES)
 
 
-def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
+def agree_with_eager(spec: str, player: str, steps: int = 0, **settings: Any) -> None:
     gan = build(spec, **settings)
+    gan.on_step_start(100, {"D": steps, "G": steps})
     batch = turn(gan, player)
     before = {name: buffer.clone() for name, buffer in gan.named_buffers()}
     graph = compiled.CompiledStep(gan, player, batch, bf16=False)
@@ -55,13 +61,29 @@ def agree_with_eager(spec: str, player: str, **settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("player", ["D", "G"])
 @pytest.mark.parametrize(
-    "name", [name for name, gan in gans().items() if gan.on_step_start is GAN.on_step_start]
-)  # the others stay eager
-def test_the_traced_gradient_is_eagers(name: str, player: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ("name", "player", "steps"),
+    [
+        *((e, player, 0) for e in gans() for player in "DG" if e != "stylegan2" and capturable(e)),
+        *(("r3gan", "D", 1), ("stylegan2", "D", 1)),  # without penalties; the others' steps are all alike
+    ],
+)
+def test_the_traced_gradient_is_eagers(name: str, player: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
-    agree_with_eager(f"{name}:tiny", player, **DOMINANT.get(name, {}))
+    agree_with_eager(f"{name}:tiny", player, steps, **DOMINANT.get(name, {}))
+
+
+def test_a_step_with_a_penalty_is_another_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda graph, options, **rest: EAGER_KERNELS(graph, **rest))
+    monkeypatch.setattr(
+        compiled.Compiler, "timed", lambda self, way, *rest: 1.0 + (not isinstance(way, compiled.CompiledStep))
+    )
+    settings: dict[str, Any] = {"lazy": 2, "burn_in": 40.0, "gamma": (2.0, 0.5)}
+    eager = advance(make_trainer("r3gan:tiny", tmp_path, **settings), 8)
+    traced = advance(compiling(make_trainer("r3gan:tiny", tmp_path, **settings)), 8)
+    assert traced.state_dict()["compiled"] == {"D True": True, "D False": True, "G False": True}
+    for one, other in zip(traced.gan.parameters(), eager.gan.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
 @compiler_needed

@@ -5,7 +5,9 @@ traced below autograd (`make_fx`), gradients included, and only that flat graph 
 differentiate. (Never set `torch._dynamo.config.trace_autograd_ops` instead: it silently drops the second-order terms of
 custom functions.)
 
-Compiling does not always pay, so each player's first step is timed both ways. The two differ in the last bits:
+A GAN whose losses change with time has a graph for each of its graph keys, as on a GPU (`cuda_graphs.py`).
+
+Compiling does not always pay, so the first step of each kind is timed both ways. The two differ in the last bits:
 the choice is part of a checkpoint, and a resumed run keeps it.
 """
 
@@ -24,6 +26,7 @@ from simulacra.console import warn
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch
 from simulacra.messages import Message
+from simulacra.seeds import seed_all
 from simulacra.training import distributed
 from simulacra.training.cuda_graphs import LossAndStats, first_line
 
@@ -90,7 +93,7 @@ def make_compiler(gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, micr
         reason = Message("train.several_processes")
     elif micro < gan.config.batch:
         reason = Message("train.microbatches")
-    elif type(gan).on_step_start is not GAN.on_step_start:
+    elif gan.graph_key("D") is None:
         reason = Message("train.losses_change", gan=gan.name)
     else:
         return Compiler(gan, eager, bf16=bf16)
@@ -100,39 +103,45 @@ def make_compiler(gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, micr
 
 
 class Compiler:
-    """Both players' compiled steps, and for each player whether it is used."""
+    """The compiled steps of a run, and for each kind of step whether it is used."""
 
     def __init__(self, gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, bf16: bool) -> None:
         self.gan, self.eager, self.bf16 = gan, eager, bf16
-        self.chosen: dict[str, bool] = {}  # by player; empty before its first step
+        self.chosen: dict[str, bool] = {}  # by kind, from its first step on
         self.compiled: dict[str, CompiledStep] = {}
 
     def __call__(self, player: str, batch: Batch, seed: int) -> LossAndStats:
         """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
-        if player not in self.chosen:
-            self.choose(player, batch, seed)
-        elif self.chosen[player] and player not in self.compiled:
-            self.build_again(player, batch)
-        torch.manual_seed(seed)
-        return self.compiled[player](batch) if self.chosen[player] else self.eager(player, batch)
+        kind = self.kind(player)
+        if kind not in self.chosen:
+            self.choose(kind, player, batch, seed)
+        elif self.chosen[kind] and kind not in self.compiled:
+            self.build_again(kind, player, batch)
+        seed_all(batch.images.device, seed)
+        return self.compiled[kind](batch) if self.chosen[kind] else self.eager(player, batch)
 
-    def choose(self, player: str, batch: Batch, seed: int) -> None:
+    def kind(self, player: str) -> str:
+        """`D`, or `D True` with a graph key."""
+        key = self.gan.graph_key(player)
+        return player if key == () else f"{player} {key}"
+
+    def choose(self, kind: str, player: str, batch: Batch, seed: int) -> None:
         """Time both ways; weights, buffers and gradients stay as they were."""
         began = time.monotonic()
         with self.undone():
             try:
                 step = self.build(player, batch)
             except Exception as error:
-                self.chosen[player] = False
+                self.chosen[kind] = False
                 warn("train.not_compiled", player=player, reason=first_line(error))
                 return
             seconds = time.monotonic() - began
             ways: list[Callable[[Batch], LossAndStats]] = [step, lambda batch: self.eager(player, batch)]
             trials = [[self.timed(way, batch, seed) for way in ways] for _ in range(TRIALS)]
         compiled, eager = (min(times) for times in zip(*trials, strict=True))
-        self.chosen[player] = compiled < eager
-        if self.chosen[player]:
-            self.compiled[player] = step
+        self.chosen[kind] = compiled < eager
+        if self.chosen[kind]:
+            self.compiled[kind] = step
             warn("train.compiled_used", player=player, seconds=seconds, speed=eager / compiled)
         else:
             warn("train.compiled_not_used", player=player, seconds=seconds, speed=eager / compiled)
@@ -143,11 +152,11 @@ class Compiler:
         step(batch)
         return step
 
-    def build_again(self, player: str, batch: Batch) -> None:
+    def build_again(self, kind: str, player: str, batch: Batch) -> None:
         """Compile after a resume: eager steps would not lead to the same weights."""
         with self.undone():
             try:
-                self.compiled[player] = self.build(player, batch)
+                self.compiled[kind] = self.build(player, batch)
             except Exception as error:
                 raise SimulacraError("train.not_compiled_again", player=player, reason=first_line(error)) from error
 
@@ -165,7 +174,7 @@ class Compiler:
     def timed(self, step: Callable[[Batch], LossAndStats], batch: Batch, seed: int) -> float:
         """Seconds of one step."""
         self.gan.zero_grad(set_to_none=True)
-        torch.manual_seed(seed)
+        seed_all(batch.images.device, seed)
         began = time.perf_counter()
         loss, _ = step(batch)
         if loss.device.type != "cpu":
