@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from support import in_memory, labelled, noise, on_disk
 
@@ -14,9 +15,11 @@ sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import outside
 import peers
 import quality
+import recipes
 import rows
 
 from simulacra.data.opening import open_domain
+from simulacra.training import auto
 
 
 def test_every_row_is_a_gan_a_recipe_or_another_toolkit() -> None:
@@ -95,3 +98,21 @@ def test_a_row_of_earlier_scores_is_not_finished(tmp_path: Path) -> None:
     del row["certificate"]["scores"][quality.FD]
     done.write_text(json.dumps(row))
     assert not quality.scored(done)
+
+
+def test_recipes_change_what_auto_chooses() -> None:
+    data = labelled(noise())
+    plain = recipes.Trial(data, "auto", 5, 1)
+    assert plain.options() == {"seed": 1}
+    softer = recipes.Trial(data, "gamma/4+bare", 5, 1)
+    chosen = auto.choose(data.split("train"), torch.device("cpu")).settings
+    assert softer.options()["settings"] == dict(chosen) | {"augment": "none", "gamma": [e / 4 for e in chosen["gamma"]]}
+    assert softer.name.endswith("-gamma_4+bare-5min-1")
+
+
+def test_a_recipe_is_ranked_by_both_judges() -> None:
+    def row(fd: float, swd: float) -> dict[str, Any]:
+        return {"scores": {"train": {quality.FD: {"value": fd}, quality.SWD: {"value": swd}}}}
+
+    assert recipes.rank([row(4, 0.25)]) == 0
+    assert recipes.rank([row(2, 0.2), row(8, 0.2)]) == recipes.rank([row(4, 0.2)])

@@ -1,0 +1,207 @@
+"""A study of recipes: which settings draw best after equal CPU minutes of one thread, on several kinds of pictures.
+
+    python benchmarks/recipes.py peeps32 peeps drawings64 --recipes auto,gamma/4,gamma/16 --rounds 5,15 --keep 0.34
+    python benchmarks/recipes.py peeps32 peeps drawings64 --recipes before,auto --before ../before --rounds 5 --seeds 0,1
+
+Successive halving: each round trains all recipes that are left on all data with all seeds, for its CPU minutes, and keeps
+a share of them for the next: the best by the mean logarithm of both judges' distances. `before` is `auto` of another
+checkout, trained by that checkout and scored by this one. A recipe's settings stand over those that `auto` chooses.
+Finished rows are kept in `--results` and not repeated, so that a stopped study resumes. `--show` only prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from outside import PREVIEWS, save_grid
+from quality import FD, SWD
+
+from simulacra.data.dataset import Dataset
+from simulacra.data.opening import open_domain
+from simulacra.files import read_json, write_json
+from simulacra.measure.evaluate import evaluate
+from simulacra.measure.extractors.features import Extractor, open_extractor
+from simulacra.measure.model_under_test import FIRST_SEED
+from simulacra.storage import load_generator
+from simulacra.training.auto import choose
+
+METRICS = ("fd", "prdc", "swd", "diversity")
+RESULTS = Path(__file__).with_name("results") / "recipes"
+UNSEEN = 40  # pictures that a part must have to be scored on, too
+SAVES = 5  # checkpoints of a run
+CPU = torch.device("cpu")
+
+# Trains with the package on the path, by its own choice or with settings; the clock is CPU time.
+WORKER = """
+import json, sys, time
+import simulacra, torch
+from simulacra.training import trainer
+torch.set_num_threads(1)
+trainer.seconds_now = time.process_time
+trainer.SAVE_SECONDS = float(sys.argv[4])
+options = json.loads(sys.argv[5])
+simulacra.train(sys.argv[1], run=sys.argv[2], minutes=float(sys.argv[3]), save_every="1000M", device="cpu", **options)
+"""
+
+
+def gamma(factor: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The penalty's weight times a factor."""
+    return lambda settings: {"gamma": [value * factor for value in settings["gamma"]]}
+
+
+def fixed(**settings: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The same settings on all data."""
+    return lambda _: settings
+
+
+# By name: the changes to the settings that `auto` chooses. Joined by `+`, the later ones stand.
+RECIPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "auto": fixed(),
+    "bare": fixed(augment="none"),
+    **{f"gamma/{n}": gamma(1 / n) for n in (2, 4, 8, 16, 32, 64)},
+    "constant": lambda settings: {"gamma": [settings["gamma"][1]] * 2},
+    "nearest": fixed(upsample="nearest"),
+    "batch8": fixed(batch=8, lr=7e-4),
+    "batch32": fixed(batch=32, lr=1.4e-3),
+    "lr2e-3": fixed(lr=2e-3),
+    "lr5e-4": fixed(lr=5e-4),
+    "narrow": fixed(features=24),
+    "wide": fixed(features=48),
+    "z128": fixed(z=128),
+    "lazy2": fixed(lazy=2),
+    "lazy8": fixed(lazy=8),
+    "ada": fixed(augment="ada"),
+    "unconditional": fixed(conditional=False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A recipe on a data set for some minutes with a seed."""
+
+    data: Dataset
+    recipe: str
+    minutes: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of its files."""
+        return f"{self.data.name}-{self.recipe.replace('/', '_')}-{self.minutes:g}min-{self.seed}"
+
+    def options(self) -> dict[str, Any]:
+        """Those of `train`: without any, the package chooses by itself."""
+        if self.recipe in ("before", "auto"):
+            return {"seed": self.seed}
+        choice = choose(self.data.split("train"), CPU)
+        settings = dict(choice.settings)
+        for part in self.recipe.split("+"):
+            settings |= RECIPES[part](settings)
+        return {"seed": self.seed, "gan": choice.spec, "settings": settings}
+
+    def record(self, options: argparse.Namespace, extractor: Extractor) -> dict[str, Any]:
+        """Train and score it, or read what is finished."""
+        done = options.results / f"{self.name}.json"
+        if not done.exists() and not options.show:
+            run = options.out / self.name
+            if not (run / "trained.json").exists():
+                self.train(run, options.before if self.recipe == "before" else Path(__file__).resolve().parents[1])
+            write_json(done, self.scores(run, extractor) | {"recipe": self.recipe, "data": self.data.name})
+            print(f"{self.name}: {text(read_json(done))}", flush=True)
+        return read_json(done) if done.exists() else {}
+
+    def train(self, run: Path, checkout: Path) -> None:
+        """Train it in a process of its own, with the package of a checkout."""
+        environment = os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+        arguments = [str(self.data.path or self.data.name), run, self.minutes, 60 * self.minutes / SAVES]
+        words = [sys.executable, "-P", "-c", WORKER, *map(str, arguments), json.dumps(self.options())]
+        began = time.monotonic()
+        subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
+        write_json(run / "trained.json", {"wall": round(time.monotonic() - began)})
+
+    def scores(self, run: Path, extractor: Extractor) -> dict[str, Any]:
+        """Both judges' words on the last checkpoint, against the training pictures and unseen ones."""
+        lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+        unseen = [part for part in ("valid", "test") if self.data.splits[part] >= UNSEEN]
+        certificates = {
+            part: evaluate(run, samples=2000, metrics=METRICS, on=part, extractor=extractor, out=run / f"{part}.json")[
+                0
+            ]
+            for part in ("train", *unseen[:1])
+        }
+        seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
+        save_grid(run / "grid.png", next(load_generator(run, CPU).pictures(seeds, batch=PREVIEWS)))
+        scores = {part: certificate["scores"] for part, certificate in certificates.items()}
+        return {"images": lines[-1]["nimg"], "seconds": lines[-1]["seconds"], "scores": scores}
+
+
+def text(record: dict[str, Any]) -> str:
+    """`35.1 · 0.062 · 0.41 · 0.20`: both judges, precision, recall; smaller is better, greater is better."""
+    if not record:
+        return ""
+    scores = record["scores"]["train"]
+    values = [scores[name]["value"] for name in (FD, SWD, "precision-efl0d-112", "recall-efl0d-112")]
+    return "{:.1f} · {:.3f} · {:.2f} · {:.2f}".format(*values)
+
+
+def rank(records: Sequence[dict[str, Any]]) -> float:
+    """The mean logarithm of both judges' distances."""
+    return statistics.mean(
+        math.log(max(e["scores"]["train"][name]["value"], 1e-9)) for e in records for name in (FD, SWD)
+    )
+
+
+def main() -> None:
+    """Run the study."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", help="prepared folders, or peeps")
+    parser.add_argument(
+        "--recipes", required=True, help=f"before, or of {', '.join(RECIPES)}; joined by +, listed by commas"
+    )
+    parser.add_argument("--rounds", default="5", help="CPU minutes of each round")
+    parser.add_argument("--keep", type=float, default=0.5, help="share of the recipes that reach the next round")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--before", type=Path, help="a checkout of another commit")
+    parser.add_argument("--out", type=Path, default=Path("runs/recipes"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of finished rows")
+    parser.add_argument("--show", action="store_true", help="only print finished rows")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for folder in (options.out, options.results):
+        folder.mkdir(parents=True, exist_ok=True)
+    extractor, data = open_extractor(), [open_domain(source) for source in options.data]
+    recipes = options.recipes.split(",")
+    for minutes in map(float, options.rounds.split(",")):
+        trials = {
+            (e, d.name, s): Trial(d, e, minutes, s)
+            for s in map(int, options.seeds.split(","))
+            for e in recipes
+            for d in data
+        }
+        records = {key: trial.record(options, extractor) for key, trial in trials.items()}
+        ranks = {e: rank(rows) for e in recipes if all(rows := [r for (name, _, _), r in records.items() if name == e])}
+        recipes = sorted(ranks, key=lambda e: ranks[e])
+        print(f"\n{minutes:g} CPU minutes of one thread\n\n| recipe | {' | '.join(d.name for d in data)} | mean |")
+        print("|" + "---|" * (len(data) + 2))
+        for e in recipes:
+            cells = [
+                " / ".join(text(r) for (name, of, _), r in records.items() if (name, of) == (e, d.name)) for d in data
+            ]
+            print(f"| {e} | {' | '.join(cells)} | {math.exp(ranks[e] - min(ranks.values())):.2f} |")
+        recipes = recipes[: max(1, math.ceil(len(recipes) * options.keep))]
+
+
+if __name__ == "__main__":
+    main()
