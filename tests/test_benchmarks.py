@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from support import in_memory, labelled, noise, on_disk
@@ -114,5 +115,5 @@ def test_a_recipe_is_ranked_by_both_judges() -> None:
     def row(fd: float, swd: float) -> dict[str, Any]:
         return {"scores": {"train": {quality.FD: {"value": fd}, quality.SWD: {"value": swd}}}}
 
-    assert recipes.rank([row(4, 0.25)]) == 0
-    assert recipes.rank([row(2, 0.2), row(8, 0.2)]) == recipes.rank([row(4, 0.2)])
+    assert recipes.rank([row(4, 0.25)]) == pytest.approx(0)
+    assert recipes.rank([row(2, 0.2), row(8, 0.2)]) == pytest.approx(recipes.rank([row(4, 0.2)]))
