@@ -97,6 +97,7 @@ def train_row(entry: Row, data: Dataset, run: Path, device: torch.device, *, min
         run=run,
         minutes=minutes,
         save_every=RARELY,
+        measure_every=0,
         seed=seed,
         precision=entry.precision,  # type: ignore[arg-type]
         device=device.type,  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from peers import SETTINGS as PEERS
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.registry import configured, find, gans
-from simulacra.training.auto import HASTE, LAPTOP, PENALTY
+from simulacra.settings import DEFAULTS
+from simulacra.training.auto import GAN, HASTE, LAPTOP, PENALTY
 
 # Networks, learning rates and averages for small pictures and few minutes; a GAN without a line runs with its defaults.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -54,7 +55,8 @@ def row(name: str) -> Row:
         return Row(name=name, gan=gan, settings=dict(find(gan).presets[preset].settings), precision="fp32")
     spec = name.removesuffix(LABELS)
     conditional = {"conditional": True} if name.endswith(LABELS) else {}
-    return Row(name=name, gan=spec, settings=SETTINGS.get(spec, {}) | conditional)
+    gan = f"{spec}:{DEFAULTS}" if spec == GAN else spec  # auto shall add nothing
+    return Row(name=name, gan=gan, settings=SETTINGS.get(spec, {}) | conditional)
 
 
 def obstacle(row: Row, data: Dataset) -> str:

@@ -32,6 +32,7 @@ from simulacra.measure.small_classifier import classifier_input
 from simulacra.measure.worth import drawing, run_plan
 from simulacra.measure.worth_plan import AGAINST, Arm, Draw, Pictures, Plan, make_plan
 from simulacra.measure.worth_verdict import ArmBootstrap, more_reals
+from simulacra.settings import DEFAULTS
 from simulacra.training.auto import HASTE, LAPTOP, PENALTY
 
 PER_CLASS, DRAWS, SEEDS, UNSEEN = 50, 20, 3, 50  # pictures of a class, draws, trainings and unseen of a class a draw
@@ -91,7 +92,15 @@ def gan(data: Path, folder: Path, total: str) -> Draw:
     """A conditional R3GAN trained on so many images."""
     settings = {"conditional": True} | LAPTOP | HASTE | {"gamma": (PENALTY, PENALTY / 5)}
     simulacra.train(
-        data, gan="r3gan", run=folder, total=total, threads=1, augment="diff", quiet=True, settings=settings
+        data,
+        gan=f"r3gan:{DEFAULTS}",
+        run=folder,
+        total=total,
+        measure_every=0,
+        threads=1,
+        augment="diff",
+        quiet=True,
+        settings=settings,
     )
     return drawing(simulacra.load_generator(folder))
 

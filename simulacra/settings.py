@@ -10,6 +10,7 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 
 Shape = tuple[int, int, int]
+DEFAULTS = "defaults"  # preset of the GANs that `auto` picks: their own settings, of which `auto` changes none
 AUGMENTATIONS: Mapping[str, tuple[str, ...]] = {  # the kinds of transforms of each
     "none": (),
     "ada": ("blit", "geometric", "colour", "filter", "corrupt"),

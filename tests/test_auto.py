@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_classes_are_told_where_each_has_pictures_enough() -> None:
     assert "conditional" not in auto.choose(short, CPU).settings
     one = in_memory(noise(100), np.zeros(100, np.int64))
     assert "conditional" not in auto.choose(one, CPU).settings, "one class is none"
+
+
+def test_attributes_are_told_where_each_is_there_and_missing_often_enough() -> None:
+    images, rare = noise(3 * auto.SMALLEST_CLASS), auto.SMALLEST_CLASS
+    for count, conditional in ((rare, True), (rare - 1, False), (len(images) - rare + 1, False)):
+        labels = np.zeros((len(images), 2), np.float32)
+        labels[:count, 0], labels[:30, 1] = 1, 1
+        data = replace(in_memory(images), labels=labels, attributes=("glasses", "hat"))
+        assert ("conditional" in auto.choose(data, CPU).settings) == conditional
 
 
 def test_the_penalty_grows_with_the_side() -> None:

@@ -18,7 +18,7 @@ from simulacra.training import pretrained as pretrained_
 from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import plan
 from simulacra.training.pretrained import open_pretrained
-from simulacra.training.run import Run
+from simulacra.training.run import Run, make_trainer
 from simulacra.training.transfer import Transfer
 
 OPTIONS: dict[str, Any] = {"every": 16, "save_every": 32, "quiet": True, "device": "cpu", "precision": "fp32"}
@@ -164,7 +164,7 @@ def test_g_and_its_average_start_from_the_average(data: Path, source: Path, tmp_
     for network in (run.trainer.gan.G, run.trainer.ema.average):
         assert not differences(floats(snapshot(network)), average)
     run.prepare_folder()
-    again = run.make_trainer()
+    again, _ = make_trainer(run.plan, torch.device("cpu"))
     assert not differences(snapshot(again.gan), snapshot(run.trainer.gan)), "as after a rollback to the start"
 
 

@@ -46,15 +46,17 @@ def train(
         Show what would be done, and stop.
     """
     from simulacra.config import parse_words
-    from simulacra.training.plan import plan
-    from simulacra.training.run import execute
+    from simulacra.device import choose_device
+    from simulacra.training.forecast import forecast
+    from simulacra.training.run import execute, make_trainer
     from simulacra.training.terminal import describe
 
     spelled = [f"{name.replace('-', '_')}={value}" for name, value in settings.items()]
     values = parse_words([*words, *spelled])
     if dry_run:
         set_threads(options.threads)
-        describe(plan(data, options, values), options.device)
+        device = choose_device(options.device)
+        describe(forecast(data, options, values, lambda trial: make_trainer(trial, device)[0]), device)
         return
     _, ended = execute(data, options, values, draw=True)
     sys.exit(0 if ended else 130)

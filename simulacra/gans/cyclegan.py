@@ -33,6 +33,7 @@ from simulacra.gans.cyclegan_networks import SMALLEST, Generator, PatchDiscrimin
 from simulacra.layers import Pool
 from simulacra.layers.pseudo_pairs import PseudoPairBank, downscale, pairwise_l1
 from simulacra.layers.renamed import RenamedTensors
+from simulacra.settings import DEFAULTS
 from simulacra.translator import OTHER, Side
 
 WARMUP_FILLINGS = 4  # fillings of the bank for which pseudo-pairs compare inputs, as translations are still poor
@@ -111,6 +112,7 @@ class CycleGAN(RenamedTensors, gan.GAN):
         "small": Preset(
             {"features": 32, "batch": 4, "lr": 4e-4, "epochs": 100}, "the paper's losses, narrower, for a CPU"
         ),
+        DEFAULTS: Preset({}, "the defaults below, without what auto changes for pictures and machine"),
         "tiny": Preset({"features": 4, "blocks": 1, "batch": 4, "pool": 6}, "for tests"),
         "tiny-unet": Preset(
             {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -25,7 +25,7 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
 from simulacra.gans.r3gan_networks import Discriminator, Generator
-from simulacra.settings import MOST
+from simulacra.settings import DEFAULTS, MOST
 
 RESIDUAL = {"network": "residual"}
 ADAPTIVE = {"augment": "ada", "augment_last": None}
@@ -60,7 +60,7 @@ class Settings(dcgan.Networks):
     penalty: Literal["exact", "difference"] = setting(
         "exact", "Compute R1 and R2 by second derivatives, or by finite differences: faster but noisier."
     )
-    burn_in: float = setting(200_000.0, "Length of the schedules in images.")
+    burn_in: float = setting(200_000.0, "Length of the schedules in images; 0 for that of the run.")
     lr: float = 2e-4
     lr_last: float = setting(0.25, "Factor on the learning rate after the burn-in.")
     betas: tuple[float, float] = (0.0, 0.9)
@@ -81,8 +81,8 @@ class Settings(dcgan.Networks):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "at least 1", "blocks", "expansion", "lazy")
-        require(self, "at least 0", "gamma", "group", "ema_first")
-        require(self, "more than 0", "lr_last", "burn_in")
+        require(self, "at least 0", "gamma", "group", "ema_first", "burn_in")
+        require(self, "more than 0", "lr_last")
         require(self, "at least 0 and less than 1", "beta2_last")
         if self.augment_last is not None and not (self.augment == "ada" and 0 <= self.augment_last <= MOST):
             raise SimulacraError("config.augment_last", value=self.augment_last, most=MOST)
@@ -112,6 +112,7 @@ class R3GAN(gan.GAN):
         ),
         "ffhq64": Preset(PAPER | {"features": 384, "gamma": (2.0, 0.2)}, "the paper's settings for faces of 64 px", 64),
         "ffhq256": Preset(PAPER | {"features": 96, "gamma": (150.0, 15.0)}, "the same for faces of 256 px", 256),
+        DEFAULTS: Preset({}, "the defaults below, without what auto changes for pictures and machine"),
         "tiny": Preset({"z": 8, "features": 8, "features_max": 16, "blocks": 1, "group": 4, "batch": 8}, "for tests"),
     }
     config: Settings
@@ -129,6 +130,11 @@ class R3GAN(gan.GAN):
     def generator(cls, config: Any) -> gan.Generator:
         """The untrained G alone."""
         return Generator(config) if config.network == "residual" else dcgan.build_generator(config)
+
+    @classmethod
+    def resolve(cls, config: Any, total: int | None) -> Any:
+        """Set `burn_in` to the run's length if it is unset."""
+        return replace(config, burn_in=float(total)) if total and not config.burn_in else config
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
         """Update the schedules, and whether the next step of D has penalties."""
@@ -148,7 +154,7 @@ class R3GAN(gan.GAN):
 
     def scheduled(self, first: float, last: float) -> float:
         """Cosine schedule from `first` to `last` over the burn-in (section 4 and appendix of the paper)."""
-        done = min(1.0, self.nimg / self.config.burn_in)
+        done = min(1.0, self.nimg / self.config.burn_in) if self.config.burn_in else 0.0
         return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
 
     def rate(self, steps: int) -> float:
@@ -173,8 +179,8 @@ class R3GAN(gan.GAN):
         scores, penalties = [], []
         for pictures, labels in pairs:
             x = pictures.detach().requires_grad_(self.due and exact)
-            critic = functools.partial(self.discriminate, y=labels)
-            critic = losses.repeatable(critic) if self.due and not exact else critic
+            plain = functools.partial(self.discriminate, y=labels)
+            critic = losses.repeatable(plain) if self.due and not exact else plain
             scores.append(logits := critic(x))
             if self.due:
                 squared = (

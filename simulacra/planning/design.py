@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from simulacra.measure.score_records import english
 from simulacra.messages import Message, text
 from simulacra.planning.records import FORMAT, Design
 from simulacra.registry import find
+from simulacra.settings import DEFAULTS
 from simulacra.storage import load
 from simulacra.training import auto
 from simulacra.training.observers import Observer
@@ -73,15 +75,17 @@ def new_design(
     source = str(data.path.resolve()) if data.path else data.name
     settings: dict[str, Any] = {}
     reasons: list[str] = []
-    if gan is None or gan == AUTO:
-        choice = auto.choose(data.split("train"), place)
+    choice = auto.choose(data.split("train"), place)
+    if gan in (None, AUTO, choice.spec):
         gan, settings, reasons = choice.spec, choice.settings, [english(reason) for reason in choice.reasons({})]
     elif find(gan).task != "draw":
         raise SimulacraError("planning.translates", gan=gan)
     with tempfile.TemporaryDirectory() as aside:
         advance = begin(text("planning.trial"), 2)
         speed = Speed()
-        options = TrainOptions(gan=gan, run=Path(aside) / "run", minutes=TRIAL_MINUTES, device=device, quiet=True)  # type: ignore[arg-type]
+        options = TrainOptions(
+            gan=unchanged(gan, settings), run=Path(aside) / "run", minutes=TRIAL_MINUTES, device=device, quiet=True,  # type: ignore[arg-type]
+        )  # fmt: skip
         run, ended = execute(source, options, settings, [speed])
         if not ended:
             raise KeyboardInterrupt
@@ -106,6 +110,11 @@ def new_design(
         "images_per_second": round(rate, 2),
         "scored_per_second": round(scored, 2),
     }
+
+
+def unchanged(gan: str, settings: Mapping[str, Any]) -> str:
+    """The spec of a GAN with the `settings` of `auto`, to which `auto` adds none for a part of the pictures."""
+    return f"{gan}:{DEFAULTS}" if settings else gan
 
 
 class Speed(Observer):

@@ -20,7 +20,7 @@ from simulacra.measure.protocol import SeedProtocol
 from simulacra.measure.score_records import IntervalRecord, english
 from simulacra.messages import Message, text
 from simulacra.planning import drawing
-from simulacra.planning.design import SAVES
+from simulacra.planning.design import SAVES, unchanged
 from simulacra.planning.gains import ScoreTable, decide, findings, sentence
 from simulacra.planning.parts import DIVISORS, TITLES, count, write_part
 from simulacra.planning.records import (
@@ -101,8 +101,8 @@ class Study:
             source = str(folder)
         images = self.design["images"]
         options = TrainOptions(
-            gan=self.design["gan"], run=self.run_folder(part, seed), total=images, save_every=images // SAVES,
-            seed=seed, device=self.device, quiet=True,  # type: ignore[arg-type]
+            gan=unchanged(self.design["gan"], self.design["settings"]), run=self.run_folder(part, seed), total=images, save_every=images // SAVES,
+            measure_every=0, seed=seed, device=self.device, quiet=True,  # type: ignore[arg-type]
         )  # fmt: skip
         progress = ProgressObserver(begin(text("planning.training", **title), images))
         _, ended = execute(source, options, self.design["settings"], [progress])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,11 @@ from simulacra.messages import Message
 GAN = "r3gan"
 WHOLE = 64  # px up to which pictures are translated whole, by networks of one size
 FEW = 1_500  # pictures; with fewer, D memorises them before G has learned
-SMALLEST_CLASS = 20  # pictures that each class must have for the GAN to be conditional
+SMALLEST_CLASS = 20  # pictures with each class, or with and without each attribute, for the GAN to be conditional
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32}
-HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 100_000.0}
+HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 0.0}
 STRONG: dict[str, Any] = {"network": "conv", "features": 64}
-MANY: dict[str, Any] = {"batch": 64, "lazy": 4, "lr": 1e-3, "ema": 5000.0, "burn_in": 300_000.0}
+MANY: dict[str, Any] = {"batch": 64, "lazy": 4, "lr": 1e-3, "ema": 5000.0, "burn_in": 0.0}
 HURRY: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "betas": (0.0, 0.9), "ema": 3000.0}  # HASTE for pairs
 CRITICS: dict[str, Any] = {"loss": "relativistic", "gamma": 1.0, "norm": "none", "cycle": 5.0, "same": 0.0}
 PENALTY = 0.5  # at 32 px; below it D outruns G where pictures are flat drawings
@@ -39,6 +39,10 @@ class Choice:
     def settings(self) -> dict[str, Any]:
         """All settings chosen."""
         return {key: value for group, _ in self.groups for key, value in group.items()}
+
+    def named(self) -> Choice:
+        """The same settings where the user names the GAN: that choice is no longer one that needs a reason."""
+        return replace(self, reason=Message("auto.named", spec=self.spec))
 
     def reasons(self, overrides: Mapping[str, Any]) -> tuple[Message, ...]:
         """The reasons, without those of groups in which `overrides`, the user's own settings, change something."""
@@ -60,12 +64,23 @@ def choose(data: Dataset | Pair, device: torch.device) -> Choice:
     groups.append(({"gamma": (gamma, gamma / 5)}, Message("auto.gamma", gamma=gamma)))
     if n < FEW:
         groups.append(({"augment": "diff"}, Message("auto.few", n=n)))
-    if len(data.classes) > 1 and data.labels is not None:
-        smallest = int(np.bincount(data.labels, minlength=len(data.classes)).min())
-        if smallest >= SMALLEST_CLASS:
-            reason = Message("auto.classes", classes=len(data.classes), smallest=smallest)
-            groups.append(({"conditional": True}, reason))
+    if reason := _reason_for_labels(data):
+        groups.append(({"conditional": True}, reason))
     return Choice(GAN, Message("auto.gan", spec=GAN), tuple(groups))
+
+
+def _reason_for_labels(data: Dataset) -> Message | None:
+    """Why to condition on the labels of `data`; None where there are none, or too few pictures of one."""
+    if data.labels is None or len(data.classes or data.attributes) < (2 if data.classes else 1):
+        return None
+    if data.classes:
+        smallest = int(np.bincount(data.labels, minlength=len(data.classes)).min())
+        reason = Message("auto.classes", classes=len(data.classes), smallest=smallest)
+    else:
+        present = (np.asarray(data.labels) > 0.5).sum(0)
+        smallest = int(np.minimum(present, len(data) - present).min())
+        reason = Message("auto.attributes", attributes=len(data.attributes), smallest=smallest)
+    return reason if smallest >= SMALLEST_CLASS else None
 
 
 def _choose_translator(side: int, n: int, device: torch.device) -> Choice:

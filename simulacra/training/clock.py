@@ -22,7 +22,8 @@ class Clock:
     tick: int  # between journal lines with previews
     tick_seconds: float | None = None  # a journal line is also written after so many seconds
     save: int  # between checkpoints
-    measure: int | None = None  # between checkpoints that are scored
+    measure: int | None = None  # between checkpoints that are scored; 0: none is; None: undecided, and none is
+    schedule: int | None = None  # images that the schedules of the settings were laid out for; None: unknown
 
 
 def parse_count(text: str | int) -> int:
@@ -38,15 +39,29 @@ def parse_count(text: str | int) -> int:
     return round(count)
 
 
-def resolve_clock(config: Settings, n: int, options: TrainOptions, stored: RunLength | None) -> Clock:
-    """The clock of a run on `n` pictures: of the options, else of the existing run, else derived from the length."""
-    minutes = options.minutes
+def resolve_clock(
+    config: Settings,
+    n: int,
+    options: TrainOptions,
+    stored: RunLength | None,
+    *,
+    images: int | None = None,
+    schedule: int | None = None,
+) -> Clock:
+    """The clock of a run on `n` pictures: of the options, else of the existing run, else derived from the length.
+
+    images: the length where none is given; by default the epochs of the settings. schedule: that of the schedules where
+    minutes decide.
+    """
+    minutes, default = options.minutes, images
     if options.total is None and options.epochs is None and minutes is None and stored:
         images, minutes = stored["total"], stored["minutes"]
     elif minutes is not None:
         images = None
     elif options.total is not None:
         images = parse_count(options.total)
+    elif options.epochs is None and default is not None:
+        images = default
     else:
         images = max(1, round((options.epochs or config.epochs) * n))
     stored = stored or {}
@@ -56,5 +71,11 @@ def resolve_clock(config: Settings, n: int, options: TrainOptions, stored: RunLe
     seconds = max(TICK_SECONDS, 60 * minutes / TICKS) if minutes is not None and timed else None
     save = parse_count(options.save_every) if options.save_every is not None else stored.get("save")
     save = save or max(config.batch, min(10 * n, images // 10 if images else 10 * n))
-    measure = parse_count(options.measure_every) if options.measure_every is not None else stored.get("measure")
-    return Clock(total=images, minutes=minutes, tick=tick, tick_seconds=seconds, save=save, measure=measure)
+    never = str(options.measure_every) == "0"
+    measure = (
+        stored.get("measure") if options.measure_every is None else 0 if never else parse_count(options.measure_every)
+    )
+    schedule = stored.get("schedule") or images or schedule
+    return Clock(
+        total=images, minutes=minutes, tick=tick, tick_seconds=seconds, save=save, measure=measure, schedule=schedule
+    )

@@ -56,7 +56,7 @@ class TrainOptions:
     )
     save_every: str | int | None = option("Images between checkpoints.")
     measure_every: str | int | None = option(
-        "Images between scores; the best checkpoint is kept and becomes the run's model. At the end it is scored anew."
+        "Images between scores; 0 for none (where they cost less than a twentieth of the time). The best checkpoint is kept and becomes the run's model. At the end it is scored anew."
     )
     patience: int | None = option("Scores in a row without a new best that end the run; 0 never ends it (8).")
     rollback: int | None = option(

@@ -19,9 +19,10 @@ from simulacra.messages import Message
 from simulacra.registry import configured, find, find_stored, gans, short_name, split_spec
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, parse_count, resolve_clock
+from simulacra.training.lengths import ImagesNeeded, images_needed
 from simulacra.training.options import Setting, TrainOptions
 from simulacra.training.pretrained import FREEZE, Pretrained, is_source, open_pretrained, reopen
-from simulacra.training.run_records import Reason, RunConfig
+from simulacra.training.run_records import RunConfig, stored_reasons
 
 FORMAT = "simulacra-run-1"
 PATIENCE = 8
@@ -37,7 +38,9 @@ class Plan:
     folder: Path
     gan: type[GAN]
     spec: str  # the GAN's name, with its preset
-    reasons: tuple[Message | str, ...]  # where the GAN was chosen by `auto`; str: of a run of 0.1
+    reasons: tuple[Message | str, ...]  # where `auto` chose settings; str: of a run of 0.1
+    choice: auto.Choice | None  # of `auto`, in a new run
+    own: frozenset[str]  # names of the settings that the command gives
     config: Settings
     data: Dataset | Pair  # the training part
     source: str  # the data set's path, or the name of a built-in one
@@ -51,6 +54,8 @@ class Plan:
     pretrained: Pretrained | None  # the model that the run starts from
     freeze: int  # images for which lower layers of D stay as in that model
     resumed: bool  # the folder already holds this run
+    needed: ImagesNeeded | None  # where `auto` chose settings of a GAN that draws
+    speed: float | None = None  # images a second on this machine; None: not measured
 
     def count(self) -> str:
         """The number of training pictures as text; for a pair that of each domain."""
@@ -75,10 +80,17 @@ class Plan:
         }
 
 
-def plan(data: str | Path, options: TrainOptions | None = None, settings: Values | None = None) -> Plan:
+def plan(
+    data: str | Path,
+    options: TrainOptions | None = None,
+    settings: Values | None = None,
+    *,
+    schedule: int | None = None,
+) -> Plan:
     """Resolve a run without starting it.
 
-    data: a prepared dataset, `peeps`, or an existing run's folder. settings: those of the GAN.
+    data: a prepared dataset, `peeps`, or an existing run's folder. settings: those of the GAN. schedule: the length of
+    schedules in images in a new run whose length is in minutes (see `forecast`).
     Raises `SimulacraError` for bad input, and for a setting that would change an existing run.
     """
     options = options or TrainOptions()
@@ -99,28 +111,35 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
     pretrained, choice = None, None
     if options.pretrained is not None and not stored:
         pretrained = open_pretrained(options.pretrained, spec)
-    if not (spec or stored):
+    if not stored:
         choice = auto.choose(training, device)
-        choice = pretrained.choice(choice, training) if pretrained else choice
+        if pretrained and spec in (None, choice.spec):
+            choice = pretrained.choice(choice, training)
     name = spec or (stored["spec"] if stored else choice.spec if choice else "")
     folder = folder or Path("runs") / f"{dataset.name}-{short_name(name)}"
     stored = stored or read_run(folder)
     if stored:
         pretrained = _stored_pretrained(folder, stored, options, spec)
-        name, choice = spec or stored["spec"], None
+    if stored and spec in (None, stored["spec"]):
+        name, spec = stored["spec"], None
+    if stored or (choice and name != choice.spec):
+        choice = None
     if folder.exists() and not stored and _is_in_use(folder):
         raise SimulacraError("plan.not_a_run", folder=folder)
 
     # the GAN and its settings
     reasons = stored_reasons(stored) if stored else ()
     if choice:
+        choice = choice if spec is None else choice.named()
         reasons = choice.reasons(overrides)
     defaults = choice.settings if choice else _defaults(name, pretrained)
     gan, config = _configure(name, training, overrides, stored, defaults, anew=spec is not None)
     _check_task(gan, dataset)
+    needed = images_needed(training, config.batch) if reasons and not isinstance(training, Pair) else None
+    by_curve = needed.good if needed and "epochs" not in overrides else None
     length = stored["length"] if stored else None
-    clock = resolve_clock(config, len(training), options, length)
-    config = _resolve_length(gan, config, clock.total, stored)
+    clock = resolve_clock(config, len(training), options, length, images=by_curve, schedule=schedule)
+    config = _resolve_length(gan, config, clock.total or clock.schedule, stored)
 
     precision = options.precision or (stored["precision"] if stored else "auto")
     resolved = Plan(
@@ -128,6 +147,8 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
         gan=gan,
         spec=name,
         reasons=reasons,
+        choice=choice,
+        own=frozenset(overrides),
         config=config,
         data=training,
         source=source if dataset.path is None else str(dataset.path.resolve()),
@@ -141,6 +162,7 @@ def plan(data: str | Path, options: TrainOptions | None = None, settings: Values
         pretrained=pretrained,
         freeze=_freeze(options, stored, pretrained),
         resumed=bool(stored),
+        needed=needed,
     )
     if stored:
         _refuse_changes(folder, stored, resolved)
@@ -194,18 +216,6 @@ def _freeze(options: TrainOptions, stored: RunConfig | None, pretrained: Pretrai
     if options.freeze is not None:
         return parse_count(options.freeze) if str(options.freeze) != "0" else 0
     return stored.get("freeze", 0) if stored else FREEZE if pretrained else 0
-
-
-def stored_reasons(config: RunConfig) -> tuple[Message | str, ...]:
-    """Why the GAN of a run was chosen: messages, or English sentences in a run of 0.1; empty where it was named."""
-    if config.get("reasons"):
-        return tuple(Message(reason["code"], **reason["values"]) for reason in config["reasons"])
-    return tuple(config.get("why", ()))
-
-
-def to_reasons(reasons: tuple[Message | str, ...]) -> list[Reason]:
-    """Messages as `config.json` holds them."""
-    return [{"code": reason.code, "values": reason.values} for reason in reasons if isinstance(reason, Message)]
 
 
 def _first(*values: Any) -> Any:

@@ -26,16 +26,18 @@ from simulacra.registry import provenance
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import curves
+from simulacra.training.forecast import forecast
 from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
 from simulacra.training.options import TrainOptions
-from simulacra.training.plan import FORMAT, Plan, Values, plan, to_reasons
+from simulacra.training.plan import FORMAT, Plan, Values
 from simulacra.training.pretrained import freeze
 from simulacra.training.previews import Previews, TranslationPreviews
-from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig
+from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig, to_reasons
 from simulacra.training.scoring import RunScores
 from simulacra.training.session import run_lock, stop_on_signal
 from simulacra.training.terminal import TerminalObserver
 from simulacra.training.trainer import Trainer, TrainingDiverged
+from simulacra.training.transfer import Transfer
 
 
 def execute(
@@ -56,7 +58,7 @@ def execute(
     device = choose_device(options.device)
     distributed.start(device)
     try:
-        resolved = plan(data, options, settings)
+        resolved = forecast(data, options, settings or {}, lambda trial: make_trainer(trial, device)[0])
         verify(open_dataset(resolved.source))
         first = distributed.rank() == 0
         terminal = TerminalObserver(quiet=options.quiet or not first)
@@ -77,6 +79,38 @@ def execute(
     return resolved.folder, ended
 
 
+def make_trainer(plan: Plan, device: torch.device, rollbacks: int = 0) -> tuple[Trainer, dict[str, Transfer]]:
+    """A trainer before its first step, with the seed that is due after so many rollbacks; and what it has taken over."""
+    seed = rollback.seed_after(plan.seed, rollbacks)
+    torch.manual_seed(seed)
+    feed = Feed(plan.data, device, seed=seed, mirror=plan.config.mirror)
+    gan = plan.gan(plan.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    transfers = plan.pretrained.start(gan) if plan.pretrained else {}
+    feed.attach_labels(gan.G)
+    about = {
+        "data": plan.data.name,
+        "data_hash": plan.data.hash,
+        "seed": plan.seed,
+        "rollbacks": rollbacks,
+        "simulacra": simulacra.__version__,
+    }
+    if plan.pretrained:
+        about["pretrained"] = plan.pretrained.record() | {"source": Path(plan.pretrained.source).name}
+    trainer = Trainer(
+        gan,
+        feed,
+        plan.folder,
+        seed=seed,
+        precision=plan.precision,
+        micro=plan.micro,
+        about=about,
+        compiled=plan.compile,
+    )
+    if D := transfers.get("D"):
+        freeze(trainer, D.lower, plan.freeze)
+    return trainer, transfers
+
+
 class Run:
     """A plan being carried out."""
 
@@ -90,43 +124,12 @@ class Run:
         self.lines: list[JournalLine] = []
         self.rollbacks = rollback.count(plan.folder)
         self.trouble: TrainingDiverged | None = None  # of the last rollback
-        self.trainer = self.make_trainer()
+        self.trainer, self.transfers = make_trainer(plan, device, self.rollbacks)
         dataset = open_dataset(plan.source)
         valid = dataset.split("valid") if dataset.has("valid") else None
         self.previews = TranslationPreviews(dataset) if isinstance(dataset, Pair) else Previews(self.trainer.gan.G)
         self.pictures: Tensor  # the previews of the last tick [N, C, H, W]
         self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=self.previews.count)
-
-    def make_trainer(self) -> Trainer:
-        """A trainer before its first step, with the seed that is due after the rollbacks so far."""
-        plan, seed = self.plan, rollback.seed_after(self.plan.seed, self.rollbacks)
-        torch.manual_seed(seed)
-        feed = Feed(plan.data, self.device, seed=seed, mirror=plan.config.mirror)
-        gan = plan.gan(plan.config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.transfers = plan.pretrained.start(gan) if plan.pretrained else {}
-        feed.attach_labels(gan.G)
-        about = {
-            "data": plan.data.name,
-            "data_hash": plan.data.hash,
-            "seed": plan.seed,
-            "rollbacks": self.rollbacks,
-            "simulacra": simulacra.__version__,
-        }
-        if plan.pretrained:
-            about["pretrained"] = plan.pretrained.record() | {"source": Path(plan.pretrained.source).name}
-        trainer = Trainer(
-            gan,
-            feed,
-            plan.folder,
-            seed=seed,
-            precision=plan.precision,
-            micro=plan.micro,
-            about=about,
-            compiled=plan.compile,
-        )
-        if D := self.transfers.get("D"):
-            freeze(trainer, D.lower, plan.freeze)
-        return trainer
 
     # --- the folder -------------------------------------------------------------------------------------
 
@@ -171,6 +174,7 @@ class Run:
             "save": clock.save,
             "tick_seconds": clock.tick_seconds,
             "measure": clock.measure,
+            "schedule": clock.schedule,
             "patience": plan.patience,
             "rollback": plan.rollback,
         }
@@ -286,7 +290,7 @@ class Run:
             raise rollback.none_left(folder, record.get("to", 0), trouble.sign, self.rollbacks)
         self.rollbacks += 1
         del self.trainer  # frees its memory before the next one is made
-        self.trainer = self.make_trainer()
+        self.trainer, self.transfers = make_trainer(self.plan, self.device, self.rollbacks)
         self.resume()
         self.trainer.seconds = seconds  # the time was spent
         return record

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from simulacra.messages import Message
+
 JournalLine = TypedDict(
     "JournalLine",
     {
@@ -49,7 +51,8 @@ class RunLength(TypedDict, total=False):
     tick: int
     tick_seconds: float | None
     save: int
-    measure: int | None
+    measure: int | None  # 0: never
+    schedule: int | None
     patience: int
     rollback: int
 
@@ -106,3 +109,15 @@ RollbackRecord = TypedDict(
     "RollbackRecord", {"verdict": str, "seen": str, "from": int, "to": int, "seed": int}, total=False
 )
 """A line of `rollbacks.jsonl`: from and to are images shown, seed is that of the run from then on."""
+
+
+def stored_reasons(config: RunConfig) -> tuple[Message | str, ...]:
+    """Why the GAN of a run was chosen: messages, or English sentences in a run of 0.1; empty where it was named."""
+    if config.get("reasons"):
+        return tuple(Message(reason["code"], **reason["values"]) for reason in config["reasons"])
+    return tuple(config.get("why", ()))
+
+
+def to_reasons(reasons: tuple[Message | str, ...]) -> list[Reason]:
+    """Messages as `config.json` holds them."""
+    return [{"code": reason.code, "values": reason.values} for reason in reasons if isinstance(reason, Message)]

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from rich.progress import BarColumn, Progress, TextColumn
 
 from simulacra import messages
 from simulacra.config import FROM_DATA, spelled, to_json
 from simulacra.console import clock, console, say
-from simulacra.device import choose_device
 from simulacra.measure.printing import print_best
 from simulacra.measure.score_records import Best
 from simulacra.messages import Message
 from simulacra.training import health
+from simulacra.training.forecast import longer, sentences
 from simulacra.training.observers import Observer
 from simulacra.training.plan import Plan
 from simulacra.training.run_records import JournalLine, RollbackRecord
@@ -58,6 +59,8 @@ class TerminalObserver(Observer):
         if plan.pretrained and not trainer.nimg:
             reason = plan.pretrained.description(trainer.gan, run.transfers, plan.freeze)
             self.say("train.reason", reason=reason)
+        for sentence in sentences(plan):
+            self.say("train.sentence", sentence=sentence)
         if console.is_terminal and not self.quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
             self.bar = Progress(*columns, console=console, refresh_per_second=4)
@@ -145,6 +148,9 @@ class TerminalObserver(Observer):
             translates = plan.gan.task == "translate"
             hint = Message("train.next_translate" if translates else "train.next_sample", folder=folder)
             self.say("train.done", nimg=nimg, time=clock(time.monotonic() - self.began), hint=hint)
+            advice = longer(plan, nimg, self.run.trainer.seconds)
+            if advice and not self.run.scores.enough():
+                self.say("train.sentence", sentence=advice)
 
     def chosen(self, best: Best | None) -> None:
         """The best checkpoint was scored again."""
@@ -174,7 +180,7 @@ def facts(plan: Plan, gan: Any) -> dict[str, Any]:
     )
 
 
-def describe(plan: Plan, device: str) -> None:
+def describe(plan: Plan, device: torch.device) -> None:
     """Print what a plan would do: `train --dry-run`."""
     gan = plan.gan(plan.config)
     clock_, values = plan.clock, facts(plan, gan)
@@ -183,16 +189,35 @@ def describe(plan: Plan, device: str) -> None:
         Message("train.images", count=clock_.total) if clock_.total else Message("train.minutes", count=clock_.minutes)
     )
     seconds = Message("train.or_seconds", seconds=clock_.tick_seconds) if clock_.tick_seconds else ""
-    say("train.described", verb=verb, **values, device=choose_device(device))
-    for reason in plan.reasons:
-        say("train.reason", reason=reason)
+    say("train.described", verb=verb, **values, device=device)
+    changes = _print_choice(plan)
     if plan.pretrained:
         say("train.reason", reason=plan.pretrained.description(gan, plan.pretrained.start(gan), plan.freeze))
-    say("train.described_length", length=length, tick=clock_.tick, seconds=seconds, save=clock_.save)
+    measure = Message("train.described_scores", measure=clock_.measure) if clock_.measure else ""
+    say("train.described_length", length=length, tick=clock_.tick, seconds=seconds, save=clock_.save, measure=measure)
+    for sentence in sentences(plan):
+        say("train.sentence", sentence=sentence)
     idle = plan.gan.idle_settings(plan.config)
     for name, value in to_json(plan.config).items():
-        if name not in (*FROM_DATA, *idle):
+        if name not in (*FROM_DATA, *idle, *changes):
             console.print(f"  {name}={spelled(value)}", markup=False)
+
+
+def _print_choice(plan: Plan) -> set[str]:
+    """Print why `auto` chose what it did, with the settings that differ from the GAN's defaults; returns their names."""
+    groups, default = plan.choice.groups if plan.choice else (), plan.gan.Config()
+    explained: dict[Message | str, Mapping[str, Any]] = {reason: group for group, reason in groups}
+    changes: set[str] = set()
+    for reason in (*(reason for reason in plan.reasons if reason not in explained), *explained):
+        names = [name for name in explained.get(reason, ()) if getattr(plan.config, name) != getattr(default, name)]
+        names = [name for name in names if name not in plan.own]
+        words = " ".join(f"{name}={spelled(getattr(plan.config, name))}" for name in names)
+        if reason in plan.reasons:
+            say("train.change" if words else "train.reason", words=words, reason=reason)
+        elif words:  # the user set others of the group
+            say("train.reason", reason=words)
+        changes |= set(names)
+    return changes
 
 
 def thousands(n: int) -> str:

@@ -227,7 +227,7 @@ class Trainer:
                 on_tick(line)
 
             # 3. a checkpoint
-            measure = clock.measure is not None and (self.nimg // clock.measure != previous // clock.measure or ended)
+            measure = bool(clock.measure and (self.nimg // clock.measure != previous // clock.measure or ended))
             due = stale or measure or self.nimg // clock.save != previous // clock.save
             if self.nimg and (ended or stopped or (self.nimg != previous and due)):
                 self.check_losses()
@@ -291,8 +291,7 @@ class Trainer:
         self.balance.load_state_dict(state["balance"])
         if self.compiler:
             self.compiler.chosen = dict(state["compiled"])
-        self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
-        self.unchecked = []
+        self.meter.sums, self.meter.counts, self.unchecked = state["meter"]["sums"], state["meter"]["counts"], []
         self.steps, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
 
 
