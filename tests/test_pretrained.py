@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from support import LABELS, Cli, build, differences, forms, noise, on_disk, refused, snapshot, state, translating
 
-from simulacra.files import read_json
-from simulacra.gan import GAN
+from simulacra.files import read_json, write_json
+from simulacra.gan import GAN, REGISTERED
 from simulacra.storage import checkpoints, load, save_model
 from simulacra.training import pretrained as pretrained_
 from simulacra.training.options import TrainOptions, train
@@ -185,6 +185,24 @@ def test_growing_networks_have_grown(data: Path, tmp_path: Path) -> None:
     model = stored(build("progan:tiny"), tmp_path / "model")
     config: Any = plan(data, TrainOptions(pretrained=model, run=tmp_path / "run", device="cpu")).config
     assert (config.fade, config.stable, config.features) == (0, 0, 4)
+
+
+def test_a_gan_in_a_file_starts_from_itself_and_its_run_is_no_command(
+    data: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(REGISTERED, "own", raising=False)  # afterwards, too
+    code = "from simulacra.gans import dcgan\n\nclass Own(dcgan.DCGAN):\n    name = 'own'\n"
+    (tmp_path / "own.py").write_text(code)
+    spec = f"{tmp_path / 'own.py'}:Own"
+    run = train(data, gan=f"{spec}:tiny", run=tmp_path / "first", total=16, **OPTIONS)
+    for gan in (spec, None):
+        resolved = plan(data, TrainOptions(gan=gan, pretrained=run, run=tmp_path / "second", device="cpu"))
+        assert resolved.gan.name == "own" and resolved.config.features == 8  # type: ignore[attr-defined]
+    copy = shutil.copytree(source, tmp_path / "copy")
+    config = read_json(copy / "config.json")
+    (tmp_path / "evil.py").write_text("raise RuntimeError")
+    write_json(copy / "config.json", config | {"spec": f"{tmp_path / 'evil.py'}:Own"})
+    assert open_pretrained(copy).spec == "dcgan", "a file that a run names is not executed"
 
 
 def test_the_command_says_what_it_takes(data: Path, source: Path, tmp_path: Path, run_cli: Cli) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.files import JsonObject, read_json
+from simulacra.files import JsonObject, atomic_folder, read_json
 from simulacra.gan import GAN
 from simulacra.messages import Message
 from simulacra.registry import find, split_spec
@@ -79,9 +79,10 @@ class Pretrained:
 
     def save(self, run: Path) -> None:
         """Copy the model into a run's folder, unless it is there."""
-        if not _is_complete(run / FOLDER):
+        if not (run / FOLDER).exists():
             G, D = self.networks["G"], self.networks.get("D")
-            save_model(G, run / FOLDER, gan=self.gan.name, config=self.config, about=self.about, D=D)  # type: ignore[arg-type]
+            with atomic_folder(run / FOLDER) as aside:
+                save_model(G, aside, gan=self.gan.name, config=self.config, about=self.about, D=D)  # type: ignore[arg-type]
 
     def start(self, gan: GAN) -> dict[str, Transfer]:
         """Let the networks of `gan` take over what they can; a network that is not stored leaves its own as it is.
@@ -141,16 +142,18 @@ def open_pretrained(where: str | Path, gan: str | None = None) -> Pretrained:
     for player, network in networks.items():
         if not all(value.isfinite().all() for value in network.state_dict().values()):
             raise SimulacraError("train.pretrained_not_finite", source=source, player=player)
-    spec = read_json(run).get("spec") if folder.parent.name == "checkpoints" and run.is_file() else None
+    spec = str(read_json(run).get("spec")) if folder.parent.name == "checkpoints" and run.is_file() else ""
+    if split_spec(spec)[0] != kind.name:  # it may name a file, which must not be executed
+        spec = kind.name
     return Pretrained(
-        source=source, hash=fingerprint(folder), nimg=about.get("nimg"), spec=spec or kind.name, gan=kind, config=config,
+        source=source, hash=fingerprint(folder), nimg=about.get("nimg"), spec=spec, gan=kind, config=config,
         networks=networks, about=about,
     )  # fmt: skip
 
 
 def reopen(run: Path, record: PretrainedRecord, gan: str | None) -> Pretrained:
     """The model that an existing run was started from: its own copy, or the source where a kill came before the copy."""
-    if _is_complete(run / FOLDER):
+    if (run / FOLDER).exists():
         return replace(open_pretrained(run / FOLDER, gan), source=record["source"], hash=record["hash"])
     pretrained = open_pretrained(record["source"], gan)
     if pretrained.hash != record["hash"]:
@@ -185,11 +188,6 @@ def freeze(trainer: Trainer, parameters: tuple[nn.Parameter, ...], until: int) -
                 parameter.grad = None
 
     trainer.optimizers["D"].register_step_pre_hook(drop_gradients)
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether the copy of a model was written to its end; its `config.json` comes last."""
-    return (folder / "config.json").is_file()
 
 
 def _load_discriminator(D: nn.Module, folder: Path) -> bool:
