@@ -177,6 +177,8 @@ def test_auto_takes_the_gan_and_the_networks(data: Path, source: Path, tmp_path:
     gan = wide.gan(wide.config)
     assert wide.pretrained is not None and wide.pretrained.start(gan)["G"].taken < 12
     assert "features is 8 there and 16 here" in str(wide.pretrained.differences(gan))
+    named = plan(data, TrainOptions(gan="r3gan", pretrained=source, run=tmp_path / "run", device="cpu"))
+    assert named.gan.name == "r3gan" and named.config.network == "conv", "another GAN has its own settings"  # type: ignore[attr-defined]
     modern = plan(data, TrainOptions(pretrained="bundled", run=tmp_path / "run", device="cpu"))
     assert modern.gan.name == "r3gan" and modern.config.features == 64 and modern.config.batch == 16  # type: ignore[attr-defined]
 

@@ -113,7 +113,7 @@ def plan(
         pretrained = open_pretrained(options.pretrained, spec)
     if not stored:
         choice = auto.choose(training, device)
-        if pretrained and spec in (None, choice.spec):
+        if pretrained and (spec is None or spec == choice.spec == pretrained.gan.name):
             choice = pretrained.choice(choice, training)
     name = spec or (stored["spec"] if stored else choice.spec if choice else "")
     folder = folder or Path("runs") / f"{dataset.name}-{short_name(name)}"
