@@ -217,7 +217,9 @@ def to_image(picture: Tensor) -> Image.Image:
 
 
 def as_generator(model: Model) -> Generator:
-    """`model` if it draws. Raises `SimulacraError` for one that translates."""
+    """`model` if it draws. Raises `SimulacraError` for one that translates or enlarges pictures."""
+    if model.task == "upscale":
+        raise SimulacraError("generator.model_enlarges")
     if not isinstance(model, Generator):
         a, b = model.classes or ("a", "b")
         raise SimulacraError("generator.model_translates", a=a, b=b)

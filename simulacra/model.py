@@ -1,4 +1,4 @@
-"""`Model`: what every trained model has, whether it draws pictures (`Generator`) or translates them (`Translator`)."""
+"""`Model`: what every trained model has; a `Generator` draws, a `Translator` translates, an `Upscaler` enlarges."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import nn
 
 from simulacra.settings import Settings
 
-Task = Literal["draw", "translate"]
+Task = Literal["draw", "translate", "upscale"]
 
 
 class Model(nn.Module):
-    """A trained model as it is stored, sampled and exported; `task` says which of its two subclasses it is.
+    """A trained model as it is stored, sampled and exported; `task` says which of its subclasses it is.
 
     shape: (C, H, W) of the pictures it was trained on. classes: names of its classes, attributes or domains.
     """

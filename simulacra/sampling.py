@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from simulacra.cascade import Cascade
 from simulacra.console import Advance
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
@@ -18,6 +19,7 @@ from simulacra.grid import MAX_SIDE, Grid
 from simulacra.latent.recipe import Direction, Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance, write_png
 from simulacra.seeds import format_seeds
+from simulacra.settings import Shape
 
 
 def write_pictures(
@@ -32,19 +34,22 @@ def write_pictures(
     singles: bool = True,
     grid: bool = False,
     by_label: bool = False,
+    cascade: Cascade | None = None,
     advance: Advance = lambda n: None,
 ) -> list[Path]:
     """Draw `seeds` into the folder `out`: `seed000007.png` per seed, `grid.png`, `labels.png`; memory stays constant.
 
     model: the fingerprint to record. label: see `Generator.labelled`. singles: write one PNG per seed.
-    by_label: write `labels.png`, with all seeds in a row for each of `label_rows`.
+    by_label: write `labels.png`, with all seeds in a row for each of `label_rows`. cascade: enlarges all pictures.
     A picture of the same model, seed, label and settings is not drawn again. Raises `SimulacraError` before anything
     is drawn if another picture is in the way.
     """
     options: dict[str, Any] = {"truncation": truncation, "min_latent": min_latent}
     sheets = [out / name for name, wanted in (("grid.png", grid), ("labels.png", by_label)) if wanted]
     paths = {seed: out / f"seed{seed:06d}.png" for seed in seeds} if singles else {}
-    records = _records(generator, seeds, paths, sheets, label, {"model": model} | options)
+    shape = cascade.shape if cascade else generator.shape
+    origin = {"model": model, **options, **enlarged_by(cascade)}
+    records = _records(generator, seeds, paths, sheets, label, origin, shape)
     existing = {path for path, record in records.items() if _exists(path, record)}
 
     def write(path: Path, image: Image.Image) -> None:
@@ -53,11 +58,11 @@ def write_pictures(
 
     def pictures(label: str) -> Iterator[Tensor]:
         for batch in generator.pictures(seeds, label=label, **options):
-            yield from batch
+            yield from cascade.enlarge(batch) if cascade else batch
             advance(len(batch))
 
     if singles or grid:
-        sheet = Grid(len(seeds) if grid else 0, generator.shape)
+        sheet = Grid(len(seeds) if grid else 0, shape)
         for picture, seed in zip(pictures(label), seeds, strict=True):
             if singles:
                 write(paths[seed], to_image(picture))
@@ -67,12 +72,17 @@ def write_pictures(
             write(out / "grid.png", sheet.image())
     if by_label:
         rows = label_rows(generator, label)
-        sheet = Grid(len(rows) * len(seeds), generator.shape, columns=len(seeds), names=[name for name, _ in rows])
+        sheet = Grid(len(rows) * len(seeds), shape, columns=len(seeds), names=[name for name, _ in rows])
         for _, row_label in rows:
             for picture in pictures(row_label):
                 sheet.add(picture)
         write(out / "labels.png", sheet.image())
     return list(records)
+
+
+def enlarged_by(cascade: Cascade | None) -> dict[str, Any]:
+    """The part of a picture's provenance that names its upscalers; empty without any."""
+    return {} if cascade is None else {"size": cascade.shape[1], "upscaler": cascade.fingerprint}
 
 
 def label_rows(generator: Generator, label: str = "") -> list[tuple[str, str]]:
@@ -123,17 +133,25 @@ def recipe_of(record: Mapping[str, Any]) -> Recipe | None:
 
 @torch.no_grad()
 def write_recipe(
-    generator: Generator, out: Path, recipe: Recipe, directions: Mapping[str, Direction], *, name: str, model: str
+    generator: Generator,
+    out: Path,
+    recipe: Recipe,
+    directions: Mapping[str, Direction],
+    *,
+    name: str,
+    model: str,
+    cascade: Cascade | None = None,
 ) -> Path:
     """Draw a recipe as `NAME.png` into the folder `out`; like `write_pictures` otherwise.
 
     directions: the model's, by name, for the recipe's edits.
     """
     generator.eval()
-    path, record = out / f"{name}.png", {"model": model, "recipe": to_json(recipe)}
+    path, record = out / f"{name}.png", {"model": model, "recipe": to_json(recipe), **enlarged_by(cascade)}
     w = to_w(generator, recipe, directions)
     if not _exists(path, record):
-        write_png(to_image(generator.synthesis(w).float()[0]), path, record)
+        pictures = generator.synthesis(w).float()
+        write_png(to_image((cascade.enlarge(pictures) if cascade else pictures)[0]), path, record)
     return path
 
 
@@ -152,6 +170,7 @@ def _records(
     sheets: Sequence[Path],
     label: str,
     origin: Mapping[str, Any],
+    shape: Shape,
 ) -> dict[Path, dict[str, Any]]:
     """The provenance of each picture. Its label is the requested one; without one, the class that the seed draws.
 
@@ -165,15 +184,15 @@ def _records(
         records[path] = {**origin, "seed": seed} | ({"label": name} if name else {})
     for path in sheets:
         rows = label_rows(generator, label) if path.stem == "labels" else []
-        _check_size(generator, len(seeds), len(rows))
+        _check_size(shape, len(seeds), len(rows))
         records[path] = {**origin, "seeds": format_seeds(seeds)} | ({"label": requested} if requested else {})
         records[path] |= {"rows": "labels"} if rows else {}
     return records
 
 
-def _check_size(generator: Generator, count: int, rows: int) -> None:
+def _check_size(shape: Shape, count: int, rows: int) -> None:
     """Raise `SimulacraError` if a square grid of `count` pictures, or `rows` rows of them, is too large."""
-    _, height, width = generator.shape
+    _, height, width = shape
     if not rows and max(height, width) * count**0.5 > MAX_SIDE:
         raise SimulacraError("sampling.grid_too_large", count=count, most=MAX_SIDE)
     if rows and width * count > MAX_SIDE:

@@ -24,6 +24,7 @@ from simulacra.model import Model, Task
 from simulacra.registry import find, find_stored, provenance
 from simulacra.settings import Settings
 from simulacra.translator import Translator, as_translator
+from simulacra.upscaler import Upscaler, as_upscaler
 
 FORMAT = "simulacra-model-1"
 SHIPPED = "peeps"
@@ -104,7 +105,7 @@ def model_folder(where: str | Path | None = None) -> Path:
 
 def load(
     where: str | Path | None = None, device: str | torch.device = "cpu", *, gan: str | None = None
-) -> Generator | Translator:
+) -> Generator | Translator | Upscaler:
     """The model of a run, a checkpoint or a model folder, ready to sample; the bundled model without an argument.
 
     gan: the GAN it was trained with, where that is code of your own, such as `path/file.py:Class`. Raises
@@ -113,7 +114,7 @@ def load(
     folder = model_folder(where)
     about, kind, config = read_config(folder, gan)
     model = kind.generator(config)
-    assert isinstance(model, Generator | Translator)
+    assert isinstance(model, Generator | Translator | Upscaler)
     model.classes = tuple(about["classes"])
     load_weights(model, folder / "G.safetensors")
     return model.eval().requires_grad_(False).to(device)
@@ -149,8 +150,13 @@ def load_translator(where: str | Path | None = None, device: str | torch.device 
     return as_translator(load(where, device), str(SHIPPED if where is None else where))
 
 
+def load_upscaler(where: str | Path, device: str | torch.device = "cpu") -> Upscaler:
+    """`load` for a model that enlarges pictures. Raises `SimulacraError` for another one."""
+    return as_upscaler(load(where, device))
+
+
 def task_of(about: Mapping[str, Any]) -> Task:
-    """Whether the model of a `config.json` draws or translates; its GAN knows where the file is of an old version."""
+    """What the model of a `config.json` does; its GAN knows where the file is of an old version."""
     task: Task = about.get("task") or find_stored(about, trusted=False).task
     return task
 

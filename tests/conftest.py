@@ -55,7 +55,7 @@ def coarse_extractor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from measuring import stand_in
 
     monkeypatch.setenv("SIMULACRA_CACHE", str(tmp_path / "cache"))
-    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.scoring"):
+    for place in ("measure.evaluate", "measure.choose", "measure.compare", "training.scoring", "upscaling.training"):
         monkeypatch.setattr(f"simulacra.{place}.open_extractor", stand_in)
 
 

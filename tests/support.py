@@ -126,8 +126,8 @@ def forms() -> list[str]:
 
 
 def translating() -> list[str]:
-    """Every GAN that translates, at its tiny presets."""
-    return [f"{name}:{preset}" for name, gan in gans().items() if gan.task == "translate"
+    """Every GAN that translates or enlarges pictures, at its tiny presets."""
+    return [f"{name}:{preset}" for name, gan in gans().items() if gan.task != "draw"
             for preset in gan.presets if preset.startswith("tiny")]  # fmt: skip
 
 

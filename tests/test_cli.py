@@ -37,11 +37,12 @@ COMMANDS = {
     "max_megapixels drop_duplicates keep_originals workers zip",
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
-    "sample": "model out seeds label by_label grid each truncation min_latent recipe device",
+    "sample": "model out seeds label by_label grid each truncation min_latent size recipe device",
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
     "measure_every patience rollback disk device threads observe quiet dry_run settings",
     "translate": "model source out to keep_size cycle device threads",
+    "upscale": "run factor minutes total seed device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",
     "worth": "model on data unseen label of ratio seeds flips json out device threads",
 }
@@ -181,7 +182,7 @@ def test_bad_input_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "words", [["train"], ["prepare"], ["sample", "--size", "3"], ["fly"], ["walk", "peeps", "a.gif", "--fps"]]
+    "words", [["train"], ["prepare"], ["sample", "--width", "3"], ["fly"], ["walk", "peeps", "a.gif", "--fps"]]
 )
 def test_wrong_words_are_refused(run_cli: Cli, words: list[str]) -> None:
     status, out, err = run_cli(*words)

@@ -1,5 +1,7 @@
 """The layers agree with torch's own, to the second derivative."""
 
+from typing import Any
+
 import pytest
 import torch
 from support import build, forms, translating
@@ -153,7 +155,8 @@ def test_the_deviation_within_a_group(n: int) -> None:
 
 @pytest.mark.parametrize("spec", [*forms(), *translating(), "dcgan:tiny+ada"])
 def test_tensors_load_under_their_former_names(spec: str) -> None:
-    gan = build(spec.removesuffix("+ada"), augment="ada" if spec.endswith("+ada") else "none")
+    settings: dict[str, Any] = {"augment": "ada"} if spec.endswith("+ada") else {}
+    gan = build(spec.removesuffix("+ada"), **settings)
     saved = {key: torch.full_like(value, n) for n, (key, value) in enumerate(gan.state_dict().items())}
     former = dict(saved)
     for prefix, module in reversed(list(gan.named_modules())):  # inner modules first, as their prefixes change

@@ -23,6 +23,7 @@ def sample(
     each: bool = True,
     truncation: float = 1.0,
     min_latent: float = 0.0,
+    size: int | None = None,
     recipe: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
@@ -49,11 +50,15 @@ def sample(
         Truncation: below 1, pictures are nearer to the mean picture, less varied and often cleaner.
     min_latent
         Least absolute value of each number of the latent.
+    size
+        Height of the pictures in pixels: the model's own, or 2, 4 or 8 times that where the run has upscalers; see
+        simulacra upscale.
     recipe
         Recipe to draw instead of seeds: a JSON file, or a picture that holds one.
     device
         Device to compute on.
     """
+    from simulacra.cascade import cascade_of_size
     from simulacra.console import console, progress, say
     from simulacra.device import choose_device
     from simulacra.sampling import format_label, label_rows, read_recipe, write_pictures, write_recipe
@@ -65,19 +70,21 @@ def sample(
 
         generator, content = load_generator(model, choose_device(device)), read_recipe(recipe)
         path = write_recipe(
-            generator, out, content, directions_by_name(model), name=recipe.stem, model=fingerprint(model)
-        )
+            generator, out, content, directions_by_name(model), name=recipe.stem, model=fingerprint(model),
+            cascade=cascade_of_size(model, generator.shape, size, generator.device),
+        )  # fmt: skip
         console.print(str(path), markup=False)
         return
     numbers = parse_seeds(seeds)
     if not each and not grid and not by_label:
         raise SimulacraError("cli.nothing_to_draw")
     generator = load_generator(model, choose_device(device))
+    cascade = cascade_of_size(model, generator.shape, size, generator.device)
     rows = len(label_rows(generator, label)) if by_label else 0
     with progress(text("cli.drawing"), len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
             generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
-            min_latent=min_latent, singles=each, grid=grid, by_label=by_label, advance=advance,
+            min_latent=min_latent, singles=each, grid=grid, by_label=by_label, cascade=cascade, advance=advance,
         )  # fmt: skip
     place, count = paths[0] if len(paths) == 1 else out, len(numbers) * (1 if each or grid else rows)
     if label:

@@ -1,4 +1,4 @@
-"""Commands that train: train, curves, plan."""
+"""Commands that train: train, upscale, curves, plan."""
 
 from __future__ import annotations
 
@@ -59,6 +59,52 @@ def train(
         describe(forecast(data, options, values, lambda trial: make_trainer(trial, device)[0]), device)
         return
     _, ended = execute(data, options, values, draw=True)
+    sys.exit(0 if ended else 130)
+
+
+@command("train", "simulacra upscale runs/faces-r3gan")
+def upscale(
+    run: Path,
+    /,
+    *,
+    factor: int = 2,
+    minutes: float | None = None,
+    total: str | None = None,
+    seed: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Train a run's upscalers, for pictures of 2, 4 or 8 times the size; the same command again resumes.
+
+    Needs data prepared with --keep-originals. At the end it prints a comparison with bicubic enlargement, on originals
+    that were not trained on.
+
+    Parameters
+    ----------
+    run
+        Folder of a run whose model draws.
+    factor
+        2, 4 or 8; each doubling is a stage of its own.
+    minutes
+        Minutes of training for each stage; 5 if not given.
+    total
+        Length of each stage in images shown instead, such as 40k.
+    seed
+        Decides the initial weights, the order of the data and all noise.
+    device
+        Device to compute on.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from functools import partial
+
+    from simulacra.console import tasks
+    from simulacra.upscaling.printing import print_comparison
+    from simulacra.upscaling.training import upscale as train_stages
+
+    options = TrainOptions(minutes=minutes, total=total, seed=seed, device=device, threads=threads)
+    with tasks() as begin:
+        ended = train_stages(run, factor=factor, options=options, compared=partial(print_comparison, run), begin=begin)
     sys.exit(0 if ended else 130)
 
 

@@ -21,6 +21,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.gan import check_players
 from simulacra.generator import Generator
+from simulacra.layers.filters import reduce
 from simulacra.messages import Message
 from simulacra.model import Model
 from simulacra.plugins.harness import (
@@ -41,6 +42,7 @@ from simulacra.plugins.harness import (
 )
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
+from simulacra.upscaler import Upscaler
 
 SHAPES = ((3, 16, 16), (1, 16, 16), (4, 16, 16), (3, 16, 24))
 STEPS = 8
@@ -76,9 +78,11 @@ def ensure(holds: bool | Tensor, code: str, **values: Any) -> None:
 
 
 def draw(model: Model, seeds: Sequence[int]) -> Tensor:
-    """Pictures of `seeds` with labels as in the data; of a translator, translations of as many pictures of noise."""
+    """Pictures of `seeds` with labels as in the data; of another model, what it makes of as many pictures of noise."""
     if isinstance(model, Translator):
         return model.translate(batch(model.shape, len(seeds)).images, "b")
+    if isinstance(model, Upscaler):
+        return model.upscale(reduce(batch(model.shape, len(seeds)).images))
     assert isinstance(model, Generator)
     pictures: Tensor = model(model.seeded(seeds), model.conditions(seeds))
     return pictures
@@ -343,7 +347,7 @@ def processes(spec: str, folder: Path) -> None:
 def learning(spec: str, folder: Path) -> None:
     """It learns four pictures: most fakes are near one of them, and none of the four is missing."""
     gan = type(build(spec))
-    if gan.task == "translate":
+    if gan.task != "draw":
         raise Skipped("check.skipped.translator")
     trainer = make_trainer(spec, folder, four_pictures(), **HASTE | dict(gan.haste))
     share, shares = learn(trainer, halves(), HEIGHT / 2, steps=2500)

@@ -151,7 +151,8 @@ def diverged(lines: Lines, critic: bool) -> Message | None:
     for player in ("d", "g"):
         for name, code, limit in (("norm", "health.gradient", EXPLODED), ("weight", "health.weights", GROWN)):
             key = f"{player}_{name}"
-            past = [line[key] for line in lines[:-1] if key in line and not line.get("signs")]
+            # a gradient of 0 is that of a player that waits
+            past = [line[key] for line in lines[:-1] if line.get(key) and not line.get("signs")]
             now = lines[-1].get(key, 0.0)
             if len(past) >= HOLD and now > limit * median(past):
                 return Message(code, player=player.upper(), norm=now, before=median(past))

@@ -1,6 +1,7 @@
 """The previews of a run, drawn at each tick: fixed seeds, ordered by class where there are few classes.
 
-For a translator: fixed pictures, their translations, and those translated back.
+For a translator: fixed pictures, their translations, and those translated back. For an upscaler: fixed pictures enlarged
+bicubically, by the model, and the originals.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simulacra.data.dataset import Pair
+from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import Feed, to_tensor
 from simulacra.files import atomic_file
 from simulacra.generator import Generator, as_generator
 from simulacra.grid import Grid
+from simulacra.layers.filters import enlarge, reduce
 from simulacra.model import Model
 from simulacra.translator import OTHER, as_translator
+from simulacra.upscaler import as_upscaler
 
 PREVIEWS = 64  # pictures, at most
 ROWS = 8
@@ -112,6 +115,47 @@ class TranslationPreviews:
     def save(self, path: Path, pictures: Sequence[Tensor]) -> None:
         """Write pictures [C, H, W] in these rows as one PNG."""
         save_rows(path, pictures, self.columns)
+
+
+class UpscalePreviews:
+    """Fixed originals: rows of the reduced picture enlarged bicubically, by the model, and the original.
+
+    The pictures are from the validation part where there is one.
+    """
+
+    columns = 12
+
+    def __init__(self, data: Dataset) -> None:
+        """data: the whole dataset of originals."""
+        images = data.split("valid" if data.has("valid") else "train").images[:TRIPLES]
+        self.originals, self.count = to_tensor(images, torch.device("cpu")), len(images)
+
+    @torch.no_grad()
+    def draw(self, model: Model) -> Tensor:
+        """The pictures [3n, C, H, W], row by row."""
+        upscaler = as_upscaler(model)
+        small = reduce(self.originals.to(upscaler.device)).clamp(-1, 1)
+        ours = torch.cat(list(upscaler.upscaled(torch.split(small, 1))))
+        return torch.stack([enlarge(small), ours, self.originals.to(ours)], 1).flatten(0, 1)
+
+    def shuffled(self, pictures: Tensor) -> Tensor:
+        """The enlarged pictures among `pictures`: [3n, C, H, W] -> [n, C, H, W]."""
+        return pictures[1::3]
+
+    def reals(self, feed: Feed) -> list[Tensor]:
+        """The originals [C, H, W]."""
+        return list(self.originals)
+
+    def save(self, path: Path, pictures: Sequence[Tensor]) -> None:
+        """Write pictures [C, H, W] in these rows as one PNG."""
+        save_rows(path, pictures, self.columns)
+
+
+def open_previews(data: Dataset | Pair, model: Model) -> Previews | TranslationPreviews | UpscalePreviews:
+    """The previews of a run on a whole dataset whose G is `model`."""
+    if isinstance(data, Pair):
+        return TranslationPreviews(data)
+    return UpscalePreviews(data) if model.task == "upscale" else Previews(model)
 
 
 def save_rows(path: Path, pictures: Sequence[Tensor], columns: int) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 import simulacra
 from simulacra import messages
 from simulacra.console import silent, tasks
-from simulacra.data.dataset import Pair, verify
+from simulacra.data.dataset import verify
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, device_name, set_threads
@@ -31,7 +31,7 @@ from simulacra.training.observers import JournalWriter, Observer, Observers, Pre
 from simulacra.training.options import TrainOptions
 from simulacra.training.plan import FORMAT, Plan, Values
 from simulacra.training.pretrained import freeze
-from simulacra.training.previews import Previews, TranslationPreviews
+from simulacra.training.previews import open_previews
 from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig, to_reasons
 from simulacra.training.scoring import RunScores
 from simulacra.training.session import run_lock, stop_on_signal
@@ -127,7 +127,7 @@ class Run:
         self.trainer, self.transfers = make_trainer(plan, device, self.rollbacks)
         dataset = open_dataset(plan.source)
         valid = dataset.split("valid") if dataset.has("valid") else None
-        self.previews = TranslationPreviews(dataset) if isinstance(dataset, Pair) else Previews(self.trainer.gan.G)
+        self.previews = open_previews(dataset, self.trainer.gan.G)
         self.pictures: Tensor  # the previews of the last tick [N, C, H, W]
         self.health = health.Health(plan.data, valid, device, tick=plan.clock.tick, shown=self.previews.count)
 

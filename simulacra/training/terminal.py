@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REFRESH = 0.5  # seconds between updates of the live line
 SPEED_MEMORY = 0.9  # weight of the past in the smoothed speed, from which the time left is computed
+NEXT = {"draw": "train.next_sample", "translate": "train.next_translate", "upscale": "train.next_upscale"}
 LABELS = {"d_loss": "D", "g_loss": "G", "acc_d": "acc D", "acc_g": "acc G"}
 
 
@@ -145,8 +146,7 @@ class TerminalObserver(Observer):
         elif nimg == self.first:
             self.say("train.nothing_to_do", folder=folder, nimg=nimg, longer=2 * nimg)
         else:
-            translates = plan.gan.task == "translate"
-            hint = Message("train.next_translate" if translates else "train.next_sample", folder=folder)
+            hint = Message(NEXT[plan.gan.task], folder=folder)
             self.say("train.done", nimg=nimg, time=clock(time.monotonic() - self.began), hint=hint)
             advice = longer(plan, nimg, self.run.trainer.seconds)
             if advice and not self.run.scores.enough():
