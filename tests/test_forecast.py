@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +213,28 @@ def test_scores_are_taken_where_they_cost_little(tmp_path: Path, of_speed: Any) 
     assert cpu_forecast(data, run=run, measure_every="9k").clock.measure == 9000
     pair = pair_on_disk(tmp_path / "p", noise(12), noise(12, seed=1))
     assert cpu_forecast(pair, run=run, total="900k").clock.measure is None
+
+
+@pytest.mark.parametrize(
+    ("options", "compiled"),
+    [
+        ({"gan": "r3gan", "minutes": 20}, True),
+        ({"gan": "r3gan", "minutes": 10}, False),
+        ({"gan": "r3gan", "minutes": 20, "compile": False}, False),
+        ({"gan": "r3gan", "minutes": 20, "micro": 4}, False),
+        ({"gan": "progan", "minutes": 20}, False),
+    ],
+    ids=str,
+)
+def test_long_runs_compile_their_steps(
+    options: dict[str, Any], compiled: bool, tmp_path: Path, of_speed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_speed(100.0)
+    data = on_disk(tmp_path / "data", drawings())
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    assert cpu_forecast(data, run=tmp_path / "run", **options).compile == compiled
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert not cpu_forecast(data, run=tmp_path / "run", **options).compile
 
 
 def test_a_short_run_that_is_made_long_is_scored_from_then_on(tmp_path: Path) -> None:

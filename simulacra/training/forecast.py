@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ import torch
 from simulacra.data.dataset import Dataset
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
+from simulacra.gan import GAN
 from simulacra.measure.choose import SAMPLES, read_scores, since_best
 from simulacra.measure.extractors.weights import bundled_weights
 from simulacra.messages import Message
@@ -41,6 +43,9 @@ PROVISIONAL = 1_000_000  # images that schedules are laid out for while a run by
 OVERHEAD = 0.05  # of a run's time goes into previews, journal and checkpoints
 LONG = 3 * 3600.0  # seconds; a size that takes longer is too large for the machine
 SHORT = 3600.0  # seconds that the size that is recommended instead takes at most
+
+COMPILERS = ("c++", "g++", "clang++", "cl")
+COMPILED = 900.0  # seconds; a longer run repays the half minute in which its steps are compiled
 
 SCORING_SHARE = 0.05  # of a run's time, which scores may take
 SCORE_SECONDS = 3.0  # of a score: its intervals
@@ -65,7 +70,8 @@ def forecast(data: str | Path, options: TrainOptions, settings: Values, make_tra
     """The plan of `train`, with the speed of its run on this machine and what depends on it.
 
     Where minutes decide, the schedules' length is the images that will be shown in them. Scores are taken while training
-    where they cost less than `SCORING_SHARE` of the time. A resumed run stays as it is, unless a new length is given.
+    where they cost less than `SCORING_SHARE` of the time, and a long run on a CPU compiles its steps. A resumed run stays
+    as it is, unless a new length is given.
     """
     resolved = plan(data, options, settings)
     minutes, total, batch = resolved.clock.minutes, resolved.clock.total, resolved.config.batch
@@ -74,14 +80,14 @@ def forecast(data: str | Path, options: TrainOptions, settings: Values, make_tra
     if resolved.resumed:
         return _extended(resolved, options)
     if total is not None:
-        return _scored(replace(resolved, speed=_speed(make_trainer, resolved, total)), options)
+        return _compiled(_scored(replace(resolved, speed=_speed(make_trainer, resolved, total)), options), options)
     assert minutes is not None
     trial = plan(data, options, settings, schedule=PROVISIONAL)
     speed = _speed(make_trainer, trial, PROVISIONAL)
     if speed is None:
         return resolved
     images = images_in(replace(resolved, speed=speed), 60 * minutes)
-    return _scored(replace(plan(data, options, settings, schedule=images), speed=speed), options)
+    return _compiled(_scored(replace(plan(data, options, settings, schedule=images), speed=speed), options), options)
 
 
 def _extended(resumed: Plan, options: TrainOptions) -> Plan:
@@ -178,6 +184,16 @@ def _scored(resolved: Plan, options: TrainOptions) -> Plan:
     batch = resolved.config.batch
     measure = math.ceil(images / count / batch) * batch
     return replace(resolved, clock=replace(resolved.clock, measure=measure))
+
+
+def _compiled(resolved: Plan, options: TrainOptions) -> Plan:
+    """The plan with compiled steps, if they are undecided, can be had and pay for themselves: each is timed both ways."""
+    gan, device = resolved.gan, choose_device(options.device)
+    if resolved.speed is None or options.compile is not None or options.micro is not None or device.type != "cpu":
+        return resolved
+    growing = gan.on_step_start is not GAN.on_step_start and gan.graph_key is GAN.graph_key
+    able = gan.task == "draw" and not growing and distributed.world() == 1 and any(map(shutil.which, COMPILERS))
+    return replace(resolved, compile=able and seconds(resolved) >= COMPILED)
 
 
 def _can_score(resolved: Plan) -> bool:
