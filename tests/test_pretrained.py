@@ -30,7 +30,7 @@ def stored(gan: GAN, folder: Path, *, D: bool = True) -> Path:
     return folder
 
 
-def started(source: GAN, target: GAN, folder: Path) -> dict[str, Transfer]:
+def start_from(source: GAN, target: GAN, folder: Path) -> dict[str, Transfer]:
     """`target` started from the stored `source`."""
     return open_pretrained(stored(source, folder)).start(target)
 
@@ -56,10 +56,10 @@ def test_equal_networks_take_over_everything(spec: str, tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in source.parameters():
             parameter.add_(1)
-    for player, taken in started(source, target, tmp_path / "model").items():
+    for player, part in start_from(source, target, tmp_path / "model").items():
         mine, theirs = snapshot(getattr(target, player)), snapshot(getattr(source, player))
-        assert taken.taken == taken.total and not differences(mine, theirs)
-        assert {id(p) for p in taken.lower} <= {id(p) for p in getattr(target, player).parameters()}
+        assert part.tensors == part.total and not differences(mine, theirs)
+        assert {id(p) for p in part.lower} <= {id(p) for p in getattr(target, player).parameters()}
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 16, 24)])
@@ -68,27 +68,27 @@ def test_other_sides_and_channels_take_over_what_they_can(
     spec: str, shape: tuple[int, int, int], tmp_path: Path
 ) -> None:
     for number, (one, other) in enumerate((((3, 16, 16), shape), (shape, (3, 16, 16)))):
-        for taken in started(build(spec, one), build(spec, other), tmp_path / str(number)).values():
-            assert 0.3 * taken.total < taken.taken <= taken.total
+        for part in start_from(build(spec, one), build(spec, other), tmp_path / str(number)).values():
+            assert 0.3 * part.total < part.tensors <= part.total
 
 
 def test_layers_are_counted_from_the_picture(tmp_path: Path) -> None:
     small, large = build("dcgan:tiny"), build("dcgan:tiny", (3, 32, 32))
-    taken = started(small, large, tmp_path / "model")
+    transfers = start_from(small, large, tmp_path / "model")
     assert torch.equal(large.G.layers[-2].weight, small.G.layers[-2].weight)
     assert torch.equal(large.D.layers[0].weight, small.D.layers[0].weight)  # type: ignore[index,union-attr]
-    assert taken["D"].lower[0] is large.D.layers[0].weight  # type: ignore[index,union-attr]
-    assert not any(p is large.D.layers[-1].weight for p in taken["D"].lower)  # type: ignore[index,union-attr]
+    assert transfers["D"].lower[0] is large.D.layers[0].weight  # type: ignore[index,union-attr]
+    assert not any(p is large.D.layers[-1].weight for p in transfers["D"].lower)  # type: ignore[index,union-attr]
 
 
 def test_grey_pictures_look_to_d_as_they_did(tmp_path: Path) -> None:
     colour, grey = (build("dcgan:tiny", (channels, 16, 16), output="linear", norm_d="none") for channels in (3, 1))
-    assert not started(colour, grey, tmp_path / "model")["D"].lower, "what changes is not fixed"
+    assert not start_from(colour, grey, tmp_path / "model")["D"].lower, "what changes is not fixed"
     images, z = torch.randn(4, 1, 16, 16), torch.randn(4, 8)
     torch.testing.assert_close(grey.D(images), colour.D(images.expand(-1, 3, -1, -1)))
     torch.testing.assert_close(grey.G(z), colour.G(z).mean(1, keepdim=True))
     back = build("dcgan:tiny", output="linear", norm_d="none")
-    started(grey, back, tmp_path / "grey")
+    start_from(grey, back, tmp_path / "grey")
     torch.testing.assert_close(back.D(images.expand(-1, 3, -1, -1)), grey.D(images))
     torch.testing.assert_close(back.G(z), grey.G(z).expand(-1, 3, -1, -1))
 
@@ -100,12 +100,12 @@ def test_every_label_starts_as_the_pictures_without_labels(spec: str, tmp_path: 
         for norm in (module for module in plain.G.modules() if isinstance(module, torch.nn.BatchNorm2d)):
             norm.weight.uniform_(0.5, 2)
             norm.bias.uniform_(-1, 1)
-    started(plain, labelled, tmp_path / "model")
+    start_from(plain, labelled, tmp_path / "model")
     z, y, images = torch.randn(6, 8), torch.eye(3).repeat(2, 1), torch.randn(6, 3, 16, 16)
     torch.testing.assert_close(labelled.G(z, y), plain.G(z))
     torch.testing.assert_close(labelled.D(images, y), plain.D(images))
     back = build(spec)
-    started(labelled, back, tmp_path / "labelled")
+    start_from(labelled, back, tmp_path / "labelled")
     torch.testing.assert_close(back.G(z), plain.G(z))
 
 
@@ -175,7 +175,7 @@ def test_auto_takes_the_gan_and_the_networks(data: Path, source: Path, tmp_path:
     assert [reason.code for reason in resolved.reasons][:2] == ["auto.pretrained_gan", "auto.pretrained"]  # type: ignore[union-attr]
     wide = plan(data, options, {"features": 16})
     gan = wide.gan(wide.config)
-    assert wide.pretrained is not None and wide.pretrained.start(gan)["G"].taken < 12
+    assert wide.pretrained is not None and wide.pretrained.start(gan)["G"].tensors < 12
     assert "features is 8 there and 16 here" in str(wide.pretrained.differences(gan))
     named = plan(data, TrainOptions(gan="r3gan", pretrained=source, run=tmp_path / "run", device="cpu"))
     assert named.gan.name == "r3gan" and named.config.network == "conv", "another GAN has its own settings"  # type: ignore[attr-defined]

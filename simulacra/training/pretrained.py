@@ -32,7 +32,7 @@ from simulacra.training.transfer import Transfer, transfer
 BUNDLED = "bundled"
 FOLDER = "pretrained"  # in the run's folder
 FREEZE = 20_000  # images for which the lower half of D stays fixed (FreezeD: Mo, Cho, Shin 2020, arXiv:2002.10964)
-FOR_ANY_GAN = frozenset({"conditional", "augment", "augment_kinds"})  # choices of `auto` that are not about its GAN
+AUGMENTATION = frozenset({"augment", "augment_kinds"})  # what `auto` chooses for any GAN
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +69,13 @@ class Pretrained:
         if (self.gan.task == "translate") != isinstance(data, Pair):
             code = "plan.from_a_translator" if self.gan.task == "translate" else "plan.from_a_generator"
             raise SimulacraError(code, source=self.source, data=data.name)
-        networks, same = self.config.of_the_networks, chosen.spec == self.gan.name
+        usable = AUGMENTATION | ({"conditional"} if self.gan.takes_labels else set())
+        if chosen.spec == self.gan.name:
+            usable = chosen.settings.keys() - self.config.of_the_networks
         groups = [(self.settings(self.gan), Message("auto.pretrained"))]
         for settings, reason in chosen.groups:
-            usable = {key for key in settings if same or (key in FOR_ANY_GAN and self.gan.takes_labels)}
-            if kept := {key: settings[key] for key in sorted(usable - networks)}:
-                groups.append((kept, reason))
+            if rest := {key: value for key, value in settings.items() if key in usable}:
+                groups.append((rest, reason))
         return Choice(self.spec_for(data.shape), Message("auto.pretrained_gan", spec=self.spec), tuple(groups))
 
     def save(self, run: Path) -> None:
@@ -94,7 +95,7 @@ class Pretrained:
             own = getattr(gan, player)
             if type(own) is type(network):
                 transfers[player] = transfer(network, own, channels, sums=player == "D")
-            if player not in transfers or not transfers[player].taken:
+            if player not in transfers or not transfers[player].tensors:
                 values = {"source": self.source, "player": player, "old": self.spec, "new": gan.name}
                 raise SimulacraError("train.nothing_in_common", differs=self.differences(gan), **values)
         return transfers
@@ -112,12 +113,17 @@ class Pretrained:
         if self.nimg is not None:
             parts["age"] = Message("train.pretrained_age", nimg=self.nimg)
         if D := transfers.get("D"):
-            parts["D"] = Message("train.pretrained_d", taken=D.taken, total=D.total)
+            parts["D"] = Message("train.pretrained_d", tensors=D.tensors, total=D.total)
             if D.lower and freeze:
                 parts["frozen"] = Message("train.pretrained_frozen", nimg=freeze)
         G = transfers["G"]
         return Message(
-            "train.pretrained", source=self.source, taken=G.taken, total=G.total, differs=self.differences(gan), **parts
+            "train.pretrained",
+            source=self.source,
+            tensors=G.tensors,
+            total=G.total,
+            differs=self.differences(gan),
+            **parts,
         )
 
 
@@ -130,8 +136,8 @@ def open_pretrained(where: str | Path, gan: str | None = None) -> Pretrained:
     bundled = str(where) in (BUNDLED, SHIPPED)
     folder = model_folder(None if bundled else where)
     about = read_json(folder / "config.json")
-    trusted = gan if gan and isinstance(about, dict) and about.get("gan") == find(gan).name else None
-    about, kind, config = read_config(folder, trusted)
+    own = gan if gan and isinstance(about, dict) and about.get("gan") == find(gan).name else None
+    about, kind, config = read_config(folder, own)
     model, run = kind(config), folder.parent.parent / "config.json"
     model.G.classes = tuple(about["classes"])
     load_weights(model.G, folder / "G.safetensors")

@@ -14,12 +14,12 @@ from simulacra.layers import ConditionalNorm, LabelProjection, PictureOrder
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a network takes over: `taken` of its `total` float tensors.
+    """What a network takes over: so many `tensors` of its `total` float ones.
 
     lower: parameters of the half of its layers nearest the picture, as far as these are taken over unchanged.
     """
 
-    taken: int
+    tensors: int
     total: int
     lower: tuple[nn.Parameter, ...]
 
@@ -34,22 +34,22 @@ def transfer(source: nn.Module, target: nn.Module, channels: tuple[int, int], *,
     channels: of the pictures of source and target. sums: the network adds up the channels, as D does.
     """
     old, new = _tensors(source), _tensors(target)
-    taken = {place for place in new if place in old and _copy(old[place], new[place], channels, sums=sums)}
+    common = {place for place in new if place in old and _copy(old[place], new[place], channels, sums=sums)}
     norms = _norms(source)
     for place, norm in _norms(target).items():
         scale = f"{place}.affine.weight" if isinstance(norm, ConditionalNorm) else f"{place}.weight"
-        if scale not in taken and place in norms and _copy_affine(norms[place], norm):
-            taken |= {scale, scale.removesuffix("weight") + "bias"}
+        if scale not in common and place in norms and _copy_affine(norms[place], norm):
+            common |= {scale, scale.removesuffix("weight") + "bias"}
     for module in target.modules():
-        if isinstance(module, LabelProjection) and not any(module.embedding.weight is new[place] for place in taken):
+        if isinstance(module, LabelProjection) and not any(module.embedding.weight is new[place] for place in common):
             nn.init.zeros_(module.embedding.weight)  # the rest of the logit is trained already
 
-    unchanged = {id(new[place]) for place in taken if place in old and old[place].shape == new[place].shape}
+    unchanged = {id(new[place]) for place in common if place in old and old[place].shape == new[place].shape}
     layers = [list(layer.parameters()) for layer in _layers(target)]
     layers = [parameters for parameters in layers if parameters]
     whole = itertools.takewhile(lambda parameters: all(id(p) in unchanged for p in parameters), layers)
     lower = itertools.chain(*itertools.islice(whole, len(layers) // 2))
-    return Transfer(len(taken), len(new), tuple(lower))
+    return Transfer(len(common), len(new), tuple(lower))
 
 
 def _layers(network: nn.Module) -> list[nn.Module]:
@@ -89,12 +89,12 @@ def _copy(old: Tensor, new: Tensor, channels: tuple[int, int], *, sums: bool) ->
     (dim,) = differing
     if (old.shape[dim], new.shape[dim]) != channels:
         return False
-    was, is_ = (min(count, 3) for count in channels)  # without alpha, which starts anew
-    colours = old.narrow(dim, 0, was)
-    if was != is_:
+    before, after = (min(count, 3) for count in channels)  # without alpha, which starts anew
+    colours = old.narrow(dim, 0, before)
+    if before != after:
         mean = colours.mean(dim, keepdim=True)
-        colours = (mean * was / is_ if sums else mean).repeat_interleave(is_, dim)
-    new.narrow(dim, 0, is_).copy_(colours)
+        colours = (mean * before / after if sums else mean).repeat_interleave(after, dim)
+    new.narrow(dim, 0, after).copy_(colours)
     return True
 
 
