@@ -69,7 +69,7 @@ class Pretrained:
         if (self.gan.task == "translate") != isinstance(data, Pair):
             code = "plan.from_a_translator" if self.gan.task == "translate" else "plan.from_a_generator"
             raise SimulacraError(code, source=self.source, data=data.name)
-        usable = AUGMENTATION | ({"conditional"} if self.gan.takes_labels else set())
+        usable = {*AUGMENTATION, "conditional"} if self.gan.takes_labels else set(AUGMENTATION)
         if chosen.spec == self.gan.name:
             usable = chosen.settings.keys() - self.config.of_the_networks
         groups = [(self.settings(self.gan), Message("auto.pretrained"))]
