@@ -83,6 +83,7 @@ RECIPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "lazy2": fixed(lazy=2),
     "lazy8": fixed(lazy=8),
     "ada": fixed(augment="ada"),
+    "diff": fixed(augment="diff"),
     "unconditional": fixed(conditional=False),
 }  # fmt: skip
 
@@ -105,10 +106,11 @@ class Trial:
         """Those of `train`: without any, the package chooses by itself."""
         if self.recipe in ("before", "auto"):
             return {"seed": self.seed}
-        choice = choose(self.data.split("train"), CPU)
-        settings = dict(choice.settings)
+        choice = choose(self.data.split("train"), CPU, unseen=self.data.splits["valid"])
+        changes: dict[str, Any] = {}
         for part in self.recipe.split("+"):
-            settings |= RECIPES[part](settings)
+            changes |= RECIPES[part](choice.settings | changes)
+        settings = choice.settings_beside(changes) | changes
         return {"seed": self.seed, "gan": choice.spec, "settings": settings}
 
     def record(self, options: argparse.Namespace, extractor: Extractor) -> dict[str, Any]:

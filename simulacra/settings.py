@@ -46,10 +46,13 @@ class Settings:
         (), "Kinds of augmentation to use; empty for those of the paper.", when={"augment": ("ada", "diff")}
     )
     augment_p: float = setting(0.0, "Probability of each ADA transform at the start.", when={"augment": "ada"})
-    augment_target: float = setting(
-        0.6,
-        "ADA raises its probability while the mean sign of D on real pictures is above this.",
+    augment_sensor: Literal["signs", "unseen"] = setting(
+        "signs",
+        "What ADA adapts to: D's signs on reals, or how much D prefers them to unseen pictures.",
         when={"augment": "ada"},
+    )
+    augment_target: float = setting(
+        0.6, "ADA raises its probability while its sensor, 1 at most, is above this.", when={"augment": "ada"}
     )
     augment_images: float = setting(
         500_000.0, "Images in which ADA's probability can go from 0 to 1.", when={"augment": "ada"}

@@ -329,6 +329,29 @@ def test_p_rises_and_falls_every_fourth_step(critic: bool) -> None:
     assert p_after(built("ada", augment_target=0.9), 0.9, 4)[-1] == 0
 
 
+def test_p_follows_unseen_pictures_and_rests_at_zero() -> None:
+    augmentation = built("ada", augment_sensor="unseen", augment_target=0.5, augment_images=10_000.0, augment_p=0.0)
+    images = torch.rand(4, 3, 8, 8)
+    assert p_after(augmentation, 1.0, 8) == [0] * 8, "signs do not move it"
+    assert not augmentation.active and augmentation(images) is images
+    probabilities = []
+    for overfit in (0.6, 0.4, 0.9, 0.9, 0.9):
+        augmentation.steer(overfit)
+        probabilities.append(float(augmentation.p))
+    assert probabilities == pytest.approx([0.5, 0, 0.5, MOST, MOST])
+    assert augmentation.active
+    again = built("ada", augment_sensor="unseen", augment_p=0.0)
+    assert not again.active
+    again.load_state_dict(augmentation.state_dict())
+    assert again.active
+
+
+def test_unseen_pictures_are_scored_every_5000_images() -> None:
+    augmentation, signs = built("ada", augment_sensor="unseen"), built("ada")
+    assert [augmentation.due(before, before + 16) for before in (4968, 4984, 5000, 9984)] == [False, True, False, True]
+    assert not signs.due(4984, 5000) and not augment.make(Settings()).due(4984, 5000)
+
+
 def test_p_starts_at_its_setting() -> None:
     augmentation = augment.make(Settings(augment="ada", augment_p=0.3))
     assert float(augmentation.p) == pytest.approx(0.3)  # type: ignore[arg-type]

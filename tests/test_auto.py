@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, in_memory, labelled, noise, on_disk, paired
+from support import CPU, differences, in_memory, labelled, noise, on_disk, paired, state
 
+from simulacra.augment import ada
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
 from simulacra.messages import Message, using
 from simulacra.registry import configured
-from simulacra.training import auto
+from simulacra.training import auto, health
 from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import plan
 
@@ -43,9 +45,36 @@ def test_what_is_chosen_for_a_pair_can_be_built(shape: tuple[int, int, int], dev
         gan(config)
 
 
-@pytest.mark.parametrize(("n", "augment"), [(auto.FEW - 1, "diff"), (auto.FEW, None)])
-def test_few_pictures_are_augmented_and_many_are_not(n: int, augment: str | None) -> None:
-    assert auto.choose(in_memory(noise(n, (1, 8, 8))), CPU).settings.get("augment") == augment
+def test_unseen_pictures_decide_when_to_augment(tmp_path: Path) -> None:
+    pictures = in_memory(noise(40, (3, 16, 16)))
+    assert "augment" not in auto.choose(pictures, CPU, unseen=auto.UNSEEN - 1).settings
+    choice = auto.choose(pictures, CPU, unseen=auto.UNSEEN)
+    assert choice.settings.items() >= auto.NEEDED.items()
+    assert not choice.settings_beside({"augment": "diff"}).keys() & auto.NEEDED.keys()
+    data = on_disk(tmp_path / "data", noise(40, (3, 16, 16)), valid=16)
+    resolved = plan(data, TrainOptions(run=tmp_path / "run", augment="diff"), QUICK)
+    assert (resolved.config.augment, resolved.config.augment_kinds) == ("diff", ())
+    assert plan(data, TrainOptions(run=tmp_path / "run"), QUICK).config.augment_sensor == "unseen"
+
+
+def test_augmentation_adapts_to_unseen_pictures_and_resumes_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ada, "IMAGES", 32)
+    monkeypatch.setattr(
+        health.Health, "overfitting", lambda self, trainer: {"overfit": 0.9 - trainer.nimg / 400, "overfit_error": 1.0}
+    )
+    data = on_disk(tmp_path / "data", noise(40, (3, 16, 16)), valid=16)
+    settings = QUICK | {"augment_images": 320.0}
+    whole = train(data, run=tmp_path / "whole", total=240, save_every=80, device="cpu", quiet=True, settings=settings)
+    train(data, run=tmp_path / "parts", total=240, save_every=80, device="cpu", quiet=True, settings=settings)
+    for path in (tmp_path / "parts" / "checkpoints").iterdir():
+        if int(path.name) > 160:
+            shutil.rmtree(path)
+    train(tmp_path / "parts", device="cpu", quiet=True)
+    one, other = state(whole), state(tmp_path / "parts")
+    assert not differences(one, other)
+    assert float(one["gan"]["augment.p"]) == pytest.approx(0.1)  # 4 times up, 3 times down
 
 
 @pytest.mark.parametrize(
@@ -98,7 +127,7 @@ def test_the_choice_is_told_kept_and_gone_on_with(
     assert len(reasons) == len(chosen.groups) - 1 and "channels" not in out, "what the user set is not explained"
     stored = read_json(run / "config.json")
     assert stored["gan"] == chosen.spec and stored["why"] == [str(reason) for reason in reasons]
-    assert stored["config"]["augment"] == "diff" and stored["config"]["features"] == 8, "words stand over the choice"
+    assert stored["config"]["network"] == "conv" and stored["config"]["features"] == 8, "words stand over the choice"
     for gan in (None, "auto"):
         again = plan(data, TrainOptions(run=run, total=32, gan=gan))
         assert again.resumed and again.reasons == reasons
@@ -108,7 +137,7 @@ def test_the_choice_is_told_kept_and_gone_on_with(
     write_json(run / "config.json", stored)
     assert list(plan(run).reasons) == stored["why"]
     with pytest.raises(SimulacraError) as caught:
-        plan(data, TrainOptions(run=run, total=32, augment="none"))
+        plan(data, TrainOptions(run=run, total=32, augment="diff"))
     assert caught.value.code == "plan.other_settings"
     (change,) = caught.value.values["changes"]
-    assert change == Message("plan.change", name="augment", old="diff", new="none")
+    assert change == Message("plan.change", name="augment", old="none", new="diff")

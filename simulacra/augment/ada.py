@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,10 +19,14 @@ from simulacra.settings import MOST, Settings
 
 Transform = Callable[[Tensor, Tensor], transforms.ImagesAndMask]
 EVERY = 4  # steps of D between changes of p (appendix C)
+IMAGES = 5_000  # between changes of p by unseen pictures, as it costs many steps to score them
 
 
 class AdaptiveAugment(RenamedTensors, base.Random):
-    """ADA: p rises while the mean sign of D on reals is above its target, and falls while it is below."""
+    """ADA: p rises while its sensor is above a target, and falls while it is below.
+
+    Sensors (section 3.1): r_t, the mean sign of D on reals, or r_v, the overfitting that unseen pictures reveal.
+    """
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"plays": "steps", "seen": "num_reals"}
 
@@ -33,10 +37,34 @@ class AdaptiveAugment(RenamedTensors, base.Random):
         self.register_buffer("p", torch.tensor(config.augment_p))
         for name in ("signs", "num_reals", "steps"):  # since p last changed; integers, to be exact
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
+        self.unseen = config.augment_sensor == "unseen"
         self.p: Tensor
         self.signs: Tensor
         self.num_reals: Tensor
         self.steps: Tensor
+
+    @functools.cached_property
+    def active(self) -> bool:  # type: ignore[override]
+        """False while unseen pictures keep p at 0: then pictures pass unchanged."""
+        return not self.unseen or bool(self.p > 0)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.__dict__.pop("active", None)  # follows the loaded p
+
+    def due(self, before: int, nimg: int) -> bool:
+        """Whether p adapts to unseen pictures, and `IMAGES` more have been shown."""
+        return self.unseen and nimg // IMAGES > before // IMAGES
+
+    def steer(self, overfit: float) -> None:
+        """Move p towards the target of r_v."""
+        step = IMAGES / self.images * (1 if overfit > self.target else -1)
+        self.p.copy_((self.p + step).clamp(0, MOST))
+        self.active = bool(self.p > 0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] -> the same shape; differentiable, any number of times."""
+        return super().forward(images) if self.active else images
 
     def transform(self, x: Tensor) -> Tensor:
         """x [N, C, H, W] with each transform applied with probability p; pictures without any stay equal to the bit."""
@@ -53,6 +81,8 @@ class AdaptiveAugment(RenamedTensors, base.Random):
         Every fourth call moves p by the number of reals since the last move, divided by `augment_images` (section 3.1).
         Nothing is read back from the device.
         """
+        if self.unseen:
+            return
         self.signs += (real - fake if critic else real).sign().sum().long()
         self.num_reals += len(real)
         self.steps += 1

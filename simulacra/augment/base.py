@@ -15,6 +15,15 @@ BORDERS = ("zeros", "border", "reflection")
 class Augment(nn.Module):
     """No augmentation."""
 
+    active = True  # False: pictures pass unchanged, for now
+
+    def due(self, before: int, nimg: int) -> bool:
+        """Whether `steer` is to be called after the step that began at `before` images and ended at `nimg`."""
+        return False
+
+    def steer(self, overfit: float) -> None:
+        """Adapt to D's overfitting, from 0 (it scores unseen pictures as those it learns from) to 1 (as fakes)."""
+
     def forward(self, images: Tensor) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] -> the same shape; differentiable, any number of times."""
         return images

@@ -68,6 +68,7 @@ class Settings(dcgan.Networks):
     ema_first: float | None = setting(
         None, "Half-life of the average at the start, which rises to ema over the burn-in; none: it grows with the run."
     )
+    augment_sensor: Literal["signs", "unseen"] = setting("signs", when=ADAPTIVE)
     augment_target: float = setting(0.6, when=ADAPTIVE)
     augment_images: float = setting(500_000.0, when=ADAPTIVE)
     augment_last: float | None = setting(

@@ -14,7 +14,8 @@ from simulacra.messages import Message
 
 GAN = "r3gan"
 WHOLE = 64  # px up to which pictures are translated whole, by networks of one size
-FEW = 1_500  # pictures; with fewer, D memorises them before G has learned
+FEW = 1_500  # pictures of a domain; with fewer, its D memorises them before G has learned
+UNSEEN = 16  # pictures outside of training from which D's memorising can be told
 SMALLEST_CLASS = 20  # pictures with each class, or with and without each attribute, for the GAN to be conditional
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32}
 HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 0.0}
@@ -22,6 +23,11 @@ STRONG: dict[str, Any] = {"network": "conv", "features": 64}
 MANY: dict[str, Any] = {"batch": 64, "lazy": 4, "lr": 1e-3, "ema": 5000.0, "burn_in": 0.0}
 HURRY: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "betas": (0.0, 0.9), "ema": 3000.0}  # HASTE for pairs
 CRITICS: dict[str, Any] = {"loss": "relativistic", "gamma": 1.0, "norm": "none", "cycle": 5.0, "same": 0.0}
+# Augmentation that begins when D memorises, and leaves the colours alone
+NEEDED: dict[str, Any] = {
+    **{"augment": "ada", "augment_sensor": "unseen", "augment_target": 0.5, "augment_images": 100_000.0},
+    "augment_kinds": ("blit", "geometric"),
+}
 PENALTY = 0.5  # at 32 px; below it D outruns G where pictures are flat drawings
 
 Group = tuple[Mapping[str, Any], Message]  # settings, and the reason for them
@@ -38,7 +44,12 @@ class Choice:
     @property
     def settings(self) -> dict[str, Any]:
         """All settings chosen."""
-        return {key: value for group, _ in self.groups for key, value in group.items()}
+        return self.settings_beside({})
+
+    def settings_beside(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """All settings chosen, without those of the augmentation where the user names another one."""
+        groups = (group for group, _ in self.groups if not ("augment" in group and "augment" in overrides))
+        return {key: value for group in groups for key, value in group.items()}
 
     def named(self) -> Choice:
         """The same settings where the user names the GAN: that choice is no longer one that needs a reason."""
@@ -49,10 +60,13 @@ class Choice:
         return (self.reason, *(reason for group, reason in self.groups if not group.keys() & overrides.keys()))
 
 
-def choose(data: Dataset | Pair, device: torch.device) -> Choice:
-    """What to train on `data` with `device`. A function of both alone: the same command finds the same run again."""
+def choose(data: Dataset | Pair, device: torch.device, *, unseen: int = 0) -> Choice:
+    """What to train on `data` with `device`, and `unseen` pictures outside of it.
+
+    A function of these alone: the same command finds the same run again.
+    """
     _, height, width = data.shape
-    side, n = min(height, width), len(data)
+    side = min(height, width)
     if isinstance(data, Pair):
         return _choose_translator(side, min(len(data.a), len(data.b)), device)
     groups: list[Group]
@@ -62,8 +76,8 @@ def choose(data: Dataset | Pair, device: torch.device) -> Choice:
         groups = [(STRONG, Message("auto.strong")), (MANY, Message("auto.haste", batch=MANY["batch"]))]
     gamma = PENALTY * (side / 32) ** 2.5
     groups.append(({"gamma": (gamma, gamma / 5)}, Message("auto.gamma", gamma=gamma)))
-    if n < FEW:
-        groups.append(({"augment": "diff"}, Message("auto.few", n=n)))
+    if unseen >= UNSEEN:
+        groups.append((NEEDED, Message("auto.sensor", unseen=unseen)))
     if reason := _reason_for_labels(data):
         groups.append(({"conditional": True}, reason))
     return Choice(GAN, Message("auto.gan", spec=GAN), tuple(groups))

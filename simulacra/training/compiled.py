@@ -121,9 +121,9 @@ class Compiler:
         return self.compiled[kind](batch) if self.chosen[kind] else self.eager(player, batch)
 
     def kind(self, player: str) -> str:
-        """`D`, or `D True` with a graph key."""
+        """`D`, or `D True` with a graph key, or `D True bare` while the augmentation rests."""
         key = self.gan.graph_key(player)
-        return player if key == () else f"{player} {key}"
+        return (player if key == () else f"{player} {key}") + ("" if self.gan.augment.active else " bare")
 
     def choose(self, kind: str, player: str, batch: Batch, seed: int) -> None:
         """Time both ways; weights, buffers and gradients stay as they were."""

@@ -60,7 +60,7 @@ class Recorder:
     def __call__(self, player: str, batch: Batch, seed: int) -> LossAndStats:
         """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
         graph_key = self.gan.graph_key(player)
-        key = (player, graph_key, len(batch.images))
+        key = (player, (graph_key, self.gan.augment.active), len(batch.images))
         if self.usable and graph_key is not None and key not in self.recordings:
             self.eager_steps[key] = self.eager_steps.get(key, 0) + 1
             if self.eager_steps[key] > EAGER and len(self.recordings) < MOST:

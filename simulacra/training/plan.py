@@ -112,7 +112,7 @@ def plan(
     if options.pretrained is not None and not stored:
         pretrained = open_pretrained(options.pretrained, spec)
     if not stored:
-        choice = auto.choose(training, device)
+        choice = auto.choose(training, device, unseen=_unseen(dataset))
         if pretrained and (spec is None or spec == choice.spec == pretrained.gan.name):
             choice = pretrained.choice(choice, training)
     name = spec or (stored["spec"] if stored else choice.spec if choice else "")
@@ -132,7 +132,7 @@ def plan(
     if choice:
         choice = choice if spec is None else choice.named()
         reasons = choice.reasons(overrides)
-    defaults = choice.settings if choice else _defaults(name, pretrained)
+    defaults = choice.settings_beside(overrides) if choice else _defaults(name, pretrained)
     gan, config = _configure(name, training, overrides, stored, defaults, anew=spec is not None)
     _check_task(gan, dataset)
     needed = images_needed(training, config.batch) if reasons and not isinstance(training, Pair) else None
@@ -221,6 +221,11 @@ def _freeze(options: TrainOptions, stored: RunConfig | None, pretrained: Pretrai
 def _first(*values: Any) -> Any:
     """The first value that is not None, or None."""
     return next((value for value in values if value is not None), None)
+
+
+def _unseen(data: Dataset | Pair) -> int:
+    """Pictures of the part valid, which tell while training whether D memorises."""
+    return len(data.split("valid")) if isinstance(data, Dataset) and data.has("valid") else 0
 
 
 def _check_numbers(options: TrainOptions) -> None:

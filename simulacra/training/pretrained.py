@@ -23,7 +23,7 @@ from simulacra.messages import Message
 from simulacra.registry import find, split_spec
 from simulacra.settings import Settings, Shape
 from simulacra.storage import SHIPPED, fingerprint, load_weights, model_folder, read_config, save_model
-from simulacra.training import checkpoint
+from simulacra.training import auto, checkpoint
 from simulacra.training.auto import Choice
 from simulacra.training.run_records import PretrainedRecord
 from simulacra.training.trainer import Trainer
@@ -32,7 +32,7 @@ from simulacra.training.transfer import Transfer, transfer
 BUNDLED = "bundled"
 FOLDER = "pretrained"  # in the run's folder
 FREEZE = 20_000  # images for which the lower half of D stays fixed (FreezeD: Mo, Cho, Shin 2020, arXiv:2002.10964)
-AUGMENTATION = frozenset({"augment", "augment_kinds"})  # what `auto` chooses for any GAN
+AUGMENTATION = frozenset(auto.NEEDED)  # what `auto` chooses for any GAN
 
 
 @dataclass(frozen=True, eq=False)

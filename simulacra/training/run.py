@@ -125,6 +125,7 @@ class Run:
         self.rollbacks = rollback.count(plan.folder)
         self.trouble: TrainingDiverged | None = None  # of the last rollback
         self.trainer, self.transfers = make_trainer(plan, device, self.rollbacks)
+        self.nimg = 0  # after the last step
         dataset = open_dataset(plan.source)
         valid = dataset.split("valid") if dataset.has("valid") else None
         self.previews = open_previews(dataset, self.trainer.gan.G)
@@ -153,6 +154,7 @@ class Run:
         """Load the last checkpoint with a state, if there is one."""
         if existing := checkpoint.resumable(self.plan.folder):
             self.trainer.load_state_dict(checkpoint.load(existing[-1], self.device))
+        self.nimg = self.trainer.nimg
 
     def config_json(self) -> RunConfig:
         """The content of `config.json`."""
@@ -223,7 +225,10 @@ class Run:
                 self.observers(lambda observer, record=record: observer.rollback(record))  # type: ignore[misc]
 
     def on_step(self) -> None:
-        """Pass a step to the observers."""
+        """Let the augmentation adapt to unseen pictures, and pass the step to the observers."""
+        augment, before, self.nimg = self.trainer.gan.augment, self.nimg, self.trainer.nimg
+        if augment.due(before, self.nimg):
+            augment.steer(self.health.overfitting(self.trainer).get("overfit", 0.0))
         self.observers(lambda observer: observer.step(self.trainer))
 
     def on_tick(self, line: JournalLine) -> None:
