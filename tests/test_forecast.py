@@ -15,14 +15,12 @@ from support import (
     CPU,
     Cli,
     differences,
-    forms,
     labelled,
     make_trainer,
     noise,
     on_disk,
     pair_on_disk,
     state,
-    translating,
 )
 
 from simulacra.data.dataset import Dataset, Pair
@@ -33,12 +31,12 @@ from simulacra.training import forecast as forecasts
 from simulacra.training import trainer as trainers
 from simulacra.training.auto import GAN
 from simulacra.training.forecast import duration, forecast, images_per_second, longer, sentences
+from simulacra.training.journal import read_journal
 from simulacra.training.lengths import FIRST, GOOD, ImagesNeeded, images_needed, is_drawn
 from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import Plan, plan
 from simulacra.training.run import Run
 from simulacra.training.run import make_trainer as trainer_of
-from simulacra.training.run_records import JournalLine
 
 QUICK: dict[str, Any] = {"features": 8, "features_max": 16, "batch": 8, "z": 4}
 
@@ -118,8 +116,9 @@ def test_the_forecast_is_within_a_factor_of_two(kind: str, tmp_path: Path, monke
     assert resolved.speed / 2 < run.nimg / (time.process_time() - began) < 2 * resolved.speed
 
 
-@pytest.mark.parametrize("form", [*forms(), *translating()])
-def test_every_gan_s_speed_can_be_measured(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["r3gan:tiny+labels", "stylegan2:tiny", "progan:tiny", "cyclegan:tiny-unet"])
+def test_the_speed_of_gans_that_change_with_time(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "ROUNDS", 2)
     assert 1 < images_per_second(make_trainer(form, tmp_path), 4000) < 1e6
 
 
@@ -207,7 +206,9 @@ def test_scores_are_taken_where_they_cost_little(tmp_path: Path, of_speed: Any) 
     of_speed(200.0)
     long = cpu_forecast(data, run=run, total="400k")
     assert long.clock.measure and 5 <= 400_000 / long.clock.measure <= 20 and long.clock.measure % 16 == 0
-    assert cpu_forecast(data, run=run, minutes=60).clock.measure
+    hour = cpu_forecast(data, run=run, minutes=60)
+    assert hour.clock.measure and hour.patience == 8 and long.patience < 400_000 / long.clock.measure
+    assert cpu_forecast(data, run=run, total="400k", patience=30).patience == 30
     for never in ({"total": "100k"}, {"minutes": 5}, {"total": "400k", "measure_every": 0}):
         assert not cpu_forecast(data, run=run, **never).clock.measure
     assert cpu_forecast(data, run=run, measure_every="9k").clock.measure == 9000
@@ -289,13 +290,13 @@ def test_a_run_that_still_improves_says_how_to_go_on(
     words = [f"{name}={value}" for name, value in QUICK.items()]
     status, out, err = run_cli("train", "things", "--total", "64", "--run", "run", *words)
     assert status == 0 and "Still improving: simulacra train run --minutes 1 trains on" in out, err
-    before = plan("run")
-    status, out, err = run_cli("train", "run", "--minutes", "0.05")
-    assert status == 0 and "About" in out, err
+    before, line = plan("run"), read_journal(Path("run/journal.jsonl"))[-1]
+    minutes = round(line["seconds"] / 60 + 0.005, 4)
+    status, out, err = run_cli("train", "run", "--minutes", str(minutes))
+    assert status == 0 and "Done" in out, err
     after = plan("run")
-    assert after.clock.minutes == 0.05 and after.clock.total is None and after.config == before.config
-    line: JournalLine = {"nimg": 64}
-    assert Run(after, CPU).trainer.journal.rewind(10**9)[-1]["nimg"] > line["nimg"]
+    assert after.clock.minutes == minutes and after.clock.total is None and after.config == before.config
+    assert read_journal(Path("run/journal.jsonl"))[-1]["nimg"] > line["nimg"] == 64
 
 
 def test_scores_say_whether_a_run_still_improves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

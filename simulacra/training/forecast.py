@@ -183,7 +183,9 @@ def _scored(resolved: Plan, options: TrainOptions) -> Plan:
     images = resolved.clock.total or images_in(resolved, seconds(resolved))
     batch = resolved.config.batch
     measure = math.ceil(images / count / batch) * batch
-    return replace(resolved, clock=replace(resolved.clock, measure=measure))
+    decided = options.patience is not None or resolved.resumed
+    patience = resolved.patience if decided else min(resolved.patience, max(FEWEST - 1, count // 2))
+    return replace(resolved, clock=replace(resolved.clock, measure=measure), patience=patience)
 
 
 def _compiled(resolved: Plan, options: TrainOptions) -> Plan:
@@ -236,7 +238,8 @@ def sentences(resolved: Plan) -> list[Message]:
         return []
     values: dict[str, Any] = {"speed": resolved.speed, "time": duration(seconds(resolved))}
     values["images"] = clock.total or images_in(resolved, seconds(resolved))
-    values["stops"] = Message("forecast.stops") if clock.measure and resolved.patience else ""
+    may_stop = clock.measure and 0 < resolved.patience < values["images"] / clock.measure
+    values["stops"] = Message("forecast.stops") if may_stop else ""
     if resolved.resumed or needed is None:
         return [Message("forecast.in_all" if resolved.resumed else "forecast.length", **values)]
     first, good = (duration(seconds_of(resolved, images)) for images in (needed.first, needed.good))
