@@ -26,7 +26,7 @@ COMMANDS = {
     "doctor": "",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "explore": "model port host open",
-    "export": "model out to",
+    "export": "model out to size",
     "inspect": "source",
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",

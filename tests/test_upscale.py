@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from support import CPU, Cli, advance, build, in_memory, make_trainer, noise, re
 from simulacra.cascade import Cascade, cascade_at_least, cascade_of_size, factors, home
 from simulacra.data.feed import to_tensor
 from simulacra.data.prepare import prepare
+from simulacra.explore.loaded import LoadedGenerator
 from simulacra.gan import Batch
 from simulacra.gans.upscale import UpscaleGAN, without_mean
+from simulacra.generator import to_image
 from simulacra.layers.filters import enlarge, reduce
 from simulacra.provenance import read_provenance
 from simulacra.storage import load, load_generator, load_upscaler
@@ -267,3 +270,69 @@ def test_what_cannot_be_upscaled(run: Path, tmp_path: Path, run_cli: Cli) -> Non
     status, _, err = run_cli("sample", run, tmp_path / "out", "--size", "13")
     assert status == 1
     assert "8, 16, 32, 64" in err
+
+
+@pytest.fixture
+def enlarging(run: Path, tmp_path: Path) -> Path:
+    """A model folder with an upscaler that is not bicubic."""
+    from simulacra.storage import save_model
+
+    generator, upscaling = build("mlp:tiny", (3, 8, 8)), build("upscale:tiny", (3, 16, 16))
+    assert isinstance(upscaling, UpscaleGAN)
+    torch.nn.init.normal_(upscaling.G.last.weight, std=0.1)
+    for gan, place in ((generator, tmp_path / "model"), (upscaling, tmp_path / "model" / "upscale" / "x2")):
+        save_model(gan.G, place, gan=gan.name, config=gan.config, about={})
+    return tmp_path / "model"
+
+
+def test_films_use_the_upscalers(enlarging: Path, tmp_path: Path) -> None:
+    from simulacra.latent.film import walk
+
+    expected = {}
+    generator = load_generator(enlarging)
+    cascade = cascade_of_size(enlarging, generator.shape, 16)
+    assert cascade is not None
+    (expected[16],) = cascade.enlarge(next(iter(generator.pictures([1]))))
+    for size in (16, 24):
+        walk(enlarging, tmp_path / str(size), seeds="1,2", seconds=0.2, fps=10, size=size)
+        with Image.open(tmp_path / str(size) / "000000.png") as frame:
+            assert frame.size == (size, size)
+            if size in expected:
+                assert np.array_equal(np.asarray(frame), np.asarray(to_image(expected[size])))
+
+
+def test_the_explorer_saves_and_films_larger_pictures(enlarging: Path) -> None:
+    from simulacra.explore.loaded import load_model
+    from simulacra.explore.rendering import RenderRequest, render, walk
+    from simulacra.latent.recipe import Recipe
+
+    model = load_model(enlarging)
+    assert isinstance(model, LoadedGenerator)
+    assert model.facts()["factors"] == [2]
+    cascade = model.cascade(16)
+    assert cascade is not None
+    expected = to_image(cascade.enlarge(next(iter(model.generator.pictures([3]))))[0])
+    file = render(model, RenderRequest(recipes=[Recipe(seed=3)], side=16))
+    with Image.open(io.BytesIO(file.data)) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(expected))
+    record = read_provenance(io.BytesIO(file.data))
+    assert record is not None
+    assert record["upscaler"] == cascade.fingerprint
+    assert model.cascade(None) is None
+    assert model.cascade(8) is None
+    film = walk(model, [Recipe(seed=1), Recipe(seed=2)], 2, 16, lambda share: None)
+    with Image.open(io.BytesIO(film)) as frames:
+        assert frames.size == (16, 16)
+
+
+def test_the_exported_file_draws_large_pictures(enlarging: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from simulacra.publish.onnx import export
+
+    generator = load_generator(enlarging)
+    cascade = cascade_of_size(enlarging, generator.shape, 16)
+    assert cascade is not None
+    session = onnxruntime.InferenceSession(export(generator, tmp_path / "large.onnx", cascade=cascade))
+    (pictures,) = session.run(["images"], {"z": generator.seeded(range(3)).numpy()})
+    expected = cascade.enlarge(torch.cat(list(generator.pictures(range(3)))))
+    assert np.abs(pictures - expected.numpy()).max() < 1e-5

@@ -196,7 +196,7 @@ def walk(
     truncation
         Truncation: below 1, pictures are nearer to the mean picture.
     size
-        Height of the film in pixels; the model's own if not given.
+        Height of the film in pixels; the model's own if not given. Larger ones use the run's upscalers, if it has any.
     device
         Device to compute on.
     """
@@ -213,7 +213,7 @@ def walk(
 
 
 @command("share", "simulacra export runs/faces-r3gan faces.onnx")
-def export(model: str, out: Path, /, *, to: str = "") -> None:
+def export(model: str, out: Path, /, *, to: str = "", size: int | None = None) -> None:
     """Write a generator as ONNX, which runs without torch, also in browsers.
 
     The input is z [N, numbers of the latent]; a conditional model also takes y [N, labels]: one-hot for a class, or
@@ -228,7 +228,10 @@ def export(model: str, out: Path, /, *, to: str = "") -> None:
         File to write, such as faces.onnx.
     to
         For a translator, the domain to translate to: a, b or its name.
+    size
+        Height of the pictures in pixels, by the run's upscalers; the model's own if not given.
     """
+    from simulacra.cascade import cascade_of_size
     from simulacra.console import say
     from simulacra.files import read_json
     from simulacra.generator import as_generator
@@ -246,7 +249,7 @@ def export(model: str, out: Path, /, *, to: str = "") -> None:
     if to:
         raise SimulacraError("export.to_without_translator", model=model)
     generator = as_generator(stored)
-    path = write(generator, out, gan=gan)
+    path = write(generator, out, gan=gan, cascade=cascade_of_size(model, generator.shape, size))
     latent = f"z [N, {generator.z_dim}] {generator.prior}"
     if not generator.labels:
         say("export.written", path=path, latent=latent)

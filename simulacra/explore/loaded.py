@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulacra import storage
+from simulacra.cascade import Cascade, cascade_at_least, factors
 from simulacra.explore.prepacked import prepacked
 from simulacra.files import read_json
 from simulacra.generator import Generator, as_generator
@@ -69,6 +70,11 @@ class LoadedGenerator(LoadedModel):
         first, self._previewed = not self._previewed, True
         return self.generator if first else self.fast_generator
 
+    def cascade(self, side: int | None) -> Cascade | None:
+        """The upscalers for pictures whose longer side is `side` px; None without any, and where they are not needed."""
+        height = None if side is None else -(-side * self.shape[1] // max(self.shape[1:]))
+        return cascade_at_least(self.folder, self.shape, height, self.generator.device)
+
     @cached_property
     def directions(self) -> dict[str, Direction]:
         """Directions by name, in the order in which they are shown."""
@@ -113,6 +119,7 @@ class LoadedGenerator(LoadedModel):
         generator = self.generator
         return super().facts() | {
             "z": generator.z_dim,
+            "factors": factors(self.folder),
             "w": generator.w_dim,
             "prior": generator.prior,
             "num_ws": generator.num_ws,

@@ -22,6 +22,7 @@ from simulacra.latent.mix import cross_w
 from simulacra.latent.recipe import Recipe, from_json, per_layer, to_json, to_w
 from simulacra.latent.walk import Walk
 from simulacra.provenance import png_info, read_provenance
+from simulacra.sampling import enlarged_by
 
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest of those that look the same
 MAX_PICTURES = 100  # in one sheet
@@ -31,7 +32,10 @@ DIGITS = 5  # of a number of w that is written down
 
 @dataclass(frozen=True, kw_only=True)
 class RenderRequest:
-    """What to draw: one picture, or a sheet with `columns` in a row. side: of one picture's longer side, in pixels."""
+    """What to draw: one picture, or a sheet with `columns` in a row. side: of one picture's longer side, in pixels.
+
+    A PNG larger than the model's pictures comes from its upscalers, as far as it has any; anything else is interpolated.
+    """
 
     recipes: Sequence[Recipe]
     format: Format = "png"
@@ -69,14 +73,17 @@ def render(model: LoadedGenerator, request: RenderRequest) -> ImageFile:
     preview = format != "png" and len(request.recipes) == 1
     generator = model.preview_generator() if preview else model.generator
     pictures = generator.synthesis(w_batch(model, request.recipes)).float()
+    cascade = model.cascade(request.side) if request.format == "png" else None
+    shape = cascade.shape if cascade else model.generator.shape
     recipes = [to_json(recipe) for recipe in request.recipes]
     source = {"model": model.fingerprint} | ({"recipes": recipes} if len(recipes) > 1 else {"recipe": recipes[0]})
-    sheet = Grid(len(pictures), model.generator.shape, columns=request.columns)
-    for picture in pictures:
+    source |= enlarged_by(cascade)
+    sheet = Grid(len(pictures), shape, columns=request.columns)
+    for picture in cascade.enlarge(pictures) if cascade else pictures:
         sheet.add(picture)
     image = sheet.image()
     if request.side is not None:
-        scale = request.side / max(model.generator.shape[1:])
+        scale = request.side / max(shape[1:])
         width, height = (max(1, round(length * scale)) for length in image.size)
         if max(width, height) > SIDES[1] * 2:
             raise SimulacraError("explore.sheet_too_large", width=width, height=height)
@@ -145,10 +152,11 @@ def walk(
 ) -> bytes:
     """A film (WebP) through pictures and back to the first, `frames` from each to the next. side: the longer one, in pixels."""
     path, count = Walk(model.generator, recipes, model.directions), len(recipes) * frames
+    cascade = model.cascade(side)
 
     def images() -> Iterator[Image.Image]:
         for number, frame in enumerate(path.frames(count), 1):
-            image = to_image(frame.picture)
+            image = to_image(cascade.enlarge(frame.picture[None])[0] if cascade else frame.picture)
             scale = side / max(image.size)
             advance(number / count)
             yield image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)

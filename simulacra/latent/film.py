@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from PIL import Image
 
+from simulacra.cascade import Cascade, cascade_at_least
 from simulacra.console import Advance, Begin, silent
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
@@ -49,24 +50,27 @@ def walk(
 
     model: a run, a checkpoint, a model's folder or "peeps". out: a new .webp, .gif or .mp4, or a folder for numbered
     PNGs. seeds: numbers or a text such as "1,5,9". loop: return to the first picture and repeat. space, easing, even:
-    see `Walk`. label: for conditional models. size: height in pixels; default: the model's.
+    see `Walk`. label: for conditional models. size: height in pixels; default: the model's. A larger one comes from the
+    model's upscalers, as far as it has any, and else from bicubic interpolation.
     Raises `SimulacraError` for a film that cannot be made or an `out` that exists.
     """
     stops = seed_stops(parse_seeds(seeds), label=label, truncation=truncation)
-    path = Walk(load_generator(model, choose_device(device)), stops, loop=loop, space=space)
+    generator = load_generator(model, choose_device(device))
+    path = Walk(generator, stops, loop=loop, space=space)
+    cascade = cascade_at_least(model, generator.shape, size, generator.device)
     advance = begin(text("latent.progress_drawing"), frame_count(seconds, fps))
-    options: dict[str, Any] = {"easing": easing, "even": even, "size": size, "advance": advance}
+    options: dict[str, Any] = {"easing": easing, "even": even, "size": size, "advance": advance, "cascade": cascade}
     write_walk(path, Path(out), seconds=seconds, fps=fps, model=fingerprint(model), **options)
     return Path(out)
 
 
 def write_walk(
     walk: Walk, out: Path, *, seconds: float, fps: float, easing: Easing, even: bool, size: int | None, model: str,
-    advance: Advance = lambda n: None,
+    advance: Advance = lambda n: None, cascade: Cascade | None = None,
 ) -> int:  # fmt: skip
     """Write a walk as a film; returns the number of frames.
 
-    size: height in pixels; None: the model's. model: the fingerprint that PNGs record, each with its recipe.
+    size: height in pixels; None: the model's. cascade: enlarges the frames, before they are resized. model: the fingerprint that PNGs record, each with its recipe.
     """
     count = frame_count(seconds, fps)
     check_film(out, fps)
@@ -77,8 +81,9 @@ def write_walk(
 
     def images() -> Iterator[Image.Image]:
         for frame in walk.frames(count, easing=easing, even=even):
-            image = to_image(frame.picture)
-            image = image if sides is None else image.resize(sides, Image.Resampling.BICUBIC)
+            image = to_image(cascade.enlarge(frame.picture[None])[0] if cascade else frame.picture)
+            if sides is not None and sides != image.size:
+                image = image.resize(sides, Image.Resampling.BICUBIC)
             if not out.suffix:
                 image.info[KEY] = {"model": model, **walk.provenance(frame)}
             advance(1)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import simulacra
+from simulacra.cascade import Cascade
 from simulacra.doctor import missing
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file
@@ -28,8 +29,8 @@ from simulacra.model import Model
 from simulacra.translator import Side, Translator
 
 
-def export(generator: Generator, out: Path, *, gan: str = "") -> Path:
-    """Write `generator` to the file `out`; returns `out`. gan: name for the file's metadata.
+def export(generator: Generator, out: Path, *, gan: str = "", cascade: Cascade | None = None) -> Path:
+    """Write `generator` to the file `out`; returns `out`. gan: name for the file's metadata. cascade: enlarges pictures.
 
     Raises `SimulacraError` if the extra `onnx` is not installed or `out` exists.
     """
@@ -37,7 +38,8 @@ def export(generator: Generator, out: Path, *, gan: str = "") -> Path:
     z, y = generator.seeded([0, 1]), generator.conditions([0, 1])
     inputs = {"z": z} if y is None else {"z": z, "y": y}
     batch = torch.export.Dim("N")
-    _write(generator, out, tuple(inputs.values()), _metadata(generator, gan), input_names=list(inputs),
+    network = generator if cascade is None else _Enlarged(generator, cascade)
+    _write(network, out, tuple(inputs.values()), _metadata(generator, gan), input_names=list(inputs),
            output_names=["images"], dynamic_shapes={name: {0: batch} for name in inputs})  # fmt: skip
     return out
 
@@ -54,6 +56,19 @@ def export_translator(translator: Translator, out: Path, to: Side, *, gan: str =
     _write(_OneDirection(translator.into[to]), out, (images.to(translator.device),), metadata, input_names=["images"],
            output_names=["translated"], dynamic_shapes={"images": free})  # fmt: skip
     return out
+
+
+class _Enlarged(nn.Module):
+    """A generator with upscalers behind it."""
+
+    def __init__(self, generator: Generator, cascade: Cascade) -> None:
+        super().__init__()
+        self.generator, self.cascade = generator, cascade
+        self(generator.seeded([0]), generator.conditions([0]))  # computes the matrices, so that they become constants
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        pictures: Tensor = self.cascade(self.generator(z, y))
+        return pictures
 
 
 class _OneDirection(nn.Module):

@@ -3,7 +3,7 @@ import * as api from "./api.js";
 import { drawControls, startControls } from "./controls.js";
 import { formatNumber, otherLanguage, switchLanguage, t, translatePage } from "./messages.js";
 import { byId, el, toast } from "./parts.js";
-import { redraw, startStage } from "./stage.js";
+import { redraw, sides, startStage } from "./stage.js";
 import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, toFragment, translates, undo } from "./state.js";
 import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.js";
 
@@ -199,8 +199,7 @@ function fillSides() {
   const [, tall, wide] = state.facts.shape;
   const own = Math.max(tall, wide);
   byId("picture").classList.toggle("pixelated", own < 48);
-  const sides = [own, ...SIDES.filter((side) => side > own)];
-  byId("side").replaceChildren(...sides.map((side) => el("option", { value: side, selected: side === SAVED_SIDE }, `${side} px`)));
+  byId("side").replaceChildren(...sides(SIDES).map(({ side, text }) => el("option", { value: side, selected: side === SAVED_SIDE }, text)));
 }
 
 async function start() {

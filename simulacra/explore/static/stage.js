@@ -90,3 +90,12 @@ export function startStage() {
   on("settled", drawStrip);
   on("strip", drawStrip);
 }
+
+// The sizes to choose from, in px of the longer side: the model's own, those of its upscalers, and larger `others`.
+export function sides(others) {
+  const own = Math.max(...state.facts.shape.slice(1));
+  const upscaled = (state.facts.factors ?? []).map((factor) => own * factor);
+  const all = new Set([own, ...upscaled, ...others.filter((side) => side > own)]);
+  const text = (side) => (upscaled.includes(side) ? t("page.upscaled", { side }) : `${side} px`);
+  return [...all].sort((a, b) => a - b).map((side) => ({ side, text: text(side) }));
+}

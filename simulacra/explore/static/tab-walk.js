@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { formatNumber, progressMeter, t } from "./messages.js";
 import { el, offNote, select, tile, toast } from "./parts.js";
-import { describe } from "./stage.js";
+import { describe, sides } from "./stage.js";
 import { commit, key, randomSeed, state } from "./state.js";
 
 const CHOICES = 24; // pictures of the history to choose from
@@ -11,6 +11,7 @@ const RATE = 25; // frames a second
 const THUMB = 96;
 
 const excluded = new Set(); // keys of pictures that are not in the film
+const LARGEST = 512; // px of a film, as the server has it
 const film = { job: null, url: "", text: () => "", stops: 0, seconds: "1", side: "256", redraw: null };
 
 async function make(recipes) {
@@ -99,12 +100,12 @@ export function draw(panel) {
   };
   start.addEventListener("click", () => make(stops));
   const seconds = ["0.5", "1", "2", "4"].map((value) => [value, formatNumber(Number(value))]);
-  const sides = [...new Set([String(Math.max(...state.facts.shape.slice(1))), "256", "512"])].map((side) => [side, `${side} px`]);
+  const sizes = sides([256, 512]).filter(({ side }) => side <= LARGEST).map(({ side, text }) => [String(side), text]);
   const field = (label, options, name) => el("label", { class: "field" }, el("span", {}, label), select(label, options, film[name], (value) => (film[name] = value)));
   panel.append(
     el("div", { class: "head" }, el("p", {}, t("page.walk_intro")), el("button", { type: "button", class: "quiet", click: () => commit({ seed: randomSeed() }) }, t("page.add_random"))),
     few, list,
-    el("div", { class: "row" }, field(t("page.seconds"), seconds, "seconds"), field(t("page.film_size"), sides, "side"), start, stop),
+    el("div", { class: "row" }, field(t("page.seconds"), seconds, "seconds"), field(t("page.film_size"), sizes, "side"), start, stop),
     text, result,
   );
   show();
