@@ -97,15 +97,9 @@ def make_trainer(plan: Plan, device: torch.device, rollbacks: int = 0) -> tuple[
     if plan.pretrained:
         about["pretrained"] = plan.pretrained.record() | {"source": Path(plan.pretrained.source).name}
     trainer = Trainer(
-        gan,
-        feed,
-        plan.folder,
-        seed=seed,
-        precision=plan.precision,
-        micro=plan.micro,
-        about=about,
+        gan, feed, plan.folder, seed=seed, precision=plan.precision, micro=plan.micro, about=about,
         compiled=plan.compile,
-    )
+    )  # fmt: skip
     if D := transfers.get("D"):
         freeze(trainer, D.lower, plan.freeze)
     return trainer, transfers
