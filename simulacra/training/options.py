@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from simulacra.errors import SimulacraError
+
 if TYPE_CHECKING:
     from simulacra.training.observers import Observer
 
@@ -67,6 +69,18 @@ class TrainOptions:
     threads: int | None = option("Processor threads; fewer can be faster on a busy machine.")
     observe: str | None = option("Also report to tensorboard, wandb or both, separated by commas.")
     quiet: bool = option("Print nothing.", False)
+
+
+def check_numbers(options: TrainOptions) -> None:
+    """Refuse two lengths, and numbers out of their range."""
+    if sum(value is not None for value in (options.total, options.epochs, options.minutes)) > 1:
+        raise SimulacraError("plan.two_lengths")
+    for name, length in (("--epochs", options.epochs), ("--minutes", options.minutes)):
+        if length is not None and not 0 < length < 1e9:
+            raise SimulacraError("plan.not_positive", name=name, value=length)
+    for name, count in (("--patience", options.patience), ("--rollback", options.rollback)):
+        if count is not None and not 0 <= count < 1e6:
+            raise SimulacraError("plan.negative", name=name, value=count)
 
 
 def train(

@@ -20,7 +20,7 @@ from simulacra.registry import configured, find, find_stored, gans, short_name, 
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.lengths import ImagesNeeded, images_needed
-from simulacra.training.options import Setting, TrainOptions
+from simulacra.training.options import Setting, TrainOptions, check_numbers
 from simulacra.training.pretrained import FREEZE, Pretrained, is_source, open_pretrained, reopen
 from simulacra.training.run_records import RunConfig, stored_reasons
 
@@ -94,7 +94,7 @@ def plan(
     Raises `SimulacraError` for bad input, and for a setting that would change an existing run.
     """
     options = options or TrainOptions()
-    _check_numbers(options)
+    check_numbers(options)
     named = {"balance": options.balance, "augment": options.augment}  # settings with an option of their own
     overrides = dict(settings or {}) | {key: value for key, value in named.items() if value}
     device = choose_device(options.device)
@@ -226,18 +226,6 @@ def _first(*values: Any) -> Any:
 def _unseen(data: Dataset | Pair) -> int:
     """Pictures of the part valid, which tell while training whether D memorises."""
     return len(data.split("valid")) if isinstance(data, Dataset) and data.has("valid") else 0
-
-
-def _check_numbers(options: TrainOptions) -> None:
-    """Refuse two lengths, and numbers out of their range."""
-    if sum(value is not None for value in (options.total, options.epochs, options.minutes)) > 1:
-        raise SimulacraError("plan.two_lengths")
-    for name, length in (("--epochs", options.epochs), ("--minutes", options.minutes)):
-        if length is not None and not 0 < length < 1e9:
-            raise SimulacraError("plan.not_positive", name=name, value=length)
-    for name, count in (("--patience", options.patience), ("--rollback", options.rollback)):
-        if count is not None and not 0 <= count < 1e6:
-            raise SimulacraError("plan.negative", name=name, value=count)
 
 
 def _check_task(gan: type[GAN], data: Dataset | Pair) -> None:
