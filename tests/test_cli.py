@@ -318,7 +318,7 @@ def test_a_run_by_minutes_ticks_by_seconds_unless_told_otherwise(
 
 def test_a_conditional_run_s_commands(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("simulacra.publish.onnx.export", lambda generator, out, gan: out)
+    monkeypatch.setattr("simulacra.publish.onnx.export", lambda generator, out, **_: out)
     images = noise()
     on_disk(Path("shapes"), images, np.arange(len(images)) % 3)
     words = ("--gan", "dcgan:tiny", "conditional=true", "--run", "a", "--total", "40")
