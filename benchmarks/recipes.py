@@ -104,14 +104,17 @@ class Trial:
 
     def options(self) -> dict[str, Any]:
         """Those of `train`: without any, the package chooses by itself."""
-        if self.recipe in ("before", "auto"):
+        if self.recipe == "before":
             return {"seed": self.seed}
+        plain: dict[str, Any] = {"seed": self.seed, "measure_every": 0}
+        if self.recipe == "auto":
+            return plain
         choice = choose(self.data.split("train"), CPU, unseen=self.data.splits["valid"])
         changes: dict[str, Any] = {}
         for part in self.recipe.split("+"):
             changes |= RECIPES[part](choice.settings | changes)
         settings = choice.settings_beside(changes) | changes
-        return {"seed": self.seed, "gan": choice.spec, "settings": settings}
+        return plain | {"gan": choice.spec, "settings": settings}
 
     def record(self, options: argparse.Namespace, extractor: Extractor) -> dict[str, Any]:
         """Train and score it, or read what is finished."""

@@ -104,7 +104,7 @@ def test_a_row_of_earlier_scores_is_not_finished(tmp_path: Path) -> None:
 def test_recipes_change_what_auto_chooses() -> None:
     data = labelled(noise())
     plain = recipes.Trial(data, "auto", 5, 1)
-    assert plain.options() == {"seed": 1}
+    assert plain.options() == {"seed": 1, "measure_every": 0}
     softer = recipes.Trial(data, "gamma/4+bare", 5, 1)
     chosen = auto.choose(data.split("train"), torch.device("cpu")).settings
     assert softer.options()["settings"] == dict(chosen) | {"augment": "none", "gamma": [e / 4 for e in chosen["gamma"]]}
