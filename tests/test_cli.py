@@ -42,7 +42,7 @@ COMMANDS = {
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
     "measure_every patience rollback disk device threads observe quiet dry_run settings",
     "translate": "model source out to keep_size cycle device threads",
-    "upscale": "run factor minutes total seed device threads",
+    "upscale": "run factor data minutes total seed device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",
     "worth": "model on data unseen label of ratio seeds flips json out device threads",
 }

@@ -257,6 +257,8 @@ def test_what_cannot_be_upscaled(run: Path, tmp_path: Path, run_cli: Cli) -> Non
         upscale(run, factor=3)
     with refused("data.no_originals", factor=8):
         upscale(run, factor=8)
+    with refused("plan.other_data", source="peeps"):
+        upscale(run, data="peeps")
     with refused("cascade.model_without", size=128, factor=2):
         cascade_of_size(None, (3, 64, 64), 128)
     with refused("cascade.other_channels"):

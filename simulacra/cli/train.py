@@ -68,6 +68,7 @@ def upscale(
     /,
     *,
     factor: int = 2,
+    data: str | None = None,
     minutes: float | None = None,
     total: str | None = None,
     seed: int | None = None,
@@ -85,6 +86,8 @@ def upscale(
         Folder of a run whose model draws.
     factor
         2, 4 or 8; each doubling is a stage of its own.
+    data
+        The run's pictures prepared again with --keep-originals, where its own data have no originals.
     minutes
         Minutes of training for each stage; 5 if not given.
     total
@@ -104,7 +107,9 @@ def upscale(
 
     options = TrainOptions(minutes=minutes, total=total, seed=seed, device=device, threads=threads)
     with tasks() as begin:
-        ended = train_stages(run, factor=factor, options=options, compared=partial(print_comparison, run), begin=begin)
+        ended = train_stages(
+            run, factor=factor, data=data, options=options, compared=partial(print_comparison, run), begin=begin
+        )
     sys.exit(0 if ended else 130)
 
 

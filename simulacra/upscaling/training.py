@@ -38,27 +38,28 @@ def upscale(
     run: str | Path,
     *,
     factor: int = 2,
+    data: str | Path | None = None,
     options: TrainOptions | None = None,
     compared: Compared = lambda factor, record, examples: None,
     begin: Begin = silent,
 ) -> bool:
     """Train the upscalers of a run up to `factor`, or resume them; False if that was stopped before its end.
 
-    options: length, seed and device of each stage. compared: called with the scores of each stage.
+    data: the run's pictures prepared again with originals, where its own data have none. options: length, seed and device of each stage. compared: called with the scores of each stage.
     Raises `SimulacraError` for what is no run of a generator, and for data without originals.
     """
     folder, options = Path(run).expanduser(), options or TrainOptions()
-    shape, originals = _originals(folder, factor)
-    for number, data in originals.items():
+    shape, originals = _originals(folder, factor, data)
+    for number, larger in originals.items():
         stage = stage_folder(folder / FOLDER, number)
         chosen = replace(options, gan=GAN, run=stage)
         if options.total is None and options.minutes is None and read_run(stage) is None:
             chosen = replace(chosen, minutes=MINUTES)
-        assert data.path is not None
-        _, ended = execute(data.path, chosen)
+        assert larger.path is not None
+        _, ended = execute(larger.path, chosen)
         if not ended:
             return False
-        compared(number, comparison(folder, shape, number, data, options.device, begin), stage / EXAMPLES)
+        compared(number, comparison(folder, shape, number, larger, options.device, begin), stage / EXAMPLES)
     return True
 
 
@@ -86,7 +87,7 @@ def _identity(fingerprint: str, originals: Dataset) -> dict[str, Any]:
     return {"format": FORMAT, "upscaler": fingerprint, "data": originals.hash}
 
 
-def _originals(folder: Path, factor: int) -> tuple[tuple[int, int, int], dict[int, Dataset]]:
+def _originals(folder: Path, factor: int, source: str | Path | None) -> tuple[tuple[int, int, int], dict[int, Dataset]]:
     """The shape of a run's pictures, and the originals of its data for each factor up to `factor`."""
     if factor not in FACTORS:
         raise SimulacraError("upscaling.unknown_factor", factor=factor, factors=list(FACTORS))
@@ -95,7 +96,8 @@ def _originals(folder: Path, factor: int) -> tuple[tuple[int, int, int], dict[in
         raise SimulacraError("upscaling.not_a_run", path=folder)
     if stored.get("task", "draw") != "draw":
         raise SimulacraError("upscaling.not_a_generator", run=folder)
-    data = open_domain(stored["data"]["source"])
+    source = source or stored["data"]["source"]
+    data = open_domain(source)
     if data.hash != stored["data"]["hash"]:
-        raise SimulacraError("plan.other_data", source=stored["data"]["source"], folder=folder)
+        raise SimulacraError("plan.other_data", source=source, folder=folder)
     return data.shape, {other: open_originals(data, other) for other in FACTORS if other <= factor}
