@@ -209,6 +209,7 @@ def test_a_gan_in_a_file_starts_from_itself_and_its_run_is_no_command(
 
 def test_the_command_says_what_it_takes(data: Path, source: Path, tmp_path: Path, run_cli: Cli) -> None:
     words = ["train", str(data), "--from", str(source), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    words += ["--freeze", "20k"]
     status, out, _ = run_cli(*words, "--dry-run")
     assert status == 0 and not (tmp_path / "run").exists()
     sentence = (

@@ -37,9 +37,7 @@ class TrainOptions:
     pretrained: str | Path | None = option(  # noqa: RUF009
         "Pretrained model to start from: a run, a checkpoint, a model's folder, or bundled.", name="from"
     )
-    freeze: str | int | None = option(
-        "Images for which the lower half of D stays as in the pretrained model; 0 for none (20k)."
-    )
+    freeze: str | int | None = option("Images for which the lower half of D stays as in the pretrained model (0).")
     total: str | int | None = option("Length in images shown, such as 200k.")
     epochs: float | None = option("Length in passes over the data.")
     minutes: float | None = option("Length in minutes of training, over all sessions.")

@@ -21,7 +21,7 @@ from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.lengths import ImagesNeeded, images_needed
 from simulacra.training.options import Setting, TrainOptions, check_numbers
-from simulacra.training.pretrained import FREEZE, Pretrained, is_source, open_pretrained, reopen
+from simulacra.training.pretrained import Pretrained, is_source, open_pretrained, reopen
 from simulacra.training.run_records import RunConfig, stored_reasons
 
 FORMAT = "simulacra-run-1"
@@ -210,12 +210,15 @@ def _defaults(spec: str, pretrained: Pretrained | None) -> Values:
 
 
 def _freeze(options: TrainOptions, stored: RunConfig | None, pretrained: Pretrained | None) -> int:
-    """Images for which lower layers of D stay fixed; 0 in a run without a pretrained model."""
+    """Images for which lower layers of D stay fixed (FreezeD: Mo, Cho, Shin 2020, arXiv:2002.10964).
+
+    By default 0: with 100 pictures, runs of one and two minutes got worse by 20,000.
+    """
     if options.freeze is not None and not pretrained:
         raise SimulacraError("plan.freeze_without_from")
     if options.freeze is not None:
         return parse_count(options.freeze) if str(options.freeze) != "0" else 0
-    return stored.get("freeze", 0) if stored else FREEZE if pretrained else 0
+    return stored.get("freeze", 0) if stored else 0
 
 
 def _first(*values: Any) -> Any:

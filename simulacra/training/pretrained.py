@@ -31,7 +31,6 @@ from simulacra.training.transfer import Transfer, transfer
 
 BUNDLED = "bundled"
 FOLDER = "pretrained"  # in the run's folder
-FREEZE = 20_000  # images for which the lower half of D stays fixed (FreezeD: Mo, Cho, Shin 2020, arXiv:2002.10964)
 AUGMENTATION = frozenset(auto.NEEDED)  # what `auto` chooses for any GAN
 
 
