@@ -190,9 +190,10 @@ def test_growing_networks_have_grown(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_gan_in_a_file_starts_from_itself_and_its_run_is_no_command(
-    data: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, source: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.delitem(REGISTERED, "own", raising=False)  # afterwards, too
+    REGISTERED.pop("own", None)
+    request.addfinalizer(lambda: REGISTERED.pop("own", None))
     code = "from simulacra.gans import dcgan\n\nclass Own(dcgan.DCGAN):\n    name = 'own'\n"
     (tmp_path / "own.py").write_text(code)
     spec = f"{tmp_path / 'own.py'}:Own"

@@ -286,7 +286,10 @@ def _refuse_changes(folder: Path, stored: RunConfig, new: Plan) -> None:
         raise SimulacraError("plan.other_data", source=new.source, folder=folder)
     pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro")]
     pairs.append(("freeze", old.get("freeze", 0), new.freeze))
-    pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items()]
+    # a setting that is newer than the run is at its default there
+    defaults = {field.name: field.default for field in dataclasses.fields(new.config)}
+    newer = {key for key, value in vars(new.config).items() if key not in old["config"] and value == defaults[key]}
+    pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items() if key not in newer]
     changes = [Message("plan.change", name=key, old=was, new=now) for key, was, now in pairs if was != now]
     if changes:
         raise SimulacraError("plan.other_settings", folder=folder, changes=changes)
