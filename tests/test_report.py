@@ -279,7 +279,7 @@ def test_pictures_by_label_of_a_model_that_takes_them(plain: Page, tmp_path: Pat
 def test_the_worst_run_fits(tmp_path: Path) -> None:
     """Pictures of noise, 256 px: nothing is harder to make small."""
     data = on_disk(tmp_path / "data", noise(16, (3, 256, 256)))
-    options: dict[str, Any] = {"total": 4, "settings": {"batch": 4, "hidden": "4,4"}}
+    options: dict[str, Any] = {"total": 4, "settings": {"batch": 2, "hidden": "4,4"}}
     run = train(data, run=tmp_path / "run", gan="mlp", quiet=True, **options)
     previews = run / "previews"
     for path in previews.glob("0*.png"):
