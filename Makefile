@@ -11,8 +11,11 @@ demo: $(READY)
 	$(RUN) -m simulacra demo
 	$(RUN) -m simulacra explore runs/demo
 
-test: lint
-	$(RUN) -m pytest
+# mypy runs beside the tests: it takes one core for most of a minute
+test: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy & types=$$!; $(RUN) -m pytest; tests=$$?; wait $$types && exit $$tests
 
 # the tests with the lowest versions that pyproject.toml allows (docs/versions.md)
 lowest:

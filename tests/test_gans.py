@@ -22,8 +22,18 @@ def test_the_registry_finds_every_file() -> None:
         assert "tiny" in gan.presets
 
 
-@pytest.mark.parametrize("spec", forms() + translating())
-@pytest.mark.parametrize("check", sorted(CHECKS.keys() - OF_THEIR_OWN.keys()))
+WITH_DCGANS_GENERATOR = ("wgan", "wgan-gp")  # exported once
+
+
+@pytest.mark.parametrize(
+    ("check", "spec"),
+    [
+        (check, spec)
+        for check in sorted(CHECKS.keys() - OF_THEIR_OWN.keys())
+        for spec in forms() + translating()
+        if check != "onnx" or spec.partition(":")[0] not in WITH_DCGANS_GENERATOR
+    ],
+)
 def test_every_gan_passes(check: str, spec: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     try:
         CHECKS[check](spec, tmp_path)
