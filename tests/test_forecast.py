@@ -306,7 +306,7 @@ def test_scores_say_whether_a_run_still_improves(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(forecasts, "since_best", lambda folder, since=since: since)
         assert (longer(resolved, GOOD, 600) is not None) == improves
     monkeypatch.setattr(forecasts, "read_scores", lambda folder: [])
-    assert longer(resolved, GOOD, 600) is None, "good by the images it saw"
+    assert longer(resolved, GOOD, 600) is None, "good by the images shown"
     advice = longer(resolved, GOOD - 1, 601)
     assert advice and advice.values["minutes"] == 21
     assert longer(replace(resolved, needed=None), 1, 600) is None, "nothing is known of other settings"

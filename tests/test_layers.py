@@ -78,23 +78,17 @@ def test_the_weight_gradient_is_a_matrix_product_where_that_is_faster(
     assert used == expected
 
 
-def test_matrix_products_differentiate_twice_under_autocast() -> None:
+@pytest.mark.parametrize(
+    ("layer", "side"),
+    [(layers.Conv2d(4, 128, 4, 2, 1), 8), (layers.GroupedConv2d(4, 8, 3, 1, 1, groups=4), 6)],
+    ids=["matrix products", "groups"],
+)
+def test_differentiates_twice_under_autocast(layer: nn.Module, side: int) -> None:
     torch.manual_seed(0)
-    mine, x = layers.Conv2d(4, 128, 4, 2, 1), torch.randn(2, 4, 8, 8)
-    exact = derivatives(mine, x)
+    x = torch.randn(2, 4, side, side)
+    exact = derivatives(layer, x)
     with torch.autocast("cpu", torch.bfloat16):
-        coarse = derivatives(mine, x)
-    assert coarse[0].dtype == torch.bfloat16 and coarse[2].dtype == torch.float32
-    for a, b in zip(coarse, exact, strict=True):
-        torch.testing.assert_close(a.float(), b, rtol=0.1, atol=0.1 * float(b.abs().max()))
-
-
-def test_groups_differentiate_twice_under_autocast() -> None:
-    torch.manual_seed(0)
-    mine, x = layers.GroupedConv2d(4, 8, 3, 1, 1, groups=4), torch.randn(2, 4, 6, 6)
-    exact = derivatives(mine, x)
-    with torch.autocast("cpu", torch.bfloat16):
-        coarse = derivatives(mine, x)
+        coarse = derivatives(layer, x)
     assert coarse[0].dtype == torch.bfloat16 and coarse[2].dtype == torch.float32
     for a, b in zip(coarse, exact, strict=True):
         torch.testing.assert_close(a.float(), b, rtol=0.1, atol=0.1 * float(b.abs().max()))

@@ -34,7 +34,7 @@ from simulacra.upscaler import FACTOR, Upscaler
 
 STEADY = 8  # px over which G's difference to bicubic enlargement has no mean
 SMALLEST = 8  # px of the shorter side of an original
-GAME = {"weight": "more than 0"}
+ADVERSARIAL = {"weight": "more than 0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,11 @@ class Settings(gan.Settings):
     features: int = setting(32, "Channels of G and of D.")
     blocks: int = setting(4, "Residual blocks of G.")
     weight: float = setting(0.01, "Weight λ of D's scores beside the distance to the original; 0 for none.")
-    alone: float = setting(30_000.0, "Images for which G learns from the distance alone.", when=GAME)
-    gamma: float = setting(0.1, "Weight γ of R1 and R2.", when=GAME)
-    lazy: int = setting(8, "Interval between steps of D with R1 and R2; their weight is multiplied by it.", when=GAME)
+    alone: float = setting(30_000.0, "Images for which G learns from the distance alone.", when=ADVERSARIAL)
+    gamma: float = setting(0.1, "Weight γ of R1 and R2.", when=ADVERSARIAL)
+    lazy: int = setting(
+        8, "Interval between steps of D with R1 and R2; their weight is multiplied by it.", when=ADVERSARIAL
+    )
     crop: int = setting(32, "Side of the small pictures trained on, in pixels; larger ones are cropped at random.")
     noise: float = setting(0.06, "Most noise on a small picture, as a deviation; pictures are in [-1, 1].")
     blur: float = setting(0.5, "Most share of a blurred picture (1 2 1) mixed into a small one.")
@@ -161,7 +163,7 @@ class UpscaleGAN(gan.GAN):
         return Generator(config)
 
     def on_step_start(self, nimg: int, steps: Mapping[str, int]) -> None:
-        """Decide whether D plays yet, and whether its next step has the penalties."""
+        """Decide whether D learns yet, and whether its next step has the penalties."""
         self.alone = not self.config.weight or nimg < self.config.alone
         self.due = steps["D"] % self.config.lazy == 0
 

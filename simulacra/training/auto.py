@@ -15,7 +15,7 @@ from simulacra.messages import Message
 GAN = "r3gan"
 WHOLE = 64  # px up to which pictures are translated whole, by networks of one size
 FEW = 1_500  # pictures of a domain; with fewer, its D memorises them before G has learned
-UNSEEN = 16  # pictures outside of training from which D's memorising can be told
+UNSEEN = 16  # unseen pictures that reveal whether D memorises
 SMALLEST_CLASS = 20  # pictures with each class, or with and without each attribute, for the GAN to be conditional
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32}
 HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "ema": 3000.0, "burn_in": 0.0}
