@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import torch
 from outside import PREVIEWS, save_grid
 from quality import FD, SWD
 
+from simulacra.config import parse_words
 from simulacra.data.dataset import Dataset
 from simulacra.data.opening import open_domain
 from simulacra.files import read_json, write_json
@@ -56,36 +57,26 @@ simulacra.train(sys.argv[1], run=sys.argv[2], minutes=float(sys.argv[3]), save_e
 """
 
 
-def gamma(factor: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """The penalty's weight times a factor."""
-    return lambda settings: {"gamma": [value * factor for value in settings["gamma"]]}
+RECIPES: dict[str, dict[str, Any]] = {
+    "auto": {},
+    "bare": {"augment": "none"},
+    "batch8": {"batch": 8, "lr": 7e-4},
+    "batch32": {"batch": 32, "lr": 1.4e-3},
+}
 
 
-def fixed(**settings: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """The same settings on all data."""
-    return lambda _: settings
+def changes(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What the recipe `name` changes in the settings that `auto` chooses.
 
-
-# By name: the changes to the settings that `auto` chooses. Joined by `+`, the later ones stand.
-RECIPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "auto": fixed(),
-    "bare": fixed(augment="none"),
-    **{f"gamma/{n}": gamma(1 / n) for n in (2, 4, 8, 16, 32, 64)},
-    "constant": lambda settings: {"gamma": [settings["gamma"][1]] * 2},
-    "nearest": fixed(upsample="nearest"),
-    "batch8": fixed(batch=8, lr=7e-4),
-    "batch32": fixed(batch=32, lr=1.4e-3),
-    "lr2e-3": fixed(lr=2e-3),
-    "lr5e-4": fixed(lr=5e-4),
-    "narrow": fixed(features=24),
-    "wide": fixed(features=48),
-    "z128": fixed(z=128),
-    "lazy2": fixed(lazy=2),
-    "lazy8": fixed(lazy=8),
-    "ada": fixed(augment="ada"),
-    "diff": fixed(augment="diff"),
-    "unconditional": fixed(conditional=False),
-}  # fmt: skip
+    Parts are joined by `+`: a name in `RECIPES`, `gamma/4` for a quarter of the penalty's weight, or `lr=2e-3`.
+    """
+    settings: dict[str, Any] = {}
+    for part in name.split("+"):
+        if part.startswith("gamma/"):
+            settings["gamma"] = [value / float(part.removeprefix("gamma/")) for value in chosen["gamma"]]
+        else:
+            settings |= parse_words([part]) if "=" in part else RECIPES[part]
+    return settings
 
 
 @dataclass(frozen=True)
@@ -110,10 +101,8 @@ class Trial:
         if self.recipe == "auto":
             return plain
         choice = choose(self.data.split("train"), CPU, unseen=self.data.splits["valid"])
-        changes: dict[str, Any] = {}
-        for part in self.recipe.split("+"):
-            changes |= RECIPES[part](choice.settings | changes)
-        settings = choice.settings_beside(changes) | changes
+        own = changes(self.recipe, choice.settings)
+        settings = choice.settings_beside(own) | own
         return plain | {"gan": choice.spec, "settings": settings}
 
     def record(self, options: argparse.Namespace, extractor: Extractor) -> dict[str, Any]:
@@ -173,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", help="prepared folders, or peeps")
     parser.add_argument(
-        "--recipes", required=True, help=f"before, or of {', '.join(RECIPES)}; joined by +, listed by commas"
+        "--recipes", required=True, help=f"before, {', '.join(RECIPES)}, gamma/4, lr=2e-3 and the like; joined by +"
     )
     parser.add_argument("--rounds", default="5", help="CPU minutes of each round")
     parser.add_argument("--keep", type=float, default=0.5, help="share of the recipes that reach the next round")

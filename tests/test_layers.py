@@ -12,7 +12,26 @@ from simulacra import layers
 from simulacra.layers import convolution
 from simulacra.layers.renamed import RenamedTensors
 
+
+class Doubled(nn.Conv2d):
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__(inner, outer, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.interpolate(input, scale_factor=2))
+
+
+class Halved(nn.Conv2d):
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__(inner, outer, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool2d(super().forward(input), 2)
+
+
 PAIRS = {
+    "doubling": (layers.DoublingConv2d, Doubled, (3, 5)),
+    "halving": (layers.HalvingConv2d, Halved, (3, 5)),
     "strided": (layers.Conv2d, nn.Conv2d, (3, 5, 4, 2, 1)),
     "odd sides": (layers.Conv2d, nn.Conv2d, (3, 5, (3, 2), (2, 1), (0, 1))),
     "stride 1": (layers.Conv2d, nn.Conv2d, (3, 5, 3, 1, 1)),

@@ -23,7 +23,16 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import mlp
-from simulacra.layers import ConditionalNorm, Conv2d, ConvTranspose2d, InstanceNorm2d, LabelProjection, PictureOrder
+from simulacra.layers import (
+    ConditionalNorm,
+    Conv2d,
+    ConvTranspose2d,
+    DoublingConv2d,
+    HalvingConv2d,
+    InstanceNorm2d,
+    LabelProjection,
+    PictureOrder,
+)
 
 Norm = Literal["batch", "instance", "layer", "none"]
 CONV = {"network": "conv"}
@@ -288,12 +297,12 @@ def _activation(config: Networks) -> nn.Module:
 
 def _double(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
     if config.upsample == "nearest":
-        return [nn.Upsample(scale_factor=2), Conv2d(inner, outer, 3, padding=1, bias=bias)]
+        return [nn.Identity(), DoublingConv2d(inner, outer, bias=bias)]  # stored weights count the layers
     padding = (config.kernel - 1) // 2
     return [ConvTranspose2d(inner, outer, config.kernel, 2, padding, config.kernel % 2, bias=bias)]
 
 
 def _halve(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
     if config.downsample == "pool":
-        return [Conv2d(inner, outer, 3, padding=1, bias=bias), nn.AvgPool2d(2)]
+        return [HalvingConv2d(inner, outer, bias=bias), nn.Identity()]
     return [Conv2d(inner, outer, config.kernel, 2, (config.kernel - 1) // 2, bias=bias)]

@@ -4,7 +4,9 @@ from simulacra.layers.conditional import ConditionalNorm as ConditionalNorm
 from simulacra.layers.conditional import LabelProjection as LabelProjection
 from simulacra.layers.convolution import Conv2d as Conv2d
 from simulacra.layers.convolution import ConvTranspose2d as ConvTranspose2d
+from simulacra.layers.convolution import DoublingConv2d as DoublingConv2d
 from simulacra.layers.convolution import GroupedConv2d as GroupedConv2d
+from simulacra.layers.convolution import HalvingConv2d as HalvingConv2d
 from simulacra.layers.convolution import InstanceNorm2d as InstanceNorm2d
 from simulacra.layers.convolution import inputs_only as inputs_only
 from simulacra.layers.equalised import GROUP as GROUP

@@ -171,18 +171,32 @@ def _lowered(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Te
     return x.to(lower), weight.to(lower), None if bias is None else bias.to(lower)
 
 
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """`F.conv2d` without groups, with a faster weight gradient on a CPU."""
+    sides = zip(x.shape[2:], *geometry[:3], strict=True)
+    size = [(large + 2 * pad - kernel) // stride + 1 for large, kernel, stride, pad in sides]
+    if not _faster_as_patches(x, weight, geometry, x.shape[2:], size):
+        return F.conv2d(x, weight, bias, geometry.stride, geometry.padding)
+    y: Tensor = convolve(*_lowered(x, weight, bias), geometry)
+    return y
+
+
+def _transposed(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, rest: tuple[int, ...]) -> Tensor:
+    """`F.conv_transpose2d` without groups, with a faster weight gradient on a CPU. rest: rows and columns at the end."""
+    sides = zip(x.shape[2:], *geometry[:3], rest, strict=True)
+    size = [(small - 1) * stride + kernel - 2 * pad + more for small, kernel, stride, pad, more in sides]
+    if not _faster_as_patches(x, weight, geometry, size, x.shape[2:]):
+        return F.conv_transpose2d(x, weight, bias, geometry.stride, geometry.padding, rest)
+    y: Tensor = convolve_transposed(*_lowered(x, weight, bias), geometry, size)
+    return y
+
+
 class Conv2d(nn.Conv2d):
     """`nn.Conv2d` without groups or dilation, with a faster weight gradient on a CPU."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
-        geometry = Geometry(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
-        sides = zip(input.shape[2:], *geometry[:3], strict=True)
-        size = [(large + 2 * pad - kernel) // stride + 1 for large, kernel, stride, pad in sides]
-        if not _faster_as_patches(input, weight, geometry, input.shape[2:], size):
-            return F.conv2d(input, weight, bias, geometry.stride, geometry.padding)
-        y: Tensor = convolve(*_lowered(input, weight, bias), geometry)
-        return y
+        return _convolved(input, weight, bias, Geometry(self.kernel_size, self.stride, self.padding))  # type: ignore[arg-type]
 
 
 class GroupedConv2d(nn.Conv2d):
@@ -203,13 +217,44 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """[N, C, H, W] -> [N, C', H', W']."""
+        assert output_size is None
         geometry = Geometry(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
-        sides = zip(input.shape[2:], *geometry[:3], self.output_padding, strict=True)
-        size = [(small - 1) * stride + kernel - 2 * pad + rest for small, kernel, stride, pad, rest in sides]
-        if output_size is not None or not _faster_as_patches(input, self.weight, geometry, size, input.shape[2:]):
-            return super().forward(input, output_size)
-        y: Tensor = convolve_transposed(*_lowered(input, self.weight, self.bias), geometry, size)
-        return y
+        return _transposed(input, self.weight, self.bias, geometry, self.output_padding)
+
+
+BY_TWO = Geometry((4, 4), (2, 2), (1, 1))
+
+
+class DoublingConv2d(nn.Conv2d):
+    """Doubled sides (nearest neighbours), then a 3x3 convolution: as one transposed convolution, 4 of 9 products.
+
+    A flat area stays flat, whatever the weights, while those of a transposed convolution draw a grid on it.
+    """
+
+    def __init__(self, inner: int, outer: int, *, bias: bool = True) -> None:
+        super().__init__(inner, outer, 3, padding=1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', 2H, 2W]."""
+        return _transposed(input, _spread(self.weight.flip(2, 3)).transpose(0, 1), self.bias, BY_TWO, (0, 0))
+
+
+class HalvingConv2d(nn.Conv2d):
+    """A 3x3 convolution, then means of 2x2: as one convolution with stride 2, 4 of 9 products."""
+
+    def __init__(self, inner: int, outer: int, *, bias: bool = True) -> None:
+        super().__init__(inner, outer, 3, padding=1, bias=bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """[N, C, H, W] -> [N, C', H/2, W/2]."""
+        return _convolved(input, _spread(weight) / 4, bias, BY_TWO)
+
+
+def _spread(weight: Tensor) -> Tensor:
+    """The sum of kernels [..., 3, 3] moved by none and by one position each way: [..., 4, 4]."""
+    padded = F.pad(weight, (1, 1, 1, 1))
+    beside = padded[..., 1:] + padded[..., :-1]
+    return beside[..., 1:, :] + beside[..., :-1, :]
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
