@@ -105,6 +105,23 @@ def test_both_players_listen(words: dict[str, Any]) -> None:
         assert not torch.equal(centre[0], centre[1]), "truncation leaves the label"
 
 
+@pytest.mark.parametrize("labels", ["", "+labels"])
+def test_modulated_norms_depend_on_z(labels: str) -> None:
+    G: Any = build(f"dcgan:tiny{labels}", (3, 32, 32), modulation=True).G.eval()
+    z, y = G.seeded([1, 2]), conditions(0, 1) if labels else None
+    w, inner = G.mapping(z, y), G.first(z)
+    G.first.register_forward_hook(lambda *_: inner)  # the first layer's z stays, the norms' changes
+    other = torch.cat([G.seeded([3, 4]), w[:, G.z_dim :]], 1)
+    norms = [module for module in G.modules() if isinstance(module, ConditionalNorm)]
+    assert len(norms) == 3
+    with torch.no_grad():
+        for norm in norms:
+            assert norm.affine.in_features == G.z_dim + (CLASSES if labels else 0)
+            assert not torch.equal(G.synthesis(w), G.synthesis(other))
+            norm.affine.weight[:, : G.z_dim] = 0
+        torch.testing.assert_close(G.synthesis(w), G.synthesis(other))
+
+
 @every_network
 def test_without_labels_nothing_is_added(words: dict[str, Any]) -> None:
     gan = build("dcgan:tiny", (3, 32, 32), **words)

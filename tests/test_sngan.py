@@ -69,17 +69,6 @@ def test_a_d_without_residuals_has_no_slope_above_one() -> None:
         assert 0 < slope.max() <= 1 + 1e-3
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_fused_convolutions_are_what_they_stand_for(bias: bool) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(2, 3, 6, 8, dtype=torch.float64)
-    pooled, up = (kind(3, 5, 3, bias=bias).double() for kind in (sngan.ConvPool, sngan.UpConv))
-    plain = F.avg_pool2d(F.conv2d(x, pooled.weight, pooled.bias, padding=1), 2)
-    torch.testing.assert_close(pooled(x), plain)
-    doubled = F.conv2d(F.interpolate(x, scale_factor=2), up.weight, up.bias, padding=1)
-    torch.testing.assert_close(up(x), doubled)
-
-
 def test_the_losses_are_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a D that says 0.5, 3 of reals and -2, 0 of fakes: (0.5 + 0)/2 + (0 + 1)/2, and -(-2 + 0)/2."""
     gan = build("sngan:tiny")

@@ -44,7 +44,7 @@ class Networks(gan.Settings):
 
     of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
         *("network", "features", "features_max", "kernel", "upsample", "downsample"),
-        *("activation", "slope", "norm_g", "norm_d", "hidden"),
+        *("activation", "slope", "norm_g", "norm_d", "modulation", "hidden"),
     }
 
     network: Literal["conv", "dense", "mlp"] = setting("conv", "Architecture of G and D.")
@@ -63,6 +63,7 @@ class Networks(gan.Settings):
     slope: float = setting(0.2, "Slope of leaky ReLU below 0.", when=CONV)
     norm_g: Norm = setting("batch", "Normalisation in G.", when=CONV)
     norm_d: Norm = setting("batch", "Normalisation in D.", when=CONV)
+    modulation: bool = setting(False, "The norms in G also depend on z.", when=CONV)
     hidden: tuple[int, ...] = setting((256, 256), "Widths of the hidden layers of G and D.", when={"network": "mlp"})
 
     def __post_init__(self) -> None:
@@ -92,16 +93,17 @@ def base(shape: gan.Shape) -> tuple[int, int, int]:
     return height, width, n
 
 
-def norm(kind: Norm, channels: int, labels: int = 0) -> nn.Module:
-    """The norm `kind` for `channels`; a conditional one if there are labels."""
+def norm(kind: Norm, channels: int, labels: int = 0, latent: int = 0) -> nn.Module:
+    """The norm `kind` for `channels`; a conditional one if there are labels, or `latent` numbers of z."""
+    conditional = labels + latent > 0
     layer: nn.Module = nn.Identity()
     if kind == "batch":
-        layer = nn.BatchNorm2d(channels, affine=not labels)
+        layer = nn.BatchNorm2d(channels, affine=not conditional)
     elif kind == "instance":
-        layer = InstanceNorm2d(channels, affine=not labels)
+        layer = InstanceNorm2d(channels, affine=not conditional)
     elif kind == "layer":
-        layer = nn.GroupNorm(1, channels, affine=not labels)
-    return ConditionalNorm(layer, channels, labels) if labels else layer
+        layer = nn.GroupNorm(1, channels, affine=not conditional)
+    return ConditionalNorm(layer, channels, labels, latent) if conditional else layer
 
 
 def initialise(network: nn.Module) -> None:
@@ -126,17 +128,21 @@ class Generator(PictureOrder, gan.Generator):
         # A transposed convolution of a 1x1 input is a matrix product, and much faster as one.
         self.first = nn.Linear(config.z, height * width * channels[0], bias=plain)
         self.grid = (height, width, channels[0])
-        layers: list[nn.Module] = [norm(config.norm_g, channels[0], config.labels), _activation(config)]
+        self.latent = config.z if config.modulation else 0  # numbers of z that the norms depend on
+        layers: list[nn.Module] = [
+            norm(config.norm_g, channels[0], config.labels, self.latent),
+            _activation(config),
+        ]
         for inner, outer in itertools.pairwise(channels):
             layers += _double(config, inner, outer, plain)
-            layers += [norm(config.norm_g, outer, config.labels), _activation(config)]
+            layers += [norm(config.norm_g, outer, config.labels, self.latent), _activation(config)]
         layers += _double(config, channels[-1], config.shape[0], True)
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
         initialise(self)
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""
-        z, y = w[:, : self.z_dim], w[:, self.z_dim :]
+        z, y = w[:, : self.z_dim], w[:, self.z_dim - self.latent :]
         x: Tensor = self.first(z).unflatten(1, self.grid).permute(0, 3, 1, 2)  # channels last
         for layer in self.layers:
             x = layer(x, y) if isinstance(layer, ConditionalNorm) else layer(x)

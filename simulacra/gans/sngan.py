@@ -27,7 +27,7 @@ from simulacra.config import setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import dcgan
-from simulacra.layers import ConditionalNorm, Conv2d, LabelProjection, PictureOrder
+from simulacra.layers import ConditionalNorm, Conv2d, DoublingConv2d, HalvingConv2d, LabelProjection, PictureOrder
 from simulacra.layers.renamed import RenamedTensors
 
 
@@ -45,30 +45,6 @@ class Settings(dcgan.Networks):
     separate: bool = False
 
 
-def widen_kernel(weight: Tensor) -> Tensor:
-    """3x3 kernels -> 4x4: the sum of four copies, shifted by a pixel."""
-    padded = F.pad(weight, (1, 1, 1, 1))
-    rows = padded[:, :, :-1] + padded[:, :, 1:]
-    return rows[:, :, :, :-1] + rows[:, :, :, 1:]
-
-
-class ConvPool(Conv2d):
-    """A 3x3 convolution and 2x2 average pooling as one 4x4 convolution of stride 2, at less than half the cost."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C', H/2, W/2]."""
-        return F.conv2d(input, widen_kernel(self.weight) / 4, self.bias, stride=2, padding=1)
-
-
-class UpConv(Conv2d):
-    """Nearest upsampling and a 3x3 convolution as one transposed convolution, at less than half the cost."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C', 2H, 2W]."""
-        kernel = widen_kernel(self.weight.flip(2, 3)).transpose(0, 1)
-        return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
-
-
 class Up(RenamedTensors):
     """G's residual block: norm, ReLU, doubling, convolution, norm, ReLU, convolution; 1x1 shortcut, doubled."""
 
@@ -77,7 +53,7 @@ class Up(RenamedTensors):
     def __init__(self, config: Settings, inner: int, outer: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(dcgan.norm(config.norm_g, channels, config.labels) for channels in (inner, outer))
-        self.first, self.second = UpConv(inner, outer, 3), Conv2d(outer, outer, 3, padding=1)
+        self.first, self.second = DoublingConv2d(inner, outer), Conv2d(outer, outer, 3, padding=1)
         self.shortcut = Conv2d(inner, outer, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -126,7 +102,7 @@ class Down(RenamedTensors):
         super().__init__()
         self.is_first, self.halves = first, halves
         self.first = Conv2d(inner, outer, 3, padding=1)
-        self.second = ConvPool(outer, outer, 3) if halves else Conv2d(outer, outer, 3, padding=1)
+        self.second = HalvingConv2d(outer, outer) if halves else Conv2d(outer, outer, 3, padding=1)
         self.shortcut = Conv2d(inner, outer, 1) if halves or inner != outer else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

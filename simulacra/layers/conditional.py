@@ -12,19 +12,22 @@ from simulacra.layers.renamed import RenamedTensors
 
 
 class ConditionalNorm(RenamedTensors):
-    """A norm whose gains and biases are linear in y (Dumoulin et al. 2017; de Vries et al. 2017)."""
+    """A norm whose gains and biases are linear in labels (Dumoulin et al. 2017; de Vries et al. 2017), z or both.
+
+    With z it is self-modulation (Chen et al. 2019, arXiv:1810.01365, equation 3), without a hidden layer.
+    """
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"told": "affine"}
 
-    def __init__(self, norm: nn.Module, channels: int, labels: int) -> None:
+    def __init__(self, norm: nn.Module, channels: int, labels: int, latent: int = 0) -> None:
         """norm: a norm without gains and biases, such as `nn.BatchNorm2d(channels, affine=False)`."""
         super().__init__()
-        self.norm = norm
-        self.affine = nn.Linear(labels, 2 * channels)  # gains minus 1, and biases
+        self.norm, self.latent = norm, latent
+        self.affine = nn.Linear(latent + labels, 2 * channels)  # gains minus 1, and biases
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x [N, C, H, W], y [N, labels] -> the same shape as x."""
+        """x [N, C, H, W], y [N, latent + labels] -> the same shape as x."""
         gain, bias = self.affine(y)[:, :, None, None].chunk(2, 1)
         return torch.addcmul(bias, self.norm(x), 1 + gain)
 

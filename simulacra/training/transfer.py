@@ -110,13 +110,18 @@ def _norms(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def _copy_affine(old: Any, new: Any) -> bool:
-    """Copy a norm's gains and biases for the average label, for all labels; returns whether the channels agree."""
+    """Copy a norm's gains and biases for the average label, for all labels; returns whether the channels agree.
+
+    What z does to them is copied, too, where both norms depend on equally many numbers of it.
+    """
     gain, bias = _affine(old)
     if gain.shape != _affine(new)[0].shape:
         return False
     if isinstance(new, ConditionalNorm):
         new.affine.bias.copy_(torch.cat([gain - 1, bias]))
         nn.init.zeros_(new.affine.weight)
+        if new.latent and isinstance(old, ConditionalNorm) and old.latent == new.latent:
+            new.affine.weight[:, : new.latent].copy_(old.affine.weight[:, : old.latent])
     else:
         new.weight.copy_(gain)
         new.bias.copy_(bias)
@@ -124,8 +129,9 @@ def _copy_affine(old: Any, new: Any) -> bool:
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
-    """A norm's gains and biases [channels], for the average label."""
+    """A norm's gains and biases [channels], for z = 0 and the average label."""
     if not isinstance(norm, ConditionalNorm):
         return norm.weight, norm.bias
-    gain, bias = (norm.affine.bias + norm.affine.weight.mean(1)).chunk(2)
+    of_labels = norm.affine.weight[:, norm.latent :]
+    gain, bias = (norm.affine.bias + (of_labels.mean(1) if of_labels.shape[1] else 0)).chunk(2)
     return gain + 1, bias
