@@ -16,6 +16,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from simulacra import gan, losses
@@ -58,6 +59,11 @@ class Networks(gan.Settings):
         when=({"network": "conv", "upsample": "transposed"}, {"network": "conv", "downsample": "strided"}),
     )
     upsample: Literal["transposed", "nearest"] = setting("transposed", "How G doubles the side.", when=CONV)
+    start: Literal["normal", "bilinear"] = setting(
+        "normal",
+        "G's doublings at the start: random weights, or random mixtures interpolated, with less of a grid in pictures.",
+        when={"network": "conv", "upsample": "transposed"},
+    )
     downsample: Literal["strided", "pool"] = setting("strided", "How D halves the side.", when=CONV)
     activation: Literal["relu", "leaky"] = setting("relu", "Activation in G; D has leaky ReLU.", when=CONV)
     slope: float = setting(0.2, "Slope of leaky ReLU below 0.", when=CONV)
@@ -117,6 +123,17 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
+@torch.no_grad()
+def interpolate(network: nn.Module) -> None:
+    """Transposed convolutions with stride 2: random mixtures of the channels, interpolated; N(0, 0.02) over all."""
+    for module in network.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            side = module.kernel_size[0]
+            row = side / 2 - (torch.arange(side) - (side - 1) / 2).abs()  # of 4: 1, 3, 3, 1
+            row = row / row.square().mean().sqrt()
+            module.weight.copy_(0.02 * torch.randn(*module.weight.shape[:2], 1, 1) * row[:, None] * row)
+
+
 class Generator(PictureOrder, gan.Generator):
     """z -> b x b -> n doublings -> a picture."""
 
@@ -139,6 +156,8 @@ class Generator(PictureOrder, gan.Generator):
         layers += _double(config, channels[-1], config.shape[0], True)
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
         initialise(self)
+        if config.start == "bilinear":
+            interpolate(self.layers)
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -29,7 +30,7 @@ from simulacra.training.run_records import PretrainedRecord
 from simulacra.training.trainer import Trainer
 from simulacra.training.transfer import Transfer, transfer
 
-BUNDLED = "bundled"
+BUNDLED, START = "bundled", "start"  # its name for the user, and its folder's
 FOLDER = "pretrained"  # in the run's folder
 AUGMENTATION = frozenset(auto.NEEDED)  # what `auto` chooses for any GAN
 
@@ -38,7 +39,7 @@ AUGMENTATION = frozenset(auto.NEEDED)  # what `auto` chooses for any GAN
 class Pretrained:
     """A model to start from. networks: "G", which is the average, and "D" where it is stored."""
 
-    source: str  # its absolute path, or "bundled"
+    source: str  # its absolute path, "bundled" or "peeps"
     hash: str
     nimg: int | None
     spec: str  # of its GAN; of a run with the preset
@@ -132,8 +133,7 @@ def open_pretrained(where: str | Path, gan: str | None = None) -> Pretrained:
     gan: the spec of the run that is to start, which may be code of the user's own. Raises `SimulacraError` for what is not
     a model, and for weights that are not finite.
     """
-    bundled = str(where) in (BUNDLED, SHIPPED)
-    folder = model_folder(None if bundled else where)
+    folder = model_folder(_path(where))
     about = read_json(folder / "config.json")
     own = gan if gan and isinstance(about, dict) and about.get("gan") == find(gan).name else None
     about, kind, config = read_config(folder, own)
@@ -143,7 +143,7 @@ def open_pretrained(where: str | Path, gan: str | None = None) -> Pretrained:
     networks: dict[str, nn.Module] = {"G": model.G}
     if _load_discriminator(model.D, folder):
         networks["D"] = model.D
-    source = BUNDLED if bundled else str(Path(where).expanduser().resolve())
+    source = _absolute(where)
     for player, network in networks.items():
         if not all(value.isfinite().all() for value in network.state_dict().values()):
             raise SimulacraError("train.pretrained_not_finite", source=source, player=player)
@@ -154,6 +154,16 @@ def open_pretrained(where: str | Path, gan: str | None = None) -> Pretrained:
         source=source, hash=fingerprint(folder), nimg=about.get("nimg"), spec=spec, gan=kind, config=config,
         networks=networks, about=about,
     )  # fmt: skip
+
+
+def _path(where: str | Path) -> str | Path:
+    """Where the model is: `bundled` is the packaged start."""
+    return Path(str(resources.files("simulacra") / "models" / START)) if str(where) == BUNDLED else where
+
+
+def _absolute(where: str | Path) -> str:
+    """The name of a packaged model, or an absolute path."""
+    return str(where) if str(where) in (BUNDLED, SHIPPED) else str(Path(where).expanduser().resolve())
 
 
 def reopen(run: Path, record: PretrainedRecord, gan: str | None) -> Pretrained:
@@ -170,11 +180,10 @@ def is_source(where: str | Path, record: PretrainedRecord | None) -> bool:
     """Whether `where` names the model of a run's record; it need not exist any more."""
     if record is None:
         return False
-    bundled = str(where) in (BUNDLED, SHIPPED)
-    if record["source"] == (BUNDLED if bundled else str(Path(where).expanduser().resolve())):
+    if record["source"] == _absolute(where):
         return True
     try:
-        return fingerprint(None if bundled else where) == record["hash"]
+        return fingerprint(_path(where)) == record["hash"]
     except SimulacraError:
         return False
 
