@@ -1,17 +1,20 @@
 """Pack the drawings of render.mjs into the files shipped with the package: a lossless WebP sheet and the table.
 
-Run `node render.mjs` first, then `python pack.py`.
+Run `node render.mjs` first, then `python pack.py`. After `node render.mjs 128`, `python pack.py FOLDER` cuts the sheet into
+pictures of 128 px.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parents[1] / "simulacra" / "data" / "peeps"
+COLUMNS = 60  # tiles in a row of the sheet
 LIMIT = 3_000_000  # bytes, all files together
 
 
@@ -32,5 +35,15 @@ def main() -> None:
         raise SystemExit(f"That is more than {LIMIT:,} bytes. Render fewer people.")
 
 
+def cut(folder: Path) -> None:
+    """Write each picture of the sheet to a file."""
+    folder.mkdir(parents=True)
+    with Image.open(HERE / "build" / "sheet.ppm") as sheet:
+        side = sheet.width // COLUMNS
+        for i in range(COLUMNS * sheet.height // side):
+            left, top = i % COLUMNS * side, i // COLUMNS * side
+            sheet.crop((left, top, left + side, top + side)).save(folder / f"{i:04}.png")
+
+
 if __name__ == "__main__":
-    main()
+    cut(Path(sys.argv[1])) if sys.argv[1:] else main()

@@ -1,4 +1,5 @@
 // Draws the people of the built-in data set and writes build/sheet.ppm and build/peeps.csv; pack.py does the rest.
+// `node render.mjs 128` draws the same people larger.
 //
 // Each attribute is drawn here and handed to DiceBear as its only choice, so the table is exact by construction.
 // The quotas are filled to within one picture and each column is shuffled on its own: even and independent.
@@ -10,9 +11,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 
 const COUNT = 3000;
 const SEED = 20;
-const SIZE = 64;
+const SIZE = Number(process.argv[2] ?? 64);
 const COLUMNS = 60; // tiles in a row of the sheet
-const OVERSAMPLING = 4; // drawn at 256 px, then each 4 x 4 block is averaged
+const OVERSAMPLING = 256 / SIZE; // drawn at 256 px, then each 4 x 4 block is averaged
 const CROP = [58, 40, 646, 646]; // of the 704 x 704 drawing: head and shoulders, the same for all
 
 // our word -> DiceBear's. Left out: hats, and hair that leaves the frame or hides an eye or the clothes.
