@@ -34,6 +34,7 @@ __all__ = [
     "train",
     "translate",
     "translate_image",
+    "upscale",
     "walk",
     "worth",
 ]
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from simulacra.training.curves import curves
     from simulacra.training.options import train
     from simulacra.translation import translate, translate_image
+    from simulacra.upscaling.training import upscale
 
     GANS: dict[str, type[GAN]]
 else:
@@ -84,6 +86,7 @@ else:
         "train": "training.options",
         "translate": "translation",
         "translate_image": "translation",
+        "upscale": "upscaling.training",
         "walk": "latent.film",
         "worth": "measure.worth",
     }
