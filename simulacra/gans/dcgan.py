@@ -24,6 +24,7 @@ from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset
 from simulacra.gans import mlp
+from simulacra.gans.dcgan_dense import DenseDiscriminator, DenseGenerator
 from simulacra.layers import (
     ConditionalNorm,
     Conv2d,
@@ -200,48 +201,6 @@ class Discriminator(PictureOrder):
     def layers_from_picture(self) -> list[nn.Module]:
         """All layers."""
         return [*self.layers]
-
-
-class DenseGenerator(gan.Generator):
-    """z -> 16x16x128 -> 5x5 convolutions of 256 channels around one doubling -> a 32 px picture."""
-
-    def __init__(self, config: Networks) -> None:
-        super().__init__(config)
-        leaky = nn.LeakyReLU(0.3)
-        self.first = nn.Linear(config.z + config.labels, 16 * 16 * 128)
-        self.layers = nn.Sequential(
-            leaky,
-            *(Conv2d(128, 256, 5, padding=2), leaky),
-            *(ConvTranspose2d(256, 256, 4, 2, 1), leaky),
-            *(Conv2d(256, 256, 5, padding=2), leaky),
-            *(Conv2d(256, 256, 5, padding=2), leaky),
-            Conv2d(256, config.shape[0], 7, padding=3),
-            nn.Tanh() if config.output == "tanh" else nn.Identity(),
-        )
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """w [N, z] or [N, z + labels] -> pictures [N, C, 32, 32]."""
-        images: Tensor = self.layers(self.first(w).unflatten(1, (16, 16, 128)).permute(0, 3, 1, 2))
-        return images
-
-
-class DenseDiscriminator(nn.Module):
-    """A 32 px picture -> four unpadded convolutions of 128 channels -> dropout -> a logit."""
-
-    def __init__(self, config: Networks) -> None:
-        super().__init__()
-        leaky = nn.LeakyReLU(0.3)
-        convolutions: list[nn.Module] = [Conv2d(config.shape[0], 128, 3), leaky]
-        for _ in range(3):
-            convolutions += [Conv2d(128, 128, 4, 2), leaky]
-        self.projection = LabelProjection(config.labels, 128) if config.labels else None
-        self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(512, 1))
-
-    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, 32, 32], y [N, labels] or None -> logits [N]."""
-        features = self.layers[:-3](images)
-        logits: Tensor = self.layers[-3:](features).flatten()
-        return logits if self.projection is None else logits + self.projection(features, y)
 
 
 def build_generator(config: Networks) -> gan.Generator:
