@@ -220,7 +220,7 @@ def test_scores_are_taken_where_they_cost_little(tmp_path: Path, of_speed: Any) 
     ("options", "compiled"),
     [
         ({"gan": "r3gan", "minutes": 20}, True),
-        ({"gan": "r3gan", "minutes": 4}, False),
+        ({"gan": "r3gan", "minutes": 9}, False),
         ({"gan": "r3gan", "minutes": 20, "compile": False}, False),
         ({"gan": "r3gan", "minutes": 20, "micro": 4}, False),
         ({"gan": "progan", "minutes": 20}, False),

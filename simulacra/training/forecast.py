@@ -45,7 +45,7 @@ LONG = 3 * 3600.0  # seconds; a size that takes longer is too large for the mach
 SHORT = 3600.0  # seconds that the size that is recommended instead takes at most
 
 COMPILERS = ("c++", "g++", "clang++", "cl")
-COMPILED = 300.0  # seconds; a longer run repays the half minute in which its steps are compiled
+COMPILED = 600.0  # seconds; a longer run repays the half minute on all cores in which its steps are compiled
 
 SCORING_SHARE = 0.05  # of a run's time, which scores may take
 SCORE_SECONDS = 3.0  # of a score: its intervals
