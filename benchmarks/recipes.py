@@ -5,7 +5,7 @@
 
 Successive halving: each round trains all recipes that are left on all data with all seeds, for its CPU minutes, and keeps
 a share of them for the next: the best by the mean logarithm of both judges' distances. `before` is `auto` of another
-checkout, trained by that checkout and scored by this one. A recipe's settings stand over those that `auto` chooses.
+checkout, trained by that checkout and scored by this one; `start` is `auto` with `--from bundled`. A recipe's settings stand over those that `auto` chooses.
 Finished rows are kept in `--results` and not repeated, so that a stopped study resumes. `--show` only prints.
 """
 
@@ -103,6 +103,8 @@ class Trial:
         plain: dict[str, Any] = {"seed": self.seed, "measure_every": 0}
         if self.recipe == "auto":
             return plain
+        if self.recipe == "start":
+            return plain | {"pretrained": "bundled"}
         choice = choose(self.data.split("train"), CPU, unseen=self.data.splits["valid"])
         own = changes(self.recipe, choice.settings)
         settings = choice.settings_beside(own) | own
@@ -165,7 +167,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", help="prepared folders, or peeps")
     parser.add_argument(
-        "--recipes", required=True, help=f"before, {', '.join(RECIPES)}, gamma/4, lr=2e-3 and the like; joined by +"
+        "--recipes",
+        required=True,
+        help=f"before, start, {', '.join(RECIPES)}, gamma/4, lr=2e-3 and the like; joined by +",
     )
     parser.add_argument("--rounds", default="5", help="CPU minutes of each round")
     parser.add_argument("--keep", type=float, default=0.5, help="share of the recipes that reach the next round")

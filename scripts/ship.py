@@ -1,8 +1,8 @@
 """Package a run's best checkpoint: `python scripts/ship.py runs/peeps peeps`, or `runs/start-r3gan start`.
 
-`peeps` is the bundled model that draws, with its upscaler; run `scripts/ship_directions.py` afterwards to recompute its directions. `start`
-is what `train --from bundled` starts from, and keeps D. The weights are stored as fp16. docs/benchmarks.md has the
-commands that trained them.
+`peeps` is the bundled model that draws, with its upscaler; run `scripts/ship_directions.py` afterwards to recompute its
+directions. `start` is what `train --from bundled` starts from, and keeps D. The weights are stored as fp16.
+docs/benchmarks.md has the commands that trained them.
 """
 
 from __future__ import annotations
