@@ -5,8 +5,8 @@
 
 Successive halving: each round trains all recipes that are left on all data with all seeds, for its CPU minutes, and keeps
 a share of them for the next: the best by the mean logarithm of both judges' distances. `before` is `auto` of another
-checkout, trained by that checkout and scored by this one; `start` is `auto` with `--from bundled`. A recipe's settings stand over those that `auto` chooses.
-Finished rows are kept in `--results` and not repeated, so that a stopped study resumes. `--show` only prints.
+checkout, trained by that checkout and scored by this one; `start` is `auto` with `--from bundled`. A recipe's settings
+stand over those that `auto` chooses. Finished rows are kept in `--results` and not repeated, so that a stopped study resumes. `--show` only prints.
 """
 
 from __future__ import annotations
