@@ -92,10 +92,16 @@ def test_small_pictures_of_a_pair_are_translated_as_wholes(device: torch.device)
         assert (words.get("network") == "unet") == whole
 
 
-def test_classes_are_told_where_each_has_pictures_enough() -> None:
-    enough, short = labelled(noise(3 * auto.SMALLEST_CLASS)), labelled(noise(3 * auto.SMALLEST_CLASS - 1))
-    assert auto.choose(enough, CPU).settings["conditional"] is True
-    assert "conditional" not in auto.choose(short, CPU).settings
+def test_classes_are_conditions_where_most_pictures_are_in_large_ones() -> None:
+    large = auto.SMALLEST_CLASS
+    for counts, conditional in (
+        ([large] * 3, True),
+        ([large, large, large - 1], False),
+        ([5 * large, 4 * large, 5], True),  # a stray folder changes nothing
+        ([9 * large, 5], False),
+    ):
+        labels = np.repeat(np.arange(len(counts)), counts)
+        assert ("conditional" in auto.choose(in_memory(noise(len(labels)), labels), CPU).settings) == conditional
     one = in_memory(noise(100), np.zeros(100, np.int64))
     assert "conditional" not in auto.choose(one, CPU).settings, "one class is none"
 
@@ -112,6 +118,15 @@ def test_attributes_are_told_where_each_is_there_and_missing_often_enough() -> N
 def test_the_penalty_grows_with_the_side() -> None:
     small, large = (auto.choose(in_memory(noise(4, (3, side, side))), CPU).settings["gamma"] for side in (32, 64))
     assert large[0] == pytest.approx(2**2.5 * small[0]) and large[1] < large[0]
+
+
+def test_photos_take_a_stronger_penalty_on_a_processor() -> None:
+    photos, drawings = in_memory(noise(4)), in_memory(np.zeros((4, 16, 16, 3), np.uint8))
+    for device, factor in ((CPU, auto.PHOTOS), (torch.device("cuda"), 1)):
+        strong, weak = (auto.choose(data, device) for data in (photos, drawings))
+        assert strong.settings["gamma"][0] == pytest.approx(factor * weak.settings["gamma"][0])
+        codes = {reason.code for reason in strong.reasons({})}
+        assert ("auto.gamma_photos" in codes) == (factor > 1)
 
 
 def test_the_choice_is_told_kept_and_gone_on_with(

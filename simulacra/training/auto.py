@@ -11,12 +11,14 @@ import torch
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.messages import Message
+from simulacra.training.lengths import is_drawn
 
 GAN = "r3gan"
 WHOLE = 64  # px up to which pictures are translated whole, by networks of one size
 FEW = 1_500  # pictures of a domain; with fewer, its D memorises them before G has learned
 UNSEEN = 16  # unseen pictures that reveal whether D memorises
-SMALLEST_CLASS = 20  # pictures with each class, or with and without each attribute, for the GAN to be conditional
+SMALLEST_CLASS = 20  # pictures of a large class, and pictures with and without each attribute of a conditional GAN
+IN_LARGE_CLASSES = 0.9  # share of the pictures in such classes, for the GAN to be conditional
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32, "modulation": True, "start": "bilinear"}
 HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 2e-3, "ema": 3000.0, "burn_in": 0.0}
 STRONG: dict[str, Any] = {"network": "conv", "features": 64}
@@ -28,7 +30,9 @@ NEEDED: dict[str, Any] = {
     **{"augment": "ada", "augment_sensor": "unseen", "augment_target": 0.5, "augment_images": 100_000.0},
     "augment_kinds": ("blit", "geometric"),
 }
-PENALTY, STRONG_PENALTY = 0.04, 0.5  # at 32 px: for minutes of a processor, and for the many images of an accelerator
+# Weight of the penalty at 32 px: for minutes of a processor, and for the many images of an accelerator
+PENALTY, STRONG_PENALTY = 0.04, 0.5
+PHOTOS = 4.0  # factor on the first for photos, whose broad shapes come first; drawings need their lines
 
 Group = tuple[Mapping[str, Any], Message]  # settings, and the reason for them
 
@@ -74,12 +78,14 @@ def choose(data: Dataset | Pair, device: torch.device, *, unseen: int = 0) -> Ch
         groups = [(LAPTOP, Message("auto.laptop")), (HASTE, Message("auto.haste", batch=HASTE["batch"]))]
     else:
         groups = [(STRONG, Message("auto.strong")), (MANY, Message("auto.haste", batch=MANY["batch"]))]
-    gamma = (PENALTY if device.type == "cpu" else STRONG_PENALTY) * (side / 32) ** 2.5
-    groups.append(({"gamma": (gamma, gamma / 5)}, Message("auto.gamma", gamma=gamma)))
+    photos = device.type == "cpu" and not is_drawn(data)
+    gamma = (PENALTY if device.type == "cpu" else STRONG_PENALTY) * (side / 32) ** 2.5 * (PHOTOS if photos else 1)
+    reason = Message("auto.gamma_photos" if photos else "auto.gamma", gamma=gamma)
+    groups.append(({"gamma": (gamma, gamma / 5)}, reason))
     if unseen >= UNSEEN:
         groups.append((NEEDED, Message("auto.sensor", unseen=unseen)))
-    if reason := _reason_for_labels(data):
-        groups.append(({"conditional": True}, reason))
+    if labels := _reason_for_labels(data):
+        groups.append(({"conditional": True}, labels))
     return Choice(GAN, Message("auto.gan", spec=GAN), tuple(groups))
 
 
@@ -88,12 +94,14 @@ def _reason_for_labels(data: Dataset) -> Message | None:
     if data.labels is None or len(data.classes or data.attributes) < (2 if data.classes else 1):
         return None
     if data.classes:
-        smallest = int(np.bincount(data.labels, minlength=len(data.classes)).min())
-        reason = Message("auto.classes", classes=len(data.classes), smallest=smallest)
-    else:
-        present = (np.asarray(data.labels) > 0.5).sum(0)
-        smallest = int(np.minimum(present, len(data) - present).min())
-        reason = Message("auto.attributes", attributes=len(data.attributes), smallest=smallest)
+        counts = np.bincount(data.labels, minlength=len(data.classes))
+        large = counts[counts >= SMALLEST_CLASS].sum() / len(data)
+        enough = large >= IN_LARGE_CLASSES and (counts >= SMALLEST_CLASS).sum() > 1
+        values = {"classes": len(data.classes), "percent": int(100 * large), "smallest": SMALLEST_CLASS}
+        return Message("auto.classes", **values) if enough else None
+    present = (np.asarray(data.labels) > 0.5).sum(0)
+    smallest = int(np.minimum(present, len(data) - present).min())
+    reason = Message("auto.attributes", attributes=len(data.attributes), smallest=smallest)
     return reason if smallest >= SMALLEST_CLASS else None
 
 
