@@ -255,11 +255,11 @@ def test_what_to_expect_is_said(tmp_path: Path, of_speed: Any) -> None:
     of_speed(210.0)
     said = [str(sentence) for sentence in sentences(cpu_forecast(data, run=run))]
     assert said == [
-        "About 210 pictures a second here: first shapes in 3 minutes, good pictures in 33 minutes (400,000 pictures shown); "
+        "About 210 pictures a second here: first shapes in 75 seconds, good pictures in 17 minutes (200,000 pictures shown); "
         "it stops by itself when scores no longer improve. Ctrl-C at any time: it is saved, and the same command resumes."
     ]
     (given,) = sentences(cpu_forecast(data, run=run, minutes=5, patience=0))
-    assert "59,856 pictures in 5 minutes. First shapes take 3 minutes here, good pictures 33 minutes." in str(given)
+    assert "59,856 pictures in 5 minutes. First shapes take 75 seconds here, good pictures 17 minutes." in str(given)
     (named,) = sentences(cpu_forecast(data, {"batch": 8}, run=run, gan="mlp", total=20_000))
     assert str(named) == "About 210 pictures a second here: 20,000 pictures in 2 minutes."
 
@@ -268,8 +268,8 @@ def test_a_size_that_takes_too_long_is_said_with_one_that_does_not(tmp_path: Pat
     data = on_disk(tmp_path / "d", drawings(8, 128))
     of_speed(30.0)
     expected, advice = sentences(cpu_forecast(data, run=tmp_path / "run"))
-    assert "good pictures in 8.8 hours" in str(expected)
-    assert "128 px are many for this machine. 32 px would take 15 minutes" in str(advice) and "--size 32" in str(advice)
+    assert "good pictures in 4.4 hours" in str(expected)
+    assert "128 px are many for this machine. 64 px would take 44 minutes" in str(advice) and "--size 64" in str(advice)
     of_speed(100.0)
     assert len(sentences(cpu_forecast(data, run=tmp_path / "run"))) == 1
 
@@ -342,7 +342,7 @@ def test_a_dry_run_shows_first_what_auto_changed(run_cli: Cli, tmp_path: Path, m
     lines = out.splitlines()
     resolved = plan("things", settings={"batch": 8, "features": 4})
     changed = next(i for i, line in enumerate(lines) if "lazy=4" in line)
-    length = next(i for i, line in enumerate(lines) if line.startswith("length: 400,000"))
+    length = next(i for i, line in enumerate(lines) if line.startswith("length: 200,000"))
     own = next(i for i, line in enumerate(lines) if line.strip() == "batch=8")
     assert changed < length < own and "batch" not in lines[changed]
     assert "About" in lines[length + 1] and "minutes" in lines[length + 1] + " minutes"

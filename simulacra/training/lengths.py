@@ -12,8 +12,8 @@ import numpy as np
 from simulacra.data.dataset import Dataset
 
 SIDE = 32  # px, for which the next two numbers stand, with drawings and batches of `BATCH`
-FIRST = 40_000  # images until first shapes
-GOOD = 400_000  # images until a longer run brings little
+FIRST = 15_000  # images until first shapes
+GOOD = 200_000  # images until a longer run brings little
 GROWTH = 1.5  # factor for each doubling of the side
 PHOTOS = 2.0  # factor for photos
 BATCH = 16
