@@ -179,3 +179,12 @@ def test_tensors_load_under_their_former_names(spec: str) -> None:
                 former[start.removesuffix(new) + old + key.removeprefix(start)] = former.pop(key)
     gan.load_state_dict(former)
     assert {key: value.tolist() for key, value in gan.state_dict().items()} == {k: v.tolist() for k, v in saved.items()}
+
+
+def test_doublings_that_start_as_interpolation_leave_flat_areas_flat() -> None:
+    for start, flat in (("bilinear", True), ("normal", False)):
+        G = build("dcgan:tiny", start=start).G
+        for layer in (module for module in G.modules() if isinstance(module, nn.ConvTranspose2d)):
+            inside = layer(torch.ones(1, layer.in_channels, 6, 6))[..., 2:-2, 2:-2]
+            assert torch.allclose(inside, inside[..., :1, :1], atol=1e-5) == flat
+            assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.3)
