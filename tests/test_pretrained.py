@@ -181,7 +181,7 @@ def test_auto_takes_the_gan_and_the_networks(data: Path, source: Path, tmp_path:
     named = plan(data, TrainOptions(gan="r3gan", pretrained=source, run=tmp_path / "run", device="cpu"))
     assert named.gan.name == "r3gan" and named.config.network == "conv", "another GAN has its own settings"  # type: ignore[attr-defined]
     modern = plan(data, TrainOptions(pretrained="bundled", run=tmp_path / "run", device="cpu"))
-    assert modern.gan.name == "r3gan" and modern.config.features == 64 and modern.config.batch == 16  # type: ignore[attr-defined]
+    assert modern.gan.name == "r3gan" and modern.config.features == 32 and modern.config.batch == 16  # type: ignore[attr-defined]
 
 
 def test_growing_networks_have_grown(data: Path, tmp_path: Path) -> None:
