@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import CPU, differences, in_memory, labelled, noise, on_disk, paired, state
+from support import CPU, differences, in_memory, noise, on_disk, paired, state
 
 from simulacra.augment import ada
 from simulacra.errors import SimulacraError
