@@ -97,7 +97,7 @@ def main() -> None:
     truths = {key(a): b for a, b in zip(one, other, strict=True)} | {key(b): a for a, b in zip(one, other, strict=True)}
     protocol = TranslationProtocol(data, extractor=open_extractor(), samples=len(rows), reals=5_000, choosing=False)
     config = updated(Settings(), {"shape": data.shape}, of="ground_truth")
-    print(f"{data.name}, {len(rows)} pairs of {part}: fd-efl0-112-ratio and pair-l1-ratio each way\n")
+    print(f"{data.name}, {len(rows)} pairs of {part}: fd-efl0d-112-ratio and pair-l1-ratio each way\n")
     print("| in place of translations | FD ratio | | error ratio | |\n|---|---|---|---|---|")
     for name, flaw in FLAWS.items():
         torch.manual_seed(0)
