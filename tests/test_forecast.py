@@ -68,7 +68,9 @@ def of_speed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_larger_sides_larger_batches_and_photos_need_more_images() -> None:
     flat, busy = in_memory(drawings()), in_memory(noise(8, (3, 32, 32)))
-    assert is_drawn(flat) and not is_drawn(busy)
+    cut_out = np.zeros((8, 32, 32, 3), np.uint8)
+    cut_out[:, 8:24, 8:24] = noise(8, (3, 16, 16))
+    assert is_drawn(flat) and not is_drawn(busy) and not is_drawn(in_memory(cut_out))
     assert images_needed(flat, 16) == ImagesNeeded(FIRST, GOOD)
     assert images_needed(busy, 16) == ImagesNeeded(2 * FIRST, 2 * GOOD)
     assert images_needed(in_memory(drawings(side=64)), 16).good == 1.5 * GOOD == images_needed(flat, 16, side=64).good
