@@ -16,7 +16,6 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from simulacra import gan, losses
@@ -34,6 +33,7 @@ from simulacra.layers import (
     InstanceNorm2d,
     LabelProjection,
     PictureOrder,
+    interpolate,
 )
 
 Norm = Literal["batch", "instance", "layer", "none"]
@@ -124,17 +124,6 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
-@torch.no_grad()
-def interpolate(network: nn.Module) -> None:
-    """Transposed convolutions with stride 2: random mixtures of the channels, interpolated; N(0, 0.02) over all."""
-    for module in network.modules():
-        if isinstance(module, nn.ConvTranspose2d):
-            side = module.kernel_size[0]
-            row = side / 2 - (torch.arange(side) - (side - 1) / 2).abs()  # of 4: 1, 3, 3, 1
-            row = row / row.square().mean().sqrt()
-            module.weight.copy_(0.02 * torch.randn(*module.weight.shape[:2], 1, 1) * row[:, None] * row)
-
-
 class Generator(PictureOrder, gan.Generator):
     """z -> b x b -> n doublings -> a picture."""
 
@@ -158,7 +147,9 @@ class Generator(PictureOrder, gan.Generator):
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
         initialise(self)
         if config.start == "bilinear":
-            interpolate(self.layers)
+            for layer in self.layers:
+                if isinstance(layer, ConvTranspose2d):
+                    interpolate(layer, 0.02)
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w [N, z] or [N, z + labels] -> pictures [N, C, H, W]."""

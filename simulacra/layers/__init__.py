@@ -21,4 +21,5 @@ from simulacra.layers.pool import Pool as Pool
 from simulacra.layers.resampling import Patches as Patches
 from simulacra.layers.resampling import blur as blur
 from simulacra.layers.resampling import downsample as downsample
+from simulacra.layers.resampling import interpolate as interpolate
 from simulacra.layers.resampling import upsample as upsample

@@ -85,12 +85,22 @@ def downsample(x: Tensor) -> Tensor:
     return blur(x, padding=1, stride=2)
 
 
+@torch.no_grad()
+def interpolate(layer: nn.ConvTranspose2d, std: float) -> None:
+    """Weights of a doubling: random mixtures of the channels, bilinearly interpolated; N(0, std) over all.
+
+    Random weights would draw a checkerboard, which D detects.
+    """
+    side = layer.kernel_size[0]
+    row = side / 2 - (torch.arange(side) - (side - 1) / 2).abs()  # of 4: 1, 3, 3, 1
+    row = row / row.square().mean().sqrt()
+    layer.weight.copy_(std * torch.randn(*layer.weight.shape[:2], 1, 1) * row[:, None] * row)
+
+
 class Patches(ConvTranspose2d):
-    """Each pixel becomes 2x2. Initialised as bilinear interpolation: random weights draw a checkerboard that D detects."""
+    """Each pixel becomes 2x2; see `interpolate`."""
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__(inner, outer, 4, 2, 1)
-        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
-        with torch.no_grad():
-            self.weight.copy_(torch.randn(inner, outer, 1, 1) / math.sqrt(inner) * row[:, None] * row)
+        interpolate(self, 5 / 16 / math.sqrt(inner))  # flat areas keep their variance
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
