@@ -144,6 +144,8 @@ def test_partners_are_found_by_name_within_a_part(pair: Path, tmp_path: Path) ->
         tmp_path / "twice", dark(3), dark(3), names=(["a.png", "b.png", "c.png"], ["x/a.png", "y/a.png", "c"])
     )
     assert ground_truth_pairs(open_pair(twice), "train").tolist() == [[2, 2]]
+    chance = pair_folder(tmp_path / "chance", dark(3), dark(3), names=(["1.png", "2.png", "3.png"], ["3", "4", "5"]))
+    assert ground_truth_pairs(open_pair(chance), "train").shape == (0, 2), "one name in three"
     unnamed = pair_folder(tmp_path / "unnamed", dark(3), dark(3))
     assert ground_truth_pairs(open_pair(unnamed), "train").shape == (0, 2)
 

@@ -35,24 +35,32 @@ if TYPE_CHECKING:
     from simulacra.measure.translation.evaluation import TranslationContext
 
 
+PAIRED = 0.5  # share of the smaller domain that must have namesakes: `1.png` in both folders may be chance
+
+
 def ground_truth_pairs(data: Pair, part: str) -> NDArray[np.int64]:
     """Rows [K, 2] in `part` of both domains whose files have the same name, whatever their extensions.
 
-    data: a whole pair. A name that a domain has twice is left out. Empty where file names are not stored.
+    data: a whole pair. A name that a domain has twice is left out. Empty where file names are not stored, or where fewer
+    than `PAIRED` of the smaller domain's pictures have one in the other domain.
     """
     none = np.empty((0, 2), np.int64)
     if data.path is None:
         return none
-    rows = []
+    rows, everything = [], []
     for letter, domain in (("a", data.a), ("b", data.b)):
         names = _names(data.path / letter / "names.json")
         if len(names) != len(domain):
             return none
         parts = list(domain.splits)
         begin = sum(domain.splits[earlier] for earlier in parts[: parts.index(part)])
-        stems = [PurePosixPath(name).stem for name in names[begin : begin + domain.splits[part]]]
+        stems = [PurePosixPath(name).stem for name in names]
+        everything.append(set(stems))
+        stems = stems[begin : begin + domain.splits[part]]
         counts = Counter(stems)
         rows.append({stem: row for row, stem in enumerate(stems) if counts[stem] == 1})
+    if len(everything[0] & everything[1]) < PAIRED * min(map(len, everything)):
+        return none
     a, b = rows
     return np.array([(row, b[stem]) for stem, row in a.items() if stem in b], np.int64).reshape(-1, 2)
 
