@@ -140,6 +140,8 @@ def _speed_at(trial: Trainer, nimg: int) -> float:
     spent = 0.0
     for player, shares in _shares(trial, steps).items():
         kinds = {key: values for (who, key), values in times.items() if who == player}
+        if not kinds:  # the adaptive balance may give all rounds to G
+            continue
         weights = {key: shares[key] or 1 for key in kinds}
         spent_once = sum(weights[key] * median(values) for key, values in kinds.items()) / sum(weights.values())
         spent += spent_once * sum(map(len, kinds.values())) / number
