@@ -124,6 +124,13 @@ def test_the_speed_of_gans_that_change_with_time(form: str, tmp_path: Path, monk
     assert 1 < images_per_second(make_trainer(form, tmp_path), 4000) < 1e6
 
 
+def test_the_adaptive_balance_may_give_all_rounds_to_g(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "ROUNDS", 2)
+    trial = make_trainer("dcgan:tiny", tmp_path, balance="adaptive")
+    monkeypatch.setattr(trial.balance, "next", lambda: "G")
+    assert 1 < images_per_second(trial, 4000) < 1e6
+
+
 def test_lazy_penalties_count_by_their_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     trial = make_trainer("r3gan:tiny", tmp_path, batch=8, lazy=4)
