@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,10 +23,10 @@ from simulacra.measure.certificate import certificate
 from simulacra.measure.choose import REALS
 from simulacra.measure.context import DrawContext
 from simulacra.measure.extractors.features import Extractor
-from simulacra.measure.metrics import by_name, find
-from simulacra.measure.model_under_test import ModelUnderTest
+from simulacra.measure.metrics import Metric, by_name, find
+from simulacra.measure.model_under_test import ModelUnderTest, fakes_of
 from simulacra.measure.protocol import SeedProtocol
-from simulacra.measure.scores import score_features, score_name
+from simulacra.measure.scores import ResampledScore, score_features, score_name
 
 PREVIEWS = 64
 
@@ -52,6 +52,13 @@ def save_grid(path: Path, pictures: Tensor) -> None:
     grid.image().save(path)
 
 
+def moment_scores(path: Path, protocol: SeedProtocol, metrics: Iterable[Metric]) -> dict[str, ResampledScore]:
+    """Scores by name of the pictures in a file, in place of those that a checkpoint of ours draws."""
+    generator = cast(Generator, StoredPictures(path))
+    fakes = fakes_of(generator, protocol.extractor, protocol.seeds, lambda n: None)
+    return score_features(protocol.extractor, protocol.reals, fakes, metrics)
+
+
 def outside(
     python: Path, name: str, data: Dataset, out: Path, extractor: Extractor, *,
     minutes: float, moments: int, samples: int, choice: int, seed: int, threads: int, words: Sequence[str],
@@ -71,10 +78,7 @@ def outside(
     shared: dict[str, Any] = {"extractor": extractor, "begin": silent}
     protocol = SeedProtocol(data, on="train", samples=choice, reals=REALS, choosing=True, **shared)
     metrics = {metric.name: metric for metric in (by_name("fd"), protocol.lead_metric)}.values()
-    scores = {}
-    for path in out.glob("*-*.npy"):
-        fakes = protocol.fakes(cast(Generator, StoredPictures(path)))
-        scores[path.stem] = score_features(extractor, protocol.reals, fakes, metrics)
+    scores = {path.stem: moment_scores(path, protocol, metrics) for path in out.glob("*-*.npy")}
     best = min(scores.keys() - {"0-1"}, key=lambda stem: scores[stem][protocol.leads].resampled.value)
     moment, _, psi = best.partition("-")
     call("draw", name, out, "--moment", moment, "--psi", psi, "--samples", samples)

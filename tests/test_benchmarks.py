@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from measuring import stand_in
 from PIL import Image
 from support import in_memory, labelled, noise, on_disk
 
@@ -19,7 +20,9 @@ import quality
 import recipes
 import rows
 
+from simulacra.console import silent
 from simulacra.data.opening import open_domain
+from simulacra.measure.protocol import SeedProtocol
 from simulacra.training import auto
 
 
@@ -64,6 +67,16 @@ def test_stored_pictures_take_the_place_of_a_generator(tmp_path: Path) -> None:
     assert [tuple(batch.shape) for batch in batches] == [(5, 3, 16, 16), (3, 3, 16, 16)]
     back = ((batches[0] + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.array_equal(back, images[2:7])
+
+
+def test_another_toolkits_pictures_are_scored_as_a_checkpoints(tmp_path: Path) -> None:
+    data = in_memory(noise(40))
+    protocol = SeedProtocol(data, extractor=stand_in(), on="train", samples=20, reals=40, choosing=True, begin=silent)
+    scores = {}
+    for name, images in (("reals", data.images[:20]), ("black", np.zeros_like(data.images[:20]))):
+        np.save(tmp_path / f"{name}.npy", images)
+        scores[name] = outside.moment_scores(tmp_path / f"{name}.npy", protocol, [protocol.lead_metric])
+    assert scores["reals"][protocol.leads].resampled.value < scores["black"][protocol.leads].resampled.value
 
 
 def result(name: str, fd: float) -> dict[str, Any]:
