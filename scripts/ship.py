@@ -1,7 +1,8 @@
 """Package a run's best checkpoint: `python scripts/ship.py runs/peeps peeps`, or `runs/start-r3gan start`.
 
-`peeps` is the bundled model that draws, with its upscaler; run `scripts/ship_directions.py` afterwards to recompute its
-directions. `start` is what `train --from bundled` starts from, and keeps D. The weights are stored as fp16.
+`peeps` is the bundled model that draws; run `scripts/ship_directions.py` after it to recompute its directions. `start` is
+what `train --from bundled` starts from, and keeps D. A third argument `--upscalers` packages the run's upscalers alone,
+behind the model that is there: they learn from the pictures, not from G. The weights are stored as fp16.
 docs/benchmarks.md has the commands that trained them.
 """
 
@@ -24,10 +25,11 @@ from simulacra.training.pretrained import START, open_pretrained
 ORIGIN = ("data", "data_hash", "seed", "simulacra", "nimg")
 
 
-def main(run: str, name: str) -> None:
-    """Write `simulacra/models/NAME/`: the model and its upscalers."""
+def main(run: str, name: str, only: str = "") -> None:
+    """Write `simulacra/models/NAME/`: the model and its upscalers, or these alone."""
     out = Path(__file__).parents[1] / "simulacra" / "models" / name
-    ship(model_folder(run), out, load(run), open_pretrained(run).networks["D"] if name == START else None)
+    if only != "--upscalers":
+        ship(model_folder(run), out, load(run), open_pretrained(run).networks["D"] if name == START else None)
     for factor in factors(run):
         stage = stage_folder(home(run), factor)
         ship(model_folder(stage), stage_folder(out / FOLDER, factor), load_upscaler(stage))
@@ -44,4 +46,4 @@ def ship(source: Path, out: Path, model: Model, D: nn.Module | None = None) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])

@@ -39,7 +39,7 @@ def anchors(path: Path) -> set[str]:
 def test_a_readme_is_short_and_begins_with_a_picture_and_a_command(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.encode()) <= LIMIT
-    picture, command = text.index("](docs/teaser.png)"), text.index("```\nmake demo\n```")
+    picture, command = text.index("](docs/teaser.webp)"), text.index("```\nmake demo\n```")
     assert picture < command < text.index("\n## ")
 
 
