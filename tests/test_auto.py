@@ -13,6 +13,7 @@ import torch
 from support import CPU, differences, in_memory, noise, on_disk, paired, state
 
 from simulacra.augment import ada
+from simulacra.data.opening import open_domain
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
 from simulacra.messages import Message, using
@@ -55,6 +56,18 @@ def test_unseen_pictures_decide_when_to_augment(tmp_path: Path) -> None:
     resolved = plan(data, TrainOptions(run=tmp_path / "run", augment="diff"), QUICK)
     assert (resolved.config.augment, resolved.config.augment_kinds) == ("diff", ())
     assert plan(data, TrainOptions(run=tmp_path / "run"), QUICK).config.augment_sensor == "unseen"
+
+
+def test_ds_own_rate_goes_where_the_user_names_gs(tmp_path: Path) -> None:
+    data = on_disk(tmp_path / "data", noise(20, (3, 16, 16)))
+    rates = {}
+    for words in ({}, {"lr": 1e-4}, {"lr_d": 3e-4}, {"lr": 1e-4, "lr_d": 3e-4}):
+        resolved = plan(data, TrainOptions(run=tmp_path / "run"), QUICK | words)
+        rates[tuple(words)] = (resolved.config.lr, resolved.config.lr_d)
+        told = Message("auto.slower_d") in auto.choose(open_domain(data), CPU).reasons(words)
+        assert told == (not words)
+    haste = auto.HASTE["lr"]
+    assert list(rates.values()) == [(haste, haste / 2), (1e-4, None), (haste, 3e-4), (1e-4, 3e-4)]
 
 
 def test_augmentation_adapts_to_unseen_pictures_and_resumes_exactly(

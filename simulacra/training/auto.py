@@ -21,6 +21,7 @@ SMALLEST_CLASS = 20  # pictures of a large class, and pictures with and without 
 IN_LARGE_CLASSES = 0.9  # share of the pictures in such classes, for the GAN to be conditional
 LAPTOP: dict[str, Any] = {"network": "conv", "features": 32, "modulation": True, "start": "bilinear"}
 HASTE: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 2e-3, "ema": 3000.0, "burn_in": 0.0}
+SLOWER: dict[str, Any] = {"lr_d": HASTE["lr"] / 2}
 STRONG: dict[str, Any] = {"network": "conv", "features": 64}
 MANY: dict[str, Any] = {"batch": 64, "lazy": 4, "lr": 1e-3, "ema": 5000.0, "burn_in": 0.0}
 HURRY: dict[str, Any] = {"batch": 16, "lazy": 4, "lr": 1e-3, "betas": (0.0, 0.9), "ema": 3000.0}  # HASTE for pairs
@@ -51,8 +52,9 @@ class Choice:
         return self.settings_beside({})
 
     def settings_beside(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """All settings chosen, without those of the augmentation where the user names another one."""
-        groups = (group for group, _ in self.groups if not ("augment" in group and "augment" in overrides))
+        """All settings chosen, without those of the augmentation, or D's rate, where the user names another or G's."""
+        replaced = {key for own, key in (("augment", "augment"), ("lr", "lr_d")) if own in overrides}
+        groups = (group for group, _ in self.groups if not group.keys() & replaced)
         return {key: value for group in groups for key, value in group.items()}
 
     def named(self) -> Choice:
@@ -61,7 +63,8 @@ class Choice:
 
     def reasons(self, overrides: Mapping[str, Any]) -> tuple[Message, ...]:
         """The reasons, without those of groups in which `overrides`, the user's own settings, change something."""
-        return (self.reason, *(reason for group, reason in self.groups if not group.keys() & overrides.keys()))
+        changed = overrides.keys() | ({"lr_d"} if "lr" in overrides else set())
+        return (self.reason, *(reason for group, reason in self.groups if not group.keys() & changed))
 
 
 def choose(data: Dataset | Pair, device: torch.device, *, unseen: int = 0) -> Choice:
@@ -76,6 +79,7 @@ def choose(data: Dataset | Pair, device: torch.device, *, unseen: int = 0) -> Ch
     groups: list[Group]
     if device.type == "cpu":
         groups = [(LAPTOP, Message("auto.laptop")), (HASTE, Message("auto.haste", batch=HASTE["batch"]))]
+        groups.append((SLOWER, Message("auto.slower_d")))
     else:
         groups = [(STRONG, Message("auto.strong")), (MANY, Message("auto.haste", batch=MANY["batch"]))]
     photos = device.type == "cpu" and not is_drawn(data)
