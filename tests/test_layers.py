@@ -188,3 +188,19 @@ def test_doublings_that_start_as_interpolation_leave_flat_areas_flat() -> None:
             inside = layer(torch.ones(1, layer.in_channels, 6, 6))[..., 2:-2, 2:-2]
             assert torch.allclose(inside, inside[..., :1, :1], atol=1e-5) == flat
             assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.3)
+
+
+def test_a_wide_linear_layer_is_computed_in_fp32() -> None:
+    """A product of 32 x 49152 in bf16 kills the process on some processors, so that only fp32 is tried here."""
+    torch.manual_seed(0)
+    for sizes in ((3 * 128 * 128, 4), (4, 3 * 128 * 128)):
+        layer, plain = layers.Linear(*sizes), nn.Linear(*sizes)
+        plain.load_state_dict(layer.state_dict())
+        x = torch.randn(32, sizes[0], requires_grad=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            y = layer(x.bfloat16().float())
+        assert torch.equal(y, plain(x.bfloat16().float()))
+        y.sum().backward()
+        assert x.grad is not None and x.grad.isfinite().all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layers.Linear(8, 4)(torch.randn(2, 8)).dtype == torch.bfloat16

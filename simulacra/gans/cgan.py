@@ -27,6 +27,7 @@ from simulacra import gan, losses
 from simulacra.config import require, setting
 from simulacra.errors import SimulacraError
 from simulacra.gan import Batch, Preset, Shape
+from simulacra.layers import Linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def connected(widths: Sequence[int], *, dropout: float = 0.0) -> nn.Sequential:
     """Fully connected layers of these widths, with LeakyReLU 0.2 and dropout between them."""
     layers: list[nn.Module] = []
     for inner, outer in itertools.pairwise(widths):
-        layers += [nn.Linear(inner, outer), nn.LeakyReLU(0.2)]
+        layers += [Linear(inner, outer), nn.LeakyReLU(0.2)]
         layers += [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(*layers[: -2 if dropout else -1])
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from simulacra import gan, losses
 from simulacra.config import require, setting
 from simulacra.gan import Batch, Preset, Shape
+from simulacra.layers import Linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ class Generator(gan.Generator):
         widths = [config.z + config.labels, *hidden]
         layers: list[nn.Module] = []
         for inner, outer in itertools.pairwise(widths):
-            layers += [nn.Linear(inner, outer), nn.ReLU()]
-        layers.append(nn.Linear(widths[-1], prod(config.shape)))
+            layers += [Linear(inner, outer), nn.ReLU()]
+        layers.append(Linear(widths[-1], prod(config.shape)))
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
 
     def synthesis(self, w: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class Discriminator(nn.Module):
         widths = [prod(config.shape) + config.labels, *hidden]
         layers: list[nn.Module] = []
         for inner, outer in itertools.pairwise(widths):
-            layers += [nn.Linear(inner, outer), nn.LeakyReLU(0.2)]
+            layers += [Linear(inner, outer), nn.LeakyReLU(0.2)]
             if config.dropout:
                 layers.append(nn.Dropout(config.dropout))
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))

@@ -14,6 +14,7 @@ from simulacra.layers.equalised import EqualisedConv2d as EqualisedConv2d
 from simulacra.layers.equalised import EqualisedLinear as EqualisedLinear
 from simulacra.layers.equalised import minibatch_stddev as minibatch_stddev
 from simulacra.layers.equalised import pixel_norm as pixel_norm
+from simulacra.layers.linear import Linear as Linear
 from simulacra.layers.modulated import ModulatedConv2d as ModulatedConv2d
 from simulacra.layers.modulated import ModulatedPixels as ModulatedPixels
 from simulacra.layers.picture_order import PictureOrder as PictureOrder
