@@ -33,7 +33,7 @@ NEEDED: dict[str, Any] = {
 }
 # Weight of the penalty at 32 px: for minutes of a processor, and for the many images of an accelerator
 PENALTY, STRONG_PENALTY = 0.04, 0.5
-PHOTOS = 4.0  # factor on the first for photos, whose broad shapes come first; drawings need their lines
+PHOTOS = 8.0  # factor on the first for photos, whose broad shapes come first; drawings need their lines
 
 Group = tuple[Mapping[str, Any], Message]  # settings, and the reason for them
 
