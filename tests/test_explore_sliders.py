@@ -96,9 +96,13 @@ def test_a_place_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
     explorer.stop()
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("simulacra.latent.saved.user_data_path", lambda name: tmp_path / "data" / name)
-    before = {path: path.read_bytes() for path in model_folder().iterdir()}
+    before = contents(model_folder())
     link = tmp_path / "link"
     link.symlink_to(model_folder())
     assert is_bundled(link) and not is_bundled(tmp_path)
@@ -109,7 +113,7 @@ def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch,
     assert answer["bundled"] and Path(answer["path"]).is_relative_to(tmp_path / "data")
     assert Path(answer["path"]).is_file() and directions_file(None) == Path(answer["path"])
     assert answer["directions"][0]["name"] == "hero" and len(answer["directions"]) == len(directions_by_name(None))
-    assert {path: path.read_bytes() for path in model_folder().iterdir()} == before
+    assert contents(model_folder()) == before
 
 
 def test_a_combination_is_the_same_picture_in_the_same_layers(model: Path) -> None:
