@@ -64,8 +64,8 @@ def test_ds_own_rate_goes_where_the_user_names_gs(tmp_path: Path) -> None:
     for words in ({}, {"lr": 1e-4}, {"lr_d": 3e-4}, {"lr": 1e-4, "lr_d": 3e-4}):
         resolved = plan(data, TrainOptions(run=tmp_path / "run"), QUICK | words)
         rates[tuple(words)] = (resolved.config.lr, resolved.config.lr_d)
-        told = Message("auto.slower_d") in auto.choose(open_domain(data), CPU).reasons(words)
-        assert told == (not words)
+        explained = Message("auto.slower_d") in auto.choose(open_domain(data), CPU).reasons(words)
+        assert explained == (not words)
     haste = auto.HASTE["lr"]
     assert list(rates.values()) == [(haste, haste / 2), (1e-4, None), (haste, 3e-4), (1e-4, 3e-4)]
 
