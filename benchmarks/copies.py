@@ -21,9 +21,10 @@ from torch.nn import functional as F
 import simulacra
 from simulacra.data.opening import open_domain
 from simulacra.measure.aligned_search import AlignedSearch, Nearest, thumbnails
+from simulacra.measure.copy_detection import judge
 from simulacra.measure.data_copying import c_t, cells_of
 from simulacra.measure.extractors.features import pictures_of
-from simulacra.measure.memorisation import TRAINING, UNSEEN, judge
+from simulacra.measure.memorisation import TRAINING, UNSEEN
 from simulacra.measure.model_under_test import subsample
 
 DRAWS, COPIES, SHARES = 20, 200, (0.0, 0.01, 0.03, 0.1)

@@ -177,6 +177,7 @@ class Generator(Model):
         seeds: Sequence[int],
         *,
         label: str = "",
+        y: Tensor | None = None,
         truncation: float = 1.0,
         layers: Layers = None,
         min_latent: float = 0.0,
@@ -184,7 +185,7 @@ class Generator(Model):
     ) -> Iterator[Tensor]:
         """Batches of pictures [n, C, H, W] for `seeds`, in constant memory.
 
-        label: see `conditions`. truncation: ψ in w̄ + ψ (w - w̄); 1 changes nothing, 0 gives the mean picture. layers:
+        label: see `conditions`. y: labels [N] or [N, labels], one per seed, in its place. truncation: ψ in w̄ + ψ (w - w̄); 1 changes nothing, 0 gives the mean picture. layers:
             truncate these alone.
         min_latent: every number of z gets at least this absolute value: latents near 0 are rare in training and tend to
             give deformed pictures.
@@ -194,12 +195,15 @@ class Generator(Model):
         self.eval()
         for start in range(0, len(seeds), batch):
             part = seeds[start : start + batch]
-            z, y = self.seeded(part), self.conditions(part, label)
+            z = self.seeded(part)
+            condition = (
+                self.conditions(part, label) if y is None else self.encode(y[start : start + batch].to(self.device))
+            )
             if min_latent:
                 z = torch.where(z < 0, -1.0, 1.0) * z.abs().clamp(min=min_latent)
-            w = self.mapping(z, y)
+            w = self.mapping(z, condition)
             if truncation != 1 or layers is not None:
-                w = self.truncate(w, truncation, y, layers)
+                w = self.truncate(w, truncation, condition, layers)
             yield self.synthesis(w).float()
 
     def sample(

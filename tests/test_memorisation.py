@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from support import refused
+from numpy.typing import NDArray
+from support import on_disk, refused
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 import simulacra
+from simulacra.data.dataset import content_hash
 from simulacra.data.opening import open_domain
 from simulacra.data.portraits import table
 from simulacra.measure import aligned_search
 from simulacra.measure.aligned_search import AlignedSearch, thumbnails, windows
+from simulacra.measure.context import labels_of
+from simulacra.measure.copy_detection import at_least, find_copies, find_copies_by_attributes, judge
 from simulacra.measure.data_copying import c_t, cells_of, mann_whitney, resampled_c_t
 from simulacra.measure.distances import Floats
-from simulacra.measure.memorisation import at_least, copy_scores, find_copies, judge
+from simulacra.measure.evaluate import evaluate
+from simulacra.measure.memorisation import copy_scores
 from simulacra.measure.scores import as_score
 from simulacra.messages import Message
+from simulacra.publish.report.stored import stored_sentences
+from simulacra.training.options import train
 
 FAKES, TRAIN = 600, 2400
 
@@ -268,6 +278,92 @@ def test_scores_of_any_three_sets(people: Tensor) -> None:
     honest = copy_scores([people[TRAIN + 300 : TRAIN + 500]], [train], [unseen])[0]
     assert abs(as_score(honest["ct-thumbnails-aligned"]).value) < 3
     assert copy_scores([fakes], [train], None)[0] == {}
+
+
+def test_a_picture_s_own_attributes_may_give_that_picture(people: Tensor) -> None:
+    """Not copying: who knows what attributes mean. Copying: who knows training pictures alone, or draws them for all."""
+
+    def noisy(pictures: Tensor) -> Tensor:
+        return thumbnails([RETOUCHES["noise"](pictures)])
+
+    seen, unseen = people[:600], people[TRAIN:]
+    train, held_out = thumbnails([seen]), thumbnails([unseen])
+    knows = find_copies_by_attributes(noisy(seen), noisy(unseen), train, held_out)
+    assert (knows.verdict, knows.with_attributes) == ("no sign", "held out")
+    assert "attributes of held-out pictures" in str(knows.statement) and str(knows.sentence) in str(knows.statement)
+    assert find_copies(noisy(seen), train, held_out).verdict == "copying", (
+        "what the fakes of training pictures look like"
+    )
+    others = noisy(people[TRAIN - 600 : TRAIN])
+    by_heart = find_copies_by_attributes(noisy(seen), others, train, held_out)
+    assert (by_heart.verdict, by_heart.with_attributes) == ("copying", "train")
+    assert by_heart.statement.code == "measure.copying_by_attributes"
+    assert all(near.fake == near.train for near in by_heart.nearest)
+    for_all = find_copies_by_attributes(noisy(seen), noisy(seen), train, held_out)
+    assert (for_all.verdict, for_all.with_attributes) == ("copying", "held out")
+    assert for_all.sentence.code == "measure.copying"
+
+
+def test_false_alarms_with_attributes_are_rare() -> None:
+    """Pictures that attributes describe but for some noise, drawn by a model with its own noise."""
+    source = torch.Generator().manual_seed(0)
+
+    def pictures(attributes: Tensor) -> Tensor:
+        coarse = interpolate(attributes.view(-1, 1, 4, 4), (32, 32), mode="nearest")
+        return (coarse * 60 + 8 * torch.randn(coarse.shape, generator=source)).half()
+
+    verdicts = []
+    for _ in range(40):
+        seen, unseen = (torch.randn((n, 16), generator=source) for n in (200, 60))
+        sets = (seen[:60], unseen, seen, unseen)
+        verdicts.append(find_copies_by_attributes(*map(pictures, sets)).verdict)
+    assert verdicts.count("copying") <= 2
+
+
+@pytest.mark.usefixtures("coarse_extractor")
+def test_a_model_of_attributes_is_judged_by_those_it_has_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple(f"patch {i}" for i in range(16))
+    labels = np.random.default_rng(0).random((300, 16)).astype(np.float32)
+    shapes = np.kron(labels.reshape(-1, 4, 4), np.ones((4, 4)))[..., None].astype(float) * 200
+
+    def pictures(values: NDArray[Any], seed: int) -> NDArray[np.uint8]:
+        return (values + np.random.default_rng(seed).integers(0, 30, values.shape)).astype(np.uint8)
+
+    reals = pictures(shapes, 0)
+    folder = on_disk(tmp_path / "patches", reals, valid=60)
+    np.save(folder / "labels.npy", labels)
+    record = json.loads((folder / "data.json").read_text()) | {"attributes": list(names)}
+    record["hash"] = content_hash(reals, labels, (), names)
+    (folder / "data.json").write_text(json.dumps(record))
+    settings = {"conditional": True}
+    run = train(folder, gan="dcgan:tiny", run=tmp_path / "run", total=40, quiet=True, settings=settings)
+
+    def drawing(of: Callable[[int], NDArray[Any]]) -> Any:
+        def drawn(self: Any, seeds: range, *, y: Tensor | None = None, **_: Any) -> Iterator[Tensor]:
+            asked = self.conditions(seeds) if y is None else y
+            rows = [int(np.abs(labels - row.numpy()).sum(1).argmin()) for row in asked]
+            images = pictures(np.stack([of(row) for row in rows]), 1)
+            yield torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+        return drawn
+
+    drawings = {
+        "no sign": lambda row: shapes[row],
+        "copying": lambda row: shapes[row] if row < 240 else shapes[row][::-1],
+    }
+    for verdict, of in drawings.items():
+        monkeypatch.setattr("simulacra.gan.Generator.pictures", drawing(of))
+        certificate, _ = evaluate(run, samples=200, metrics=["memorisation"], out=tmp_path / f"{verdict}.json")
+        assert certificate["memorisation"]["verdict"] == verdict
+        part = {"no sign": "valid", "copying": "train"}[verdict]
+        assert {near["attributes_of"][0] for near in certificate["nearest"]} == {part}
+        data = open_domain(str(folder))
+        assert certificate["memorisation"]["sentence"] in stored_sentences(dict(certificate), data)
+        nearest = certificate["nearest"][0]
+        assert labels_of(data, [tuple(nearest["attributes_of"])]).shape == (1, 16)
+        assert verdict == "no sign" or nearest["attributes_of"] == ["train", nearest["train"]]
 
 
 def test_thumbnails_are_in_grey_levels() -> None:

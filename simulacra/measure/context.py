@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -91,10 +92,14 @@ class DrawContext:
         part = self.data.split(name)
         return pictures_of(part, subsample(len(part), PIXELS) if index is None else index, BATCH)
 
-    def drawn_pictures(self, title: str) -> Iterator[Tensor]:
-        """Batches [n, C, H, W] of the model's pictures, with progress."""
-        advance = self.begin(title, len(self.seeds))
-        for pictures in self.generator.pictures(self.seeds):
+    def drawn_pictures(self, title: str, like: Sequence[tuple[str, int]] | None = None) -> Iterator[Tensor]:
+        """Batches [n, C, H, W] of the model's pictures, with progress.
+
+        like: pictures (part, row) whose labels the first seeds get, one each; None: all seeds, with labels of their own.
+        """
+        seeds = self.seeds if like is None else self.seeds[: len(like)]
+        advance = self.begin(title, len(seeds))
+        for pictures in self.generator.pictures(seeds, y=None if like is None else labels_of(self.data, like)):
             yield pictures
             advance(len(pictures))
 
@@ -119,6 +124,12 @@ class DrawContext:
             "seeds": f"{seeds[0]}-{seeds[-1]}",
             "leads": leads,
         } | entries
+
+
+def labels_of(data: Dataset, places: Sequence[tuple[str, int]]) -> Tensor:
+    """Labels [N] or [N, A] of pictures (part, row) of labelled data."""
+    parts = {part: data.split(part).labels for part in {part for part, _ in places}}
+    return torch.from_numpy(np.stack([np.asarray(parts[part])[row] for part, row in places]))
 
 
 def computed(context: Any, metrics: Iterable[Metric]) -> Outcome:

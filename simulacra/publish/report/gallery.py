@@ -12,6 +12,7 @@ from PIL import Image
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
+from simulacra.measure.context import labels_of
 from simulacra.messages import text
 from simulacra.publish.report.formatting import number
 from simulacra.publish.report.images import (
@@ -150,8 +151,12 @@ class Gallery:
         if certified is None:
             return [], []
         generator, certificate = certified
-        matches = certificate.get("nearest", [])[:PAIRS]
-        return matches, fakes(generator, [match["seed"] for match in matches])
+        matches, y = certificate.get("nearest", [])[:PAIRS], None
+        if matches and "attributes_of" in matches[0]:
+            if not isinstance(self.run.data, Dataset):
+                return [], []
+            y = labels_of(self.run.data, [(part, row) for part, row in (match["attributes_of"] for match in matches)])
+        return matches, fakes(generator, [match["seed"] for match in matches], y=y)
 
     def _pairs(self, quality: int) -> list[NearestPair]:
         images = self.run.data.split("train").images if isinstance(self.run.data, Dataset) else None

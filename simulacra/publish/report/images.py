@@ -47,9 +47,16 @@ def tiles_of(pictures: Iterable[Tensor]) -> list[Tile]:
     return [np.atleast_3d(np.asarray(to_image(picture))) for picture in pictures]
 
 
-def fakes(generator: Generator, seeds: Sequence[int], *, label: str = "", truncation: float = 1.0) -> list[Tile]:
-    """The generator's pictures for `seeds`."""
-    batches = generator.pictures(seeds, label=label, truncation=truncation)
+def fakes(
+    generator: Generator,
+    seeds: Sequence[int],
+    *,
+    label: str = "",
+    y: Tensor | None = None,
+    truncation: float = 1.0,
+) -> list[Tile]:
+    """The generator's pictures for `seeds`. y: a label for each, in place of `label`."""
+    batches = generator.pictures(seeds, label=label, y=y, truncation=truncation)
     return tiles_of(picture for batch in batches for picture in batch)
 
 

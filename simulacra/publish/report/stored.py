@@ -57,7 +57,10 @@ def _copies(certificate: JsonObject, data: Dataset | Pair | None) -> Iterator[Me
     values = {"near": round(score["value"] * score["n"]), "fakes": score["n"], "expected": score["floor"]}
     values |= {"held_out": sum(data.splits.get(part, 0) for part in ("valid", "test"))}
     values |= {key: search[key] for key in ("near", "expected", "held_out") if key in search}
-    yield Message("measure.copying", **values)
-    yield Message("measure.no_copying", **values)
+    yield Message("measure.copying_by_attributes", **values)
+    outcomes = [Message("measure.copying", **values), Message("measure.no_copying", **values)]
     if (detectable := search.get("detectable")) is not None:
-        yield Message("measure.no_copying_above", **values, detectable=detectable)
+        outcomes.append(Message("measure.no_copying_above", **values, detectable=detectable))
+    for outcome in outcomes:
+        yield outcome
+        yield Message("measure.copies_attributes", outcome=outcome)
