@@ -38,7 +38,7 @@ from simulacra.measure.model_under_test import FIRST_SEED
 from simulacra.storage import load_generator
 from simulacra.training.auto import choose
 
-METRICS = ("fd", "prdc", "swd", "diversity")
+METRICS = ("fd", "prdc", "swd", "diversity", "memorisation")
 RESULTS = Path(__file__).with_name("results") / "recipes"
 UNSEEN = 40  # pictures that a part must have to be scored on, too
 SAVES = 5  # checkpoints of a run
@@ -143,16 +143,18 @@ class Trial:
         seeds = range(FIRST_SEED, FIRST_SEED + PREVIEWS)
         save_grid(run / "grid.png", next(load_generator(run, CPU).pictures(seeds, batch=PREVIEWS)))
         scores = {part: certificate["scores"] for part, certificate in certificates.items()}
-        return {"images": lines[-1]["nimg"], "seconds": lines[-1]["seconds"], "scores": scores}
+        copies = certificates["train"]["memorisation"]
+        return {"images": lines[-1]["nimg"], "seconds": lines[-1]["seconds"], "scores": scores, "copies": copies}
 
 
 def text(record: dict[str, Any]) -> str:
-    """`35.1 · 0.062 · 0.41 · 0.20`: both judges, precision, recall; smaller is better, greater is better."""
+    """`35.1 · 0.062 · 0.41 · 0.20`: both judges, smaller is better, and precision, recall, greater is better; `copying`."""
     if not record:
         return ""
     scores = record["scores"]["train"]
     values = [scores[name]["value"] for name in (FD, SWD, "precision-efl0d-112", "recall-efl0d-112")]
-    return "{:.1f} · {:.3f} · {:.2f} · {:.2f}".format(*values)
+    copying = " · copying" if record.get("copies", {}).get("verdict") == "copying" else ""
+    return "{:.1f} · {:.3f} · {:.2f} · {:.2f}".format(*values) + copying
 
 
 def rank(records: Sequence[dict[str, Any]]) -> float:
