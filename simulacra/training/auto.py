@@ -53,7 +53,7 @@ class Choice:
 
     def settings_beside(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """All settings chosen, without those of the augmentation, or D's rate, where the user names another or G's."""
-        replaced = {key for own, key in (("augment", "augment"), ("lr", "lr_d")) if own in overrides}
+        replaced = _named(overrides) & {"augment", "lr_d"}
         groups = (group for group, _ in self.groups if not group.keys() & replaced)
         return {key: value for group in groups for key, value in group.items()}
 
@@ -63,7 +63,7 @@ class Choice:
 
     def reasons(self, overrides: Mapping[str, Any]) -> tuple[Message, ...]:
         """The reasons, without those of groups in which `overrides`, the user's own settings, change something."""
-        changed = overrides.keys() | ({"lr_d"} if "lr" in overrides else set())
+        changed = _named(overrides)
         return (self.reason, *(reason for group, reason in self.groups if not group.keys() & changed))
 
 
@@ -91,6 +91,11 @@ def choose(data: Dataset | Pair, device: torch.device, *, unseen: int = 0) -> Ch
     if labels := _reason_for_labels(data):
         groups.append(({"conditional": True}, labels))
     return Choice(GAN, Message("auto.gan", spec=GAN), tuple(groups))
+
+
+def _named(overrides: Mapping[str, Any]) -> set[str]:
+    """The settings that the user names; with G's rate also D's."""
+    return set(overrides) | ({"lr_d"} if "lr" in overrides else set())
 
 
 def _reason_for_labels(data: Dataset) -> Message | None:
