@@ -2,14 +2,14 @@
 
 EMOJI: the folder of the npm package emoji-datasource-google (Noto emoji, Apache 2.0). CLIPART: the folder `png` of
 Debian's package openclipart-png (public domain). With them come the bundled people (CC0). No animals of CLIPART: they
-are what the start is tested on. Each kind has a folder, which becomes its class. Then:
+are what the start is tested on. Each kind has a folder, which becomes its class. Half of the pictures lie on white, half
+on a flat colour each: a start that has only seen white takes long to learn another ground. Then:
 `simulacra prepare OUT start --size 64 --drop-duplicates`.
 """
 
 from __future__ import annotations
 
 import random
-import shutil
 import sys
 from pathlib import Path
 
@@ -48,11 +48,11 @@ def main(emoji: Path, clipart: Path, out: Path) -> None:
             tones = [entry, *entry.get("skin_variations", {}).values()]
             name = source.choice(tones)["image"]
             kind = "emoji-" + entry["category"].split()[0].lower()
-            shutil.copy(emoji / "img" / "google" / "64" / name, folder(out, kind) / name)
+            square(emoji / "img" / "google" / "64" / name, 64, paper(source)).save(folder(out, kind) / name)
     for kind in CLIPART:
         for i, path in enumerate(sorted((clipart / kind).rglob("*.png"))):
-            if (picture := square(path)) is not None:
-                picture.save(folder(out, kind) / f"{i:04}.png")
+            if not huge(path):
+                square(path, 128, paper(source)).save(folder(out, kind) / f"{i:04}.png")
 
 
 def folder(out: Path, kind: str) -> Path:
@@ -61,15 +61,25 @@ def folder(out: Path, kind: str) -> Path:
     return out / kind
 
 
-def square(path: Path) -> Image.Image | None:
-    """The whole picture in the middle of a white square of 128 px; None for a huge one."""
+def huge(path: Path) -> bool:
+    """Whether a picture has more than `LARGEST` pixels."""
     with Image.open(path) as picture:
-        if picture.width * picture.height > LARGEST:
-            return None
-        picture.thumbnail((128, 128))
-        paper = Image.new("RGBA", (128, 128), "white")
-        paper.alpha_composite(picture.convert("RGBA"), ((128 - picture.width) // 2, (128 - picture.height) // 2))
-    return paper.convert("RGB")
+        return picture.width * picture.height > LARGEST
+
+
+def paper(source: random.Random) -> str:
+    """White, or as often a colour, light or dark."""
+    colour = f"hsl({source.randrange(360)}, {source.randrange(20, 90)}%, {source.randrange(20, 90)}%)"
+    return source.choice(["white", colour])
+
+
+def square(path: Path, side: int, ground: str) -> Image.Image:
+    """The whole picture in the middle of a square of `side` px of a colour."""
+    with Image.open(path) as picture:
+        picture.thumbnail((side, side))
+        whole = Image.new("RGBA", (side, side), ground)
+        whole.alpha_composite(picture.convert("RGBA"), ((side - picture.width) // 2, (side - picture.height) // 2))
+    return whole.convert("RGB")
 
 
 if __name__ == "__main__":
