@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from simulacra.config import require, setting
+from simulacra.config import require, setting, updated
 from simulacra.errors import SimulacraError
 
 Shape = tuple[int, int, int]
@@ -27,6 +27,8 @@ class Settings:
 
     # Those that decide the networks: a run that starts from a pretrained model has the same
     of_the_networks: ClassVar[frozenset[str]] = frozenset({"z", "prior", "output"})
+    # Settings whose default is not what was done before they existed -> their value in runs and models without them
+    in_older_runs: ClassVar[Mapping[str, Any]] = {}
 
     shape: Shape = setting((3, 64, 64), "Channels, height and width of the pictures, from the data set.")
     conditional: bool = setting(False, "Condition both networks on the labels of the pictures.")
@@ -85,6 +87,17 @@ class Settings:
     def kinds_of_augmentation(self) -> tuple[str, ...]:
         """The kinds of transforms of `augment` in use: `augment_kinds`, or the paper's."""
         return self.augment_kinds or AS_PUBLISHED.get(self.augment, ())
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def from_stored(kind: type[S], values: Mapping[str, Any], *, of: str) -> S:
+    """The settings of a stored run or model; one that is absent there has the value from before it existed.
+
+    of: the owner in error messages. Raises `SimulacraError` for an unknown setting or an unreadable value.
+    """
+    return updated(kind(), {**kind.in_older_runs, **values}, of=of)
 
 
 class Preset(NamedTuple):

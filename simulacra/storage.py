@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 import simulacra
-from simulacra.config import to_json, updated
+from simulacra.config import to_json
 from simulacra.errors import SimulacraError, near_path
 from simulacra.files import JsonObject, atomic_file, read_json, write_json
 from simulacra.gan import GAN
 from simulacra.generator import Generator, as_generator
 from simulacra.model import Model, Task
 from simulacra.registry import find, find_stored, provenance
-from simulacra.settings import Settings
+from simulacra.settings import Settings, from_stored
 from simulacra.translator import Translator, as_translator
 from simulacra.upscaler import Upscaler, as_upscaler
 
@@ -128,7 +128,7 @@ def read_config(folder: Path, gan: str | None = None) -> tuple[JsonObject, type[
     if not {"gan", "config", "classes"} <= about.keys():
         raise SimulacraError("storage.damaged_config", path=folder / "config.json")
     kind = find(gan) if gan else find_stored(about, trusted=False)
-    return about, kind, updated(kind.Config(), about["config"], of=f"{folder}: {kind.name}")
+    return about, kind, from_stored(kind.Config, about["config"], of=f"{folder}: {kind.name}")
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

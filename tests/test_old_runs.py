@@ -11,7 +11,9 @@ import pytest
 import torch
 
 import simulacra
+from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
+from simulacra.training.plan import plan
 from simulacra.translator import Translator
 
 OLD = Path(__file__).parent / "data" / "runs"
@@ -53,3 +55,15 @@ def test_a_run_resumes(version: str, tmp_path: Path) -> None:
     last = json.loads(journal.splitlines()[-1])
     wanted = expected(version)["styled"]["resumed"]
     assert {name: last[name] for name in wanted} == pytest.approx(wanted, rel=0.02)
+
+
+@every_version
+def test_a_setting_that_a_run_is_older_than_has_its_former_value(version: str) -> None:
+    """And saying so is no change, whereas another value is refused."""
+    run = OLD / version / "styled"
+    assert "corrected" not in json.loads((run / "config.json").read_text())["config"]
+    for settings in ({}, {"corrected": True}):
+        assert plan(run, settings=settings).config.corrected  # type: ignore[attr-defined]
+    with pytest.raises(SimulacraError) as caught:
+        plan(run, settings={"corrected": False})
+    assert caught.value.code == "plan.other_settings" and "corrected" in str(caught.value)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from support import CLASSES, advance, build, make_trainer, refused
 from torch import Tensor
 
+from simulacra.config import to_json
 from simulacra.gan import Batch
 from simulacra.gans.progan_networks import box_average, repeat_pixels
 from simulacra.gans.stylegan import AdaIN, StyleGAN
+from simulacra.registry import configured
+from simulacra.settings import from_stored
 from simulacra.styled import W_AVG_RATE
 
 GROWN = 10**6
@@ -172,10 +176,27 @@ def test_a_lazy_penalty_counts_d_s_steps_whatever_g_s_are_shown(tmp_path: Path) 
     assert counted == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
 
 
-def test_r1_is_by_the_pixels_of_the_level() -> None:
-    gan, reals = build("stylegan:tiny", stable=100), batch()
-    gan.on_step_start(0, {"D": 0, "G": 0})
-    small = box_average(reals.images, 4).requires_grad_()
-    (slope,) = torch.autograd.grad(gan.D(repeat_pixels(small, 4)).sum(), small)
-    _, stats = gan.d_loss(reals)
-    torch.testing.assert_close(stats["r1"], slope.square().flatten(1).sum(1).mean())
+def test_r1_is_by_the_pixels_of_the_full_side_while_growing() -> None:
+    """At a quarter of the side it is a sixteenth of that by the pixels of the level, which older runs have."""
+    reals = batch()
+    for pixels, factor in (("full", 1 / 16), ("level", 1.0)):
+        gan = build("stylegan:tiny", stable=100, r1_pixels=pixels)
+        gan.on_step_start(0, {"D": 0, "G": 0})
+        small = box_average(reals.images, 4).requires_grad_()
+        (slope,) = torch.autograd.grad(gan.D(repeat_pixels(small, 4)).sum(), small)
+        _, stats = gan.d_loss(reals)
+        torch.testing.assert_close(stats["r1"], factor * slope.square().flatten(1).sum(1).mean())
+
+
+def test_gamma_follows_size_and_batch() -> None:
+    for settings, gamma in (({"batch": 4}, 2e-4 * 16 * 16 / 4), ({"gamma": 7.0}, 7.0)):
+        gan = build("stylegan:tiny", **settings)
+        assert isinstance(gan, StyleGAN) and gan.gamma == pytest.approx(gamma)
+    assert configured("stylegan:paper128", (3, 128, 128), {})[1].gamma == 10  # type: ignore[attr-defined]
+
+
+def test_a_run_from_before_the_setting_keeps_the_pixels_of_the_level() -> None:
+    stored = to_json(configured("stylegan:tiny", (3, 16, 16), {"gamma": 10.0})[1])
+    del stored["r1_pixels"]
+    config = from_stored(StyleGAN.Config, stored, of="it")
+    assert (config.r1_pixels, config.gamma) == ("level", 10.0)  # type: ignore[attr-defined]

@@ -109,15 +109,24 @@ def test_a_batch_in_parts_takes_them_too(tmp_path: Path) -> None:
     assert trainer.meter.counts["adversarial"] == 8
 
 
-def test_rates_and_betas_are_corrected() -> None:
-    gan = small(lr=1e-3, lr_d=2e-3, betas=(0.5, 0.99))
+def test_rates_are_not_corrected_for_steps_that_do_not_exist(tmp_path: Path) -> None:
+    """A lazy penalty is in the loss of its step: as many updates as without penalties, so the rates are those given."""
+    trainer = advance(make_trainer("stylegan2:tiny", tmp_path, r1_every=2, path_every=2, lr=1e-3, betas=(0.5, 0.99)), 8)
+    for player, optimizer in trainer.optimizers.items():
+        (group,) = optimizer.param_groups
+        assert (group["lr"], group["betas"]) == (1e-3, (0.5, 0.99))
+        assert {int(state["step"]) for state in optimizer.state.values()} == {trainer.steps[player]}
+
+
+def test_rates_and_betas_of_older_runs() -> None:
+    gan = small(lr=1e-3, lr_d=2e-3, betas=(0.5, 0.99), corrected=True)
     for player, share, lr in (("D", 16 / 17, 2e-3), ("G", 4 / 5, 1e-3)):
         (group,) = gan.optimizers()[player].param_groups
         assert group["lr"] == pytest.approx(share * lr)
         assert group["betas"] == pytest.approx((0.5**share, 0.99**share))
-    plain = small(gamma=0, path=0, lr=1e-3).optimizers()
+    plain = small(gamma=0, path=0, lr=1e-3).optimizers()  # corrected has no effect
     assert all(optimizer.param_groups[0]["lr"] == 1e-3 for optimizer in plain.values())
-    (group,) = small(optimizer="rmsprop", lr=1e-3).optimizers()["G"].param_groups
+    (group,) = small(optimizer="rmsprop", lr=1e-3, corrected=True).optimizers()["G"].param_groups
     assert group["lr"] == pytest.approx(8e-4)
 
 

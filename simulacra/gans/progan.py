@@ -9,6 +9,10 @@ G repeats the pixels of its level, and D averages them back.
 
 The paper uses smaller batches at larger sides, for the memory of its GPUs. Here the batch is constant, and larger sides
 use more microbatches.
+
+The gradient norm is by the pixels of the current level: D is 1-Lipschitz on the pictures of that side. The authors' code
+takes it by the repeated pixels, where it is shorter by the factor full side / current side, so that while growing their D
+may be steeper by this factor. At the full side both are the same.
 """
 
 from __future__ import annotations

@@ -3,8 +3,11 @@
     D: -E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇x D(x)‖²]
     G: -E[log D(G(z))]
 
+With γ = 0.0002 H W / batch by default, which is StyleGAN2-ADA's rule (arXiv:2006.06676): the paper's 10 is for 1024 px.
+
 A mapping network maps z to w, and w sets the mean and standard deviation of each layer's maps (AdaIN). G starts from a
-learned constant; noise adds stochastic detail. The networks grow as in ProGAN, with its code.
+learned constant; noise adds stochastic detail. The networks grow as in ProGAN, with its code. R1 is by the pixels of the
+full side at every level, as in the authors' code: by those of the level it would be up to (full side / 4)² times stronger.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,12 +35,18 @@ class Settings(Growing):
     """The paper's settings except the widths."""
 
     of_the_networks: ClassVar[frozenset[str]] = Growing.of_the_networks | {"w", "depth", "mapping_rate"}
+    in_older_runs: ClassVar[Mapping[str, Any]] = {"r1_pixels": "level"}
 
     w: int = setting(512, "Numbers in w.")
     depth: int = setting(8, "Layers of the mapping network.")
     mapping_rate: float = setting(0.01, "Factor on the learning rate of the mapping network.")
     mixing: float = setting(0.9, "Share of fakes with style mixing: a second w takes over at a random layer.")
-    gamma: float = setting(10.0, "Weight γ of R1.")
+    gamma: float | None = setting(None, "Weight γ of R1; none for 0.0002 H W / batch.")
+    r1_pixels: Literal["full", "level"] = setting(
+        "full",
+        "Pixels that R1 is by: of the full side, or of the level, which is stronger while growing.",
+        when={"gamma": "more than 0"},
+    )
     r1_every: int = setting(
         1, "Interval between steps of D with R1; its weight is multiplied by it.", when={"gamma": "more than 0"}
     )
@@ -146,7 +155,9 @@ class StyleGAN(gan.GAN):
     haste = {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5}  # noqa: RUF012
     fine_tuning = GROWN
     presets = {  # noqa: RUF012
-        "paper128": Preset({"features": 128, "fade": STAGE, "stable": STAGE}, "the paper's widths and phases", 128),
+        "paper128": Preset(
+            {"features": 128, "fade": STAGE, "stable": STAGE, "gamma": 10.0}, "the paper's widths, phases and γ", 128
+        ),
         "tiny": Preset(
             {"z": 8, "w": 8, "depth": 2, "features": 4, "batch": 8, "fade": 16, "stable": 0},
             "for tests",
@@ -159,6 +170,8 @@ class StyleGAN(gan.GAN):
         super().__init__(config)
         self.G = self.generator(config)
         self.D = Discriminator(config, self.G.growth.stage, downsample)
+        _, height, width = config.shape
+        self.gamma = 2e-4 * height * width / config.batch if config.gamma is None else config.gamma
         self.due = True  # whether the next step of D has the penalty
 
     @classmethod
@@ -197,11 +210,12 @@ class StyleGAN(gan.GAN):
         adversarial = losses.minimax_d(real, fake, *self.targets(real))
         level = fake.new_tensor(growth.stage()[0])
         stats = {"real": real, "fake": fake, "adversarial": adversarial, "level": level}
-        if not self.config.gamma or not self.due:
+        if not self.gamma or not self.due:
             return adversarial, stats
-        # By pixels of the level, as in ProGAN.
-        r1 = losses.r1(lambda x: growth.scale * self.discriminate(x), batch.images)
-        return adversarial + self.config.gamma / 2 * self.config.r1_every * r1, stats | {"r1": r1}
+        # The gradient by pixels of the level is `scale` times as long as that by the repeated pixels.
+        scale = growth.scale if self.config.r1_pixels == "level" else 1
+        r1 = losses.r1(lambda x: scale * self.discriminate(x), batch.images)
+        return adversarial + self.gamma / 2 * self.config.r1_every * r1, stats | {"r1": r1}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[log D(G(z))]."""

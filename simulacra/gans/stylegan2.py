@@ -4,6 +4,8 @@
     G: -E[log D(G(z))] + λ E[(‖J_wᵀ y‖₂ - a)²],  J_w = ∂g(w)/∂w, y normal pictures, a the running mean of ‖J_wᵀ y‖₂
 
 G maps z to w, and w scales the weights of each layer: g(w). The penalties are lazy: computed every k-th step, with weight k.
+They are added to the loss of that step. The paper gives them steps of their own, k + 1 in place of k, and lowers rates and
+betas in return; here there are k, and nothing to correct.
 With `augment=ada` this is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676), from which γ, the mapping network of two
 layers and conditioning are taken in any case.
 """
@@ -33,6 +35,7 @@ class Settings(gan.Settings):
     of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
         *("features", "features_max", "depth", "mapping_rate", "group"),
     }
+    in_older_runs: ClassVar[Mapping[str, Any]] = {"corrected": True}
 
     z: int = setting(128, "Numbers in z and in w.")
     features: int = setting(32, "Channels at the full side, doubled at each halving.")
@@ -49,6 +52,11 @@ class Settings(gan.Settings):
     path_every: int = setting(4, "Interval between steps of G with the path length penalty.", when=PATH)
     path_decay: float = setting(0.01, "Rate of the moving average of path lengths.", when=PATH)
     path_share: float = setting(0.5, "Share of the batch for the path length penalty.", when=PATH)
+    corrected: bool = setting(
+        False,
+        "Lower rates and betas as if lazy penalties took steps of their own, as in the paper.",
+        when=({"gamma": "more than 0"}, PATH),
+    )
     batch: int = 32
     lr: float = 2.5e-3
     betas: tuple[float, float] = (0.0, 0.99)
@@ -106,8 +114,10 @@ class StyleGAN2(gan.GAN):
         return Generator(config)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Learning rates times c and betas to the power of c = k / (k + 1), for a penalty every k-th step (appendix B)."""
+        """Where `corrected`, learning rates times c and betas to the power of c = k / (k + 1) (appendix B)."""
         optimizers, config = super().optimizers(), self.config
+        if not config.corrected:
+            return optimizers
         for player, every, weight in (("D", config.r1_every, self.gamma), ("G", config.path_every, config.path)):
             share = every / (every + 1) if weight else 1.0
             for settings in optimizers[player].param_groups:

@@ -17,6 +17,7 @@ from simulacra.files import leftovers, read_json
 from simulacra.gan import GAN, Settings
 from simulacra.messages import Message
 from simulacra.registry import configured, find, find_stored, gans, short_name, split_spec
+from simulacra.settings import from_stored
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.lengths import ImagesNeeded, images_needed
@@ -259,7 +260,7 @@ def _configure(
         checked, defaults = ({}, {**defaults, **overrides}) if stored else (overrides, defaults)
         gan, config = configured(spec, training.shape, checked, labels=count, attributes=not classes, defaults=defaults)
     else:
-        config = updated(updated(gan.Config(), stored["config"], of=gan.name), overrides, of=gan.name)
+        config = updated(from_stored(gan.Config, stored["config"], of=gan.name), overrides, of=gan.name)
     balance.make(config.balance, critic=gan.critic)
     return gan, config
 
@@ -286,8 +287,8 @@ def _refuse_changes(folder: Path, stored: RunConfig, new: Plan) -> None:
         raise SimulacraError("plan.other_data", source=new.source, folder=folder)
     pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro")]
     pairs.append(("freeze", old.get("freeze", 0), new.freeze))
-    # a setting that is newer than the run is at its default there
-    defaults = {field.name: field.default for field in dataclasses.fields(new.config)}
+    # a setting that is newer than the run has its default there, or the value from before it existed
+    defaults = {field.name: field.default for field in dataclasses.fields(new.config)} | new.config.in_older_runs
     newer = {key for key, value in vars(new.config).items() if key not in old["config"] and value == defaults[key]}
     pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items() if key not in newer]
     changes = [Message("plan.change", name=key, old=was, new=now) for key, was, now in pairs if was != now]

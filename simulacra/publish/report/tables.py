@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simulacra.config import to_json, updated
+from simulacra.config import to_json
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
 from simulacra.gan import GAN, Settings
@@ -18,6 +18,7 @@ from simulacra.messages import language, text
 from simulacra.publish.report.formatting import NONE, decimals, interval, number, part_name, pixels
 from simulacra.publish.report.run_contents import RunContents
 from simulacra.publish.report.stored import STORED_LANGUAGE, meaning
+from simulacra.settings import from_stored
 from simulacra.training.health import VERDICTS, explain
 from simulacra.training.run_records import JournalLine
 
@@ -184,7 +185,7 @@ def advice(alarms: Sequence[Alarm], run: RunContents) -> dict[str, str]:
     """What to try against each alarm, as settings of this run's GAN; empty if the GAN is unknown."""
     if run.gan is None:
         return {}
-    config = updated(run.gan.Config(), run.config["config"], of=run.gan.name)
+    config = from_stored(run.gan.Config, run.config["config"], of=run.gan.name)
     return {alarm.name: VERDICTS[alarm.name].advise(run.gan, config) for alarm in alarms if alarm.name in VERDICTS}
 
 
