@@ -65,7 +65,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
-                    with file.open("rb") as handle:
+                    with file.open("rb+") as handle:  # Windows refuses to sync what is open for reading alone
                         os.fsync(handle.fileno())
             temporary.chmod(0o777 & ~_umask())
             temporary.rename(path)

@@ -1,4 +1,4 @@
-"""Decode pictures on all cores: worker processes read them and write them into one .npy file themselves."""
+"""Decode pictures on all cores: workers read them and write them into one .npy file themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.errors import SimulacraError
 
 MAX_CHUNK = 64  # pictures in one message to a worker
+FORKS = sys.platform == "linux"  # elsewhere forks are missing or unsafe
 
 
 class Task(NamedTuple):
@@ -85,7 +86,9 @@ def decode_tasks(target: ArrayTarget, tasks: Sequence[Task]) -> list[Outcome]:
 
 
 def run(target: ArrayTarget, tasks: Sequence[Task], workers: int | None = None) -> Iterator[list[Outcome]]:
-    """Carry out tasks on `workers` processes (None: one per core); yields outcomes in order, a few at a time.
+    """Carry out tasks on `workers` (None: one per core); yields outcomes in order, a few at a time.
+
+    Workers are forked processes, or threads where there are none: spawned processes would run the user's script again.
 
     Raises SimulacraError if a worker dies, which takes exhausted memory or a broken machine.
     """
@@ -95,9 +98,11 @@ def run(target: ArrayTarget, tasks: Sequence[Task], workers: int | None = None) 
     if workers == 1 or len(tasks) < 2 * workers:
         yield from (decode_tasks(target, chunk) for chunk in chunks)
         return
-    # Forked workers start at once and, unlike spawned ones, do not run the user's script a second time.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
+    pool: Executor
+    if FORKS:
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _start_worker, (os.getpid(),))
+    else:
+        pool = ThreadPoolExecutor(workers)
     try:
         waiting: deque[Future[list[Outcome]]] = deque()
         for chunk in itertools.chain(chunks, itertools.repeat(None)):

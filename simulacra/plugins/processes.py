@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from simulacra.plugins.harness import advance, make_trainer
 from simulacra.training import distributed
 
 SECONDS = 120  # after which processes that wait for each other are given up
-SERVER = multiprocessing.get_context("forkserver")  # forks from a process that never has more than one thread
-SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch"])
+SERVER: ForkServerContext | SpawnContext  # what starts processes
+if "forkserver" in multiprocessing.get_all_start_methods():
+    SERVER = multiprocessing.get_context("forkserver")  # forks from a process that never has more than one thread
+    SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch"])
+else:  # on Windows
+    SERVER = multiprocessing.get_context("spawn")
 
 
 def free_port() -> int:

@@ -88,11 +88,13 @@ def read(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def memory(device: torch.device) -> float:
-    """Peak memory in MiB: of the accelerator, or of this process on a CPU."""
+def memory(device: torch.device) -> dict[str, float]:
+    """`memory_mib`, the peak of the accelerator, or of this process on a CPU; empty where it is not known (Windows)."""
     if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    import resource  # not on Windows
-
+        return {"memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20, 1)}
+    try:
+        import resource
+    except ImportError:
+        return {}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return {"memory_mib": round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)}

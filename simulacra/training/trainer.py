@@ -254,7 +254,7 @@ class Trainer:
         for name, value in line.items():
             if not math.isfinite(value):
                 raise self.diverged(Message("train.the_mean", name=name), sum(self.steps.values()) - 1)
-        line |= {"images_per_second": round(images_per_second, 2), "memory_mib": memory(self.device)}
+        line |= {"images_per_second": round(images_per_second, 2)} | memory(self.device)
         return cast(JournalLine, line)
 
     # --- state ------------------------------------------------------------------------------------------
