@@ -5,24 +5,32 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, Literal, Self
 
 from simulacra.data.arrays import read_cifar
 from simulacra.data.contents import Listing
-from simulacra.data.items import FilePart, ZipMember, printable
-from simulacra.data.rejects import Reject
+from simulacra.data.items import FilePart, ZipMember, printable, read_errors
+from simulacra.data.rejects import Reject, UnusablePicture
+from simulacra.data.unpacking import write_within_room
 from simulacra.errors import SimulacraError
 from simulacra.messages import Message
 
 LINK = Message("data.link_in_archive")
 CIFAR_FOLDERS = ("cifar-10-batches-py", "cifar-100-python")
+CIFAR_BYTES = 256 << 20  # of a part, at most; the largest has 155 MB
+NAME_BYTES = 1 << 20  # of a header for long names, at most: tarfile reads it into memory
+LONG_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+CHUNK = 1 << 20  # bytes
 CIFAR_PARTS = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "train", "test")
 
 
@@ -36,9 +44,30 @@ class CifarFiles:
 
     def class_names(self) -> tuple[str, ...]:
         """The ten names, or the hundred fine ones."""
-        meta = read_cifar(self.meta.read(), "meta")
+        meta = read_cifar(read_cifar_part(self.meta), "meta")
         names = meta.get("label_names") or meta.get("fine_label_names") or []
         return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar, none of whose headers is large."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The member of a header block. Raises TarError for one that announces a large header."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in LONG_HEADERS and member.size > NAME_BYTES:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
+
+
+def read_cifar_part(part: FilePart) -> bytes:
+    """The bytes of a file of CIFAR. Raises SimulacraError for one that cannot be read, or is too large."""
+    try:
+        with read_errors():
+            return part.read(CIFAR_BYTES)
+    except UnusablePicture as error:
+        raise SimulacraError("data.damaged_archive", path=part.path, reason=error.reason) from error
 
 
 def is_idx(name: str) -> bool:
@@ -49,7 +78,7 @@ def is_idx(name: str) -> bool:
 def idx_labels_of(images: Path) -> Path | None:
     """The file of labels beside a file of IDX pictures, compressed or not; None if there is none."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
-    return next((p for p in (images.with_name(name), images.with_name(f"{name}.gz")) if p.exists()), None)
+    return next((p for p in (images.with_name(name), images.with_name(f"{name}.gz")) if p.is_file()), None)
 
 
 def is_zip(path: Path) -> bool:
@@ -60,46 +89,62 @@ def is_zip(path: Path) -> bool:
 def is_tar(path: Path) -> bool:
     """Whether the file is a tar, compressed or not."""
     try:
-        return tarfile.is_tarfile(path)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        with _opener(path)(path, "rb") as file:
+            _Member.frombuf(file.read(tarfile.BLOCKSIZE), tarfile.ENCODING, "surrogateescape")
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+        return True  # an empty one
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError):
         return False
+    return True
 
 
 def uncompressed(path: Path, scratch: Path) -> Path:
     """The tar itself, or its uncompressed copy in the folder `scratch`: a tar with random access."""
-    with path.open("rb") as file:
-        start = file.read(6)
+    opener = _opener(path)
+    if opener is open:
+        return path
+    out = scratch / "pictures.tar"
+    try:
+        with opener(path, "rb") as compressed, out.open("wb") as plain:
+            write_within_room(iter(partial(compressed.read, CHUNK), b""), plain, path, scratch)
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise _damaged(path, error) from error
+    return out
+
+
+def _opener(path: Path) -> Callable[[Path, Literal["rb"]], IO[bytes]]:
+    """What opens a file as it was before it was compressed."""
     openers: dict[bytes, Callable[[Path, Literal["rb"]], IO[bytes]]] = {
         b"\x1f\x8b": gzip.open,  # type: ignore[dict-item]
         b"BZ": bz2.open,
         b"\xfd7": lzma.open,
     }
-    if start[:2] not in openers:
-        return path
-    out = scratch / "pictures.tar"
+    with path.open("rb") as file:
+        return openers.get(file.read(2), open)
+
+
+def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """The members of an uncompressed tar, in constant memory. Raises SimulacraError for a damaged one."""
     try:
-        with openers[start[:2]](path, "rb") as compressed, out.open("wb") as plain:
-            shutil.copyfileobj(compressed, plain, 1 << 20)
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        with tarfile.open(path, "r:", tarinfo=_Member) as archive:
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]
+                yield member
+    except (tarfile.TarError, OSError) as error:
         raise _damaged(path, error) from error
-    return out
 
 
 def list_tar(path: Path) -> Listing:
     """The files of an uncompressed tar, each as a part of it. Links are rejected."""
     listing = Listing()
     stat = path.stat()
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                name = printable(member.name).removeprefix("./")
-                if member.isreg():
-                    part = FilePart(str(path), member.offset_data, member.size, (stat.st_size, stat.st_mtime_ns))
-                    listing.add(name, part, f"{member.size}.{member.mtime:.0f}")
-                elif member.issym() or member.islnk():
-                    listing.rejects.append(Reject(name, LINK))
-    except (tarfile.TarError, OSError) as error:
-        raise _damaged(path, error) from error
+    for member in _members(path):
+        name = printable(member.name).removeprefix("./")
+        if member.isreg():
+            part = FilePart(str(path), member.offset_data, member.size, (stat.st_size, stat.st_mtime_ns))
+            listing.add(name, part, f"{member.size}.{member.mtime:.0f}")
+        elif member.issym() or member.islnk():
+            listing.rejects.append(Reject(name, LINK))
     return listing
 
 
@@ -121,15 +166,11 @@ def cifar_files(path: Path) -> CifarFiles | None:
     """CIFAR's files, or None if the tar holds other folders than CIFAR's."""
     stat = path.stat()
     parts: dict[str, FilePart] = {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name)
-                if name.parts and name.parts[0] not in CIFAR_FOLDERS:
-                    return None
-                parts[name.name] = FilePart(str(path), member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise _damaged(path, error) from error
+    for member in _members(path):
+        name = PurePosixPath(member.name)
+        if name.parts and name.parts[0] not in CIFAR_FOLDERS:
+            return None
+        parts[name.name] = FilePart(str(path), member.offset_data, member.size)
     meta = parts.get("batches.meta") or parts.get("meta")
     data = [(name, parts[name]) for name in CIFAR_PARTS if name in parts]
     return CifarFiles(data, meta, f"{stat.st_size}.{stat.st_mtime_ns}") if meta and data else None

@@ -5,17 +5,18 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
-import shutil
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulacra.data.unpacking import require_room, write_within_room
 from simulacra.errors import SimulacraError
 
 IDX_IMAGES, IDX_LABELS = 0x00000803, 0x00000801
@@ -113,8 +114,7 @@ def unpack_idx(path: Path, out: Path) -> int:
         with out.open("wb") as array:
             header = {"descr": "|u1", "fortran_order": False, "shape": (n, height, width)}
             np.lib.format.write_array_header_1_0(array, header)
-            for chunk in _chunks(file, n * height * width, path):
-                array.write(chunk)
+            write_within_room(_chunks(file, n * height * width, path), array, path, out.parent)
     return n
 
 
@@ -176,6 +176,7 @@ def _as_bytes(array: NDArray[Any], channels_first: bool, out: Path, path: Path) 
     """Write pictures as [N, H, W, C] uint8 to `out`, a few at a time."""
     sound, low = np.ones(len(array), np.bool_), np.inf
     shape = (len(array), *(array.shape[i] for i in (2, 3, 1))) if channels_first else array.shape
+    require_room(array.size, path, out.parent)
     pixels = np.lib.format.open_memmap(out, mode="w+", dtype=np.uint8, shape=shape)
     step = max(1, CHUNK // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
@@ -205,7 +206,7 @@ def _member(path: Path, scratch: Path) -> Path:
             raise SimulacraError("data.not_one_array", path=path, count=len(names), names=arrays)
         out = scratch / f"{path.stem}.npy"
         with archive.open(names[0]) as packed, out.open("wb") as file:
-            shutil.copyfileobj(packed, file, CHUNK)
+            write_within_room(iter(partial(packed.read, CHUNK), b""), file, path, scratch)
     return out
 
 

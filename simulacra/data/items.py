@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -27,8 +30,8 @@ class FilePart:
     size: int | None = None
     stamp: tuple[int, int] | None = None  # size and mtime in ns when the source was listed
 
-    def read(self) -> bytes:
-        """The bytes. Raises UnusablePicture for a file that has changed, is too large or is not a regular file."""
+    def read(self, most: int = MAX_BYTES) -> bytes:
+        """The bytes. Raises UnusablePicture for a file that has changed, is not a regular one, or has more than `most`."""
         # O_NONBLOCK: opening a named pipe called x.png would wait for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(self.path, flags), "rb") as file:
@@ -38,8 +41,8 @@ class FilePart:
             if self.stamp is not None and self.stamp != (now.st_size, now.st_mtime_ns):
                 raise UnusablePicture("data.changed_while_reading")
             size = now.st_size if self.size is None else self.size
-            if size > MAX_BYTES:
-                raise UnusablePicture("data.too_many_bytes")
+            if size > most:
+                raise UnusablePicture("data.too_many_bytes", limit=most >> 20)
             file.seek(self.offset)
             return file.read(size)
 
@@ -51,17 +54,19 @@ class ZipMember:
     path: str
     member: str
 
-    def read(self) -> bytes:
-        """The bytes. Raises UnusablePicture for a member that is encrypted, damaged or too large."""
+    def read(self, most: int = MAX_BYTES) -> bytes:
+        """The bytes. Raises UnusablePicture for a member that is encrypted, damaged, or larger than `most` bytes."""
         archive = _zip(self.path)
         info = archive.getinfo(self.member)
         if info.flag_bits & 1:
             raise UnusablePicture("data.encrypted")
-        if info.file_size > MAX_BYTES:
-            raise UnusablePicture("data.too_many_bytes")
+        if info.file_size > most:
+            raise UnusablePicture("data.too_many_bytes", limit=most >> 20)
         try:
-            return archive.read(info)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            with archive.open(info) as file:
+                # Without a number, a member is unpacked whole even if it holds more than it says.
+                return file.read(info.file_size)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
             raise UnusablePicture("data.damaged_picture", str(error)) from error
 
 
@@ -94,14 +99,21 @@ class Item:
 
     def read(self) -> bytes | NDArray[np.uint8]:
         """A file's bytes, or pixels. Raises UnusablePicture, and nothing else."""
-        try:
+        with read_errors():
             return self.place.read()
-        except FileNotFoundError as error:
-            raise UnusablePicture("data.gone_while_reading") from error
-        except PermissionError as error:
-            raise UnusablePicture("data.no_permission") from error
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise UnusablePicture("data.cannot_be_read", str(error)) from error
+
+
+@contextlib.contextmanager
+def read_errors() -> Iterator[None]:
+    """Convert every exception of reading a file to UnusablePicture."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UnusablePicture("data.gone_while_reading") from error
+    except PermissionError as error:
+        raise UnusablePicture("data.no_permission") from error
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise UnusablePicture("data.cannot_be_read", str(error)) from error
 
 
 def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,15 +21,18 @@ FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "path", "n
 CLASS_COLUMNS = ("label", "labels", "class", "target", "category")
 METADATA = ("metadata.csv", "metadata.jsonl")
 MAX_CHOICES = 32  # different words of a text column, at most, that become attributes
+MAX_BYTES = 64 << 20  # of a table
+MAX_COLUMNS = 4096
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table by file: `rows[file]` has one value (text or a number) per column."""
+    """A table by file: `rows[file]` has one value (text or a number) per column. `count`: of its lines, kept or not."""
 
     name: str
     columns: tuple[str, ...]
     rows: Mapping[str, Sequence[Any]]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -43,21 +46,25 @@ class Labels:
     notes: tuple[Message, ...] = ()
 
 
-def read_table(name: str, data: bytes) -> Table:
-    """Read a table in the format that its name indicates. Raises SimulacraError, with the line, if it is damaged."""
+def read_table(name: str, data: bytes, pictures: Iterable[str] | None = None) -> Table:
+    """Read a table in the format that its name indicates.
+
+    pictures: names; only rows of these stay in memory. Raises SimulacraError, with the line, if the table is damaged.
+    """
+    keys = None if pictures is None else {key for picture in pictures for key in _keys(picture)}
     try:
         content = data.decode("utf-8-sig")
         if name.endswith(".jsonl"):
-            records = [json.loads(line) for line in content.splitlines() if line.strip()]
-            columns = list(dict.fromkeys(key for record in records for key in record))
-            return _table(name, columns, [[record.get(key, "") for key in columns] for record in records])
+            columns = list(_columns(_records(content)))
+            rows = ([record.get(key, "") for key in columns] for record in _records(content))
+            return _table(name, columns, rows, keys)
         if name.endswith(".json"):
-            return _stylegan(name, json.loads(content))
+            return _stylegan(name, json.loads(content), keys)
         if name.endswith(".txt"):
-            return _celeba(name, content.splitlines())
-        lines = list(csv.reader(io.StringIO(content), delimiter=_delimiter(content)))
-        return _table(name, lines[0] if lines else [], [line for line in lines[1:] if line])
-    except (ValueError, TypeError, AttributeError, IndexError, csv.Error) as error:
+            return _celeba(name, io.StringIO(content, newline=None), keys)
+        lines = csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content))
+        return _table(name, next(lines, []), filter(None, lines), keys)
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError, RecursionError, csv.Error) as error:
         raise SimulacraError("data.damaged_table", name=name, reason=str(error)) from error
 
 
@@ -137,46 +144,77 @@ def _numbers(values: list[Any], has_row: NDArray[np.bool_]) -> NDArray[np.float3
 
 
 def _row(table: Table, name: str) -> Sequence[Any] | None:
-    """A picture's row: looked up by its path, by ever shorter ends of it, then without the suffix."""
+    """A picture's row, by the first of its keys that the table has."""
+    return next((row for key in _keys(name) if (row := table.rows.get(key)) is not None), None)
+
+
+def _keys(name: str) -> Iterator[str]:
+    """How a table may call a picture: by its path, by ever shorter ends of it, then without the suffix."""
     parts = PurePosixPath(name).parts
     for start in range(len(parts)):
-        row = table.rows.get("/".join(parts[start:]))
-        if row is not None:
-            return row
-    return table.rows.get(PurePosixPath(name).stem)
+        yield "/".join(parts[start:])
+    yield PurePosixPath(name).stem
 
 
-def _table(name: str, columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> Table:
+def _records(content: str) -> Iterator[Any]:
+    """The records of a .jsonl."""
+    return (json.loads(line) for line in io.StringIO(content, newline=None) if line.strip())
+
+
+def _columns(records: Iterable[Any]) -> Mapping[str, None]:
+    """All keys of the records, in the order in which they come first."""
+    columns: dict[str, None] = {}
+    for record in records:
+        columns |= dict.fromkeys(record)
+        _check_columns(columns)
+    return columns
+
+
+def _check_columns(columns: Sequence[str] | Mapping[str, None]) -> None:
+    if len(columns) > MAX_COLUMNS:
+        raise ValueError(f"more than {MAX_COLUMNS} columns")
+
+
+def _table(name: str, columns: Sequence[str], lines: Iterable[Sequence[Any]], keys: Set[str] | None) -> Table:
+    """The table of these lines, read one at a time. keys: of the rows that are kept; None: all."""
+    _check_columns(columns)
     lowered = [str(column).strip().lower() for column in columns]
     at = next((lowered.index(file) for file in FILE_COLUMNS if file in lowered), 0)
     folder = PurePosixPath(name).parent
-    rows = {}
+    rows: dict[str, Sequence[Any]] = {}
+    number = 1
     for number, line in enumerate(lines, start=2):
         if len(line) != len(columns):
             raise ValueError(f"line {number} has {len(line)} fields, not {len(columns)}")
         file = str(line[at]).strip().replace("\\", "/")
+        if keys is not None and file.rpartition("/")[2] not in keys:
+            continue
+        path = str(folder / file)
         row = [value for place, value in enumerate(line) if place != at]
-        rows[str(folder / file)] = row
+        rows[path] = row
         if not name.endswith(METADATA):  # these describe their own folder only
             rows.setdefault(file, row)
     named = [str(column).strip() for place, column in enumerate(columns) if place != at]
-    return Table(name, tuple(named), rows)
+    return Table(name, tuple(named), rows, number - 1)
 
 
-def _celeba(name: str, lines: Sequence[str]) -> Table:
+def _celeba(name: str, lines: Iterator[str], keys: Set[str] | None) -> Table:
     """CelebA's list: a count, the attributes' names, then one line per picture with its -1 and 1."""
-    columns = ["file_name", *lines[1].split()]
-    return _table(name, columns, [line.split() for line in lines[2:] if line.strip()])
+    next(lines, "")
+    titles = next(lines, None)
+    if titles is None:
+        raise ValueError("line 2 must hold the attributes' names")
+    return _table(name, ["file_name", *titles.split()], (line.split() for line in lines if line.strip()), keys)
 
 
-def _stylegan(name: str, record: Any) -> Table:
+def _stylegan(name: str, record: Any, keys: Set[str] | None) -> Table:
     """StyleGAN's dataset.json: a class number, or a vector, for each file; or no labels."""
     labels = record["labels"] or []
     names = record.get("classes")  # an addition of `export_zip`: StyleGAN has numbers only
     if labels and isinstance(labels[0][1], list):
         columns = record.get("attributes") or [f"attribute {n}" for n in range(len(labels[0][1]))]
-        return _table(name, ["file_name", *columns], [[file, *values] for file, values in labels])
-    return _table(name, ["file_name", "label"], [[f, names[n] if names else n] for f, n in labels])
+        return _table(name, ["file_name", *columns], ([file, *values] for file, values in labels), keys)
+    return _table(name, ["file_name", "label"], ([f, names[n] if names else n] for f, n in labels), keys)
 
 
 def _delimiter(content: str) -> str:

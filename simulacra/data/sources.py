@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from simulacra.data import archives, arrays
 from simulacra.data.contents import Listing, common_folder
 from simulacra.data.dataset import Dataset
-from simulacra.data.items import ArrayRow, FilePart, Item, close_all, natural, printable
-from simulacra.data.label_tables import Table, labels_for, read_table
+from simulacra.data.items import ArrayRow, FilePart, Item, close_all, natural, printable, read_errors
+from simulacra.data.label_tables import MAX_BYTES, Table, labels_for, read_table
 from simulacra.data.opening import is_prepared, open_domain
-from simulacra.data.rejects import Reject
+from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.errors import SimulacraError, did_you_mean, near_path
 from simulacra.files import disk_errors
 from simulacra.messages import Message
@@ -91,10 +91,12 @@ def _open(name: str, path: Path, scratch: Path, labels: str) -> Source:
     if not os.access(path, os.R_OK):
         raise SimulacraError("data.source_without_permission", path=name)
     if path.is_dir():
-        idx_files = sorted(p for p in path.iterdir() if archives.is_idx(p.name))
+        idx_files = sorted(p for p in path.iterdir() if archives.is_idx(p.name) and p.is_file())
         if idx_files:
             return _choose_labels(_from_idx(name, idx_files, scratch), labels)
         return _find_labels(name, "folder", _walk(path), labels)
+    if not path.is_file():  # reading a named pipe would wait for ever
+        raise SimulacraError("data.not_a_source", path=name)
     if archives.is_idx(path.name):
         return _choose_labels(_from_idx(name, [path], scratch), labels)
     if path.suffix.lower() in NUMPY:
@@ -187,16 +189,26 @@ def _tables(listing: Listing) -> list[Table]:
     for title in KNOWN_TABLES:
         if title in by_name:
             name = by_name[title]
-            table = read_table(name, listing.tables[name].read())
-            return [table] if table.rows else []
+            table = _read(listing, name)
+            return [table] if table.count else []
     metadata = [name for name in listing.tables if PurePosixPath(name).stem == "metadata"]
     depth = min((name.count("/") for name in listing.tables), default=0)
     top = sorted(name for name in listing.tables if name.count("/") == depth)
-    tables = [read_table(name, listing.tables[name].read()) for name in (metadata or top)]
+    tables = [_read(listing, name) for name in (metadata or top)]
     if metadata and len({table.columns for table in tables}) == 1:
         rows = {file: row for table in tables for file, row in table.rows.items()}
         return [replace(tables[0], rows=rows)]
     return tables
+
+
+def _read(listing: Listing, name: str) -> Table:
+    """One of its tables, with the rows of its pictures. Raises SimulacraError if it cannot be read, or is too large."""
+    try:
+        with read_errors():
+            data = listing.tables[name].read(MAX_BYTES)
+    except UnusablePicture as error:
+        raise SimulacraError("data.unreadable_table", name=name, reason=error.reason) from error
+    return read_table(name, data, [item.name for item in listing.items])
 
 
 def _choose_labels(source: Source, wanted: str) -> Source:
@@ -257,7 +269,7 @@ def _from_cifar(name: str, cifar: archives.CifarFiles, scratch: Path) -> Source:
     items: list[Item] = []
     labels: list[int] = []
     for part, file in cifar.data:
-        pixels, numbers = arrays.cifar_pixels(arrays.read_cifar(file.read(), part), part)
+        pixels, numbers = arrays.cifar_pixels(arrays.read_cifar(archives.read_cifar_part(file), part), part)
         array = scratch / f"{part}.npy"
         np.save(array, pixels)
         items += [Item(f"{part}/{n:06d}", ArrayRow(str(array), n), cifar.stamp) for n in range(len(pixels))]
