@@ -19,7 +19,7 @@ from PIL import Image
 from support import refused
 
 from simulacra import SimulacraError, gan
-from simulacra.lab import bimodal, digits, lab
+from simulacra.lab import bimodal, digits, distances, lab
 from simulacra.lab.classifier import trained_classifier
 from simulacra.lab.divergences import (
     OBJECTIVES,
@@ -256,6 +256,7 @@ def test_training_that_diverges_raises_and_leaves_its_files() -> None:
         ("ring", {"minutes": float("nan")}, "--minutes"),
         ("ring", {"seed": -1}, "--seed"),
         ("bimodal", {"gan": "mlp"}, "trains no GAN"),
+        ("distances", {"gan": "mlp"}, "distances trains no GAN"),
     ],
 )
 def test_mistakes_are_one_sentence(target: str, options: dict[str, Any], record: str) -> None:
@@ -423,3 +424,29 @@ def test_bimodal_writes_film_still_and_numbers(
         assert getattr(film, "n_frames", 1) == 11
     with Image.open(result.folder / "still.png") as still:
         assert still.size == (960, 640)
+
+
+# --- distances of parallel lines ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gap", [0.5, 1.0, -2.0])
+def test_jensen_shannon_has_no_slope_between_lines_apart_and_wasserstein_has(gap: float) -> None:
+    js, w = distances.at_gap(jensen_shannon, gap), distances.at_gap(distances.wasserstein, gap)
+    assert js.value == pytest.approx(math.log(2), abs=1e-5) and abs(js.slope) < 1e-4
+    assert w.value == pytest.approx(abs(gap), abs=1e-6) and w.slope == pytest.approx(math.copysign(1, gap), abs=1e-6)
+    assert distances.at_gap(kl, gap).value == pytest.approx(gap**2 / (2 * distances.WIDTH**2), rel=1e-6)
+
+
+def test_the_descent_on_wasserstein_arrives_and_that_on_jensen_shannon_stays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distances, "STEPS_PER_FRAME", 40)
+    result = run_lab("distances")
+    record = json.loads((result.folder / "lab.json").read_text())
+    assert record["ends"]["js"] == 1.0 and abs(record["ends"]["w"]) < 0.02
+    assert [row["w"] for row in record["gaps"]] == pytest.approx([row["gap"] for row in record["gaps"]], abs=1e-5)
+    assert "0.693" in capsys.readouterr().out
+    with Image.open(result.folder / "film.webp") as film:
+        assert getattr(film, "n_frames", 1) == 4
+    with Image.open(result.folder / "still.png") as still:
+        assert still.size == (960, 600)

@@ -55,7 +55,7 @@ def lab(
     Parameters
     ----------
     target
-        ring, grid, roll, digits or bimodal.
+        ring, grid, roll, digits, bimodal or distances.
     settings
         Settings of the GAN as key=value words.
     gan

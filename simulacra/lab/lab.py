@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import JsonObject, disk_errors, write_json
 from simulacra.lab import digits
 from simulacra.lab.bimodal import FORMAT, bimodal
+from simulacra.lab.distances import distances
 from simulacra.lab.experiment import Experiment, ExperimentLength, build_trainer, run_steps
 from simulacra.lab.plane import PlaneExperiment, require_supported
 from simulacra.lab.targets import TARGETS
@@ -31,7 +32,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     "roll": "lab.roll",
     "digits": "lab.digits",
     "bimodal": "lab.bimodal",
+    "distances": "lab.distances",
 }
+WITHOUT_GAN: Mapping[str, Callable[[Path], list[Path]]] = {"bimodal": bimodal, "distances": distances}
 EXAMPLES = (
     "simulacra lab ring --gan mlp",
     "simulacra lab ring --gan mlp betas=0.5,0.999",
@@ -53,7 +56,7 @@ class LabResult:
 def list_targets() -> None:
     """Print the experiments, one per line, and examples."""
     for name, code in DESCRIPTIONS.items():
-        console.print(f"{name:8} {text(code)}", markup=False)
+        console.print(f"{name:9} {text(code)}", markup=False)
     say("lab.try")
     for example in EXAMPLES:
         console.print(f"  {example}", markup=False)
@@ -87,12 +90,12 @@ def run_lab(
     length = None
     if (steps, minutes) != (None, None):
         length = ExperimentLength(steps=steps, minutes=minutes)
-    if target == "bimodal":
+    if target in WITHOUT_GAN:
         if gan is not None or settings or length:
-            raise SimulacraError("lab.bimodal_without_gan")
-        folder = out or unused_folder("bimodal")
+            raise SimulacraError("lab.without_gan", target=target)
+        folder = out or unused_folder(target)
         make_folder(folder)
-        print_paths(*bimodal(folder))
+        print_paths(*WITHOUT_GAN[target](folder))
         return LabResult(folder, True, {})
     # The plane's small networks gain nothing from more threads, and lose much on a busy machine.
     with torch_threads(1 if target in TARGETS else torch.get_num_threads()):
