@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from simulacra.plugins.harness import noise as noise
 from simulacra.plugins.harness import snapshot as snapshot
 from simulacra.registry import gans
 from simulacra.translator import Translator
+
+ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
 
 Cli = Callable[..., tuple[int, str, str]]  # words of a command to its exit status, stdout and stderr
 
@@ -118,6 +120,27 @@ def bomb(width: int, height: int) -> bytes:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+
+
+def colour_profile(primaries: Sequence[Sequence[float]] = ADOBE_RGB, gamma: float = 563 / 256) -> bytes:
+    """An ICC profile of RGB pictures. primaries: XYZ of red, green and blue under D50."""
+
+    def xyz(values: Sequence[float]) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    title = b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78)
+    text = b"text\0\0\0\0x\0" + bytes(2)
+    tags = {b"desc": title, b"cprt": text, b"wtpt": xyz((0.9642, 1.0, 0.8249))}
+    tags |= dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(xyz, primaries), strict=True))
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = bytes(8) + struct.pack(">I", 0x02400000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
+    return struct.pack(">I", start + len(body)) + head[4:] + struct.pack(">I", len(tags)) + table + body
 
 
 def forms() -> list[str]:

@@ -29,6 +29,7 @@ from simulacra.data.sources import open_source
 from simulacra.messages import Message
 
 MB = 1 << 20
+pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 
 
 @pytest.fixture
@@ -123,6 +124,7 @@ def test_deep_json_is_a_sentence() -> None:
             read_table(name, deep + b"]" * 50_000)
 
 
+@pipes
 @pytest.mark.parametrize("name", ["people.csv", "metadata.jsonl", "dataset.json", "list_attr_celeba.txt"])
 def test_a_pipe_with_a_tables_name_is_a_sentence(pictures: Path, name: str) -> None:
     os.mkfifo(pictures / name)
@@ -130,6 +132,7 @@ def test_a_pipe_with_a_tables_name_is_a_sentence(pictures: Path, name: str) -> N
         open_(pictures)
 
 
+@pipes
 def test_a_socket_and_a_forbidden_table_are_sentences(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pictures)  # the address of a socket must be short
     with socket.socket(socket.AF_UNIX) as listening:
@@ -148,6 +151,7 @@ def test_a_socket_and_a_forbidden_table_are_sentences(pictures: Path, monkeypatc
             open_(pictures)
 
 
+@pipes
 @pytest.mark.parametrize("name", ["source", "source.npy", "source.zip", "train-images-idx3-ubyte.gz"])
 def test_a_pipe_as_the_source_is_a_sentence(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
@@ -155,6 +159,7 @@ def test_a_pipe_as_the_source_is_a_sentence(tmp_path: Path, name: str) -> None:
         open_(tmp_path / name)
 
 
+@pipes
 def test_pipes_with_names_of_idx_files_are_passed_over(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train-images-idx3-ubyte")
     with refused("data.no_pictures"):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-from support import bomb
+from PIL import Image, ImageCms
+from support import bomb, colour_profile
 
 from simulacra.data.decoding import DecodeOptions, crop_box, decode, is_grey
 from simulacra.data.items import FilePart, Item, natural, printable
@@ -144,6 +144,58 @@ def test_exif_rotation_is_applied(orientation: int) -> None:
     pixels, info = decode(data, DecodeOptions(size=(10, 20), channels="rgb"))
     assert (info.width, info.height, info.rotated) == (40, 20, orientation > 1)
     assert pixels[2, 4, 2] > 200 and pixels[2, 15, 0] > 200 and pixels[7, 4, 0] > 200
+
+
+ADOBE = colour_profile()
+CAMERA = (200, 60, 60)  # in Adobe RGB; (231, 57, 57) in sRGB
+
+
+def colour(data: bytes, options: DecodeOptions = RGB) -> tuple[list[int], bool]:
+    """A plain picture's colour once it is decoded, and whether its profile was converted."""
+    pixels, info = decode(data, options)
+    assert (pixels == pixels[0, 0]).all()
+    return pixels[0, 0].tolist(), info.converted
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+def test_colours_of_a_profile_become_srgb(form: str) -> None:
+    options = {"lossless": True} if form == "WEBP" else {}
+    assert colour(packed(plain("RGB", CAMERA), form, icc_profile=ADOBE, **options)) == ([231, 57, 57], True)
+
+
+def test_profiles_of_every_mode() -> None:
+    palette = plain("RGB", CAMERA).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert colour(packed(palette, icc_profile=ADOBE)) == ([231, 57, 57], True)
+    rgba = DecodeOptions(size=(16, 16), channels="rgba")
+    clear, converted = colour(packed(plain("RGBA", (*CAMERA, 100)), icc_profile=ADOBE), rgba)
+    assert clear == pytest.approx([231, 57, 57, 100], abs=1) and converted  # as resizing multiplies by alpha
+    jpeg = packed(plain("RGB", CAMERA), "JPEG", icc_profile=ADOBE, quality=100, subsampling=0)
+    grey = DecodeOptions(size=(16, 16), channels="grey")
+    assert colour(jpeg, grey)[0][0] == pytest.approx(np.dot([0.299, 0.587, 0.114], [231, 57, 57]), abs=1)
+    image = plain("RGB", CAMERA)
+    image.info["icc_profile"] = ADOBE
+    assert decode(image, RGB)[0][0, 0].tolist() == [231, 57, 57]
+
+
+def test_only_a_profile_that_changes_a_colour_changes_a_picture() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    others = {"none": None, "sRGB": srgb, "damaged": ADOBE[:200], "junk": b"junk", "bare": ADOBE[:128]}
+    for name, profile in others.items():
+        image = noise()
+        data = packed(image, icc_profile=profile) if profile else packed(image)
+        pixels, info = decode(data, DecodeOptions(size=(64, 64), channels="rgb"))
+        assert (pixels == np.asarray(image)).all() and not info.converted, name
+    assert colour(packed(plain("L", 100), icc_profile=ADOBE)) == ([100] * 3, False)  # of another colour space
+
+
+def test_a_full_alpha_is_not_transparent() -> None:
+    clear = plain("RGBA", (*BLUE, 255))
+    clear.putpixel((3, 3), (*BLUE, 254))
+    images = [(plain("RGBA", (*BLUE, 255)), False), (clear, True), (plain("LA", (10, 255)), False)]
+    assert [decode(packed(image), RGB)[1].transparent for image, _ in images] == [expected for _, expected in images]
+    palette = plain("P", 0)
+    palette.putpalette([*RED, *BLUE])
+    assert not decode(packed(palette, transparency=1), RGB)[1].transparent, "no pixel has the transparent colour"
 
 
 def test_animation_gives_its_first_frame() -> None:

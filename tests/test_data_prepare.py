@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support import prepared, refused
+from support import colour_profile, prepared, refused
 
 from simulacra.data import writing
 from simulacra.data.dataset import Dataset, content_hash, verify
@@ -363,15 +363,17 @@ def test_the_report_says_what_there_is(tmp_path: Path, capsys: pytest.CaptureFix
     (root / "person 0" / "[bold]odd.png").write_bytes(b"")
     (root / "notes.doc").write_text("x")
     Image.new("RGBA", (9, 30), (0, 0, 0, 0)).save(root / "person 1" / "clear.png")
+    Image.new("RGBA", (9, 30), (0, 9, 0, 255)).save(root / "person 1" / "full.png", icc_profile=colour_profile())
     report = inspect(root, workers=1)
-    assert (report.found, report.usable, report.not_pictures, report.blank) == (8, 7, 1, 1)
+    assert (report.found, report.usable, report.not_pictures, report.blank) == (9, 8, 1, 1)
     assert report.rejects == {Message("data.empty_file"): ["person 0/[bold]odd.png"]}
-    assert report.sizes == {(16, 16): 6, (9, 30): 1} and report.transparent == 1 and report.enlarged == 7
+    assert report.sizes == {(16, 16): 6, (9, 30): 2} and report.enlarged == 8
+    assert (report.transparent, report.converted) == (1, 1)
     record = json.loads(json.dumps(report.to_json()))
-    assert record["sizes"] == {"16x16": 6, "9x30": 1} and list(record["rejects"]) == ["empty file"]
+    assert record["sizes"] == {"16x16": 6, "9x30": 2} and list(record["rejects"]) == ["empty file"]
     print_report(report)
     said = capsys.readouterr().out
-    assert "7 of 8" in said and "[bold]odd.png" in said and "empty file" in said
+    assert "8 of 9" in said and "sRGB" in said and "[bold]odd.png" in said and "empty file" in said
     with using("zh"):
         print_report(report)
         assert "empty file" in report.to_json()["rejects"], "files are in English"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
-from support import Cli, build, coloured, refused, seasons
+from support import Cli, build, colour_profile, coloured, refused, seasons
 
 import simulacra
 from simulacra.data.items import FilePart, Item
@@ -221,7 +221,10 @@ def test_metadata_goes_along(model: Path, tmp_path: Path) -> None:
     text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
     text.add_text("simulacra", json.dumps({"seed": 3}))
     coloured(24, 20).save(tmp_path / "y.png", pnginfo=text, icc_profile=profile(b"GRAY"))
+    coloured(24, 20).save(tmp_path / "z.png", icc_profile=colour_profile())
     summary = translate(model, tmp_path, tmp_path / "out", "b", keep_size=True)
+    with Image.open(summary.paths[2]) as image:
+        assert "icc_profile" not in image.info, "the model's pictures are in sRGB"
     with Image.open(summary.paths[0]) as image:
         exif_read = image.getexif()
         assert image.size == (20, 24), "turned upright"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from simulacra.data.colour import in_srgb, profile_of
 from simulacra.data.rejects import UnusablePicture
 
 Crop = float | Literal["centre", "none"]
@@ -65,7 +66,10 @@ class DecodeOptions:
 
 
 class ImageInfo(NamedTuple):
-    """Properties of a picture before it was prepared; `width` and `height` after it was turned upright."""
+    """Properties of a picture before it was prepared; `width` and `height` after it was turned upright.
+
+    `transparent`: whether any pixel is. `converted`: whether its colour profile was another one than sRGB.
+    """
 
     width: int
     height: int
@@ -74,6 +78,7 @@ class ImageInfo(NamedTuple):
     rotated: bool = False
     animated: bool = False
     transparent: bool = False
+    converted: bool = False
 
 
 def crop_box(width: int, height: int, size: tuple[int, int], crop: Crop) -> Box:
@@ -109,15 +114,17 @@ def _guarded() -> Iterator[None]:
 
 @_guarded()
 def decode(data: Data, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageInfo]:
-    """Decode a picture into [h, w, c] uint8; returns it with the properties of the original.
+    """Decode a picture into [h, w, c] uint8 in sRGB; returns it with the properties of the original.
 
     Raises UnusablePicture, and nothing else, whatever the bytes are.
     """
     image = open_picture(data)
     info, orientation = _inspected(image, options)
-    image = _reduced(image, options, orientation)
+    profile = profile_of(image)
+    image = _reduced(image, options, orientation, grey=not profile)
     image.load()
-    image = plain(image)
+    image = in_srgb(image if profile and image.mode == "CMYK" else plain(image), profile)
+    info = info._replace(transparent=_is_transparent(image), converted=bool(profile))
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     return _fitted(image, options), info
@@ -202,12 +209,16 @@ def _inspected(image: Image.Image, options: DecodeOptions) -> tuple[ImageInfo, i
         image.format or "array",
         rotated=orientation in UPRIGHT,
         animated=image.format in ANIMATED_FORMATS and bool(getattr(image, "is_animated", False)),
-        transparent="A" in image.mode or "a" in image.mode or "transparency" in image.info,
     ), orientation
 
 
-def _reduced(image: Image.Image, options: DecodeOptions, orientation: int) -> Image.Image:
-    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 where OVERSAMPLING still holds."""
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel of a plain picture is; many programs write an alpha that is full everywhere."""
+    return image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() != (255, 255)
+
+
+def _reduced(image: Image.Image, options: DecodeOptions, orientation: int, *, grey: bool) -> Image.Image:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 where OVERSAMPLING still holds. grey: without its colours, too, if unused."""
     if image.format in ("JPEG", "MPO"):
         width, height = image.size
         size = options.size[::-1] if orientation in (5, 6, 7, 8) else options.size
@@ -216,7 +227,7 @@ def _reduced(image: Image.Image, options: DecodeOptions, orientation: int) -> Im
             math.ceil(OVERSAMPLING * size[1] * width / (right - left)),
             math.ceil(OVERSAMPLING * size[0] * height / (bottom - top)),
         )
-        mode = "L" if options.channels == "grey" and image.mode == "RGB" else image.mode
+        mode = "L" if grey and options.channels == "grey" and image.mode == "RGB" else image.mode
         image.draft(mode, least)
     return image
 

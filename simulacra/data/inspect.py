@@ -28,6 +28,7 @@ MAX_LISTED = 20  # classes and attributes that are listed one by one
 MAX_NAMES = 3  # file names beside a reason; groups of duplicates
 FLAGS = {
     "rotated": Message("data.rotated"),
+    "converted": Message("data.converted"),
     "animated": Message("data.animated"),
     "transparent": Message("data.transparent"),
     "enlarged": Message("data.enlarged"),
@@ -41,7 +42,8 @@ class Report:
     """What a source holds, and what is wrong with it. All counts are pictures unless said otherwise.
 
     `rejects`: reason -> names of unusable pictures. `sizes`: (width, height) in pixels, upright -> count. `enlarged`
-    counts pictures smaller than those to be made. `classes`: name -> count; `attributes`: name -> mean in [0, 1].
+    counts pictures smaller than those to be made, `converted` those with another colour profile than sRGB. `classes`:
+    name -> count; `attributes`: name -> mean in [0, 1].
     `duplicates` and `near_duplicates` are groups of names. `not_pictures` counts other files, `folders` folders.
     """
 
@@ -55,6 +57,7 @@ class Report:
     formats: Mapping[str, int]
     modes: Mapping[str, int]
     rotated: int
+    converted: int
     animated: int
     transparent: int
     enlarged: int
@@ -106,7 +109,7 @@ class Tally:
         self.modes[info.mode] += n
         left, _, right, _ = crop_box(info.width, info.height, self.options.size, self.options.crop)
         self.flags["enlarged"] += n * (right - left < self.options.size[1])
-        for flag in ("rotated", "animated", "transparent"):
+        for flag in ("rotated", "converted", "animated", "transparent"):
             self.flags[flag] += n * getattr(info, flag)
 
 
@@ -136,7 +139,7 @@ def make_report(source: Source, tally: Tally, images: NDArray[np.uint8], chosen:
         sizes={size: n for size, n in tally.sizes.items() if n},
         formats={name: n for name, n in tally.formats.most_common() if n},
         modes={name: n for name, n in tally.modes.most_common() if n},
-        **{flag: tally.flags[flag] for flag in ("rotated", "animated", "transparent", "enlarged")},
+        **{flag: tally.flags[flag] for flag in ("rotated", "converted", "animated", "transparent", "enlarged")},
         blank=sum(int(picture.max()) == int(picture.min()) for picture in images),
         folders=len({source.items[number].folder for number in chosen}),
         classes=classes,

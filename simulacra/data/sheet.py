@@ -152,7 +152,8 @@ def _plain(axes: Axes, title: str) -> None:
 
 
 def _handled(report: Report) -> dict[str, Any]:
-    counts = {flag: getattr(report, flag) for flag in ("rotated", "animated", "transparent", "enlarged", "blank")}
+    flags = ("rotated", "converted", "animated", "transparent", "enlarged", "blank")
+    counts = {flag: getattr(report, flag) for flag in flags}
     return {flag: n for flag, n in counts.items() if n}
 
 

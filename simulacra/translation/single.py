@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
+from simulacra.data.colour import profile_of
 from simulacra.data.decoding import ORIENTATION, Data, DecodeOptions, decode, open_picture, upright_size
 from simulacra.data.rejects import UnusablePicture
 from simulacra.errors import SimulacraError
@@ -101,8 +102,10 @@ def read_metadata(data: Data, pixels: Pixels) -> Metadata:
 
 
 def _profile(image: Image.Image, channels: int) -> dict[str, bytes]:
-    """Its ICC profile, unless that has another colour space than the result, as of a CMYK picture."""
+    """Its ICC profile, unless the result is not in its colours: converted to sRGB, or of another colour space."""
     profile = image.info.get("icc_profile")
+    if profile_of(image):
+        return {}
     if isinstance(profile, bytes) and profile[16:20] == PROFILES[channels]:
         return {"icc_profile": profile}
     return {}
