@@ -54,7 +54,6 @@ def train(
     spelled = [f"{name.replace('-', '_')}={value}" for name, value in settings.items()]
     values = parse_words([*words, *spelled])
     if dry_run:
-        set_threads(options.threads)
         device = choose_device(options.device)
         describe(forecast(data, options, values, lambda trial: make_trainer(trial, device)[0]), device)
         return

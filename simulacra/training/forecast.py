@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping
@@ -19,13 +20,13 @@ from typing import Any
 import torch
 
 from simulacra.data.dataset import Dataset
-from simulacra.device import choose_device
+from simulacra.device import choose_device, set_threads
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN
 from simulacra.measure.choose import SAMPLES, read_scores, since_best
 from simulacra.measure.extractors.weights import bundled_weights
 from simulacra.messages import Message
-from simulacra.training import distributed, trainer
+from simulacra.training import distributed, threads, trainer
 from simulacra.training.cuda_graphs import EAGER
 from simulacra.training.journal import read_journal
 from simulacra.training.lengths import SIDE as SMALLEST
@@ -74,20 +75,24 @@ def forecast(data: str | Path, options: TrainOptions, settings: Values, make_tra
     as it is, unless a new length is given.
     """
     resolved = plan(data, options, settings)
+    set_threads(resolved.threads)
     minutes, total, batch = resolved.clock.minutes, resolved.clock.total, resolved.config.batch
     if total is not None and total < FEW_STEPS * batch:
         return resolved
     if resolved.resumed:
         return _extended(resolved, options)
     if total is not None:
-        return _compiled(_scored(replace(resolved, speed=_speed(make_trainer, resolved, total)), options), options)
+        return _compiled(
+            _scored(_timed(resolved, options, lambda: _speed(make_trainer, resolved, total)), options), options
+        )
     assert minutes is not None
     trial = plan(data, options, settings, schedule=PROVISIONAL)
-    speed = _speed(make_trainer, trial, PROVISIONAL)
-    if speed is None:
+    timed = _timed(resolved, options, lambda: _speed(make_trainer, trial, PROVISIONAL))
+    if timed.speed is None:
         return resolved
-    images = images_in(replace(resolved, speed=speed), 60 * minutes)
-    return _compiled(_scored(replace(plan(data, options, settings, schedule=images), speed=speed), options), options)
+    scheduled = plan(data, options, settings, schedule=images_in(timed, 60 * minutes))
+    scheduled = replace(scheduled, speed=timed.speed, threads=timed.threads)
+    return _compiled(_scored(scheduled, options), options)
 
 
 def _extended(resumed: Plan, options: TrainOptions) -> Plan:
@@ -96,6 +101,13 @@ def _extended(resumed: Plan, options: TrainOptions) -> Plan:
         return resumed
     speeds = [line["images_per_second"] for line in read_journal(resumed.folder / "journal.jsonl")[-RECENT:]]
     return _scored(replace(resumed, speed=max(1e-3, median(speeds))), options) if speeds else resumed
+
+
+def _timed(resolved: Plan, options: TrainOptions, speed: Callable[[], float | None]) -> Plan:
+    """The plan with its speed, and with the number of threads that is fastest, if that is undecided."""
+    decided = resolved.threads is not None or choose_device(options.device).type != "cpu" or distributed.world() > 1
+    measured = speed() if decided else threads.fastest(speed)
+    return replace(resolved, speed=measured, threads=torch.get_num_threads())
 
 
 # --- the speed ----------------------------------------------------------------------------------------------------
@@ -242,12 +254,15 @@ def sentences(resolved: Plan) -> list[Message]:
     values["images"] = clock.total or images_in(resolved, seconds(resolved))
     may_stop = clock.measure and 0 < resolved.patience < values["images"] / clock.measure
     values["stops"] = Message("forecast.stops") if may_stop else ""
+    cores, few = os.cpu_count() or 1, list[Message]()
+    if resolved.threads and resolved.threads < cores:
+        few = [Message("forecast.threads", threads=resolved.threads, cores=cores)]
     if resolved.resumed or needed is None:
-        return [Message("forecast.in_all" if resolved.resumed else "forecast.length", **values)]
+        return [Message("forecast.in_all" if resolved.resumed else "forecast.length", **values), *few]
     first, good = (duration(seconds_of(resolved, images)) for images in (needed.first, needed.good))
     by_auto = clock.total == needed.good
     sentence = Message("forecast.by_auto" if by_auto else "forecast.beside_needed", first=first, good=good, **values)
-    return [sentence, *_too_large(resolved)]
+    return [sentence, *few, *_too_large(resolved)]
 
 
 def _too_large(resolved: Plan) -> list[Message]:

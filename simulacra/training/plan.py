@@ -56,6 +56,7 @@ class Plan:
     freeze: int  # images for which lower layers of D stay as in that model
     resumed: bool  # the folder already holds this run
     needed: ImagesNeeded | None  # where `auto` chose settings of a GAN that draws
+    threads: int | None  # processor threads; None: torch's own choice
     speed: float | None = None  # images a second on this machine; None: not measured
 
     def count(self) -> str:
@@ -164,6 +165,7 @@ def plan(
         freeze=_freeze(options, stored, pretrained),
         resumed=bool(stored),
         needed=needed,
+        threads=_first(options.threads, stored and stored.get("threads")),
     )
     if stored:
         _refuse_changes(folder, stored, resolved)

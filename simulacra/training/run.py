@@ -17,7 +17,7 @@ from simulacra.console import silent, tasks
 from simulacra.data.dataset import verify
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
-from simulacra.device import choose_device, device_name, set_threads
+from simulacra.device import choose_device, device_name
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
 from simulacra.measure.choose import mark_best, ranking
@@ -36,10 +36,12 @@ from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfi
 from simulacra.training.scoring import RunScores
 from simulacra.training.session import run_lock, stop_on_signal
 from simulacra.training.terminal import TerminalObserver
+from simulacra.training.threads import restored
 from simulacra.training.trainer import Trainer, TrainingDiverged
 from simulacra.training.transfer import Transfer
 
 
+@restored()
 def execute(
     data: str | Path,
     options: TrainOptions | None = None,
@@ -53,7 +55,6 @@ def execute(
     draw: also draw curves and film at the end.
     """
     options = options or TrainOptions()
-    set_threads(options.threads)
     guests = [*observers, *named_observers(options.observe)]
     device = choose_device(options.device)
     distributed.start(device)
@@ -160,6 +161,7 @@ class Run:
         config |= (
             {"reasons": to_reasons(plan.reasons)}
             | identity
+            | {"threads": torch.get_num_threads()}
             | {"data": identity["data"] | data}
             | provenance(plan.gan.name)
         )

@@ -99,6 +99,7 @@ class RunConfig(TypedDict, total=False):
     precision: str
     compile: bool
     micro: int | None
+    threads: int  # processor threads; absent in runs of 0.1
     pretrained: PretrainedRecord | None  # absent in runs of 0.1
     freeze: int  # images for which lower layers of D stay fixed
     length: RunLength
