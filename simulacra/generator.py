@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -11,12 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from simulacra.errors import SimulacraError, did_you_mean
+from simulacra.interpolation import interpolate_z
 from simulacra.messages import Message
 from simulacra.model import Model, Task
 from simulacra.settings import Settings
 
 LABEL_BANK = 1024  # training labels that a conditional generator stores
 LABEL = 7  # second number of the seed for a label
+TYPICAL = range(32)  # seeds among which the most typical latent is sought
 
 Layers = tuple[int, int] | None  # the first, and the one after the last; None: all
 
@@ -34,6 +36,7 @@ class Generator(Model):
         super().__init__(config)
         self.z_dim, self.prior = config.z, config.prior
         self.labels, self.attributes = config.labels, config.attributes
+        self._typical: Tensor | None = None
         self.num_ws = 0  # layers with a w each: `synthesis` also takes [N, num_ws, w]; 0: a single w
         if self.labels:
             empty = torch.zeros(LABEL_BANK, self.labels) if self.attributes else torch.zeros(LABEL_BANK).long()
@@ -153,13 +156,33 @@ class Generator(Model):
         return z if y is None else torch.cat([z, y], 1)
 
     def truncate(self, w: Tensor, psi: float, y: Tensor | None = None, layers: Layers = None) -> Tensor:
-        """Truncate w to w̄ + ψ (w - w̄). Where w is z, w̄ is 0 and the numbers of the label stay.
+        """Truncate w to w̄ + ψ (w - w̄). Where w is z, it moves on an arc towards `typical`; the numbers of the label stay.
 
+        No arc leads through short latents: none were drawn in training, and their pictures melt.
         layers: truncate these alone. Raises `SimulacraError` for a model without layers.
         """
         if layers is not None:
             raise SimulacraError("generator.no_layers")
-        return torch.cat([w[:, : self.z_dim] * psi, w[:, self.z_dim :]], 1)
+        if psi == 1:
+            return w
+        z = w[:, : self.z_dim]
+        start, share = self.typical().to(z).expand_as(z), torch.full((len(z),), float(psi))
+        return torch.cat([interpolate_z(start, z, share, prior=self.prior), w[:, self.z_dim :]], 1)
+
+    @torch.no_grad()
+    def typical(self) -> Tensor:
+        """The w [z], without its label, of the seed in `TYPICAL` whose picture is nearest to the mean of all these pictures."""
+        if self._typical is None:
+            w = self.mapping(self.seeded(TYPICAL), self.conditions(TYPICAL))
+            pictures = torch.cat([self.synthesis(part).float() for part in w.chunk(4)])
+            distances = (pictures - pictures.mean(0)).square().flatten(1).sum(1)
+            self._typical = w[distances.argmin(), : self.z_dim]
+        return self._typical
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; what `typical` found belongs to the weights before."""
+        self._typical = self._typical if not mode else None
+        return super().train(mode)
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w -> pictures [N, C, H, W]."""

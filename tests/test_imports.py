@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config", "settings", "device", "doctor"),
     ("model", "translator", "upscaler"),
     ("layers", "losses", "augment"),
-    ("seeds", "generator", "styled", "provenance", "grid"),
+    ("seeds", "interpolation", "generator", "styled", "provenance", "grid"),
     ("gan",),
     ("gans",),
     ("outside", "registry"),

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator, to_image
+from simulacra.generator import TYPICAL
+from simulacra.interpolation import slerp
 from simulacra.provenance import KEY, png_info, read_provenance, write_png
 from simulacra.sampling import write_pictures
 from simulacra.seeds import format_seeds, parse_seeds
@@ -35,12 +37,38 @@ def pictures_of(generator: Generator, seeds: Sequence[int], **options: float) ->
 
 
 @pytest.mark.parametrize("psi", [0.0, 0.5, 1.0, 1.5])
-def test_truncation_pulls_towards_the_centre(psi: float, generator: Generator) -> None:
+def test_truncation_turns_towards_the_most_typical_picture(psi: float, generator: Generator) -> None:
     with torch.no_grad():
-        expected = generator.synthesis(psi * generator.seeded([3, 4]))
-    torch.testing.assert_close(pictures_of(generator, [3, 4], truncation=psi), expected)
+        z, candidates = generator.seeded([3, 4]), torch.cat(list(generator.pictures(TYPICAL)))
+        nearest = (candidates - candidates.mean(0)).square().flatten(1).sum(1).argmin()
+        typical = generator.seeded([TYPICAL[int(nearest)]])
+        w = slerp(typical.expand_as(z), z, torch.full((2,), psi))
+        assert torch.equal(generator.truncate(z, psi), z if psi == 1 else w)
+        torch.testing.assert_close(pictures_of(generator, [3, 4], truncation=psi), generator.synthesis(w))
     if psi == 0:
-        assert torch.equal(expected[0], expected[1])
+        torch.testing.assert_close(w, typical.expand_as(w))
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_a_truncated_latent_is_as_long_as_any(prior: str) -> None:
+    """Shorter ones were never drawn in training: the bundled model melts them into patches."""
+    generator = build("dcgan:tiny", prior=prior, z=64).G.eval()
+    w = torch.cat([generator.truncate(generator.seeded(range(20)), psi) for psi in (0.0, 0.2, 0.5, 0.8)])
+    lengths = generator.seeded(range(1000)).norm(dim=1)
+    assert w.norm(dim=1).min() > 0.9 * lengths.min()
+    assert prior == "normal" or w.abs().max() <= 1
+
+
+def test_what_is_typical_follows_the_weights() -> None:
+    generator = build("dcgan:tiny").G.eval()
+    before = generator.truncate(generator.seeded([3]), 0.0)
+    generator.train()
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.normal_()
+    generator.eval()
+    generator.seeded = lambda seeds: torch.full((len(seeds), 8), 2.0)
+    assert not torch.equal(generator.truncate(torch.ones(1, 8), 0.0), before)
 
 
 @pytest.mark.parametrize("least", [0.0, 0.1, 2.0])

@@ -199,4 +199,4 @@ def test_a_run_from_before_the_setting_keeps_the_pixels_of_the_level() -> None:
     stored = to_json(configured("stylegan:tiny", (3, 16, 16), {"gamma": 10.0})[1])
     del stored["r1_pixels"]
     config = from_stored(StyleGAN.Config, stored, of="it")
-    assert (config.r1_pixels, config.gamma) == ("level", 10.0)  # type: ignore[attr-defined]
+    assert (config.r1_pixels, config.gamma) == ("level", 10.0)

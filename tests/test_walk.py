@@ -18,10 +18,11 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
+from simulacra.interpolation import interpolate_z, lerp, slerp
 from simulacra.latent.film import walk as film_walk
 from simulacra.latent.film import write_film, write_walk
 from simulacra.latent.recipe import Recipe, to_w
-from simulacra.latent.walk import Easing, Space, Walk, ease, interpolate_z, lerp, seed_stops, slerp
+from simulacra.latent.walk import Easing, Space, Walk, ease, seed_stops
 from simulacra.provenance import read_provenance
 from simulacra.sampling import read_recipe
 from simulacra.storage import save_model

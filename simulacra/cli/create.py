@@ -47,7 +47,7 @@ def sample(
     each
         Write one PNG a seed.
     truncation
-        Truncation: below 1, pictures are nearer to the mean picture, less varied and often cleaner.
+        Truncation: below 1, pictures are nearer to the most typical one, less varied and often cleaner.
     min_latent
         Least absolute value of each number of the latent.
     size
@@ -129,7 +129,7 @@ def mix(
     label
         What to draw, for a conditional model; see simulacra sample.
     truncation
-        Truncation: below 1, pictures are nearer to the mean picture.
+        Truncation: below 1, pictures are nearer to the most typical one.
     device
         Device to compute on.
     """
@@ -194,7 +194,7 @@ def walk(
     label
         What to draw, for a conditional model; see simulacra sample.
     truncation
-        Truncation: below 1, pictures are nearer to the mean picture.
+        Truncation: below 1, pictures are nearer to the most typical one.
     size
         Height of the film in pixels; the model's own if not given. Larger ones use the run's upscalers, if it has any.
     device

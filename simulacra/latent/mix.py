@@ -15,7 +15,7 @@ from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
 from simulacra.generator import LABEL, Generator
 from simulacra.grid import MAX_SIDE, Grid
-from simulacra.latent.walk import interpolate_z, lerp
+from simulacra.interpolation import interpolate_z, lerp
 from simulacra.provenance import read_provenance, write_png
 from simulacra.seeds import parse_seeds
 from simulacra.storage import fingerprint, load_generator

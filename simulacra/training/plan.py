@@ -290,7 +290,8 @@ def _refuse_changes(folder: Path, stored: RunConfig, new: Plan) -> None:
     pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro")]
     pairs.append(("freeze", old.get("freeze", 0), new.freeze))
     # a setting that is newer than the run has its default there, or the value from before it existed
-    defaults = {field.name: field.default for field in dataclasses.fields(new.config)} | new.config.in_older_runs
+    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(new.config)}
+    defaults |= new.config.in_older_runs
     newer = {key for key, value in vars(new.config).items() if key not in old["config"] and value == defaults[key]}
     pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items() if key not in newer]
     changes = [Message("plan.change", name=key, old=was, new=now) for key, was, now in pairs if was != now]
