@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -259,7 +260,8 @@ def test_a_short_run_that_is_made_long_is_scored_from_then_on(tmp_path: Path) ->
 # --- sentences ----------------------------------------------------------------------------------------------------
 
 
-def test_what_to_expect_is_said(tmp_path: Path, of_speed: Any) -> None:
+def test_what_to_expect_is_said(tmp_path: Path, of_speed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     data, run = on_disk(tmp_path / "d", drawings()), tmp_path / "run"
     of_speed(210.0)
     said = [str(sentence) for sentence in sentences(cpu_forecast(data, run=run))]
@@ -271,9 +273,15 @@ def test_what_to_expect_is_said(tmp_path: Path, of_speed: Any) -> None:
     assert "59,856 pictures in 5 minutes. First shapes take 75 seconds here, good pictures 17 minutes." in str(given)
     (named,) = sentences(cpu_forecast(data, {"batch": 8}, run=run, gan="mlp", total=20_000))
     assert str(named) == "About 210 pictures a second here: 20,000 pictures in 2 minutes."
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    few = sentences(cpu_forecast(data, run=run, minutes=5, threads=1))[1]
+    assert str(few) == "Uses 1 of 8 processor threads; --threads N chooses others."
 
 
-def test_a_size_that_takes_too_long_is_said_with_one_that_does_not(tmp_path: Path, of_speed: Any) -> None:
+def test_a_size_that_takes_too_long_is_said_with_one_that_does_not(
+    tmp_path: Path, of_speed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     data = on_disk(tmp_path / "d", drawings(8, 128))
     of_speed(30.0)
     expected, advice = sentences(cpu_forecast(data, run=tmp_path / "run"))
