@@ -175,12 +175,14 @@ def _convert_scalar(hint: Any, value: Any, where: Message) -> Any:
     if hint in (int, float):
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = float("nan")
         if not math.isfinite(number) or (hint is int and number != int(number)):
             code = "config.not_whole" if hint is int else "config.not_a_number"
             raise SimulacraError(code, where=where, value=value)
         return hint(number)
     if hint is str:
+        if not isinstance(value, str | int | float):
+            raise SimulacraError("config.not_a_text", where=where, value=str(value))
         return str(value)
     raise TypeError(f"{where}: settings of type {hint} are not supported")

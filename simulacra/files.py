@@ -100,12 +100,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file. Raises `SimulacraError` if it is missing or damaged."""
+    """Read a JSON file. Raises `SimulacraError` if it is missing, damaged or not a regular file."""
     try:
+        if path.exists() and not path.is_file():  # reading a named pipe would wait for ever
+            raise SimulacraError("files.not_a_file", path=path)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SimulacraError("files.missing", path=path) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SimulacraError("files.unreadable", path=path, reason=error.strerror) from error
+    except (ValueError, RecursionError) as error:
         raise SimulacraError("files.not_json", path=path, reason=error) from error
 
 

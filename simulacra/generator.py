@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self
 
@@ -14,6 +16,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.interpolation import interpolate_z
 from simulacra.messages import Message
 from simulacra.model import Model, Task
+from simulacra.seeds import check_seed
 from simulacra.settings import Settings
 
 LABEL_BANK = 1024  # training labels that a conditional generator stores
@@ -55,10 +58,10 @@ class Generator(Model):
         return torch.randn(n, self.z_dim, device=self.device)
 
     def seeded(self, seeds: Sequence[int]) -> Tensor:
-        """One latent per seed [N, z], the same whatever the batch."""
+        """One latent per seed [N, z], the same whatever the batch. Raises `SimulacraError` for what is no seed."""
         rows = []
-        for seed in seeds:
-            source = torch.Generator().manual_seed(int(seed))
+        for seed in map(check_seed, seeds):
+            source = torch.Generator().manual_seed(seed)
             if self.prior == "uniform":
                 rows.append(torch.rand(self.z_dim, generator=source) * 2 - 1)
             else:
@@ -212,7 +215,12 @@ class Generator(Model):
             truncate these alone.
         min_latent: every number of z gets at least this absolute value: latents near 0 are rare in training and tend to
             give deformed pictures.
+
+        Raises `SimulacraError` for what is no seed, a truncation that is not finite, and a negative min_latent.
         """
+        check_truncation(truncation)
+        for seed in seeds:
+            check_seed(seed)
         if not min_latent >= 0:
             raise SimulacraError("generator.negative_min_latent", value=min_latent)
         self.eval()
@@ -235,6 +243,12 @@ class Generator(Model):
         """One PIL picture per seed; see `pictures` for the options and for a stream in constant memory."""
         batches = self.pictures(seeds, label=label, truncation=truncation, min_latent=min_latent)
         return [to_image(picture) for batch in batches for picture in batch]
+
+
+def check_truncation(value: float) -> None:
+    """Raise `SimulacraError` for a truncation that is not a finite number."""
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise SimulacraError("generator.bad_truncation", value=str(value))
 
 
 def to_image(picture: Tensor) -> Image.Image:

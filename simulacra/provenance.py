@@ -21,7 +21,7 @@ def read_provenance(file: Path | BinaryIO) -> dict[str, Any] | None:
             # `text` decodes the whole picture: the chunk may follow the pixels
             text = image.info.get(KEY) or getattr(image, "text", {}).get(KEY)
         record = json.loads(text) if isinstance(text, str) else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, RecursionError, Image.DecompressionBombError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -14,10 +15,10 @@ MOST = 10_000_000  # seeds in one text
 def parse_seeds(seeds: str | Iterable[int]) -> list[int]:
     """Seeds in order, from a text such as `0-99`, `7` or `1,5,10-12`, or from numbers.
 
-    Raises `SimulacraError` for a text that names no seeds, and for seeds of 2^32 and more.
+    Raises `SimulacraError` for a text that names no seeds, and for what is no seed.
     """
     if not isinstance(seeds, str):
-        return [int(seed) for seed in seeds]
+        return [check_seed(seed) for seed in seeds]
     numbers: list[int] = []
     for part in seeds.split(","):
         first, dash, last = part.strip().partition("-")
@@ -29,6 +30,17 @@ def parse_seeds(seeds: str | Iterable[int]) -> list[int]:
             raise SimulacraError("sampling.too_many_seeds", text=seeds, most=MOST)
         numbers.extend(range(int(first), int(last or first) + 1))
     return numbers
+
+
+def check_seed(seed: int) -> int:
+    """The seed as a number. Raises `SimulacraError` for anything but a whole number from 0 to 2^63 - 1."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise SimulacraError("sampling.not_a_seed", seed=str(seed))
+    return number
 
 
 def format_seeds(seeds: Sequence[int]) -> str:

@@ -113,7 +113,11 @@ def load(
     """
     folder = model_folder(where)
     about, kind, config = read_config(folder, gan)
-    model = kind.generator(config)
+    try:
+        model = kind.generator(config)
+    except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        path = folder / "config.json"
+        raise SimulacraError("storage.impossible_config", path=path, reason=str(error)[:200]) from error
     assert isinstance(model, Generator | Translator | Upscaler)
     model.classes = tuple(about["classes"])
     load_weights(model, folder / "G.safetensors")
@@ -125,7 +129,9 @@ def read_config(folder: Path, gan: str | None = None) -> tuple[JsonObject, type[
     about = read_json(folder / "config.json")
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise SimulacraError("storage.wrong_format", path=folder / "config.json", format=FORMAT)
-    if not {"gan", "config", "classes"} <= about.keys():
+    classes = about.get("classes")
+    texts = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not texts or not isinstance(about.get("gan"), str) or not isinstance(about.get("config"), dict):
         raise SimulacraError("storage.damaged_config", path=folder / "config.json")
     kind = find(gan) if gan else find_stored(about, trusted=False)
     return about, kind, from_stored(kind.Config, about["config"], of=f"{folder}: {kind.name}")

@@ -285,7 +285,9 @@ def test_another_model_s_certificate_is_kept(run: Path) -> None:
     assert json.loads((run / f"certificate-{first['model']['hash']}.json").read_text()) == first
     (run / "notes.json").write_text("{}")
     with refused("measure.not_a_certificate"):
-        evaluate(run, samples=8, metrics=["fd"], out=run / "notes.json")
+        evaluate(run, samples=8, metrics=["fd"], out=str(run / "notes.json"))
+    _, path = evaluate(run, samples=8, metrics=["fd"], out=str(run / "other.json"))
+    assert path == run / "other.json" and path.is_file()
 
 
 # --- choose -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from starlette.testclient import TestClient
 from support import bomb, refused
 
@@ -415,6 +415,16 @@ def test_uploads_are_capped(plain: TestClient) -> None:
     assert (
         plain.post("/api/open", content=bomb(40_000, 40_000)).status_code == 200
     )  # its header says no recipe: nothing is decoded
+
+
+@pytest.mark.parametrize("depth", [50, 400, 900, 50_000])
+def test_a_deep_recipe_in_a_picture_is_a_refusal(plain: TestClient, depth: int) -> None:
+    deep = '{"seed": 1, "other": ' * depth + '{"seed": 1}' + "}" * depth
+    file, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    info.add_text("simulacra", f'{{"model": "m", "recipe": {deep}}}', zip=True)
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=info)
+    answer = plain.post("/api/open", content=file.getvalue())
+    assert answer.json() == {} if depth == 50_000 else answer.status_code == 400 and is_refusal(answer.json())
 
 
 WRONG: list[tuple[str, Any]] = [

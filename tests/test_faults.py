@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import shutil
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 import torch
-from support import CPU, advance, differences, make_trainer, noise, on_disk, refused, state
+from support import CPU, advance, build, differences, make_trainer, noise, on_disk, refused, state
 
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
+from simulacra.generator import as_generator
 from simulacra.messages import Message
-from simulacra.storage import checkpoints, fingerprint, load
+from simulacra.storage import checkpoints, fingerprint, load, save_model
 from simulacra.training import checkpoint
 from simulacra.training.journal import Journal
 from simulacra.training.options import train
@@ -242,6 +244,33 @@ def test_a_damaged_model_is_a_sentence_that_names_it(name: str, content: bytes, 
     (last / name).write_bytes(content)
     with pytest.raises(SimulacraError, match=str(last)):
         load(last)
+
+
+TYPES: dict[str, tuple[Any, ...]] = {
+    "gan": (None, 3, ["mlp"], "zzz"),
+    "classes": (None, 3, "ab", [1], {"a": 1}),
+    "config": (None, 3, [], "z=3"),
+    "config.z": (None, [], {}, "x", -3, 0, True, 10**400),
+    "config.shape": (None, 3, "x", [3, 16], [3, -16, 16], [{}, 16, 16], [3, 0, 0]),
+    "config.prior": (None, [], {}, 3),
+    "config.hidden": (None, {}, "x", -1),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in TYPES.items() for value in values])
+def test_a_model_s_config_with_a_wrong_value_is_a_sentence(key: str, value: Any, tmp_path: Path) -> None:
+    gan = build("mlp:tiny")
+    save_model(gan.G, tmp_path / "m", gan="mlp", config=gan.config, about={})
+    config = read_json(tmp_path / "m" / "config.json")
+    *outer, name = key.split(".")
+    (config["config"] if outer else config)[name] = value
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    try:
+        model = as_generator(load(tmp_path / "m"))
+    except SimulacraError as error:
+        assert str(error)
+    else:
+        assert value is None or len(model.sample([1])) == 1, "a value that means the same"
 
 
 def test_where_there_is_no_model(tmp_path: Path, data: Path) -> None:

@@ -87,7 +87,18 @@ def test_json(tmp_path: Path) -> None:
         write_json(tmp_path / "a.json", float("nan"))
     assert read_json(tmp_path / "a.json") == {"ü": [1, None]}
     (tmp_path / "b.json").write_bytes(b'{"a": \xff')
-    for name, code in (("b.json", "files.not_json"), ("c.json", "files.missing")):
+    (tmp_path / "d.json").write_text("[" * 50_000)
+    (tmp_path / "e.json").mkdir()
+    codes = {
+        "b.json": "files.not_json",
+        "c.json": "files.missing",
+        "d.json": "files.not_json",
+        "e.json": "files.not_a_file",
+    }
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "f.json")
+        codes["f.json"] = "files.not_a_file"
+    for name, code in codes.items():
         with pytest.raises(SimulacraError) as caught:
             read_json(tmp_path / name)
         assert caught.value.code == code

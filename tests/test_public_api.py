@@ -87,6 +87,14 @@ def test_settings_are_keywords(tmp_path: Path) -> None:
     assert (config["lr"], config["batch"], config["ema"]) == (1e-4, 8, 100.0)
 
 
+def test_a_path_may_be_a_text() -> None:
+    """Of every public function, on its signature; `mypy` then finds where a text is used as a `Path`."""
+    for name in set(simulacra.__all__) - {"GANS", "SimulacraError"}:
+        for parameter in inspect.signature(getattr(simulacra, name)).parameters.values():
+            kinds = set(str(parameter.annotation).split(" | "))
+            assert "Path" not in kinds or "str" in kinds, f"{name}({parameter.name})"
+
+
 @pytest.mark.parametrize(
     ("word", "near"), [("epoch", "epochs"), ("learning_rate", None), ("hiden", "hidden"), ("precison", "precision")]
 )

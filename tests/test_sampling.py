@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import Generator, to_image
 from simulacra.generator import TYPICAL
 from simulacra.interpolation import slerp
+from simulacra.latent.mix import cross_matrix
+from simulacra.latent.walk import seed_stops
 from simulacra.provenance import KEY, png_info, read_provenance, write_png
 from simulacra.sampling import write_pictures
 from simulacra.seeds import format_seeds, parse_seeds
@@ -256,6 +259,26 @@ def test_seeds_are_read_in_order(spans: list[tuple[int, int]]) -> None:
     expected = [seed for first, more in spans for seed in range(first, first + more + 1)]
     assert parse_seeds(text) == expected
     assert parse_seeds(format_seeds(expected)) == expected
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.5, "7", None, float("nan")])
+def test_what_is_no_seed_is_a_sentence(seed: Any, generator: Generator) -> None:
+    for draw in (generator.sample, generator.seeded, parse_seeds):
+        with refused("sampling.not_a_seed", seed=str(seed)):
+            draw([seed])
+    assert len(generator.sample(np.array([3]))) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.7", None])
+def test_a_truncation_that_is_no_number_is_a_sentence(value: Any, generator: Generator) -> None:
+    draws: dict[str, Callable[[], object]] = {
+        "sample": lambda: generator.sample([1], truncation=value),
+        "mix": lambda: cross_matrix(generator, [1], [2], truncation=value),
+        "walk": lambda: seed_stops([1, 2], truncation=value),
+    }
+    for draw in draws.values():
+        with refused("generator.bad_truncation", value=str(value)):
+            draw()
 
 
 @given(st.text(alphabet="0123456789-,. xe²", max_size=12))

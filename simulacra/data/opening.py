@@ -55,9 +55,10 @@ def open_pair(source: str | Path) -> Pair:
 
 def kind(path: Path) -> str | None:
     """`Dataset.WHAT` or `Pair.WHAT`, as data.json in the folder says; None if it says neither."""
+    about = path / "data.json"
     try:
-        record = json.loads((path / "data.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else None
+    except (OSError, ValueError, RecursionError):
         return None
     what = record.get("what") if isinstance(record, dict) else None
     return what if what in (Dataset.WHAT, Pair.WHAT) else None

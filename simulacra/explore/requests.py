@@ -44,7 +44,7 @@ async def read_json(request: Request, keys: set[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SimulacraError("explore.not_an_object")
     check_keys(content, keys)
-    _check_size(content, 0)
+    check_size(content)
     return content
 
 
@@ -129,7 +129,7 @@ def seed(value: str) -> int:
     return int(value)
 
 
-def _check_size(value: Any, depth: int) -> None:
+def check_size(value: Any, depth: int = 0) -> None:
     """Refuse what is deeper than any recipe, and texts longer than any name."""
     if depth > MAX_DEPTH:
         raise SimulacraError("explore.too_deep", most=MAX_DEPTH)
@@ -137,11 +137,11 @@ def _check_size(value: Any, depth: int) -> None:
         raise SimulacraError("explore.text_too_long", most=MAX_TEXT)
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check_size(key, depth)
-            _check_size(inner, depth + 1)
+            check_size(key, depth)
+            check_size(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _check_size(inner, depth + 1)
+            check_size(inner, depth + 1)
 
 
 def _not_a_number(constant: str) -> NoReturn:

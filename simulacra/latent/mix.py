@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
-from simulacra.generator import LABEL, Generator
+from simulacra.generator import LABEL, Generator, check_truncation
 from simulacra.grid import MAX_SIDE, Grid
 from simulacra.interpolation import interpolate_z, lerp
 from simulacra.provenance import read_provenance, write_png
@@ -94,6 +94,7 @@ def cross_matrix(
     cross: each number of z and of the label comes from one parent, by a coin that the two seeds decide; such a z is as
     likely as its parents. blend: halfway, as a walk goes. label, truncation: see `Generator.pictures`.
     """
+    check_truncation(truncation)
     generator.eval()
     z, y = zip(
         *((generator.seeded(seeds), generator.conditions(seeds, label)) for seeds in (rows, columns)), strict=True
@@ -202,6 +203,7 @@ def _coins(a: int, b: int, count: int, *, stream: int = 0) -> Tensor:
 
 def _styles(generator: Generator, seeds: Sequence[int], label: str, truncation: float) -> Tensor:
     """The w of each seed, repeated for each layer [N, num_ws, w]."""
+    check_truncation(truncation)
     y = generator.conditions(seeds, label)
     w = generator.truncate(generator.mapping(generator.seeded(seeds), y), truncation, y)
     return w[:, None].repeat(1, generator.num_ws, 1)

@@ -144,7 +144,7 @@ def _read(path: Path, model: str | Path | None) -> list[Direction]:
         if vectors.dim() != 2 or not bool(vectors.isfinite().all()):
             raise ValueError("vectors")
         return [_direction(entry, vector) for entry, vector in zip(entries, vectors.unbind(0), strict=True)]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise SimulacraError("latent.directions_damaged", path=path, reason=error) from error
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.errors import SimulacraError
-from simulacra.generator import Generator
+from simulacra.generator import Generator, check_truncation
 from simulacra.interpolation import interpolate_z, lerp
 from simulacra.latent.recipe import Direction, Recipe, per_layer, to_json, to_w, to_z
 
@@ -131,6 +131,7 @@ class Walk:
 
 
 def seed_stops(seeds: Sequence[int], *, label: str = "", truncation: float = 1.0) -> list[Recipe]:
-    """One recipe per seed."""
+    """One recipe per seed. Raises `SimulacraError` for a truncation that is not finite."""
+    check_truncation(truncation)
     plain = Recipe(label=label, truncation=truncation)
     return [replace(plain, seed=seed) for seed in seeds]

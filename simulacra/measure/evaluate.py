@@ -29,9 +29,9 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     first_seed: int = FIRST_SEED,
     extractor: str | Extractor = DEFAULT,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     sha256: str | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     device: str | torch.device = "cpu",
     advance: Begin = silent,
 ) -> tuple[Certificate, Path | None]:
@@ -55,7 +55,7 @@ def evaluate(
         raise SimulacraError("measure.first_seed", seed=first_seed)
     model = model_under_test(where)
     chosen = find(metrics or (), model.task)
-    path = out or (model.run / "certificate.json" if model.run else None)
+    path = Path(out).expanduser() if out else (model.run / "certificate.json" if model.run else None)
     if path is not None:
         check_path(path)
     pictures = model.dataset(data)

@@ -58,7 +58,7 @@ def score_sets(
     unseen: Where | None = None,
     samples: int = SAMPLES,
     extractor: str | Extractor = DEFAULT,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     sha256: str | None = None,
     device: str | torch.device = "cpu",
     advance: Begin = silent,

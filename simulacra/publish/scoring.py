@@ -36,7 +36,7 @@ def score(
     out: str | Path | None = None,
     html: str | Path | None = None,
     extractor: str | Extractor = DEFAULT,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     sha256: str | None = None,
     device: str | torch.device = "cpu",
     advance: Begin = silent,

@@ -117,7 +117,7 @@ def open_extractor(
     name: str = DEFAULT,
     *,
     device: str | torch.device = "cpu",
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     sha256: str | None = None,
     backend: Literal["auto", "torch", "onnxruntime"] = "auto",
 ) -> Extractor:
@@ -134,6 +134,7 @@ def open_extractor(
     if name not in EXTRACTORS:
         hint = did_you_mean(name, EXTRACTORS) or Message("measure.extractor_choices", names=EXTRACTORS)
         raise SimulacraError("measure.unknown_extractor", name=name, hint=hint)
+    weights = None if weights is None else Path(weights).expanduser()
     path = bundled_weights(weights) if name in ("efl0d", "efl0") else user_weights(name, weights)
     digest = file_sha256(path)
     if sha256 is not None and sha256.lower() != digest:

@@ -13,7 +13,7 @@ from simulacra.publish.report.run_contents import read_contents
 LIMIT = 5_000_000  # bytes of a report, at most
 
 
-def report(run: str | Path, out: Path | None = None, *, language: str | None = None, limit: int = LIMIT) -> Path:
+def report(run: str | Path, out: str | Path | None = None, *, language: str | None = None, limit: int = LIMIT) -> Path:
     """Write the report of a run, finished or not; returns its path.
 
     run: the run's folder. out: the file; by default `report.html` in the run's folder. An older report is replaced, any
