@@ -123,11 +123,11 @@ def append_json_line(path: Path, value: Any) -> None:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """The lines of a file of JSON lines, without those that a kill cut short; empty where there is no file."""
+    """The lines of a file of JSON lines, without those that cannot be read; empty where there is no file."""
     values: list[Any] = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ValueError):
                 values.append(json.loads(line))
     return values
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from simulacra.files import JsonObject, atomic_file, read_json, write_json
 from simulacra.gan import GAN
 from simulacra.generator import Generator, as_generator
 from simulacra.model import Model, Task
+from simulacra.records import read_record
 from simulacra.registry import find, find_stored, provenance
 from simulacra.settings import Settings, from_stored
 from simulacra.translator import Translator, as_translator
@@ -28,6 +30,12 @@ from simulacra.upscaler import Upscaler, as_upscaler
 
 FORMAT = "simulacra-model-1"
 SHIPPED = "peeps"
+
+
+class Chosen(TypedDict):
+    """What loading a run reads of its `best.json`."""
+
+    checkpoint: str
 
 
 def save_model(
@@ -68,18 +76,22 @@ def _sorted_header(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
+def checkpoint_folders(run: Path) -> list[Path]:
+    """The folders of a run's checkpoints, whether or not they are complete, oldest first."""
+    folders = [path for path in (run / "checkpoints").glob("*") if path.name.isdecimal() and path.is_dir()]
+    return sorted(folders, key=lambda path: int(path.name))
+
+
 def checkpoints(run: Path) -> list[Path]:
     """A run's complete checkpoints, oldest first."""
-    folders = (run / "checkpoints").glob("*")
-    complete = [path for path in folders if path.name.isdecimal() and (path / "config.json").is_file()]
-    return sorted(complete, key=lambda path: int(path.name))
+    return [path for path in checkpoint_folders(run) if (path / "config.json").is_file()]
 
 
 def best(run: Path) -> Path | None:
     """The checkpoint that a run's `best.json` names; None where none was chosen or it is gone."""
     if not (run / "best.json").is_file():
         return None
-    chosen = run / "checkpoints" / str(read_json(run / "best.json")["checkpoint"])
+    chosen = run / "checkpoints" / read_record(run / "best.json", Chosen)["checkpoint"]
     return chosen if chosen in checkpoints(run) else None
 
 
@@ -94,9 +106,12 @@ def model_folder(where: str | Path | None = None) -> Path:
     if (path / "G.safetensors").is_file():
         return path
     if (path / "journal.jsonl").exists() or (path / "checkpoints").is_dir():
-        complete = checkpoints(path)
-        if complete:
-            return best(path) or complete[-1]
+        if chosen := best(path):
+            return chosen
+        if folders := checkpoint_folders(path):
+            if not (folders[-1] / "config.json").is_file():
+                raise SimulacraError("storage.damaged_checkpoint", path=folders[-1], run=path)
+            return folders[-1]
         raise SimulacraError("storage.no_checkpoint", run=path)
     if not path.exists():
         raise SimulacraError("storage.missing", path=path, bundled=SHIPPED, hint=near_path(path, [SHIPPED]))
@@ -124,17 +139,59 @@ def load(
     return model.eval().requires_grad_(False).to(device)
 
 
+def read_versioned(path: Path, form: str) -> JsonObject | None:
+    """The JSON object in `path` if its `format` is `form`, such as `simulacra-run-1`; None if it is something else.
+
+    Raises `SimulacraError` for a file of a later version's format, with the version to install.
+    """
+    record = read_json(path)
+    found = record.get("format") if isinstance(record, dict) else None
+    kind = form.rpartition("-")[0]
+    if isinstance(found, str) and found != form and found.rpartition("-")[0] == kind:
+        raise SimulacraError("storage.newer_format", path=path, format=found, own=form, version=_writer(record))
+    return record if found == form else None
+
+
+def _writer(record: JsonObject) -> str:
+    """The words that install the version which wrote a file."""
+    versions = record.get("versions")
+    version = versions.get("simulacra") if isinstance(versions, dict) else record.get("simulacra")
+    return f"simulacra=={version}" if isinstance(version, str) else "simulacra"
+
+
+def stored_settings(kind: type[GAN], record: JsonObject, path: Path, *, of: str) -> Settings:
+    """The settings in the `config.json` of a run or a model; what it lacks has its old default.
+
+    Raises `SimulacraError` for a value that cannot be read, and for a setting that only a later version knows.
+    """
+    try:
+        return from_stored(kind.Config, record["config"], of=of)
+    except SimulacraError as error:
+        version = _writer(record)
+        if error.code != "config.unknown_setting" or not _is_later(version):
+            raise
+        name = error.values["name"]
+        raise SimulacraError("storage.newer_setting", path=path, name=name, version=version) from error
+
+
+def _is_later(requirement: str) -> bool:
+    """Whether `simulacra==VERSION` is later than this version."""
+    numbers = [re.findall(r"\d+", text) for text in (requirement, simulacra.__version__)]
+    theirs, ours = ([int(number) for number in parts] for parts in numbers)
+    return theirs > ours
+
+
 def read_config(folder: Path, gan: str | None = None) -> tuple[JsonObject, type[GAN], Settings]:
     """The `config.json` of a model folder, with the GAN and the settings that it names; see `load`."""
-    about = read_json(folder / "config.json")
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    about = read_versioned(folder / "config.json", FORMAT)
+    if about is None:
         raise SimulacraError("storage.wrong_format", path=folder / "config.json", format=FORMAT)
     classes = about.get("classes")
     texts = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
     if not texts or not isinstance(about.get("gan"), str) or not isinstance(about.get("config"), dict):
         raise SimulacraError("storage.damaged_config", path=folder / "config.json")
     kind = find(gan) if gan else find_stored(about, trusted=False)
-    return about, kind, from_stored(kind.Config, about["config"], of=f"{folder}: {kind.name}")
+    return about, kind, stored_settings(kind, about, folder / "config.json", of=f"{folder}: {kind.name}")
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -16,6 +16,7 @@ from simulacra.data.opening import open_pair
 from simulacra.explore import server
 from simulacra.explore.server import Explorer
 from simulacra.gan import GAN, Generator
+from simulacra.measure.choose import mark_best
 from simulacra.registry import configured
 from simulacra.storage import load, save_model
 from simulacra.training.previews import Previews, TranslationPreviews
@@ -62,7 +63,8 @@ def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
         )
         previews = TranslationPreviews(open_pair(data)) if data else Previews(generator)
         previews.save(folder / "previews" / f"{nimg:09d}.png", list(previews.draw(generator)))
-        lines.append({"nimg": nimg, "d_loss": 1.0 - i / 10, "g_loss": 1.0 + i / 10})
+        clock = {"epoch": 1.0, "seconds": 1.0, "d_plays": 1, "g_plays": 1, "images_per_second": 9.0}
+        lines.append({"nimg": nimg, "d_loss": 1.0 - i / 10, "g_loss": 1.0 + i / 10} | clock)
         kid = {"value": 2.0 - i, "low": 1.9 - i, "high": 2.1 - i, "better": "lower", "what": "", "n": 10, "n_real": 10}
         scores.append({"nimg": nimg, "model": "m", "extractor": {}, "on": "train", "data": "d", "n": 10, "n_real": 10,
                        "seeds": "0-9", "leads": "kid", "scores": {"kid": kid}})  # fmt: skip
@@ -70,7 +72,7 @@ def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
     (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
     if data:
         (folder / "config.json").write_text(json.dumps({"data": {"source": str(data)}}))
-    (folder / "best.json").write_text(json.dumps({"checkpoint": f"{160 * checkpoints:09d}"}))
+    mark_best(folder)
     return folder
 
 

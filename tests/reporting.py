@@ -39,13 +39,15 @@ def scored(run: Path) -> None:
     anew = {"by": KID, "seeds": "9-9", "best": score(0.21), "last": score(0.32), "difference": score(-0.11)}
     record = {
         "checkpoint": best.name,
+        "model": fingerprint(best),
         "nimg": int(best.name),
         "by": KID,
         **score(0.2),
         "scored": len(folders),
         "anew": anew,
+        "why": "It is the best.",
     }
-    (run / "best.json").write_text(json.dumps(record | {"last": {"nimg": int(last.name), **score(0.3)}}))
+    (run / "best.json").write_text(json.dumps(record | {"last": {"nimg": int(last.name), "by": KID, **score(0.3)}}))
     write_certificate(run, best)
     path = run / "journal.jsonl"
     journal = [json.loads(line) for line in path.read_text().splitlines()]

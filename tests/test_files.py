@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file, atomic_folder, read_json, sweep, write_json
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
-from simulacra.training.journal import Journal, read
+from simulacra.training.journal import REQUIRED, Journal, read_journal
 from simulacra.training.run_records import JournalLine
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -113,17 +113,17 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines(cut: int) -> None:
 
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.jsonl")
-        lines: list[JournalLine] = [{"nimg": 10 * i, "d_loss": 0.5 * i} for i in range(1, 6)]
+        lines = [cast(JournalLine, dict.fromkeys(REQUIRED, 1) | {"nimg": 10 * i}) for i in range(1, 6)]
         for line in lines:
             journal.write(line)
         whole = journal.path.read_bytes()
         journal.path.write_bytes(whole[:cut])
-        remaining = read(journal.path)
+        remaining = read_journal(journal.path)
         assert remaining == lines[: len(remaining)]
         assert whole[:cut].count(b"\n") <= len(remaining) <= whole[:cut].count(b"\n") + 1
         journal.rewind(30)
-        journal.write({"nimg": 40})
-        assert [line["nimg"] for line in read(journal.path)] == [
+        journal.write(lines[0] | {"nimg": 40})
+        assert [line["nimg"] for line in read_journal(journal.path)] == [
             line["nimg"] for line in remaining if line["nimg"] <= 30
         ] + [40]
 

@@ -22,6 +22,7 @@ from simulacra.console import console
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import to_tensor
 from simulacra.data.opening import open_domain
+from simulacra.files import read_json_lines
 from simulacra.gan import Batch, Generator
 from simulacra.gans.mlp import MLP
 from simulacra.messages import text, using
@@ -31,7 +32,6 @@ from simulacra.settings import Settings
 from simulacra.training import health
 from simulacra.training.diversity import Leak, spread
 from simulacra.training.health import ENDS, HOLD, STEPS, VERDICTS, Health, assess, explain, last_healthy
-from simulacra.training.journal import read
 from simulacra.training.options import train
 from simulacra.training.previews import open_previews
 
@@ -340,7 +340,9 @@ def test_a_verdict_is_said_once_when_it_begins_and_once_when_it_ends(
     out = capsys.readouterr().out
     assert out.count("32 images: stalled! It is stuck. To try: ") == 1 and out.count("stalled! ") == 1
     assert out.count("72 images: no longer stalled.") == 1 and out.count("no longer") == 1
-    assert ["health" in line for line in read(run / "journal.jsonl")] == [False] * 3 + [True] * 5 + [False] * 4
+    assert ["health" in line for line in read_json_lines(run / "journal.jsonl")] == [False] * 3 + [True] * 5 + [
+        False
+    ] * 4
 
 
 # --- real runs, as small as they get -------------------------------------------------------------------------------
@@ -375,7 +377,7 @@ def verdicts_of(
     options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "quiet": True, "save_every": 10**6}
     words: dict[str, Any] = {"batch": batch, "balance": balance} | settings
     train(data, gan=gan, run=run, total=steps * batch, every=every * batch, settings=words, **options)
-    lines = read(run / "journal.jsonl")
+    lines = read_json_lines(run / "journal.jsonl")
     names = [name for line in lines for name in line.get("health", {})]
     return {name: names.count(name) for name in names}
 
@@ -422,7 +424,7 @@ def test_a_run_whose_pictures_are_augmented_leaks(
     monkeypatch.setattr(Generator, "pictures", lambda self, seeds: [planted])
     words: dict[str, Any] = {"augment": kind} | ({"augment_p": 0.7} if kind == "ada" else {})
     verdicts = verdicts_of(people["many"], tmp_path, "mlp:tiny", steps=140, every=14, **words)
-    line = read(tmp_path / "journal.jsonl")[-1]
+    line = read_json_lines(tmp_path / "journal.jsonl")[-1]
     assert line["leak"] == pytest.approx(1 if leaks else 0, abs=0.35) and ("augment_p" in line) == (kind == "ada")
     assert bool(verdicts.get("leaking")) == leaks
 

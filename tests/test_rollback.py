@@ -16,11 +16,10 @@ import torch
 from support import differences, noise, on_disk, refused, state
 
 from simulacra.errors import SimulacraError
-from simulacra.files import write_json
+from simulacra.files import read_json_lines, write_json
 from simulacra.plugins.processes import SERVER, free_port, in_two_processes
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint, health, rollback
-from simulacra.training.journal import read
 from simulacra.training.options import train
 from simulacra.training.run import Run
 from simulacra.training.run_records import RollbackRecord
@@ -55,10 +54,10 @@ def test_a_nan_goes_back_and_on_with_another_seed(data: Path, tmp_path: Path, mo
     with refused("train.diverged"):
         train(data, run=tmp_path / "without", **OPTIONS)
     assert train(data, run=run, rollback=2, **OPTIONS) == run
-    (line,) = read(run / "rollbacks.jsonl")
+    (line,) = read_json_lines(run / "rollbacks.jsonl")
     assert (line["verdict"], line["from"], line["to"], line["seed"]) == ("diverged", 80, 64, SEEDS[1])
     assert "NaN or infinite at step" in line["seen"]
-    assert [line["nimg"] for line in read(run / "journal.jsonl")] == list(range(16, 193, 16))
+    assert [line["nimg"] for line in read_json_lines(run / "journal.jsonl")] == list(range(16, 193, 16))
     assert int(checkpoints(run)[-1].name) == 192
     configs = [json.loads((path / "config.json").read_text()) for path in checkpoints(run)]
     assert [config["rollbacks"] for config in configs] == [0, 0, 1, 1, 1, 1] and {
@@ -91,11 +90,11 @@ def test_it_goes_back_so_often_and_then_stops_in_health(
     for _ in range(2):  # the same command again comes to the same
         with pytest.raises(SimulacraError, match=r"gone back 2 times already.*000000064.*larger --rollback"):
             train(data, run=run, rollback=2, **OPTIONS)
-        assert [line["seed"] for line in read(run / "rollbacks.jsonl")] == SEEDS[1:3]
+        assert [line["seed"] for line in read_json_lines(run / "rollbacks.jsonl")] == SEEDS[1:3]
         assert [int(path.name) for path in checkpoints(run)] == [32, 64]
-        assert read(run / "journal.jsonl")[-1]["nimg"] == 64
+        assert read_json_lines(run / "journal.jsonl")[-1]["nimg"] == 64
     train(data, run=run, rollback=3, **OPTIONS)
-    assert [line["seed"] for line in read(run / "rollbacks.jsonl")] == SEEDS[1:4]
+    assert [line["seed"] for line in read_json_lines(run / "rollbacks.jsonl")] == SEEDS[1:4]
     assert int(checkpoints(run)[-1].name) == 192
 
 
@@ -104,7 +103,7 @@ def test_without_a_healthy_checkpoint_it_begins_anew(
 ) -> None:
     monkeypatch.setattr(Trainer, "step", breaking(SEEDS[:1], at=16))
     run = train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
-    assert [line["to"] for line in read(run / "rollbacks.jsonl")] == [0]
+    assert [line["to"] for line in read_json_lines(run / "rollbacks.jsonl")] == [0]
     other = train(data, run=tmp_path / "other", **(OPTIONS | {"seed": SEEDS[1]}))
     left, right = state(run), state(other)
     assert not differences(left, right), "it is the run of that seed"
@@ -123,13 +122,13 @@ def test_a_serious_verdict_goes_back_before_its_first_sign(
 
     monkeypatch.setattr(health, "assess", assess)
     train(data, run=run, rollback=1, **OPTIONS)
-    lines = read(run / "rollbacks.jsonl")
+    lines = read_json_lines(run / "rollbacks.jsonl")
     if name in ("unbalanced", "overfitting"):
-        assert not lines and read(run / "journal.jsonl")[-1]["health"] == {name: "It is sick."}
+        assert not lines and read_json_lines(run / "journal.jsonl")[-1]["health"] == {name: "It is sick."}
     else:
         (line,) = lines
         assert (line["from"], line["to"], line["seen"], line["verdict"]) == (160, 96, "It is sick.", name)
-        assert "health" not in read(run / "journal.jsonl")[-1]
+        assert "health" not in read_json_lines(run / "journal.jsonl")[-1]
     assert int(checkpoints(run)[-1].name) == 192
 
 
@@ -150,7 +149,7 @@ def test_what_came_after_is_forgotten(data: Path, tmp_path: Path) -> None:
     write_json(run / "best.json", {"checkpoint": "000000128", "nimg": 128})
     rollback.forget(run, 100)
     assert [int(path.name) for path in checkpoints(run)] == [32, 64, 96]
-    assert [line["nimg"] for line in read(run / "scores.jsonl")] == [64]
+    assert [line["nimg"] for line in read_json_lines(run / "scores.jsonl")] == [64]
     assert not (run / "best.json").exists()
     names = sorted(path.stem for path in (run / "previews").iterdir())
     assert names == [f"{nimg:09d}" for nimg in range(16, 97, 16)] + ["real"]
@@ -168,7 +167,7 @@ def test_the_last_healthy_checkpoint_keeps_its_state(
     )
     run = train(data, run=tmp_path / "run", rollback=1, **OPTIONS)
     assert [int(path.name) for path in checkpoint.resumable(run)] == [64, 160, 192]
-    assert rollback.healthy_checkpoint(run, read(run / "journal.jsonl")) == 64
+    assert rollback.healthy_checkpoint(run, read_json_lines(run / "journal.jsonl")) == 64
 
 
 # --- killed -------------------------------------------------------------------------------------------------------
@@ -221,10 +220,10 @@ def test_killed_while_it_goes_back(data: Path, tmp_path: Path) -> None:
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
     assert lives > 10
-    assert [line["seed"] for line in read(whole / "rollbacks.jsonl")] == SEEDS[1:3]
+    assert [line["seed"] for line in read_json_lines(whole / "rollbacks.jsonl")] == SEEDS[1:3]
     assert not differences(state(whole), state(run))
     for name in ("journal.jsonl", "rollbacks.jsonl"):
-        assert not differences(read(whole / name), read(run / name))
+        assert not differences(read_json_lines(whole / name), read_json_lines(run / name))
     files = [{p.relative_to(folder).as_posix() for p in folder.rglob("*")} - {".lock"} for folder in (whole, run)]
     assert files[0] == files[1]
 
@@ -250,7 +249,7 @@ def join(rank: int, port: int, folder: Path) -> None:
 def test_two_processes_go_back_together(tmp_path: Path) -> None:
     on_disk(tmp_path / "data", noise(24))
     in_two_processes(join, free_port(), tmp_path)
-    lines = read(tmp_path / "run" / "rollbacks.jsonl")
+    lines = read_json_lines(tmp_path / "run" / "rollbacks.jsonl")
     assert [(line["verdict"], line["from"], line["to"]) for line in lines] == [
         ("diverged", 80, 64),
         ("stalled", 128, 96),

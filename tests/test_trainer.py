@@ -17,7 +17,7 @@ from simulacra.storage import checkpoints
 from simulacra.training import trainer as trainer_module
 from simulacra.training.clock import Clock
 from simulacra.training.ema import EMA, RAMP
-from simulacra.training.journal import Meter, read
+from simulacra.training.journal import Meter, read_journal
 from simulacra.training.options import train
 from simulacra.training.trainer import Trainer
 
@@ -272,7 +272,7 @@ def test_the_feed_and_the_seed_make_the_run_whatever_came_before(tmp_path: Path)
     options: dict[str, Any] = {"gan": "mlp:tiny", "total": 96, "every": 32, "quiet": True, "device": "cpu"}
     options |= {"precision": "fp32", "settings": {"batch": 8}}
     runs = [train(data, run=tmp_path / name, seed=seed, **options) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
-    journals = [read(run / "journal.jsonl") for run in runs]
+    journals = [read_journal(run / "journal.jsonl") for run in runs]
     assert [line["nimg"] for line in journals[0]] == [32, 64, 96]
     assert not differences(journals[0], journals[1])
     assert differences(journals[0], journals[2])

@@ -80,9 +80,22 @@ def lab(
     sys.exit(0 if result.ended else 130)
 
 
-@command("start", "simulacra doctor")
-def doctor() -> None:
-    """Print versions, devices and extras, with the line that installs a missing one."""
-    from simulacra.doctor import print_report
+@command("start", "simulacra doctor runs/faces-r3gan")
+def doctor(run: Path | None = None, /) -> None:
+    """Check a run's files and repair what can be; without one: versions, devices, extras and how to install them.
 
-    print_report()
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    """
+    if run is None:
+        from simulacra.doctor import print_report
+
+        print_report()
+        return
+    from simulacra.training.repair import examine_run, print_examination
+
+    found = examine_run(run)
+    print_examination(found)
+    sys.exit(1 if found.remaining else 0)

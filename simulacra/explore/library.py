@@ -10,11 +10,10 @@ from typing import Any
 from simulacra import storage
 from simulacra.errors import SimulacraError
 from simulacra.explore.loaded import LoadedModel, load_model
-from simulacra.files import read_json
-from simulacra.measure.choose import read_scores
+from simulacra.measure.choose import read_best, read_scores
 from simulacra.measure.score_records import ScoreLine
 from simulacra.training.curves import stills
-from simulacra.training.journal import read
+from simulacra.training.journal import read_journal
 
 MODELS = 4  # in memory at once
 TRAINING_AGE = 90.0  # seconds after its last journal line in which a run counts as training
@@ -53,13 +52,13 @@ class Library:
         """The run's checkpoints, scores, previews and losses, and whether it is training now."""
         run = self._run()
         journal = run / "journal.jsonl"
-        lines = read(journal)
+        lines = read_journal(journal)
         age = time.time() - journal.stat().st_mtime if journal.exists() else None
-        best = read_json(run / "best.json") if (run / "best.json").is_file() else {}
+        best = read_best(run)
         return {
             "checkpoints": [path.name for path in storage.checkpoints(run)],
             "opened": self.folder.name,
-            "best": best.get("checkpoint"),
+            "best": best and best["checkpoint"],
             "scores": [_leading_score(line) for line in read_scores(run)],
             "previews": [int(path.stem) for path in stills(run)],
             "journal": [{key: line.get(key) for key in CURVE} for line in lines[-400:]],

@@ -14,7 +14,7 @@ import torch
 from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
-from simulacra.files import append_json_line, read_json, read_json_lines, write_json
+from simulacra.files import append_json_line, write_json
 from simulacra.measure.extractors.features import Extractor, open_extractor
 from simulacra.measure.intervals import Resampled
 from simulacra.measure.model_under_test import model_under_test
@@ -23,6 +23,7 @@ from simulacra.measure.scores import interval_record
 from simulacra.measure.tasks import open_protocol
 from simulacra.messages import Message, text
 from simulacra.model import Model
+from simulacra.records import read_lines, read_record
 from simulacra.storage import checkpoints, fingerprint, load
 
 SAMPLES = 1000  # fakes per checkpoint
@@ -58,9 +59,25 @@ class CheckpointScorer:
 
 def read_scores(run: Path) -> list[ScoreLine]:
     """The lines of `scores.jsonl` with the terms of the newest, so that they compare: by nimg, one per checkpoint."""
-    lines: list[ScoreLine] = read_json_lines(run / "scores.jsonl")
+    lines = read_score_lines(run)
     comparable = [line for line in lines if _terms(line) == _terms(lines[-1])]
     return [line for _, line in sorted({line["nimg"]: line for line in comparable}.items())]
+
+
+def read_score_lines(run: Path) -> list[ScoreLine]:
+    """All lines of `scores.jsonl`, in order. Raises `SimulacraError` for a damaged one."""
+    path = run / "scores.jsonl"
+    lines = read_lines(path, ScoreLine, torn=True)
+    for line in lines:
+        if line["leads"] not in line["scores"]:
+            raise SimulacraError("files.damaged_entry", path=path, entry=f"scores.{line['leads']}", folder=run)
+    return lines
+
+
+def read_best(run: Path) -> Best | None:
+    """The run's `best.json`; None where no checkpoint was chosen. Raises `SimulacraError` for a damaged one."""
+    path = run / "best.json"
+    return read_record(path, Best) if path.is_file() else None
 
 
 def add_score(run: Path, line: ScoreLine) -> None:
@@ -172,8 +189,9 @@ def choose(
 
 def _scores_anew(run: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
     """The scores of other seeds in `best.json`, if they are of the same checkpoints, chosen by the same scores."""
-    path = run / "best.json"
-    old: dict[str, Any] = read_json(path) if path.is_file() else {}
+    old: Any = read_best(run)
+    if old is None:
+        return None
     same = all(old.get(key) == record[key] for key in ("model", "nimg", "by", "choice"))
     return old.get("anew") if same and old["last"]["nimg"] == record["last"]["nimg"] else None
 

@@ -26,8 +26,8 @@ class ScoreRecord(IntervalRecord):
     n_real: int
     better: str
     what: str
-    floor: float | None
-    n_floor: int | None
+    floor: NotRequired[float | None]
+    n_floor: NotRequired[int | None]
 
 
 class ModelRecord(TypedDict):
@@ -36,8 +36,8 @@ class ModelRecord(TypedDict):
     hash: str
     gan: str
     nimg: int | None
-    folder: str
-    run: str | None
+    folder: NotRequired[str]
+    run: NotRequired[str | None]
 
 
 class DataRecord(TypedDict):
@@ -59,7 +59,7 @@ class Certificate(TypedDict):
     """`certificate.json`: the scores of a model, and everything that decided them."""
 
     format: str
-    task: str  # draw or translate
+    task: NotRequired[str]  # draw or translate
     model: ModelRecord
     extractor: dict[str, str]
     versions: dict[str, str]

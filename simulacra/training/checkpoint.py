@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from simulacra.config import to_json
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file, atomic_folder, discard
+from simulacra.files import atomic_file, atomic_folder, discard, read_json
 from simulacra.gan import GAN
-from simulacra.storage import checkpoints, save_model
+from simulacra.messages import Message
+from simulacra.storage import checkpoint_folders, checkpoints, load_weights, save_model
 from simulacra.training.ema import EMA
 
 HUNDRED = 100  # epochs; the first checkpoint of each hundred is kept as a model
@@ -21,17 +26,58 @@ BEST = 3  # best checkpoints kept
 
 
 def save(run: Path, nimg: int, ema: EMA, gan: GAN, state: dict[str, Any], *, about: dict[str, Any]) -> Path:
-    """Write `checkpoints/NIMG/`: the averaged generator and D as a model folder, and `state.pt` for an exact resume."""
+    """Write `checkpoints/NIMG/`: the averaged generator and D as a model folder, and `state.pt` for an exact resume.
+
+    The files of an existing one that are not whole, or not of this model, are written anew: its state at once, and the
+    model's only after it, so that a kill leaves what a resume needs.
+    """
     final = run / "checkpoints" / f"{nimg:09d}"
-    if final.exists():  # the same steps lead to the same state
-        if not (final / "state.pt").exists():
+    if final.exists():
+        if not _is_readable(final / "state.pt"):
             with atomic_file(final / "state.pt") as file:
                 torch.save(state, file)
+        if not holds_model(final, ema.average, gan):
+            save_model(ema.average, final, gan=gan.name, config=gan.config, about=about, D=gan.D)
         return final
     with atomic_folder(final) as aside:
         save_model(ema.average, aside, gan=gan.name, config=gan.config, about=about, D=gan.D)
         torch.save(state, aside / "state.pt")
     return final
+
+
+def holds_model(folder: Path, G: nn.Module, gan: GAN) -> bool:
+    """Whether a checkpoint is a whole model: of the settings of `gan`, with the weights `G` and, if it has any, `gan.D`."""
+    try:
+        about = read_json(folder / "config.json")
+    except SimulacraError:
+        return False
+    config, own = about.get("config") if isinstance(about, dict) else None, to_json(gan.config)
+    if not isinstance(config, dict) or not {"format", "gan", "classes"} <= about.keys():
+        return False
+    if any(own.get(name, value) != value for name, value in config.items()):
+        return False
+    networks = {"G": G} | ({"D": gan.D} if (folder / "D.safetensors").exists() else {})
+    return all(_same_weights(network, folder / f"{player}.safetensors") for player, network in networks.items())
+
+
+def _same_weights(network: nn.Module, path: Path) -> bool:
+    """Whether a safetensors file holds the weights of a network."""
+    own = network.state_dict()
+    stored = copy.deepcopy(network)
+    try:
+        load_weights(stored, path)
+    except SimulacraError:
+        return False
+    return all(bool((value == own[name]).all()) for name, value in stored.state_dict().items())
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether a state is a whole archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def load(checkpoint: Path, device: torch.device) -> dict[str, Any]:
@@ -42,16 +88,33 @@ def load(checkpoint: Path, device: torch.device) -> dict[str, Any]:
                 raise ValueError(f"{damaged} in it has changed")
         state: dict[str, Any] = torch.load(checkpoint / "state.pt", map_location=device, weights_only=True)
     except Exception as error:  # damaged bytes can raise anything in the reader
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise SimulacraError(
-            "train.damaged_state", path=checkpoint / "state.pt", folder=checkpoint, reason=reason
-        ) from error
+        raise _damaged_state(checkpoint, error) from error
     return state
+
+
+def restore(checkpoint: Path, device: torch.device, load_state_dict: Callable[[dict[str, Any]], None]) -> None:
+    """Load the state of a checkpoint. Raises `SimulacraError` when it is damaged, or of other networks."""
+    state = load(checkpoint, device)
+    try:
+        load_state_dict(state)
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise _damaged_state(checkpoint, error) from error
+
+
+def _damaged_state(checkpoint: Path, error: Exception) -> SimulacraError:
+    """The error for a state that cannot be read, or not by this GAN."""
+    reason: Message | str = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, pickle.UnpicklingError):  # torch's own sentence is how to turn the safety off
+        reason = Message("train.state_is_code")
+    elif isinstance(error, KeyError):
+        reason = Message("train.state_lacks", name=str(error.args[0]) if error.args else "")
+    run = checkpoint.parent.parent
+    return SimulacraError("train.damaged_state", path=checkpoint / "state.pt", run=run, reason=reason)
 
 
 def resumable(run: Path) -> list[Path]:
     """A run's checkpoints that hold the state of an exact resume, oldest first."""
-    return [path for path in checkpoints(run) if (path / "state.pt").is_file()]
+    return [path for path in checkpoint_folders(run) if (path / "state.pt").is_file()]
 
 
 def thin_out(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Settings
@@ -64,18 +66,18 @@ def resolve_clock(
         images = default
     else:
         images = max(1, round((options.epochs or config.epochs) * n))
-    stored = stored or {}
-    tick = parse_count(options.every) if options.every is not None else stored.get("tick")
+    before: Mapping[str, Any] = stored or {}
+    tick = parse_count(options.every) if options.every is not None else before.get("tick")
     tick = tick or max(config.batch, images // TICKS if images else n)
-    timed = options.every is None and (not stored or stored.get("tick_seconds") is not None)
+    timed = options.every is None and (not before or before.get("tick_seconds") is not None)
     seconds = max(TICK_SECONDS, 60 * minutes / TICKS) if minutes is not None and timed else None
-    save = parse_count(options.save_every) if options.save_every is not None else stored.get("save")
+    save = parse_count(options.save_every) if options.save_every is not None else before.get("save")
     save = save or max(config.batch, min(10 * n, images // 10 if images else 10 * n))
     never = str(options.measure_every) == "0"
     measure = (
-        stored.get("measure") if options.measure_every is None else 0 if never else parse_count(options.measure_every)
+        before.get("measure") if options.measure_every is None else 0 if never else parse_count(options.measure_every)
     )
-    schedule = stored.get("schedule") or images or schedule
+    schedule = before.get("schedule") or images or schedule
     return Clock(
         total=images, minutes=minutes, tick=tick, tick_seconds=seconds, save=save, measure=measure, schedule=schedule
     )

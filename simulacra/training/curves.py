@@ -10,7 +10,7 @@ from PIL import Image
 
 from simulacra.errors import SimulacraError, near_path
 from simulacra.files import atomic_file
-from simulacra.training.journal import read
+from simulacra.training.journal import read_journal
 
 PANELS = {
     "loss": {"d_loss": "D", "g_loss": "G"},
@@ -41,6 +41,16 @@ def stills(run: Path) -> list[Path]:
     return sorted(numbered, key=lambda path: int(path.stem))
 
 
+def open_preview(path: Path) -> Image.Image:
+    """The picture of a file in a run's `previews/`, in memory. Raises `SimulacraError` for a damaged one."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except Exception as error:  # damaged bytes can raise anything in a decoder
+        raise SimulacraError("train.damaged_preview", path=path, run=path.parent.parent) from error
+
+
 def thinned(items: Sequence[T], most: int) -> list[T]:
     """At most `most` of `items`, evenly spaced, including the first and the last."""
     if len(items) <= most:
@@ -54,7 +64,7 @@ def draw_curves(run: Path) -> list[Path]:
 
     if not run.exists():
         raise SimulacraError("train.no_run", run=run, hint=near_path(run))
-    lines = read(run / "journal.jsonl")
+    lines = read_journal(run / "journal.jsonl")
     if not lines:
         raise SimulacraError("train.no_journal", run=run)
     figure = Figure(figsize=(10, 9), layout="constrained")
@@ -83,8 +93,8 @@ def make_film(run: Path) -> Path:
         raise SimulacraError("train.no_previews", run=run)
     frames = []
     for still in chosen:
-        with Image.open(still) as image:
-            frames.append(image.convert("RGBA" if image.mode == "RGBA" else "RGB"))
+        image = open_preview(still)
+        frames.append(image.convert("RGBA" if image.mode == "RGBA" else "RGB"))
     milliseconds = [round(1000 * FRAME_SECONDS)] * (len(frames) - 1) + [round(1000 * LAST_SECONDS)]
     path = run / "film.webp"
     with atomic_file(path) as file:

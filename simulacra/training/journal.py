@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from simulacra.files import atomic_file, disk_errors
+from simulacra.records import read_lines
 from simulacra.training.balance import accuracies
 from simulacra.training.run_records import JournalLine
+
+REQUIRED = ("nimg", "epoch", "seconds", "d_plays", "g_plays", "images_per_second")  # entries of every journal line
 
 
 class Meter:
@@ -72,20 +74,11 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[JournalLine]:
-    """The lines of a journal; see `read`."""
-    return cast(list[JournalLine], read(path))
+    """The lines of a journal; a last line cut short by a kill is left out, a missing file has none.
 
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSONL file; a last line cut short by a kill is left out, a missing file has none."""
-    lines: list[dict[str, Any]] = []
-    if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(text))
-            except json.JSONDecodeError:
-                break
-    return lines
+    Raises `SimulacraError` for a damaged line.
+    """
+    return read_lines(path, JournalLine, required=REQUIRED)
 
 
 def memory(device: torch.device) -> dict[str, float]:

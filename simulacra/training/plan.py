@@ -13,19 +13,20 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, choose_precision
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.files import leftovers, read_json
+from simulacra.files import leftovers
 from simulacra.gan import GAN, Settings
 from simulacra.messages import Message
 from simulacra.registry import configured, find, find_stored, gans, short_name, split_spec
 from simulacra.settings import from_stored
+from simulacra.storage import stored_settings
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.lengths import ImagesNeeded, images_needed
 from simulacra.training.options import Setting, TrainOptions, check_numbers
 from simulacra.training.pretrained import Pretrained, is_source, open_pretrained, reopen
+from simulacra.training.run_config import read_run
 from simulacra.training.run_records import RunConfig, stored_reasons
 
-FORMAT = "simulacra-run-1"
 PATIENCE = 8
 AUTO = "auto"  # in place of a GAN's name: chosen for the pictures and the machine
 
@@ -135,7 +136,7 @@ def plan(
         choice = choice if spec is None else choice.named()
         reasons = choice.reasons(overrides)
     defaults = choice.settings_beside(overrides) if choice else _defaults(name, pretrained)
-    gan, config = _configure(name, training, overrides, stored, defaults, anew=spec is not None)
+    gan, config = _configure(name, training, overrides, stored, defaults, anew=spec is not None, folder=folder)
     _check_task(gan, dataset)
     needed = images_needed(training, config.batch) if reasons and not isinstance(training, Pair) else None
     by_curve = needed.good if needed and "epochs" not in overrides else None
@@ -170,15 +171,6 @@ def plan(
     if stored:
         _refuse_changes(folder, stored, resolved)
     return resolved
-
-
-def read_run(folder: Path) -> RunConfig | None:
-    """The `config.json` of a run's folder, or None where there is no run."""
-    path = folder / "config.json"
-    if not path.is_file() or (folder / "G.safetensors").exists():
-        return None
-    config = read_json(path)
-    return cast(RunConfig, config) if isinstance(config, dict) and config.get("format") == FORMAT else None
 
 
 def _named_folder(data: str, spec: str | None, options: TrainOptions) -> Path | None:
@@ -245,8 +237,9 @@ def _check_task(gan: type[GAN], data: Dataset | Pair) -> None:
 
 
 def _configure(
-    spec: str, training: Dataset | Pair, overrides: Values, stored: RunConfig | None, defaults: Values, *, anew: bool
-) -> tuple[type[GAN], Settings]:
+    spec: str, training: Dataset | Pair, overrides: Values, stored: RunConfig | None, defaults: Values, *, anew: bool,
+    folder: Path,
+) -> tuple[type[GAN], Settings]:  # fmt: skip
     """The GAN and its settings: of the spec where `anew`, else of the stored run; `overrides` stand over either.
 
     A command that is repeated on an existing run may name settings without effect, as old runs have them.
@@ -262,7 +255,8 @@ def _configure(
         checked, defaults = ({}, {**defaults, **overrides}) if stored else (overrides, defaults)
         gan, config = configured(spec, training.shape, checked, labels=count, attributes=not classes, defaults=defaults)
     else:
-        config = updated(from_stored(gan.Config, stored["config"], of=gan.name), overrides, of=gan.name)
+        old = stored_settings(gan, cast(dict[str, Any], stored), folder / "config.json", of=gan.name)
+        config = updated(old, overrides, of=gan.name)
     balance.make(config.balance, critic=gan.critic)
     return gan, config
 
@@ -271,9 +265,15 @@ def _resolve_length(gan: type[GAN], config: Settings, total: int | None, stored:
     """The settings with what they leave to the run's length filled in; in an existing run by its first length."""
     resolved: Settings = gan.resolve(config, total)
     before, after = to_json(config), to_json(resolved)
-    derived = {key: stored["config"].get(key) for key in after if after[key] != before[key]} if stored else {}
+    first = _stored_values(gan.Config, stored) if stored else after
+    derived = {key: first[key] for key in after if after[key] != before[key]}
     final: Settings = gan.resolve(updated(resolved, derived, of=gan.name), total)
     return final
+
+
+def _stored_values(kind: type[Settings], stored: RunConfig) -> dict[str, Any]:
+    """The settings of an existing run as JSON values; what it lacks has its old default."""
+    return to_json(from_stored(kind, {}, of="")) | stored["config"]
 
 
 def _is_in_use(folder: Path) -> bool:
@@ -287,13 +287,9 @@ def _refuse_changes(folder: Path, stored: RunConfig, new: Plan) -> None:
     fresh, old = new.identity(), cast(dict[str, Any], stored)
     if old["data"]["hash"] != fresh["data"]["hash"]:
         raise SimulacraError("plan.other_data", source=new.source, folder=folder)
-    pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro")]
-    pairs.append(("freeze", old.get("freeze", 0), new.freeze))
-    # a setting that is newer than the run has its default there, or the value from before it existed
-    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(new.config)}
-    defaults |= new.config.in_older_runs
-    newer = {key for key, value in vars(new.config).items() if key not in old["config"] and value == defaults[key]}
-    pairs += [(key, old["config"].get(key), value) for key, value in fresh["config"].items() if key not in newer]
+    pairs = [(key, old[key], fresh[key]) for key in ("gan", "seed", "precision", "compile", "micro", "freeze")]
+    values = _stored_values(type(new.config), stored)
+    pairs += [(key, values[key], value) for key, value in fresh["config"].items()]
     changes = [Message("plan.change", name=key, old=was, new=now) for key, was, now in pairs if was != now]
     if changes:
         raise SimulacraError("plan.other_settings", folder=folder, changes=changes)

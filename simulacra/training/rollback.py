@@ -16,15 +16,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file, discard, read_json
+from simulacra.files import atomic_file, discard, read_json_lines
 from simulacra.messages import Message
-from simulacra.storage import checkpoints
+from simulacra.records import read_lines
+from simulacra.storage import best, checkpoint_folders, checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.health import Lines, last_healthy
-from simulacra.training.journal import read
 from simulacra.training.run_records import RollbackRecord
 
 FILE = "rollbacks.jsonl"
@@ -39,7 +39,12 @@ def seed_after(seed: int, rollbacks: int) -> int:
 
 def count(run: Path) -> int:
     """The number of a run's rollbacks so far."""
-    return len(read(run / FILE))
+    return len(read_rollbacks(run))
+
+
+def read_rollbacks(run: Path) -> list[RollbackRecord]:
+    """The lines of a run's `rollbacks.jsonl`. Raises `SimulacraError` for a damaged one."""
+    return read_lines(run / FILE, RollbackRecord, required=("verdict", "from", "to", "seed"))
 
 
 def healthy_checkpoint(run: Path, lines: Lines) -> int:
@@ -53,11 +58,10 @@ def forget(run: Path, nimg: int) -> None:
 
     The newest checkpoint is deleted first: what remains after a kill is a run as it was at some time before.
     """
-    _rewrite(run / "scores.jsonl", [line for line in read(run / "scores.jsonl") if line["nimg"] <= nimg])
-    best = run / "best.json"
-    if best.exists() and read_json(best)["nimg"] > nimg:
-        best.unlink()
-    for path in reversed(checkpoints(run)):
+    _rewrite(run / "scores.jsonl", [line for line in read_json_lines(run / "scores.jsonl") if line["nimg"] <= nimg])
+    if (chosen := best(run)) and int(chosen.name) > nimg:
+        (run / "best.json").unlink()
+    for path in reversed(checkpoint_folders(run)):
         if int(path.name) > nimg:
             discard(path)
     for path in (run / "previews").glob("*.png"):
@@ -67,7 +71,7 @@ def forget(run: Path, nimg: int) -> None:
 
 def append(run: Path, record: RollbackRecord) -> None:
     """Add a line to `rollbacks.jsonl`."""
-    _rewrite(run / FILE, [*read(run / FILE), cast(dict[str, Any], record)])
+    _rewrite(run / FILE, [*read_rollbacks(run), record])
 
 
 def none_left(run: Path, nimg: int, sign: Message | str, count: int) -> SimulacraError:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,22 +16,23 @@ from simulacra.console import silent, tasks
 from simulacra.data.dataset import verify
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
-from simulacra.device import choose_device, device_name
+from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
 from simulacra.files import sweep, write_json
-from simulacra.measure.choose import mark_best, ranking
+from simulacra.measure.choose import mark_best, ranking, read_best
 from simulacra.messages import Message
-from simulacra.registry import provenance
-from simulacra.storage import checkpoints
+from simulacra.storage import checkpoint_folders
 from simulacra.training import checkpoint, distributed, health, rollback
 from simulacra.training.curves import curves
 from simulacra.training.forecast import forecast
+from simulacra.training.journal import read_journal
 from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
 from simulacra.training.options import TrainOptions
-from simulacra.training.plan import FORMAT, Plan, Values
+from simulacra.training.plan import Plan, Values
 from simulacra.training.pretrained import freeze
 from simulacra.training.previews import open_previews
-from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig, to_reasons
+from simulacra.training.run_config import config_json, read_run
+from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig
 from simulacra.training.scoring import RunScores
 from simulacra.training.session import run_lock, stop_on_signal
 from simulacra.training.terminal import TerminalObserver
@@ -121,6 +121,7 @@ class Run:
         self.trouble: TrainingDiverged | None = None  # of the last rollback
         self.trainer, self.transfers = make_trainer(plan, device, self.rollbacks)
         self.nimg = 0  # after the last step
+        self.session_start = 0, 0.0  # images shown and seconds of training before this session
         dataset = open_dataset(plan.source)
         valid = dataset.split("valid") if dataset.has("valid") else None
         self.previews = open_previews(dataset, self.trainer.gan.G)
@@ -130,15 +131,22 @@ class Run:
     # --- the folder -------------------------------------------------------------------------------------
 
     def prepare_folder(self) -> None:
-        """Make the folder, or bring it back to its last checkpoint."""
+        """Make the folder, or bring it back to its last checkpoint, whose model is written anew if it is damaged.
+
+        Whatever is damaged beyond that raises `SimulacraError` before anything is written.
+        """
         folder = self.plan.folder
-        if checkpoints(folder) and not checkpoint.resumable(folder):
+        if checkpoint_folders(folder) and not checkpoint.resumable(folder):
             raise SimulacraError("train.no_states", folder=folder)
+        read_best(folder), ranking(folder), read_journal(folder / "journal.jsonl")
         self.resume()
+        self.session_start = self.trainer.nimg, self.trainer.seconds
+        if self.trainer.nimg:
+            self.trainer.save()
         if distributed.rank() == 0:
             for path in (folder, folder / "checkpoints", folder / "previews"):
                 sweep(path)
-            write_json(folder / "config.json", self.config_json())
+            write_json(folder / "config.json", self.config())
             if self.plan.pretrained:
                 self.plan.pretrained.save(folder)
             self.lines = self.trainer.journal.rewind(self.trainer.nimg)
@@ -148,41 +156,23 @@ class Run:
     def resume(self) -> None:
         """Load the last checkpoint with a state, if there is one."""
         if existing := checkpoint.resumable(self.plan.folder):
-            self.trainer.load_state_dict(checkpoint.load(existing[-1], self.device))
+            checkpoint.restore(existing[-1], self.device, self.trainer.load_state_dict)
         self.nimg = self.trainer.nimg
 
-    def config_json(self) -> RunConfig:
-        """The content of `config.json`."""
-        plan, clock, identity = self.plan, self.plan.clock, self.plan.identity()
-        with messages.using("en"):
-            why = [str(reason) for reason in plan.reasons]
-        data = {"name": plan.data.name, "source": plan.source, "shape": list(plan.data.shape)}
-        config: dict[str, Any] = {"format": FORMAT, "task": plan.gan.task, "spec": plan.spec, "why": why}
-        config |= (
-            {"reasons": to_reasons(plan.reasons)}
-            | identity
-            | {"threads": torch.get_num_threads()}
-            | {"data": identity["data"] | data}
-            | provenance(plan.gan.name)
-        )
-        config["length"] = {
-            "total": clock.total,
-            "minutes": clock.minutes,
-            "tick": clock.tick,
-            "save": clock.save,
-            "tick_seconds": clock.tick_seconds,
-            "measure": clock.measure,
-            "schedule": clock.schedule,
-            "patience": plan.patience,
-            "rollback": plan.rollback,
-        }
-        config["versions"] = {
-            "simulacra": simulacra.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "device": device_name(self.device),
-        }
-        return cast(RunConfig, config)
+    def config(self) -> RunConfig:
+        """The content of `config.json`; a run that is beyond the length asked for keeps its own."""
+        config, folder = config_json(self.plan, self.device), self.plan.folder
+        if self.beyond and (stored := read_run(folder)):
+            config["length"] = stored["length"]
+        return config
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the run had passed the length that is asked for before this session."""
+        clock, trainer = self.plan.clock, self.trainer
+        if clock.minutes is not None:
+            return self.session_start[1] > 60 * clock.minutes + 1
+        return clock.total is not None and self.session_start[0] >= clock.total + trainer.config.batch
 
     # --- training ---------------------------------------------------------------------------------------
 

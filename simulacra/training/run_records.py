@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, Required, TypedDict
 
 from simulacra.messages import Message
 
@@ -46,8 +46,8 @@ JournalLine = TypedDict(
 class RunLength(TypedDict, total=False):
     """`length` in a run's `config.json`."""
 
-    total: int | None
-    minutes: float | None
+    total: Required[int | None]
+    minutes: Required[float | None]
     tick: int
     tick_seconds: float | None
     save: int
@@ -60,10 +60,10 @@ class RunLength(TypedDict, total=False):
 class RunData(TypedDict, total=False):
     """`data` in a run's `config.json`."""
 
-    hash: str
+    hash: Required[str]
     pictures: int
-    name: str
-    source: str
+    name: Required[str]
+    source: Required[str]
     shape: list[int]
 
 
@@ -85,24 +85,24 @@ class Reason(TypedDict):
 class RunConfig(TypedDict, total=False):
     """A run's `config.json`."""
 
-    format: str
+    format: Required[str]
     task: str
-    spec: str
+    spec: Required[str]
     why: list[str]  # English sentences
     reasons: list[Reason]  # the same as messages; absent or empty in runs of 0.1
-    gan: str
+    gan: Required[str]
     gan_source: str  # of a GAN that is not built in
     gan_sha256: str  # of the file with its code
-    config: dict[str, Any]
-    data: RunData
-    seed: int
-    precision: str
+    config: Required[dict[str, Any]]
+    data: Required[RunData]
+    seed: Required[int]
+    precision: Required[str]
     compile: bool
     micro: int | None
     threads: int  # processor threads; absent in runs of 0.1
     pretrained: PretrainedRecord | None  # absent in runs of 0.1
     freeze: int  # images for which lower layers of D stay fixed
-    length: RunLength
+    length: Required[RunLength]
     versions: dict[str, str]
 
 

@@ -141,8 +141,12 @@ class TerminalObserver(Observer):
         folder = plan.folder
         if ended and self.run.scores.enough():
             self.say("train.enough", patience=plan.patience, folder=folder, nimg=nimg)
-        if not ended:
+        if not ended and not nimg:
+            self.say("train.stopped_early", folder=folder)
+        elif not ended:
             self.say("train.saved", folder=folder, nimg=nimg)
+        elif self.run.beyond:
+            self.say("train.beyond", folder=folder, nimg=nimg, longer=2 * nimg)
         elif nimg == self.first:
             self.say("train.nothing_to_do", folder=folder, nimg=nimg, longer=2 * nimg)
         else:

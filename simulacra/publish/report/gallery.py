@@ -30,7 +30,7 @@ from simulacra.publish.report.images import (
 )
 from simulacra.publish.report.run_contents import RunContents
 from simulacra.sampling import label_rows
-from simulacra.training.curves import stills, thinned
+from simulacra.training.curves import open_preview, stills, thinned
 
 WALKS, WALK_STEPS = 5, 8
 SWEEP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
@@ -123,20 +123,19 @@ class Gallery:
         return inlined(image, text("report.alt_reals", columns=self.columns), width=SHEET, quality=quality)
 
     def _open(self, path: Path) -> Image.Image:
-        with Image.open(path) as preview:
-            return crop_grid(preview, self.run.shape, self.columns, self.columns)
+        return crop_grid(open_preview(path), self.run.shape, self.columns, self.columns)
 
     def _strip(self, quality: int) -> list[InlinePicture]:
         """A row for each of the first seeds: its picture at moments of the training."""
         _, height, width = self.run.shape
         previews, places = [], [(0, 0)]
         for path in self.moments:
-            with Image.open(path) as preview:
-                across, down = preview.width // width, preview.height // height
-                # One below the other where rows are classes, else the first row.
-                places = [(i * down // STRIP_ROWS, 0) if self.run.by_class else (0, i) for i in range(STRIP_ROWS)]
-                places = [(row, column) for row, column in places if row < down and column < across]
-                previews.append(np.atleast_3d(np.asarray(preview)))
+            preview = open_preview(path)
+            across, down = preview.width // width, preview.height // height
+            # One below the other where rows are classes, else the first row.
+            places = [(i * down // STRIP_ROWS, 0) if self.run.by_class else (0, i) for i in range(STRIP_ROWS)]
+            places = [(row, column) for row, column in places if row < down and column < across]
+            previews.append(np.atleast_3d(np.asarray(preview)))
         if len(previews) < 2:
             return []
         rows = []

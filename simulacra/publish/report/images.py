@@ -17,7 +17,7 @@ from torch import Tensor
 
 from simulacra.gan import Generator, Shape, to_image
 from simulacra.messages import text
-from simulacra.training.curves import FRAME_SECONDS, LAST_SECONDS, thinned
+from simulacra.training.curves import FRAME_SECONDS, LAST_SECONDS, open_preview, thinned
 from simulacra.training.previews import PREVIEWS
 
 Tile = NDArray[np.uint8]  # one picture [H, W, C]
@@ -164,8 +164,8 @@ def preview_film(
 
 
 def _crop(path: Path, shape: Shape, grid: tuple[int, int], side: int) -> Image.Image:
-    with Image.open(path) as preview:
-        part = crop_grid(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *grid)
+    preview = open_preview(path)
+    part = crop_grid(preview.convert("RGBA" if preview.mode == "RGBA" else "RGB"), shape, *grid)
     return fitted(part, side)
 
 

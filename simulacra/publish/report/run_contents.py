@@ -5,21 +5,23 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
 from simulacra.errors import SimulacraError, near_path
-from simulacra.files import JsonObject, read_json
+from simulacra.files import JsonObject
 from simulacra.gan import GAN, Generator, Shape
-from simulacra.measure.choose import read_scores
-from simulacra.measure.score_records import ScoreLine
+from simulacra.measure.choose import read_best, read_scores
+from simulacra.measure.score_records import Certificate, ScoreLine
 from simulacra.messages import Message
 from simulacra.publish.report.stored import stored_sentences
+from simulacra.records import read_record
 from simulacra.registry import find_stored
 from simulacra.storage import checkpoints, fingerprint, load, load_generator, model_folder
-from simulacra.training import journal
-from simulacra.training.plan import FORMAT
+from simulacra.training import journal, rollback
 from simulacra.training.previews import by_class
+from simulacra.training.run_config import read_run
 from simulacra.training.run_records import JournalLine
 from simulacra.translator import Translator
 
@@ -129,19 +131,19 @@ def read_contents(folder: Path) -> RunContents:
     """Read a run's folder. Raises `SimulacraError` if it is not a run or has no checkpoint."""
     if not folder.exists():
         raise SimulacraError("report.run_does_not_exist", path=folder, hint=near_path(folder))
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    config = read_run(folder)
+    if config is None:
         raise SimulacraError("report.not_a_run", path=folder)
     checkpoint = model_folder(folder)
     lines = folder / "journal.jsonl"
     contents = RunContents(
         folder=folder,
-        config=config,
+        config=cast(JsonObject, config),
         lines=journal.read_journal(lines),
         scores=list(read_scores(folder)),
-        best=_optional(folder / "best.json"),
-        certificate=_optional(folder / "certificate.json"),
-        rollbacks=journal.read(folder / "rollbacks.jsonl"),
+        best=cast(JsonObject | None, read_best(folder)),
+        certificate=_certificate(folder / "certificate.json"),
+        rollbacks=cast(list[JsonObject], rollback.read_rollbacks(folder)),
         checkpoint=checkpoint,
         checkpoint_hash=fingerprint(checkpoint),
         ended=(lines if lines.exists() else checkpoint / "config.json").stat().st_mtime,
@@ -154,13 +156,8 @@ def read_contents(folder: Path) -> RunContents:
     return contents
 
 
-def _optional(path: Path) -> JsonObject | None:
-    if not path.is_file():
-        return None
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise SimulacraError("report.damaged_file", path=path)
-    return value
+def _certificate(path: Path) -> JsonObject | None:
+    return cast(JsonObject, read_record(path, Certificate)) if path.is_file() else None
 
 
 def _open_model(contents: RunContents) -> None:

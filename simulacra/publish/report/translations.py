@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.feed import to_tensor
@@ -20,7 +19,7 @@ from simulacra.publish.report.formatting import part_name
 from simulacra.publish.report.gallery import MOMENTS, data_sheets, inline_row
 from simulacra.publish.report.images import TRANSLATED, InlinePicture, Tile, tiles_of
 from simulacra.publish.report.run_contents import RunContents
-from simulacra.training.curves import stills, thinned
+from simulacra.training.curves import open_preview, stills, thinned
 from simulacra.translator import OTHER, Side, Translator
 
 PICTURES = 9  # of each domain
@@ -69,8 +68,7 @@ class TranslationGallery:
         _, height, width = self.run.shape
         previews = []
         for path in self.moments:
-            with Image.open(path) as preview:
-                previews.append(np.atleast_3d(np.asarray(preview)))
+            previews.append(np.atleast_3d(np.asarray(open_preview(path))))
         down, half = min(STRIP_ROWS, previews[0].shape[0] // height), TRANSLATED // 2
         alt = text("report.alt_translation_strip", moments=len(previews))
         rows = []

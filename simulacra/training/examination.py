@@ -1,0 +1,43 @@
+"""What `simulacra doctor RUN` found: what was repaired and what could not be, and how it is printed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulacra.console import say
+from simulacra.errors import SimulacraError
+from simulacra.messages import Message
+from simulacra.storage import checkpoints
+from simulacra.training import checkpoint
+
+DAMAGED = ".damaged"  # after the name of what was set aside
+
+
+@dataclass
+class Examination:
+    """What was found in a run: sentences on what was repaired, and on what could not be."""
+
+    run: Path
+    repaired: list[Message] = field(default_factory=list)
+    remaining: list[Message] = field(default_factory=list)
+
+    def set_aside(self, path: Path, reason: Message | SimulacraError | str, advice: Message | str = "") -> None:
+        """Rename a damaged file or folder, so that nothing reads it any more."""
+        target = next(
+            name for i in itertools.count() if not (name := path.with_name(f"{path.name}{DAMAGED}{i or ''}")).exists()
+        )
+        path.rename(target)
+        self.repaired.append(Message("doctor.set_aside", path=path, target=target.name, reason=reason, advice=advice))
+
+
+def print_examination(found: Examination) -> None:
+    """Print what was repaired, what could not be, and how the run stands now."""
+    for sentence in found.repaired:
+        say("doctor.repaired", sentence=sentence)
+    for sentence in found.remaining:
+        say("doctor.remains", sentence=sentence)
+    counts = {"checkpoints": len(checkpoints(found.run)), "resumable": len(checkpoint.resumable(found.run))}
+    if not found.remaining:
+        say("doctor.whole_again" if found.repaired else "doctor.whole", run=found.run, **counts)

@@ -1,0 +1,208 @@
+"""Damaged runs: each file, damaged in each way, ends every command in success or a sentence, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from reporting import scored
+from support import differences, noise, on_disk, state
+from test_faults import OPTIONS, Malice, listing
+
+from simulacra.errors import SimulacraError
+from simulacra.explore.library import Library
+from simulacra.files import read_json, write_json
+from simulacra.measure.choose import mark_best
+from simulacra.publish.report.run_contents import read_contents
+from simulacra.storage import checkpoints, load
+from simulacra.training.curves import make_film
+from simulacra.training.options import train
+from simulacra.training.repair import examine_run
+
+LAST, LENGTH = "checkpoints/000000048", 48
+Damage = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return on_disk(tmp_path_factory.mktemp("data") / "tiny", noise(24))
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 48 images with a checkpoint at every 16, scores, a best one and a certificate."""
+    run = train(data, run=tmp_path_factory.mktemp("finished") / "run", total=LENGTH, **(OPTIONS | {"every": 8}))
+    scored(run)
+    (run / "rollbacks.jsonl").unlink()
+    mark_best(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def longer(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, trained on to 64 images."""
+    run = shutil.copytree(finished, tmp_path_factory.mktemp("longer") / "run")
+    return train(run, total=64, quiet=True)
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+# --- ways of damage -----------------------------------------------------------------------------------------------
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the second half, where weights and pixels are."""
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4] ^= 0x55
+    path.write_bytes(data)
+
+
+def not_utf8(path: Path) -> None:
+    """A byte in the middle that no text in UTF-8 has."""
+    text = path.read_bytes()
+    path.write_bytes(text[: len(text) // 2] + b"\xff" + text[len(text) // 2 :])
+
+
+def broken_line(path: Path) -> None:
+    """The first of several lines is cut short."""
+    first, *others = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([first[: len(first) // 2], *others, b""]))
+
+
+def line_of_another_shape(path: Path) -> None:
+    _, *others = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([b'{"nimg": "many", "scores": []}', *others, b""]))
+
+
+def a_list(path: Path) -> None:
+    path.write_text("[]")
+
+
+def numbers(path: Path) -> None:
+    """An object whose entries are all of another type."""
+    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), 7)))
+
+
+def without(name: str) -> Damage:
+    def damage(path: Path) -> None:
+        write_json(path, {key: value for key, value in read_json(path).items() if key != name})
+
+    damage.__name__ = f"without_{name}"
+    return damage
+
+
+def edited(section: str, name: str, value: Any) -> Damage:
+    def damage(path: Path) -> None:
+        record = read_json(path)
+        record[section][name] = value
+        write_json(path, record)
+
+    damage.__name__ = f"{section}_{name}_{value}"
+    return damage
+
+
+def no_keys(path: Path) -> None:
+    torch.save({}, path)
+
+
+def other_networks(path: Path) -> None:
+    state = torch.load(path, weights_only=True)
+    state["gan"] = {name: value.flatten()[:1] for name, value in state["gan"].items()}
+    torch.save(state, path)
+
+
+def of_code(path: Path) -> None:
+    torch.save({"gan": Malice(path.with_name("executed"))}, path)
+
+
+def pickled(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Malice(path.with_name("executed"))))
+
+
+BYTES: tuple[Damage, ...] = (remove, cut, empty, flip)
+JSON: tuple[Damage, ...] = (cut, not_utf8, a_list, numbers)
+LINES: tuple[Damage, ...] = (not_utf8, broken_line, line_of_another_shape)
+DAMAGES: dict[str, tuple[Damage, ...]] = {
+    f"{LAST}/G.safetensors": BYTES,
+    f"{LAST}/D.safetensors": (remove, cut),
+    f"{LAST}/config.json": (remove, *JSON, without("classes"), edited("config", "z", 3)),
+    f"{LAST}/state.pt": (*BYTES, no_keys, other_networks, of_code, pickled),
+    "checkpoints/000000016/G.safetensors": (cut,),
+    "config.json": (
+        remove, *JSON, without("data"), without("length"), without("config"), edited("config", "batch", 16),
+        edited("config", "shape", [3, 8, 8]), edited("config", "shape", "big"), edited("length", "tick", None),
+    ),
+    "journal.jsonl": (remove, empty, cut, *LINES),
+    "scores.jsonl": (remove, cut, *LINES),
+    "best.json": (remove, *JSON, without("last"), edited("last", "value", "low")),
+    "certificate.json": (remove, *JSON, without("model"), edited("model", "hash", 3)),
+    "previews/000000048.png": (remove, cut, empty),
+    "previews/real.png": (cut,),
+}  # fmt: skip
+CASES = [(name, damage) for name, damages in DAMAGES.items() for damage in damages]
+COMMANDS: dict[str, Callable[[Path], object]] = {
+    "load": load,
+    "page": lambda run: Library(run).run_summary(),
+    "film": make_film,
+    "choose": mark_best,
+    "report": read_contents,
+    "train": lambda run: train(run, total=64, quiet=True),
+}
+
+
+def models(run: Path) -> set[bytes]:
+    return {path.read_bytes() for path in run.rglob("G.safetensors")}
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize(("name", "damage"), CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_every_command_ends_in_success_or_a_sentence(
+    name: str, damage: Damage, run: Path, longer: Path, finished: Path
+) -> None:
+    """And what `doctor` reports as whole trains to the same end as a run that was never damaged."""
+    damage(run / name)
+    before = listing(run)
+    for command, call in COMMANDS.items():
+        try:
+            call(run)
+        except SimulacraError as error:
+            assert str(error) != error.code
+            assert "weights_only" not in str(error), "torch's advice to turn the safety off"
+            if command == "train":
+                assert "doctor" in str(error) or not (run / "config.json").exists(), str(error)
+                changed = {path for path, data in listing(run).items() if before.get(path) != data}
+                assert changed <= {".lock", "best.json", "film.webp"}, changed
+    trained = checkpoints(run)[-1].name == "000000064"
+    found = examine_run(run)
+    assert not (run / LAST / "executed").exists()
+    assert all(str(sentence) for sentence in found.repaired + found.remaining)
+    assert models(finished) - {before[name] for name in before} <= models(run) or not found.remaining
+    again = examine_run(run)
+    assert not again.repaired, [str(sentence) for sentence in again.repaired]
+    if not trained and not found.remaining:
+        train(run, total=64, quiet=True)
+        trained = True
+    if trained and "batch" not in damage.__name__:
+        assert not differences(state(longer), state(run))
+        load(run)
