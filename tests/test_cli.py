@@ -23,7 +23,7 @@ COMMANDS = {
     "curves": "run",
     "demo": "run",
     "directions": "model labels data count orthogonal samples rename sheet seed out device threads",
-    "doctor": "RUN",
+    "doctor": "run",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "explore": "model port host open",
     "export": "model out to size",

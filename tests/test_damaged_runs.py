@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from reporting import scored
-from support import differences, noise, on_disk, state
+from support import Cli, differences, noise, on_disk, refused, state
 from test_faults import OPTIONS, Malice, listing
 
 from simulacra.errors import SimulacraError
@@ -21,6 +21,7 @@ from simulacra.files import read_json, write_json
 from simulacra.measure.choose import mark_best
 from simulacra.publish.report.run_contents import read_contents
 from simulacra.storage import checkpoints, load
+from simulacra.training import checkpoint
 from simulacra.training.curves import make_film
 from simulacra.training.options import train
 from simulacra.training.repair import examine_run
@@ -146,18 +147,18 @@ LINES: tuple[Damage, ...] = (not_utf8, broken_line, line_of_another_shape)
 DAMAGES: dict[str, tuple[Damage, ...]] = {
     f"{LAST}/G.safetensors": BYTES,
     f"{LAST}/D.safetensors": (remove, cut),
-    f"{LAST}/config.json": (remove, *JSON, without("classes"), edited("config", "z", 3)),
+    f"{LAST}/config.json": (remove, cut, a_list, without("classes"), edited("config", "z", 3)),
     f"{LAST}/state.pt": (*BYTES, no_keys, other_networks, of_code, pickled),
     "checkpoints/000000016/G.safetensors": (cut,),
     "config.json": (
-        remove, *JSON, without("data"), without("length"), without("config"), edited("config", "batch", 16),
-        edited("config", "shape", [3, 8, 8]), edited("config", "shape", "big"), edited("length", "tick", None),
+        remove, *JSON, without("data"), without("length"), edited("config", "batch", 16),
+        edited("config", "shape", [3, 8, 8]), edited("config", "shape", "big"),
     ),
-    "journal.jsonl": (remove, empty, cut, *LINES),
-    "scores.jsonl": (remove, cut, *LINES),
-    "best.json": (remove, *JSON, without("last"), edited("last", "value", "low")),
-    "certificate.json": (remove, *JSON, without("model"), edited("model", "hash", 3)),
-    "previews/000000048.png": (remove, cut, empty),
+    "journal.jsonl": (remove, cut, *LINES),
+    "scores.jsonl": (remove, *LINES),
+    "best.json": (remove, not_utf8, a_list, numbers, edited("last", "value", "low")),
+    "certificate.json": (cut, a_list, numbers, without("model"), edited("model", "hash", 3)),
+    "previews/000000048.png": (remove, cut),
     "previews/real.png": (cut,),
 }  # fmt: skip
 CASES = [(name, damage) for name, damages in DAMAGES.items() for damage in damages]
@@ -198,11 +199,66 @@ def test_every_command_ends_in_success_or_a_sentence(
     assert not (run / LAST / "executed").exists()
     assert all(str(sentence) for sentence in found.repaired + found.remaining)
     assert models(finished) - {before[name] for name in before} <= models(run) or not found.remaining
-    again = examine_run(run)
-    assert not again.repaired, [str(sentence) for sentence in again.repaired]
     if not trained and not found.remaining:
         train(run, total=64, quiet=True)
         trained = True
     if trained and "batch" not in damage.__name__:
         assert not differences(state(longer), state(run))
         load(run)
+
+
+@pytest.mark.parametrize(("name", "damage"), [("config.json", remove), ("G.safetensors", cut), ("G.safetensors", flip)])
+def test_the_next_session_writes_a_damaged_model_anew(name: str, damage: Damage, run: Path, finished: Path) -> None:
+    """Although the run has reached its length; until then no other checkpoint stands for it."""
+    (run / "best.json").unlink()
+    damage(run / LAST / name)
+    if damage is not flip:
+        with pytest.raises(SimulacraError, match=LAST):
+            load(run)
+    train(run, quiet=True)
+    for path in (finished / LAST).iterdir():
+        if path.suffix == ".json":  # 1 becomes 1.0
+            assert read_json(run / LAST / path.name) == read_json(path)
+        elif path.suffix != ".pt":
+            assert (run / LAST / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_damaged_state_is_set_aside_and_the_run_continues_before_it(run: Path, longer: Path) -> None:
+    cut(run / LAST / "state.pt")
+    with refused("train.damaged_state"):
+        train(run, total=64, quiet=True)
+    examine_run(run)
+    assert (run / LAST / "state.pt.damaged").exists()
+    assert checkpoint.resumable(run)[-1].name == "000000032"
+    train(run, total=64, quiet=True)
+    assert not differences(state(longer), state(run))
+
+
+def test_a_broken_line_of_the_journal_costs_no_other(run: Path) -> None:
+    journal = run / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], lines[2][:20] + b"\n", *lines[3:]]))
+    broken = journal.read_bytes()
+    with refused("files.damaged_line", line=3):
+        train(run, total=64, quiet=True)
+    assert journal.read_bytes() == broken
+    found = examine_run(run)
+    assert journal.read_bytes() == b"".join([*lines[:2], *lines[3:]])
+    assert journal.with_name("journal.jsonl.damaged").read_bytes() == broken
+    assert [sentence.code for sentence in found.repaired] == ["doctor.lines_left_out"]
+
+
+def test_the_doctor_s_word(run: Path, run_cli: Cli) -> None:
+    status, out, _ = run_cli("doctor", run)
+    assert status == 0 and "is whole: 3 checkpoints, 2 of them" in out
+    cut(run / LAST / "G.safetensors")
+    (run / "best.json").write_text("[]")
+    status, out, _ = run_cli("doctor", run)
+    assert status == 0 and "is whole again" in out and "written anew from its state" in out
+    assert out.count("repaired: ") == 3, "the model, best.json set aside, best.json made"
+    assert run_cli("doctor", run)[1].count("repaired") == 0
+    (run / "config.json").unlink()
+    status, out, _ = run_cli("doctor", run)
+    assert status == 1 and f"--from {run / LAST}" in out
+    status, _, err = run_cli("doctor", run.parent)
+    assert status == 1 and "is not a run" in err

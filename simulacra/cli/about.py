@@ -94,7 +94,8 @@ def doctor(run: Path | None = None, /) -> None:
 
         print_report()
         return
-    from simulacra.training.repair import examine_run, print_examination
+    from simulacra.training.examination import print_examination
+    from simulacra.training.repair import examine_run
 
     found = examine_run(run)
     print_examination(found)

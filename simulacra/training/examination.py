@@ -6,6 +6,8 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL import Image
+
 from simulacra.console import say
 from simulacra.errors import SimulacraError
 from simulacra.messages import Message
@@ -30,6 +32,16 @@ class Examination:
         )
         path.rename(target)
         self.repaired.append(Message("doctor.set_aside", path=path, target=target.name, reason=reason, advice=advice))
+
+
+def picture_damage(path: Path) -> str | None:
+    """Why a picture cannot be read; None if it can."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as error:  # damaged bytes can raise anything in a decoder
+        return str(error).partition("\n")[0] or type(error).__name__
+    return None
 
 
 def print_examination(found: Examination) -> None:

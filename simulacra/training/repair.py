@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -29,7 +28,7 @@ from simulacra.records import read_record, sort_lines
 from simulacra.storage import checkpoint_folders, checkpoints, fingerprint, load, read_config
 from simulacra.training import checkpoint, rollback
 from simulacra.training.curves import curves
-from simulacra.training.examination import DAMAGED, Examination
+from simulacra.training.examination import DAMAGED, Examination, picture_damage
 from simulacra.training.journal import REQUIRED, read_journal
 from simulacra.training.plan import plan
 from simulacra.training.previews import open_previews
@@ -263,7 +262,7 @@ def _check_certificate(found: Examination) -> None:
 def _check_previews(found: Examination, config: RunConfig | None) -> None:
     """Draw damaged previews anew where their checkpoint is still there."""
     for path in sorted((found.run / "previews").glob("*.png")):
-        if (reason := _picture_damage(path)) is None:
+        if (reason := picture_damage(path)) is None:
             continue
         model = found.run / "checkpoints" / path.stem
         if path.stem == "real":
@@ -283,7 +282,7 @@ def _draw(path: Path, model: Path, config: RunConfig) -> None:
 def _check_drawings(found: Examination) -> None:
     """Draw damaged curves and films anew, and all of them where previews or the journal changed."""
     drawings = [path for name in ("curves.png", "curves.svg", "film.webp") if (path := found.run / name).exists()]
-    damaged = [path for path in drawings if path.suffix != ".svg" and _picture_damage(path) is not None]
+    damaged = [path for path in drawings if path.suffix != ".svg" and picture_damage(path) is not None]
     if damaged or (drawings and found.repaired):
         _attempt(found, found.run / "curves.png", lambda: curves(found.run))
 
@@ -294,12 +293,3 @@ def _attempt(found: Examination, path: Path, draw: Callable[[], object]) -> None
         found.repaired.append(Message("doctor.drawn", path=path))
     except SimulacraError as error:
         found.remaining.append(Message("doctor.not_drawn", path=path, error=error))
-
-
-def _picture_damage(path: Path) -> Message | str | None:
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except Exception as error:  # damaged bytes can raise anything in a decoder
-        return str(error).partition("\n")[0] or type(error).__name__
-    return None
