@@ -7,6 +7,7 @@ skipped browser test fails.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before torch is imported, and for child processes
@@ -66,11 +67,13 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
     def call(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["simulacra", *map(str, words)])
-        status = 0
+        status, handler = 0, signal.getsignal(signal.SIGINT)
         try:
             cli.main()
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        finally:
+            signal.signal(signal.SIGINT, handler)
         out, err = capfd.readouterr()
         return status, out, err
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import simulacra
+import simulacra.storage
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
 from simulacra.training.plan import plan
@@ -67,3 +68,36 @@ def test_a_setting_that_a_run_is_older_than_has_its_former_value(version: str) -
     with pytest.raises(SimulacraError) as caught:
         plan(run, settings={"corrected": False})
     assert caught.value.code == "plan.other_settings" and "corrected" in str(caught.value)
+
+
+@every_version
+@pytest.mark.parametrize("name", ["compile", "micro", "versions", "why"])
+def test_what_a_run_was_written_without_has_its_former_value(version: str, name: str, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(OLD / version / "styled", tmp_path / "run"))
+    config = json.loads((run / "config.json").read_text())
+    del config[name]
+    (run / "config.json").write_text(json.dumps(config))
+    assert plan(run).resumed
+
+
+@every_version
+@pytest.mark.parametrize("of", ["run", "model"])
+def test_what_a_later_version_wrote_says_which_to_install(version: str, of: str, tmp_path: Path) -> None:
+    """Whether its format is unknown, or a setting of it; an unknown setting of an older file is just unknown."""
+    run = Path(shutil.copytree(OLD / version / "styled", tmp_path / "run"))
+    path = run / "config.json" if of == "run" else simulacra.storage.checkpoints(run)[-1] / "config.json"
+    config = json.loads(path.read_text())
+
+    def refusal(change: dict[str, Any], by: str) -> SimulacraError:
+        versions = {"versions": {"simulacra": by}} if of == "run" else {"simulacra": by}
+        path.write_text(json.dumps(config | change | versions))
+        with pytest.raises(SimulacraError) as caught:
+            plan(run) if of == "run" else simulacra.load(run)
+        return caught.value
+
+    setting = {"config": config["config"] | {"unheard_of": 1}}
+    later = refusal({"format": f"simulacra-{of}-2"}, "9.1.0")
+    assert later.code == "storage.newer_format" and "'simulacra==9.1.0'" in str(later)
+    later = refusal(setting, "9.1.0")
+    assert later.code == "storage.newer_setting" and "'simulacra==9.1.0'" in str(later)
+    assert refusal(setting, simulacra.__version__).code == "config.unknown_setting"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
@@ -79,6 +80,7 @@ def main() -> None:
     except SimulacraError as error:
         _stop(f"simulacra: {error}", 1)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # another one would interrupt Python's own end, with a traceback
         _stop(f"\nsimulacra: {messages.text('cli.stopped')}", 130)
     except BrokenPipeError:
         sys.stderr.close()

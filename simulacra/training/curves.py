@@ -103,6 +103,11 @@ def make_film(run: Path) -> Path:
     return path
 
 
+def drawings(run: Path) -> list[Path]:
+    """`curves` for a run with a journal; without previews there is no film."""
+    return [*draw_curves(run), *([make_film(run)] if stills(run) else [])]
+
+
 def curves(run: str | Path) -> list[Path]:
     """Draw a run's curves (PNG, SVG) and a film of its previews (WebP); returns the files.
 

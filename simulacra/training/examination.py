@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +28,19 @@ class Examination:
 
     def set_aside(self, path: Path, reason: Message | SimulacraError | str, advice: Message | str = "") -> None:
         """Rename a damaged file or folder, so that nothing reads it any more."""
-        target = next(
-            name for i in itertools.count() if not (name := path.with_name(f"{path.name}{DAMAGED}{i or ''}")).exists()
-        )
+        target = _free_name(path)
         path.rename(target)
         self.repaired.append(Message("doctor.set_aside", path=path, target=target.name, reason=reason, advice=advice))
+
+
+def keep_copy(path: Path) -> str:
+    """Copy a file that is about to be repaired; the name of the copy."""
+    return shutil.copyfile(path, _free_name(path)).name
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}{DAMAGED}{number or ''}") for number in itertools.count())
+    return next(name for name in names if not name.exists())
 
 
 def picture_damage(path: Path) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -28,7 +27,7 @@ from simulacra.records import read_record, sort_lines
 from simulacra.storage import checkpoint_folders, checkpoints, fingerprint, load, read_config
 from simulacra.training import checkpoint, rollback
 from simulacra.training.curves import curves
-from simulacra.training.examination import DAMAGED, Examination, picture_damage
+from simulacra.training.examination import Examination, keep_copy, picture_damage
 from simulacra.training.journal import REQUIRED, read_journal
 from simulacra.training.plan import plan
 from simulacra.training.previews import open_previews
@@ -179,9 +178,9 @@ def _check_config(found: Examination) -> RunConfig | None:
         if settings and all(name in each and each[name] == settings[0][name] != value for each in settings)
     ]
     if changed:
-        shutil.copyfile(path, path.with_name(path.name + DAMAGED))
+        copy = keep_copy(path)
         write_json(path, config | {"config": config["config"] | {name: settings[0][name] for name in changed}})
-        found.repaired.append(Message("doctor.settings_restored", path=path, names=changed, copy=path.name + DAMAGED))
+        found.repaired.append(Message("doctor.settings_restored", path=path, names=changed, copy=copy))
         config = read_run(found.run)
     return config  # type: ignore[no-any-return]
 
@@ -198,11 +197,10 @@ def _check_lines(found: Examination, path: Path, kind: type, **how: Any) -> None
         lost = [number for number, line in good if line["leads"] not in line["scores"]]
         good, damaged = [pair for pair in good if pair[0] not in lost], sorted([*damaged, *lost])
     if damaged:
-        copy = path.with_name(path.name + DAMAGED)
-        shutil.copyfile(path, copy)
+        copy = keep_copy(path)
         with atomic_file(path) as file:
             file.writelines((json.dumps(line) + "\n").encode() for _, line in good)
-        found.repaired.append(Message("doctor.lines_left_out", path=path, lines=damaged, copy=copy.name))
+        found.repaired.append(Message("doctor.lines_left_out", path=path, lines=damaged, copy=copy))
 
 
 def _check_rollbacks(found: Examination) -> None:

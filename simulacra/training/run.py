@@ -23,7 +23,7 @@ from simulacra.measure.choose import mark_best, ranking, read_best
 from simulacra.messages import Message
 from simulacra.storage import checkpoint_folders
 from simulacra.training import checkpoint, distributed, health, rollback
-from simulacra.training.curves import curves
+from simulacra.training.curves import drawings
 from simulacra.training.forecast import forecast
 from simulacra.training.journal import read_journal
 from simulacra.training.observers import JournalWriter, Observer, Observers, PreviewWriter, named_observers
@@ -73,7 +73,7 @@ def execute(
                     best = run.scores.measure_best_anew(advance)
                 terminal.chosen(best)
             if draw and first and run.lines:
-                for path in curves(resolved.folder):
+                for path in drawings(resolved.folder):
                     terminal.wrote(path)
     finally:
         distributed.stop()

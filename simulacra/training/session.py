@@ -32,12 +32,17 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_on_signal(on_stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Yields `should_stop()`: True after Ctrl-C or a terminate signal. A second one acts at once."""
+    """Yields `should_stop()`: True after Ctrl-C, a terminate signal or a lost terminal. A second one acts at once.
+
+    A signal that is ignored stays so: under `nohup` a run outlives its terminal.
+    """
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped.is_set
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in signals}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
     def handle(number: int, frame: object) -> None:
         stopped.set()
