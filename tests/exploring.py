@@ -87,7 +87,7 @@ def served(root: Path, *names: str) -> Iterator[dict[str, str]]:
     urls, running_servers = {}, []
     for name in names:
         explorer, bound = Explorer(root / name), server.listen("127.0.0.1", 0)
-        running = uvicorn.Server(uvicorn.Config(explorer.application(), log_level="error", access_log=False))
+        running = uvicorn.Server(server.uvicorn_config(explorer.application()))
         thread = threading.Thread(target=running.run, args=([bound],), daemon=True)
         thread.start()
         urls[name] = f"http://127.0.0.1:{bound.getsockname()[1]}/"

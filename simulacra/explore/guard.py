@@ -2,15 +2,21 @@
 
 A page on another site can send requests here from the same browser (cross-site), and a name that it owns can be made
 to point here (DNS rebinding). So a request must name this machine, and must come from our own page or from no page.
+Where other machines can reach the explorer, a request must also have the token of the printed address. The address sets
+it as a cookie, which the page then sends; a program may send it as `Authorization: Bearer TOKEN`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import secrets
 import socket
-from urllib.parse import urlsplit
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulacra.explore.refusals import Forbidden, refusal
@@ -32,8 +38,11 @@ STRICT = {
 class Guard:
     """ASGI middleware: refuses other sites, adds strict headers, and answers in the language of `Accept-Language`."""
 
-    def __init__(self, app: ASGIApp, *, host: str) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, *, host: str, token: str = "") -> None:
+        """token: that every request must have; empty: none."""
+        self.app, self.token = app, token
+        # Cookies are shared by all ports of a machine: each explorer has one of its own.
+        self.cookie = f"simulacra-{hashlib.sha256(token.encode()).hexdigest()[:12]}"
         here = socket.gethostname().lower()
         self.names = {"localhost", host.lower(), here, f"{here}.local"}
 
@@ -54,10 +63,12 @@ class Guard:
         with using(preferred_language(headers.get("accept-language", ""))):
             try:
                 self.check(scope["method"], scope["path"], headers)
+                arrived = self.check_token(scope["path"], scope["query_string"].decode("latin1"), headers)
             except Forbidden as error:
                 await refusal(error)(scope, receive, send_strictly)
             else:
-                await self.app(scope, receive, send_strictly)
+                answer: ASGIApp = self.app if not arrived else self.page_with_cookie()
+                await answer(scope, receive, send_strictly)
 
     def check(self, method: str, path: str, headers: Headers) -> None:
         """Raise `Forbidden` for a request that another site may have made."""
@@ -71,6 +82,37 @@ class Guard:
             origin is not None and origin_host(origin) != host.lower()
         ):
             raise Forbidden("explore.other_site")
+
+    def check_token(self, path: str, query: str, headers: Headers) -> bool:
+        """Whether the token came by the printed address. Raises `Forbidden` for a request without the token."""
+        if not self.token:
+            return False
+        if path == "/" and any(map(self._is_token, parse_qs(query).get("token", []))):
+            return True
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if not (scheme.lower() == "bearer" and self._is_token(bearer.strip())) and not self._is_token(
+            self._from_cookie(headers)
+        ):
+            raise Forbidden("explore.no_token")
+        return False
+
+    def page_with_cookie(self) -> RedirectResponse:
+        """The way to the page without the token in its address, where others could read it."""
+        response = RedirectResponse("/", 303)
+        response.set_cookie(
+            self.cookie, self.token, httponly=True, samesite="lax"
+        )  # strict: not sent where a link in a message was followed
+        return response
+
+    def _from_cookie(self, headers: Headers) -> str:
+        try:
+            morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return ""
+        return morsel.value if morsel else ""
+
+    def _is_token(self, word: str) -> bool:
+        return secrets.compare_digest(word.encode(), self.token.encode())
 
     def is_here(self, host: str) -> bool:
         """Whether a Host header names this machine: an IP address, which no other site can own, or one of our names."""

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from simulacra.errors import SimulacraError
@@ -67,8 +67,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return refusal(SimulacraError("explore.nothing_there", path=request.url.path[:80]), error.status_code)
 
 
+async def _dropped(request: Request, error: Exception) -> Response:
+    """The client left before its request was whole: nobody reads this answer, and it is no fault."""
+    return Response(status_code=400)
+
+
 async def _fault(request: Request, error: Exception) -> Response:
     return refusal(SimulacraError("explore.fault"), 500)
 
 
-HANDLERS: dict[Any, Any] = {SimulacraError: _refused, HTTPException: _http_error, Exception: _fault}
+HANDLERS: dict[Any, Any] = {
+    SimulacraError: _refused,
+    HTTPException: _http_error,
+    ClientDisconnect: _dropped,
+    Exception: _fault,
+}

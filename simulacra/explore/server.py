@@ -8,6 +8,7 @@ import functools
 import ipaddress
 import json
 import os
+import secrets
 import socket
 import sys
 import webbrowser
@@ -26,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from simulacra.console import say, warn
 from simulacra.errors import SimulacraError
 from simulacra.explore.background import JobRunner
+from simulacra.explore.connection import TimedProtocol
 from simulacra.explore.guard import Guard
 from simulacra.explore.refusals import HANDLERS, NotFound, refusal
 from simulacra.explore.worker import Worker
@@ -62,8 +64,8 @@ class Explorer:
             return
         await ready(scope, receive, send)
 
-    def application(self, host: str = "127.0.0.1") -> ASGIApp:
-        """The page, its messages and the API, guarded."""
+    def application(self, host: str = "127.0.0.1", token: str = "") -> ASGIApp:
+        """The page, its messages and the API, guarded. token: that every request must have; empty: none."""
 
         @contextlib.asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -79,7 +81,7 @@ class Explorer:
             Mount("/static", StaticFiles(directory=STATIC)),
             Mount("/", self.api),
         ]
-        return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS), host=host)
+        return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS), host=host, token=token)
 
     def stop(self) -> None:
         """End the threads after their current work."""
@@ -125,15 +127,9 @@ def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
         say("explore.next_port", port=port)
     if not is_loopback(host):
         warn("explore.open_network", host=host)
+    token = "" if is_loopback(host) else secrets.token_urlsafe(16)
     explorer = Explorer(where)
-    config = uvicorn.Config(
-        explorer.application(host),
-        log_level="warning",
-        access_log=False,
-        h11_max_incomplete_event_size=MAX_HEADERS,
-        timeout_graceful_shutdown=2,
-    )
-    server = _Server(config)
+    server = _Server(uvicorn_config(explorer.application(host, token)))
     server.explorer = explorer
 
     def on_loaded(ready: Future[ASGIApp]) -> None:
@@ -141,7 +137,7 @@ def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
             server.should_exit = True
 
     explorer.ready.add_done_callback(on_loaded)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{number}/"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{number}/{f'?token={token}' if token else ''}"
     say("explore.serving", address=address)
     if open and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(address)
@@ -151,6 +147,19 @@ def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
         explorer.jobs.wait()
     if explorer.ready.done() and (error := explorer.ready.exception()) is not None:
         raise error
+
+
+def uvicorn_config(application: ASGIApp) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        application,
+        http=TimedProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        h11_max_incomplete_event_size=MAX_HEADERS,
+        timeout_graceful_shutdown=2,
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
