@@ -30,6 +30,7 @@ from simulacra.data.prepare import export_zip, prepare
 from simulacra.data.prepare_options import PrepareOptions, Size, parse_crop, parse_size
 from simulacra.data.selection import select, shuffled, split_counts
 from simulacra.data.sheet import mean_picture, random_grid
+from simulacra.data.sizing import largest_reached
 from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, shorten
 from simulacra.errors import SimulacraError
 from simulacra.messages import Message, using
@@ -93,6 +94,57 @@ def test_crops() -> None:
 def test_wrong_options_are_refused(wrong: dict[str, Any], code: str, values: dict[str, Any]) -> None:
     with refused(code, **values):
         PrepareOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "crop", "side"),
+    [
+        ({(28, 28): 10}, "centre", 32),
+        ({(31, 200): 10}, "centre", 32),
+        ({(50, 90): 6, (20, 20): 4}, "centre", 48),
+        ({(64, 64): 5, (63, 63): 5}, "centre", 48),
+        ({(64, 64): 6, (63, 63): 5}, "centre", 64),
+        ({(4000, 3000): 1}, "centre", 128),
+        ({(192, 256): 1}, 0.5, 96),
+        ({(96, 4000): 1}, "none", 96),
+        ({}, "centre", 32),
+    ],
+)
+def test_auto_takes_the_largest_size_that_most_pictures_reach(
+    sizes: dict[tuple[int, int], int], crop: Any, side: int
+) -> None:
+    assert largest_reached(sizes, crop) == side
+    assert parse_size("auto") == "auto" and PrepareOptions().size == "auto"
+
+
+def test_prepare_says_the_size_that_auto_takes_its_cost_and_what_is_enlarged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = make_folder(tmp_path / "in", 6, side=52)
+    (root / "person 0" / "bad.png").write_bytes(b"no")
+    assert inspect(root, workers=1).size == (48, 48)
+    data = prepared(root, tmp_path / "set", workers=1)
+    assert data.shape == (3, 48, 48)
+    said = capfd.readouterr()
+    assert "48x48" in said.out and "100%" in said.out and "0.56 times" in said.out.replace("\n", " ")
+    assert "enlarged" not in said.err
+    for path in (root / "person 0").iterdir():
+        path.unlink()
+    Image.new("RGB", (28, 40), "red").save(root / "person 0" / "small.png")
+    assert prepared(root, tmp_path / "other", workers=1).shape == (3, 48, 48)
+    said = capfd.readouterr()
+    assert "80%" in said.out and "1 picture of 5 is smaller than 48x48" in said.err.replace("\n", " ")
+    assert json.loads((tmp_path / "other" / "data.json").read_text())["options"]["size"] == [48, 48]
+
+
+def test_auto_takes_the_size_of_a_dataset_that_is_there(tmp_path: Path) -> None:
+    root = make_folder(tmp_path / "in", 3, side=52)
+    before = prepared(root, tmp_path / "set", **TINY)
+    assert prepared(root, tmp_path / "set").hash == before.hash
+    with refused("data.out_has_other_options"):
+        prepare(root, tmp_path / "set", size=48)
+    with refused("data.out_has_other_options"):
+        prepare(root, tmp_path / "set", seed=1)
 
 
 def test_keywords_of_prepare(tmp_path: Path) -> None:

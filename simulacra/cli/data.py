@@ -31,7 +31,7 @@ def prepare(
     pair: Path | None = None,
     /,
     *,
-    size: str = "64",
+    size: str = "auto",
     crop: str = "centre",
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto",
     background: str = "white",
@@ -62,7 +62,7 @@ def prepare(
     pair
         Folder of the new pair of domains.
     size
-        Side in pixels, or WIDTHxHEIGHT.
+        Side in pixels, WIDTHxHEIGHT, or auto: the largest of 32, 48, 64, 96 and 128 that most pictures reach.
     crop
         centre: the largest centred part of that shape; none: squeeze the whole picture; or a share such as 0.5.
     channels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from simulacra.console import console, progress
-from simulacra.data.decoding import DecodeOptions, ImageInfo, crop_box
+from simulacra.data.decoding import DecodeOptions, ImageInfo
 from simulacra.data.duplicates import exact_groups, near_groups
 from simulacra.data.prepare_options import Size, as_size
 from simulacra.data.rejects import Reject, english
+from simulacra.data.sizing import SIDES, is_enlarged, largest_reached
 from simulacra.data.sources import Source, open_source
 from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, run
 from simulacra.messages import SEPARATORS, Message, language, text
@@ -41,7 +42,7 @@ KINDS = {"folder": Message("data.kind_folder"), "data set": Message("data.kind_d
 class Report:
     """What a source holds, and what is wrong with it. All counts are pictures unless said otherwise.
 
-    `rejects`: reason -> names of unusable pictures. `sizes`: (width, height) in pixels, upright -> count. `enlarged`
+    `size`: (H, W) of the pictures to be made. `rejects`: reason -> names of unusable pictures. `sizes`: (width, height) in pixels, upright -> count. `enlarged`
     counts pictures smaller than those to be made, `converted` those with another colour profile than sRGB. `classes`:
     name -> count; `attributes`: name -> mean in [0, 1].
     `duplicates` and `near_duplicates` are groups of names. `not_pictures` counts other files, `folders` folders.
@@ -52,6 +53,7 @@ class Report:
     found: int
     usable: int
     not_pictures: int
+    size: tuple[int, int]
     rejects: Mapping[Message, Sequence[str]]
     sizes: Mapping[tuple[int, int], int]
     formats: Mapping[str, int]
@@ -107,14 +109,13 @@ class Tally:
         self.sizes[info.width, info.height] += n
         self.formats[info.format] += n
         self.modes[info.mode] += n
-        left, _, right, _ = crop_box(info.width, info.height, self.options.size, self.options.crop)
-        self.flags["enlarged"] += n * (right - left < self.options.size[1])
         for flag in ("rotated", "converted", "animated", "transparent"):
             self.flags[flag] += n * getattr(info, flag)
 
 
 def make_report(source: Source, tally: Tally, images: NDArray[np.uint8], chosen: Sequence[int]) -> Report:
     """The report on `images` [N, H, W, C], where row n shows the source's item number `chosen[n]`."""
+    options = tally.options
     names = [source.items[number].name for number in chosen]
     same = exact_groups(images)
     repeated = {row for group in same for row in group[1:]}
@@ -135,11 +136,13 @@ def make_report(source: Source, tally: Tally, images: NDArray[np.uint8], chosen:
         found=len(source.items) + len(source.rejects),
         usable=len(images),
         not_pictures=source.not_pictures,
+        size=options.size,
         rejects=dict(sorted(rejects.items(), key=lambda entry: (-len(entry[1]), english(entry[0])))),
         sizes={size: n for size, n in tally.sizes.items() if n},
         formats={name: n for name, n in tally.formats.most_common() if n},
         modes={name: n for name, n in tally.modes.most_common() if n},
-        **{flag: tally.flags[flag] for flag in ("rotated", "converted", "animated", "transparent", "enlarged")},
+        **{flag: tally.flags[flag] for flag in ("rotated", "converted", "animated", "transparent")},
+        enlarged=sum(n for size, n in tally.sizes.items() if is_enlarged(*size, options.size, options.crop)),
         blank=sum(int(picture.max()) == int(picture.min()) for picture in images),
         folders=len({source.items[number].folder for number in chosen}),
         classes=classes,
@@ -154,22 +157,23 @@ def inspect(
     source: str | Path,
     *,
     labels: str = "auto",
-    size: Size = 64,
+    size: Size = "auto",
     min_side: int = 8,
     max_megapixels: float = 100,
     workers: int | None = None,
 ) -> Report:
     """Decode every picture of a source once and report on them; nothing is written.
 
-    `source` and `labels`: see `open_source`. `size`: side in pixels, "WIDTHxHEIGHT" or (H, W) that `prepare` would
-    use; smaller pictures are counted as `enlarged`. Pictures with a side below `min_side` pixels or more than
+    `source` and `labels`: see `open_source`. `size`: side in pixels, "WIDTHxHEIGHT", "auto" or (H, W), as of
+    `prepare`; smaller pictures are counted as `enlarged`. Pictures with a side below `min_side` pixels or more than
     `max_megapixels` million pixels are counted as unusable. `workers`: processes; None: one per core.
 
     Raises SimulacraError if there are no pictures. A damaged picture is part of the report, not an error.
     """
     max_pixels = int(max_megapixels * 1e6)
     decoding = DecodeOptions(size=THUMBNAIL, channels="rgb", crop="none", min_side=min_side, max_pixels=max_pixels)
-    tally = Tally(DecodeOptions(size=as_size(size), channels="rgb"))
+    wanted = as_size(size)
+    tally = Tally(DecodeOptions(size=(SIDES[0],) * 2 if isinstance(wanted, str) else wanted, channels="rgb"))
     with open_source(source, labels=labels) as opened, tempfile.TemporaryDirectory(prefix="simulacra-") as scratch:
         target = ArrayTarget(Path(scratch) / "images.npy", decoding)
         usable: list[int] = []
@@ -183,6 +187,8 @@ def inspect(
                     tally.add(outcome)
                 usable += [outcome.row for outcome in outcomes if outcome.info is not None]
                 advance(len(outcomes))
+        if wanted == "auto":
+            tally.options = replace(tally.options, size=(largest_reached(tally.sizes),) * 2)
         images = np.load(target.path, mmap_mode="r", allow_pickle=False)
         return make_report(opened, tally, images if len(usable) == len(images) else images[usable], usable)
 
@@ -221,6 +227,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
             common=f"{common[0]}x{common[1]}", count=n,
         )  # fmt: skip
         lines.append((text("data.sizes"), size_range if len(by_area) > 1 else f"{small[0]}x{small[1]}"))
+        lines.append((text("data.size_made"), f"{report.size[1]}x{report.size[0]}"))
         lines += [(text("data.modes"), _counts(report.modes)), (text("data.formats"), _counts(report.formats))]
     lines += [(str(title), f"{count:,}") for flag, title in FLAGS.items() if (count := getattr(report, flag))]
     if report.classes:

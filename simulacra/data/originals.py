@@ -48,7 +48,7 @@ def write_originals(packer: Packer, folder: Path, name: str, splits: Mapping[str
     infos = [packer.infos[number] for number in packer.chosen]
     records: dict[str, Any] = {}
     for factor in (factor for factor in FACTORS if factor <= packer.options.keep_originals):
-        height, width = packer.options.size
+        height, width = packer.target.options.size
         decoding = replace(packer.target.options, size=(height * factor, width * factor))
         rows = [row for row, info in enumerate(infos) if _is_large_enough(info, decoding)]
         records[str(factor)] = {"count": len(rows)}
@@ -98,7 +98,9 @@ def _write(
     items = [packer.source.items[packer.chosen[row]] for row in rows]
     target = ArrayTarget(folder / "images.npy", decoding)
     new_array(target, len(rows))
-    with progress(text("data.keeping_originals", factor=decoding.size[0] // packer.options.size[0]), len(rows)) as step:
+    with progress(
+        text("data.keeping_originals", factor=decoding.size[0] // packer.target.options.size[0]), len(rows)
+    ) as step:
         for outcomes in run(target, [Task(i, item) for i, item in enumerate(items)], packer.options.workers):
             for reject in (outcome.reject for outcome in outcomes if outcome.reject):
                 raise SimulacraError("data.original_changed", name=reject.name, reason=reject.reason)

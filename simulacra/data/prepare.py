@@ -18,7 +18,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from simulacra.console import say
+from simulacra.console import say, warn
 from simulacra.data.dataset import Dataset, Pair, content_hash, pair_hash
 from simulacra.data.decoding import DecodeOptions, is_grey
 from simulacra.data.domains import Domain, merge_parts, open_domains
@@ -30,6 +30,7 @@ from simulacra.data.prepare_options import PrepareOptions, PrepareSettings, reso
 from simulacra.data.rejects import UnusablePicture, english
 from simulacra.data.selection import Packer, split_counts
 from simulacra.data.sheet import write_sheet
+from simulacra.data.sizing import choose_size
 from simulacra.data.sources import Source
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file, atomic_folder, read_json, write_json
@@ -68,7 +69,7 @@ def prepare(
     """Make a dataset of a source (see `open_source`) in the folder `out`, and open it.
 
     Keywords are fields of `PrepareOptions`: `prepare("photos", "faces", size=64)`. `size` is a side in pixels,
-    "64x48" (width x height) or (H, W).
+    "64x48" (width x height), (H, W) or "auto", the largest of 32, 48, 64, 96 and 128 that most pictures reach.
 
     `b`: pictures of a second domain; the result is a pair for GANs that translate between `source` and `b`. A `source`
     that holds two domains in a known layout (see `domains.parts_of`) becomes a pair as well.
@@ -80,6 +81,8 @@ def prepare(
     with open_domains(source, b, labels=options.labels) as domains:
         if options.keep_originals and len(domains) > 1:
             raise SimulacraError("data.originals_of_pair")
+        if options.size == "auto":
+            options = dataclasses.replace(options, size=_size_before(out) or _auto_size(domains, options))
         sources = [_source_json(domain.whole) for domain in domains]
         origin: dict[str, Any] = {"options": options.to_json(), "source": sources[0]}
         if len(domains) > 1:
@@ -154,6 +157,7 @@ def _decoding(items: Sequence[Item], options: PrepareOptions) -> DecodeOptions:
     if channels == "auto":
         sample = items[:: max(1, len(items) // SAMPLED)]
         channels = "grey" if all(_may_be_grey(item) for item in sample) else "rgb"
+    assert options.size != "auto"  # `prepare` has chosen one
     return DecodeOptions(
         size=options.size,
         channels=channels,
@@ -170,6 +174,16 @@ def _may_be_grey(item: Item) -> bool:
         return is_grey(item.read())
     except UnusablePicture:
         return True
+
+
+def _auto_size(domains: Sequence[Domain], options: PrepareOptions) -> tuple[int, int]:
+    return choose_size([list(domain.whole.items) for domain in domains], options)
+
+
+def _size_before(out: Path) -> tuple[int, int] | None:
+    """The size (H, W) of the dataset at `out`, which auto takes again; None where there is none."""
+    size = read_json(out / "data.json").get("options", {}).get("size") if is_prepared(out) else None
+    return (int(size[0]), int(size[1])) if isinstance(size, list) else None
 
 
 def _source_json(source: Source) -> dict[str, Any]:
@@ -225,6 +239,12 @@ def _describe(packer: Packer, folder: Path, name: str, origin: dict[str, Any]) -
     report = make_report(source, packer.tally, images, chosen)
     write_json(folder / "names.json", [source.items[number].name for number in chosen])
     write_json(folder / "rejects.json", [reject.to_json() for reject in packer.rejects])
+    if report.enlarged:
+        height, width = report.size
+        warn(
+            "data.enlarged_pictures", name=name, count=report.enlarged, whole=len(chosen), size=f"{width}x{height}",
+            side=min(report.size),
+        )  # fmt: skip
     data = Dataset(name, None, images, labels, classes, source.attributes, splits, digest)
     write_sheet(data, report, folder)
     record = {"name": name, "shape": list(images.shape), "splits": splits, "hash": digest}

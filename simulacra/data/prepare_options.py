@@ -16,14 +16,15 @@ SIDES = range(4, 2049)
 FACTORS = (2, 4, 8)  # at which originals can be kept, and pictures enlarged
 CHANNELS = ("auto", "grey", "rgb", "rgba")
 
-Size = int | str | tuple[int, int]  # a side in pixels, "64x48" (width x height), or (H, W)
+Size = int | str | tuple[int, int]  # a side in pixels, "64x48" (width x height), "auto", or (H, W)
+GivenSize = tuple[int, int] | Literal["auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
     """Everything that decides what `prepare` makes of a source; `workers` alone has no influence.
 
-    `size`: (H, W) in pixels. `crop`: "centre" keeps the largest centred rectangle of that shape, "none" squeezes the
+    `size`: (H, W) in pixels, or "auto": see `sizing.choose_size`. `crop`: "centre" keeps the largest centred rectangle of that shape, "none" squeezes the
     whole picture, a fraction first takes the central part with that share of width and height. `channels`: "auto" is
     grey if no picture has colour, else rgb; unless "rgba", transparent pictures are laid on `background`.
     `per_folder` and `limit` count usable pictures. Pictures with a side below `min_side` pixels are not used; other
@@ -34,7 +35,7 @@ class PrepareOptions:
     Raises SimulacraError for an impossible value.
     """
 
-    size: tuple[int, int] = (64, 64)
+    size: GivenSize = "auto"
     crop: Crop = "centre"
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
     background: str = "white"
@@ -51,7 +52,7 @@ class PrepareOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        if not all(side in SIDES for side in self.size):
+        if not isinstance(self.size, str) and not all(side in SIDES for side in self.size):
             raise SimulacraError("data.impossible_size", size=_named(self.size), least=SIDES[0], most=SIDES[-1])
         if not isinstance(self.crop, str) and not 0 < self.crop <= 1:
             raise SimulacraError("data.unknown_crop", crop=self.crop)
@@ -107,13 +108,15 @@ def resolve_options(options: PrepareOptions | None, settings: PrepareSettings) -
     return dataclasses.replace(options or PrepareOptions(), **values)
 
 
-def as_size(size: Size) -> tuple[int, int]:
-    """A size in any form as (H, W). Raises SimulacraError as `parse_size` does."""
+def as_size(size: Size) -> GivenSize:
+    """A size in any form as (H, W) or "auto". Raises SimulacraError as `parse_size` does."""
     return size if isinstance(size, tuple) else parse_size(str(size))
 
 
-def parse_size(word: str) -> tuple[int, int]:
-    """`64` or `64x48` (width x height) as (H, W). Raises SimulacraError for anything else."""
+def parse_size(word: str) -> GivenSize:
+    """`64` or `64x48` (width x height) as (H, W); `auto` as it is. Raises SimulacraError for anything else."""
+    if word == "auto":
+        return "auto"
     match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[x×]\s*(\d{1,5})\s*)?", word, re.ASCII)
     if not match:
         raise SimulacraError("data.not_a_size", size=word)
