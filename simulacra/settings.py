@@ -13,7 +13,7 @@ Shape = tuple[int, int, int]
 DEFAULTS = "defaults"  # preset of the GANs that `auto` picks: their own settings, of which `auto` changes none
 AUGMENTATIONS: Mapping[str, tuple[str, ...]] = {  # the kinds of transforms of each
     "none": (),
-    "ada": ("blit", "geometric", "colour", "filter", "corrupt"),
+    "ada": ("blit", "geometric", "colour", "filter", "corrupt", "cutout"),
     "diff": ("colour", "translation", "cutout"),
 }
 # The papers' choices. Runs store them as an empty `augment_kinds`, so these lists must never change.
@@ -48,6 +48,9 @@ class Settings:
         (), "Kinds of augmentation to use; empty for those of the paper.", when={"augment": ("ada", "diff")}
     )
     augment_p: float = setting(0.0, "Probability of each ADA transform at the start.", when={"augment": "ada"})
+    augment_colour: float = setting(
+        1.0, "Factor on the probability of ADA's colour transforms.", when={"augment": "ada"}
+    )
     augment_sensor: Literal["signs", "unseen"] = setting(
         "signs",
         "What ADA adapts to: D's signs on reals, or how much D prefers them to unseen pictures.",
@@ -77,6 +80,9 @@ class Settings:
         require(self, "at least 0", "labels", "lr_decay", "clip", "ema")
         require(self, "at least 0 and less than 1", "dropout", "label_noise", "smoothing", "alpha", "betas")
         require(self, "at least 0 and less than 1", "augment_p", "augment_target")
+        require(self, "at least 0", "augment_colour")
+        if self.augment_colour > 1:
+            raise SimulacraError("config.more_than_1", name="augment_colour", value=str(self.augment_colour))
         if self.augment_p > MOST:
             raise SimulacraError("config.augment_p_too_high", value=self.augment_p, most=MOST)
         choices = AUGMENTATIONS[self.augment]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import advance, build, differences, forms, labelled, make_trainer, noise, snapshot
+from support import advance, build, differences, forms, labelled, make_trainer, noise, refused, snapshot
 from torch import Tensor
 
 from simulacra import augment
@@ -58,7 +58,7 @@ def test_a_picture_for_which_nothing_is_drawn_stays_to_the_bit(kind: str) -> Non
     x = pictures(400)
     y = built("ada", kind, p=0.1)(x)
     same = sum(bits(one) == bits(other) for one, other in zip(x, y, strict=True)) / 400
-    switches = {"blit": 3, "geometric": 4, "colour": 5, "filter": 4, "corrupt": 2}[kind]
+    switches = {"blit": 3, "geometric": 4, "colour": 5, "filter": 4, "corrupt": 2, "cutout": 1}[kind]
     assert 0.9**switches - 0.08 < same < 0.9**switches + 0.12, "what is drawn may still be no change"
 
 
@@ -419,6 +419,24 @@ def test_a_step_has_its_own_chance_whatever_the_parts(tmp_path: Path) -> None:
         counts = trainer.gan.augment.state_dict()
         sums.append((int(counts["num_reals"]), int(counts["steps"])))
     assert sums == [(24, 3)] * 2 and math.isfinite(float(counts["signs"]))
+
+
+def test_colours_may_have_a_lower_probability() -> None:
+    """As in R3GAN's code: half of ADA's p for colours, p for the rest."""
+    torch.manual_seed(0)
+    gan = build("dcgan:tiny", augment="ada", augment_kinds=("colour",), augment_colour=0.5, augment_p=0.4)
+    x = pictures(2000)
+    same = sum(bits(one) == bits(other) for one, other in zip(x, gan.augment(x), strict=True)) / 2000
+    assert 0.8**5 - 0.04 < same < 0.8**5 + 0.1, "what is drawn may still be no change"
+    with refused("config.more_than_1", name="augment_colour"):
+        build("dcgan:tiny", augment="ada", augment_colour=1.5)
+
+
+def test_a_cutout_is_a_quarter_with_probability_p() -> None:
+    torch.manual_seed(0)
+    holes = (built("ada", "cutout", p=0.3)(torch.ones(1000, 3, 8, 8)) == 0).all(1).flatten(1).float().mean(1)
+    assert 0.25 < (holes > 0).float().mean() < 0.35
+    assert holes.max() == 0.25
 
 
 def test_the_kinds_of_stored_runs_never_change() -> None:

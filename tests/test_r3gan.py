@@ -113,6 +113,7 @@ def test_the_paper_s_presets_have_its_widths_and_schedules() -> None:
         config: Any = configured(f"r3gan:{name}", (3, size, size), {})[1]
         assert channels_of(config) == widths
         assert (config.augment, config.augment_last, config.ema_first, config.burn_in) == ("ada", p, 0.0, 2e7)
+        assert config.augment_kinds == ("blit", "geometric", "colour", "cutout") and config.augment_colour == 0.5
 
 
 @pytest.mark.parametrize("lazy", [1, 3])

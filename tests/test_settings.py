@@ -63,6 +63,7 @@ def test_every_setting_has_an_effect_or_is_refused(spec: str, tmp_path: Path) ->
     ("dcgan:tiny", ("augment_images",), {"augment": "ada", "augment_images": 200.0, "augment_p": 0.4}),
     ("dcgan:tiny", ("alpha",), {"optimizer": "rmsprop"}),
     ("r3gan:tiny", ("augment_last",), {"augment": "ada"}),
+    ("dcgan:tiny", ("augment_colour",), {"augment": "ada", "augment_p": 0.4}),
     ("cyclegan:tiny", ("bank",), {"match": 1.0, "bank": 6}),
 ], ids=str)  # fmt: skip
 def test_idle_settings_wake(spec: str, names: tuple[str, ...], base: dict[str, Any], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class AdaptiveAugment(RenamedTensors, base.Random):
 
     def __init__(self, config: Settings) -> None:
         super().__init__()
-        self.transforms = _transforms(config.kinds_of_augmentation())
+        self.transforms = _transforms(config.kinds_of_augmentation(), config.augment_colour)
         self.target, self.images = config.augment_target, config.augment_images
         self.register_buffer("p", torch.tensor(config.augment_p))
         for name in ("signs", "num_reals", "steps"):  # since p last changed; integers, to be exact
@@ -93,9 +93,12 @@ class AdaptiveAugment(RenamedTensors, base.Random):
             count *= ~due
 
 
-def _transforms(kinds: tuple[str, ...]) -> list[Transform]:
-    """The transforms of these kinds, in the paper's order."""
+def _transforms(kinds: tuple[str, ...], colour: float) -> list[Transform]:
+    """The transforms of these kinds, in the paper's order; colour: the factor on the probability of these."""
     blit, geometric = "blit" in kinds, "geometric" in kinds
     moves = [functools.partial(transforms.move, blit=blit, geometric=geometric)] if blit or geometric else []
-    by_kind = (("colour", transforms.colour), ("filter", transforms.bands), ("corrupt", transforms.corrupt))
+    by_kind: tuple[tuple[str, Transform], ...] = (
+        ("colour", transforms.colour if colour == 1 else lambda x, p: transforms.colour(x, colour * p)),
+        *(("filter", transforms.bands), ("corrupt", transforms.corrupt), ("cutout", transforms.cutout)),
+    )
     return [*moves, *(transform for kind, transform in by_kind if kind in kinds)]

@@ -149,3 +149,9 @@ def corrupt(x: Tensor, p: Tensor) -> ImagesAndMask:
     on = bernoulli(x, p, 2)
     noisy = x + per_picture(NOISE * on[0] * normal(x, 1)[0]) * torch.randn(x.shape, device=x.device, dtype=x.dtype)
     return noisy.masked_fill(per_picture(on[1] > 0) & cutout_mask(x, uniform(x, 2) - 0.5), 0), on
+
+
+def cutout(x: Tensor, p: Tensor) -> ImagesAndMask:
+    """Set a rectangle with half the sides to 0."""
+    on = bernoulli(x, p, 1)
+    return x.masked_fill(per_picture(on[0] > 0) & cutout_mask(x, uniform(x, 2) - 0.5), 0), on

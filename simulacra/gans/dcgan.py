@@ -46,7 +46,7 @@ class Networks(gan.Settings):
 
     of_the_networks: ClassVar[frozenset[str]] = gan.Settings.of_the_networks | {
         *("network", "features", "features_max", "kernel", "upsample", "downsample"),
-        *("activation", "slope", "norm_g", "norm_d", "modulation", "hidden"),
+        *("activation", "slope", "norm_g", "norm_d", "modulation", "hidden", "bias", "dropout_g"),
     }
 
     network: Literal["conv", "dense", "mlp"] = setting("conv", "Architecture of G and D.")
@@ -65,17 +65,24 @@ class Networks(gan.Settings):
         "G's doublings at the start: random weights, or random mixtures interpolated, with less of a grid in pictures.",
         when={"network": "conv", "upsample": "transposed"},
     )
-    downsample: Literal["strided", "pool"] = setting("strided", "How D halves the side.", when=CONV)
+    downsample: Literal["strided", "pool", "max"] = setting("strided", "How D halves the side.", when=CONV)
     activation: Literal["relu", "leaky"] = setting("relu", "Activation in G; D has leaky ReLU.", when=CONV)
     slope: float = setting(0.2, "Slope of leaky ReLU below 0.", when=CONV)
     norm_g: Norm = setting("batch", "Normalisation in G.", when=CONV)
     norm_d: Norm = setting("batch", "Normalisation in D.", when=CONV)
     modulation: bool = setting(False, "The norms in G also depend on z.", when=CONV)
+    bias: bool = setting(
+        False,
+        "G's doublings have biases before norms, too; batch and instance norm cancel them.",
+        when={"network": "conv", "norm_g": ("batch", "instance", "layer")},
+    )
+    dropout_g: float = setting(0.0, "Dropout in G's hidden layers, in training alone.", when=CONV)
     hidden: tuple[int, ...] = setting((256, 256), "Widths of the hidden layers of G and D.", when={"network": "mlp"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "at least 1", "features", "features_max", "hidden")
+        require(self, "at least 0 and less than 1", "dropout_g")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +145,11 @@ class Generator(PictureOrder, gan.Generator):
         self.latent = config.z if config.modulation else 0  # numbers of z that the norms depend on
         layers: list[nn.Module] = [
             norm(config.norm_g, channels[0], config.labels, self.latent),
-            _activation(config),
+            *_activation(config),
         ]
         for inner, outer in itertools.pairwise(channels):
-            layers += _double(config, inner, outer, plain)
-            layers += [norm(config.norm_g, outer, config.labels, self.latent), _activation(config)]
+            layers += _double(config, inner, outer, plain or config.bias)
+            layers += [norm(config.norm_g, outer, config.labels, self.latent), *_activation(config)]
         layers += _double(config, channels[-1], config.shape[0], True)
         self.layers = nn.Sequential(*layers, nn.Tanh() if config.output == "tanh" else nn.Identity())
         initialise(self)
@@ -266,8 +273,9 @@ class DCGAN(gan.GAN):
         return losses.non_saturating_g(fake), {"fake": fake}
 
 
-def _activation(config: Networks) -> nn.Module:
-    return nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(config.slope)
+def _activation(config: Networks) -> list[nn.Module]:
+    activation = nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(config.slope)
+    return [activation, nn.Dropout(config.dropout_g)] if config.dropout_g else [activation]
 
 
 def _double(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
@@ -278,6 +286,8 @@ def _double(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Mod
 
 
 def _halve(config: Networks, inner: int, outer: int, bias: bool) -> list[nn.Module]:
+    if config.downsample == "max":
+        return [Conv2d(inner, outer, 3, padding=1, bias=bias), nn.MaxPool2d(2)]
     if config.downsample == "pool":
         return [HalvingConv2d(inner, outer, bias=bias), nn.Identity()]
     return [Conv2d(inner, outer, config.kernel, 2, (config.kernel - 1) // 2, bias=bias)]

@@ -32,6 +32,8 @@ ADAPTIVE = {"augment": "ada", "augment_last": None}
 PAPER: dict[str, Any] = {  # common to all of the paper's settings
     **{"features_max": 768, "batch": 256, "ema": 5e5, "ema_first": 0.0, "burn_in": 2e7},
     **{"mirror": True, "augment": "ada", "augment_last": 0.3},
+    # as in the authors' code, which differs from ADA's: colours with half the probability, and cutout
+    **{"augment_kinds": ("blit", "geometric", "colour", "cutout"), "augment_colour": 0.5},
 }
 
 
