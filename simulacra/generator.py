@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ LABEL = 7  # second number of the seed for a label
 TYPICAL = range(32)  # seeds among which the most typical latent is sought
 
 Layers = tuple[int, int] | None  # the first, and the one after the last; None: all
+LayerTruncation = Mapping[tuple[int, int], float]  # ψ by range of layers, the last one excluded
 
 
 class Generator(Model):
@@ -34,6 +35,7 @@ class Generator(Model):
     """
 
     task: ClassVar[Task] = "draw"
+    has_noise: ClassVar[bool] = False  # whether layers add noise, which can be drawn anew
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -191,6 +193,15 @@ class Generator(Model):
         """w -> pictures [N, C, H, W]."""
         raise TypeError(f"{type(self).__name__} must define synthesis")
 
+    def render(self, w: Tensor, noise: int | None = None) -> Tensor:
+        """w -> pictures [N, C, H, W]; noise: seed that draws the layers' noise anew, None for the stored one.
+
+        Raises `SimulacraError` for a model without noise.
+        """
+        if noise is not None:
+            raise SimulacraError("generator.no_noise")
+        return self.synthesis(w)
+
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Latents [N, z], and labels where the generator takes them -> pictures [N, C, H, W] float32 in [-1, 1]."""
         if (y is None) == bool(self.labels):
@@ -206,20 +217,24 @@ class Generator(Model):
         y: Tensor | None = None,
         truncation: float = 1.0,
         layers: Layers = None,
+        layer_truncation: LayerTruncation | None = None,
+        noise: int | None = None,
         min_latent: float = 0.0,
         batch: int = 64,
     ) -> Iterator[Tensor]:
         """Batches of pictures [n, C, H, W] for `seeds`, in constant memory.
 
-        label: see `conditions`. y: labels [N] or [N, labels], one per seed, in its place. truncation: ψ in w̄ + ψ (w - w̄); 1 changes nothing, 0 gives the mean picture. layers:
-            truncate these alone.
+        label: see `conditions`. y: labels [N] or [N, labels], one per seed, in its place. truncation: ψ, see `truncate`;
+            1 changes nothing, 0 gives the most typical picture. layers: truncate these alone.
+        layer_truncation: a further ψ for each range of layers. noise: see `render`.
         min_latent: every number of z gets at least this absolute value: latents near 0 are rare in training and tend to
             give deformed pictures.
 
         Raises `SimulacraError` for what is no seed, a truncation that is not finite, and a negative min_latent.
         """
-        check_truncation(truncation)
-        for seed in seeds:
+        for psi in (truncation, *(layer_truncation or {}).values()):
+            check_truncation(psi)
+        for seed in (*seeds, *([] if noise is None else [noise])):
             check_seed(seed)
         if not min_latent >= 0:
             raise SimulacraError("generator.negative_min_latent", value=min_latent)
@@ -235,7 +250,9 @@ class Generator(Model):
             w = self.mapping(z, condition)
             if truncation != 1 or layers is not None:
                 w = self.truncate(w, truncation, condition, layers)
-            yield self.synthesis(w).float()
+            for chosen, psi in (layer_truncation or {}).items():
+                w = self.truncate(w, psi, condition, chosen)
+            yield self.render(w, noise).float()
 
     def sample(
         self, seeds: Sequence[int], *, label: str = "", truncation: float = 1.0, min_latent: float = 0.0

@@ -14,12 +14,15 @@ from simulacra.cascade import Cascade
 from simulacra.console import Advance
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
-from simulacra.generator import Generator, to_image
+from simulacra.generator import Generator, LayerTruncation, to_image
 from simulacra.grid import MAX_SIDE, Grid
+from simulacra.latent.layer_ranges import format_layers
 from simulacra.latent.recipe import Direction, Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance, write_png
 from simulacra.seeds import format_seeds
 from simulacra.settings import Shape
+
+RECIPE_KEYS = ("seed", "label", "truncation", "layer_truncation", "noise")  # in the record of a picture of a seed
 
 
 def write_pictures(
@@ -31,6 +34,8 @@ def write_pictures(
     label: str = "",
     truncation: float = 1.0,
     min_latent: float = 0.0,
+    layer_truncation: LayerTruncation | None = None,
+    noise: int | None = None,
     singles: bool = True,
     grid: bool = False,
     by_label: bool = False,
@@ -39,16 +44,21 @@ def write_pictures(
 ) -> list[Path]:
     """Draw `seeds` into the folder `out`: `seed000007.png` per seed, `grid.png`, `labels.png`; memory stays constant.
 
-    model: the fingerprint to record. label: see `Generator.labelled`. singles: write one PNG per seed.
+    model: the fingerprint to record. label, layer_truncation, noise: see `Generator.pictures`. singles: write one PNG per seed.
     by_label: write `labels.png`, with all seeds in a row for each of `label_rows`. cascade: enlarges all pictures.
     A picture of the same model, seed, label and settings is not drawn again. Raises `SimulacraError` before anything
     is drawn if another picture is in the way.
     """
     options: dict[str, Any] = {"truncation": truncation, "min_latent": min_latent}
     sheets = [out / name for name, wanted in (("grid.png", grid), ("labels.png", by_label)) if wanted]
-    paths = {seed: out / f"seed{seed:06d}.png" for seed in seeds} if singles else {}
+    paths = {seed: out / f"{file_name(seed, noise)}.png" for seed in seeds} if singles else {}
     shape = cascade.shape if cascade else generator.shape
     origin = {"model": model, **options, **enlarged_by(cascade)}
+    if layer_truncation:
+        options["layer_truncation"] = layer_truncation
+        origin["layer_truncation"] = {format_layers(layers): psi for layers, psi in layer_truncation.items()}
+    if noise is not None:
+        options["noise"] = origin["noise"] = noise
     records = _records(generator, seeds, paths, sheets, label, origin, shape)
     existing = {path for path, record in records.items() if _exists(path, record)}
 
@@ -78,6 +88,11 @@ def write_pictures(
                 sheet.add(picture)
         write(out / "labels.png", sheet.image())
     return list(records)
+
+
+def file_name(seed: int, noise: int | None) -> str:
+    """The name of a picture's file, without its ending."""
+    return f"seed{seed:06d}" + ("" if noise is None else f"-noise{noise}")
 
 
 def enlarged_by(cascade: Cascade | None) -> dict[str, Any]:
@@ -128,7 +143,22 @@ def recipe_of(record: Mapping[str, Any]) -> Recipe | None:
         return from_json(record["recipe"])
     if "seed" not in record or record.get("min_latent"):  # a recipe has no min_latent
         return None
-    return from_json({key: record[key] for key in ("seed", "label", "truncation") if key in record})
+    return from_json({key: record[key] for key in RECIPE_KEYS if key in record})
+
+
+@torch.no_grad()
+def draw(generator: Generator, recipes: Sequence[Recipe], ws: Tensor) -> Tensor:
+    """Pictures [N, C, H, W] of recipes with their w [N, w] or [N, num_ws, w], each with its own noise.
+
+    Raises `SimulacraError` for a seed of noise that is none.
+    """
+    noises = [recipe.noise for recipe in recipes]
+    for noise in noises:
+        if noise is not None and not 0 <= noise < 2**32:
+            raise SimulacraError("latent.not_a_seed", seed=noise)
+    if len(set(noises)) == 1:
+        return generator.render(ws, noises[0]).float()
+    return torch.cat([generator.render(w[None], noise).float() for w, noise in zip(ws, noises, strict=True)])
 
 
 @torch.no_grad()
@@ -150,7 +180,7 @@ def write_recipe(
     path, record = out / f"{name}.png", {"model": model, "recipe": to_json(recipe), **enlarged_by(cascade)}
     w = to_w(generator, recipe, directions)
     if not _exists(path, record):
-        pictures = generator.synthesis(w).float()
+        pictures = draw(generator, [recipe], w)
         write_png(to_image((cascade.enlarge(pictures) if cascade else pictures)[0]), path, record)
     return path
 

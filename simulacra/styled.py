@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -17,7 +17,9 @@ W_AVG_RATE = 0.005  # rate of the moving average of w per step of G
 
 
 class StyledGenerator(RenamedTensors, Generator):
-    """A generator with w per layer: `synthesis` takes [N, w] or [N, num_ws, w]."""
+    """A generator with w per layer: `synthesis` takes [N, w] or [N, num_ws, w], and optionally each layer's noise."""
+
+    has_noise: ClassVar[bool] = True
 
     renamed_tensors: ClassVar[Mapping[str, str]] = {"centre": "w_avg", "mapping": "mapping_network"}
 
@@ -31,6 +33,21 @@ class StyledGenerator(RenamedTensors, Generator):
     def w_dim(self) -> int:
         """Size of w."""
         return len(self.w_avg)
+
+    def stored_noise(self) -> list[Tensor]:
+        """The noise of each layer outside of training [1, 1, H, W]."""
+        raise TypeError(f"{type(self).__name__} must define stored_noise")
+
+    def synthesis(self, w: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """w -> pictures [N, C, H, W]. noise: of each layer [1 or N, 1, H, W]; None: random in training, else the stored one."""
+        raise TypeError(f"{type(self).__name__} must define synthesis")
+
+    def render(self, w: Tensor, noise: int | None = None) -> Tensor:
+        """w -> pictures [N, C, H, W]; noise: seed that draws the layers' noise anew, the same for all pictures."""
+        if noise is None:
+            return self.synthesis(w)
+        source = torch.Generator().manual_seed(noise)
+        return self.synthesis(w, [torch.randn(old.shape, generator=source).to(old) for old in self.stored_noise()])
 
     @torch.no_grad()
     def update_w_avg(self, w: Tensor) -> None:

@@ -37,7 +37,7 @@ COMMANDS = {
     "max_megapixels drop_duplicates keep_originals workers zip",
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
-    "sample": "model out seeds label by_label grid each truncation min_latent size recipe device",
+    "sample": "model out seeds label by_label grid each truncation layer_truncation noise_seed min_latent size recipe device",
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
     "measure_every patience rollback disk device threads observe quiet dry_run settings",

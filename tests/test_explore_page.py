@@ -652,3 +652,20 @@ def test_a_refusal_is_shown_as_a_sentence(browser: Any, addresses: dict[str, str
     page.click("#random")
     page.wait_for_selector("#stage.ready")
     page.close()
+
+
+def test_noise_and_truncation_by_layers_have_sliders(visit: Visit) -> None:
+    page = visit("run")
+    page.get_by_text("Truncation by layers, and noise").click()
+    before = settled(page)
+    for name, steps in (("Coarse", 4), ("Noise", 3)):
+        slider = page.get_by_role("slider", name=name)
+        for _ in range(steps):
+            slider.press("ArrowLeft" if name == "Coarse" else "ArrowRight")
+    assert settled(page) != before
+    assert (recipe(page)["layer_truncation"], recipe(page)["noise"]) == ({"0-1": 0.8}, 3)
+    page.get_by_role("slider", name="Noise").dblclick()
+    assert "noise" not in recipe(page)
+    page.click("#random")
+    assert recipe(page)["layer_truncation"] == {"0-1": 0.8}
+    expect_count(visit("plain"), "#start details", 0)

@@ -14,7 +14,8 @@ from torch import Tensor
 from simulacra.errors import SimulacraError
 from simulacra.gan import to_image
 from simulacra.generator import Generator
-from simulacra.latent.mix import cross_matrix, mix, mixing_matrix, parse_layers, write_mix
+from simulacra.latent.layer_ranges import parse_layers
+from simulacra.latent.mix import cross_matrix, mix, mixing_matrix, write_mix
 from simulacra.provenance import read_provenance
 from simulacra.storage import fingerprint, save_model
 

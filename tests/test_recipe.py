@@ -14,7 +14,10 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
+from simulacra.latent.layer_ranges import parse_layer_truncation
 from simulacra.latent.recipe import Direction, Edit, Recipe, from_json, move, to_json, to_w
+from simulacra.latent.walk import Walk
+from simulacra.sampling import draw
 
 every_form = pytest.mark.parametrize("form", forms())
 finite = st.floats(-50, 50, width=32)
@@ -43,6 +46,74 @@ def test_a_seed_is_the_picture_that_sampling_draws(form: str) -> None:
     for psi in (1.0, 0.5):
         (expected,) = next(model.pictures([7], truncation=psi))
         torch.testing.assert_close(rendered(model, Recipe(seed=7, truncation=psi))[0], expected)
+
+
+STYLED = ("stylegan:tiny", "stylegan2:tiny")
+
+
+def noisy(form: str) -> Generator:
+    """A generator whose layers add noise, as after training."""
+    model: Any = build(form).G
+    if form.startswith("stylegan:"):
+        model.growth.update(10**6)
+    for layer in model.layers:
+        torch.nn.init.constant_(layer.strength, 0.5)
+    model.w_avg.fill_(0.3)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("form", STYLED)
+@torch.no_grad()
+def test_noise_drawn_anew_is_the_same_picture_with_other_details(form: str) -> None:
+    model = noisy(form)
+    plain, one, other = (rendered_noisily(model, Recipe(seed=7, noise=noise)) for noise in (None, 1, 2))
+    torch.testing.assert_close(plain, rendered(model, Recipe(seed=7)))
+    assert not torch.allclose(plain, one, atol=1e-3) and not torch.allclose(one, other, atol=1e-3)
+    assert torch.equal(one, rendered_noisily(model, Recipe(seed=7, noise=1)))
+    torch.testing.assert_close(next(model.pictures([7, 8], noise=1))[:1], one)
+    recipes = [Recipe(seed=7, noise=1), Recipe(seed=8), Recipe(seed=7, noise=2)]
+    sheet = draw(model, recipes, torch.cat([to_w(model, recipe, {}) for recipe in recipes]))
+    torch.testing.assert_close(sheet, torch.cat([rendered_noisily(model, recipe) for recipe in recipes]))
+    frames = list(Walk(model, recipes[::2]).frames(4))
+    torch.testing.assert_close(frames[0].picture, plain[0])
+    frames = list(Walk(model, [recipes[0], Recipe(seed=8, noise=1)]).frames(4))
+    torch.testing.assert_close(frames[0].picture, one[0])
+
+
+def rendered_noisily(model: Generator, recipe: Recipe) -> Tensor:
+    return draw(model, [recipe], to_w(model, recipe, {}))
+
+
+@pytest.mark.parametrize("form", STYLED)
+@torch.no_grad()
+def test_each_range_of_layers_has_its_own_truncation(form: str) -> None:
+    model = noisy(form)
+    recipe = Recipe(seed=7, truncation=0.8, layer_truncation={(0, 2): 0.5, (3, 6): 0.0})
+    w = to_w(model, Recipe(seed=7), {})
+    expected = torch.stack([model.truncate(w, 0.8 * psi) for psi in (0.5, 0.5, 1, 0, 0, 0)], 1)
+    torch.testing.assert_close(to_w(model, recipe, {}), expected)
+    (drawn,) = next(model.pictures([7], truncation=0.8, layer_truncation=recipe.layer_truncation))
+    torch.testing.assert_close(drawn, rendered(model, recipe)[0])
+    assert to_json(recipe)["layer_truncation"] == {"0-1": 0.5, "3-5": 0.0}
+    assert parse_layer_truncation("0-1=0.5, 3-5=0") == recipe.layer_truncation
+
+
+@pytest.mark.parametrize("word", ["0-1", "0-1=", "x=1", "1-0=1", "0=nan", "0=9", "=1"])
+def test_a_truncation_of_layers_that_cannot_be_is_one_sentence(word: str) -> None:
+    with pytest.raises(SimulacraError) as caught:
+        parse_layer_truncation(word)
+    assert caught.value.code in {"latent.not_layer_truncation", "latent.not_layers"}
+
+
+def test_models_without_layers_or_noise_say_so() -> None:
+    model = generator("dcgan:tiny")
+    with refused("generator.no_noise"):
+        rendered_noisily(model, Recipe(seed=7, noise=1))
+    with refused("generator.no_layers"):
+        to_w(model, Recipe(seed=7, layer_truncation={(0, 1): 0.5}), {})
+    for noise in (-1, 2**32):
+        with refused("latent.not_a_seed", seed=noise):
+            rendered_noisily(noisy(STYLED[1]), Recipe(seed=7, noise=noise))
 
 
 @every_form
@@ -153,6 +224,8 @@ rest = st.fixed_dictionaries(
         "numbers": st.dictionaries(st.integers(0, 9), finite, max_size=3),
         "layers": pairs,
         "truncation": finite,
+        "layer_truncation": st.dictionaries(pairs.filter(bool), finite, max_size=2),
+        "noise": st.one_of(st.none(), st.integers(0, 9)),
         "edits": st.dictionaries(st.text(max_size=5), st.builds(Edit, strength=finite, layers=pairs), max_size=3),
     }
 )

@@ -22,7 +22,7 @@ from simulacra.interpolation import slerp
 from simulacra.latent.mix import cross_matrix
 from simulacra.latent.walk import seed_stops
 from simulacra.provenance import KEY, png_info, read_provenance, write_png
-from simulacra.sampling import write_pictures
+from simulacra.sampling import read_recipe, write_pictures, write_recipe
 from simulacra.seeds import format_seeds, parse_seeds
 
 
@@ -161,6 +161,21 @@ def test_pictures_say_where_they_come_from(generator: Generator, tmp_path: Path)
         is read_provenance(tmp_path / "gone.png")
         is None
     )
+
+
+def test_other_noise_is_another_file_that_opens_again(tmp_path: Path) -> None:
+    model = build("stylegan2:tiny").G.eval()
+    for layer in model.layers:
+        torch.nn.init.constant_(layer.strength, 0.5)
+    options: dict[str, Any] = {"model": "abc", "layer_truncation": {(0, 2): 0.5}}
+    (plain,) = write_pictures(model, tmp_path, [7], **options)
+    (path,) = write_pictures(model, tmp_path, [7], noise=3, **options)
+    assert (plain.name, path.name) == ("seed000007.png", "seed000007-noise3.png")
+    recipe = read_recipe(path)
+    assert (recipe.noise, recipe.layer_truncation) == (3, {(0, 2): 0.5})
+    again = write_recipe(model, tmp_path, recipe, {}, name="again", model="abc")
+    with Image.open(path) as one, Image.open(again) as other, Image.open(plain) as third:
+        assert one.tobytes() == other.tobytes() != third.tobytes()
 
 
 def test_the_same_again_changes_nothing(generator: Generator, tmp_path: Path) -> None:

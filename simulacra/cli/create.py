@@ -22,6 +22,8 @@ def sample(
     grid: bool = False,
     each: bool = True,
     truncation: float = 1.0,
+    layer_truncation: str = "",
+    noise_seed: int | None = None,
     min_latent: float = 0.0,
     size: int | None = None,
     recipe: Path | None = None,
@@ -48,6 +50,10 @@ def sample(
         Write one PNG a seed.
     truncation
         Truncation: below 1, pictures are nearer to the most typical one, less varied and often cleaner.
+    layer_truncation
+        Further truncation by layers, for a model with layers, from the coarsest: such as 0-3=0.5,4-7=0.8.
+    noise_seed
+        Draw the layers' noise anew, for stylegan and stylegan2: the same picture with other details.
     min_latent
         Least absolute value of each number of the latent.
     size
@@ -61,6 +67,7 @@ def sample(
     from simulacra.cascade import cascade_of_size
     from simulacra.console import console, progress, say
     from simulacra.device import choose_device
+    from simulacra.latent.layer_ranges import parse_layer_truncation
     from simulacra.sampling import format_label, label_rows, read_recipe, write_pictures, write_recipe
     from simulacra.seeds import parse_seeds
     from simulacra.storage import fingerprint, load_generator
@@ -75,7 +82,9 @@ def sample(
         )  # fmt: skip
         console.print(str(path), markup=False)
         return
-    numbers = parse_seeds(seeds)
+    numbers, by_layer = parse_seeds(seeds), parse_layer_truncation(layer_truncation)
+    if noise_seed is not None:
+        parse_seeds(str(noise_seed))
     if not each and not grid and not by_label:
         raise SimulacraError("cli.nothing_to_draw")
     generator = load_generator(model, choose_device(device))
@@ -84,7 +93,7 @@ def sample(
     with progress(text("cli.drawing"), len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
             generator, out, numbers, model=fingerprint(model), label=label, truncation=truncation,
-            min_latent=min_latent, singles=each, grid=grid, by_label=by_label, cascade=cascade, advance=advance,
+            layer_truncation=by_layer, noise=noise_seed, min_latent=min_latent, singles=each, grid=grid, by_label=by_label, cascade=cascade, advance=advance,
         )  # fmt: skip
     place, count = paths[0] if len(paths) == 1 else out, len(numbers) * (1 if each or grid else rows)
     if label:

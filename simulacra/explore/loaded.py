@@ -123,6 +123,7 @@ class LoadedGenerator(LoadedModel):
             "w": generator.w_dim,
             "prior": generator.prior,
             "num_ws": generator.num_ws,
+            "noise": generator.has_noise,
             "labels": [generator.name_of(number) for number in range(generator.labels)],
             "attributes": bool(generator.labels and generator.attributes),
         }

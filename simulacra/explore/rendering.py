@@ -22,7 +22,7 @@ from simulacra.latent.mix import cross_w
 from simulacra.latent.recipe import Recipe, from_json, per_layer, to_json, to_w
 from simulacra.latent.walk import Walk
 from simulacra.provenance import png_info, read_provenance
-from simulacra.sampling import enlarged_by
+from simulacra.sampling import RECIPE_KEYS, draw, enlarged_by
 
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest of those that look the same
 MAX_PICTURES = 100  # in one sheet
@@ -72,7 +72,7 @@ def render(model: LoadedGenerator, request: RenderRequest) -> ImageFile:
     format: Format = ("webp" if transparent else "jpeg") if request.format == "auto" else request.format
     preview = format != "png" and len(request.recipes) == 1
     generator = model.preview_generator() if preview else model.generator
-    pictures = generator.synthesis(w_batch(model, request.recipes)).float()
+    pictures = draw(generator, request.recipes, w_batch(model, request.recipes))
     cascade = model.cascade(request.side) if request.format == "png" else None
     shape = cascade.shape if cascade else model.generator.shape
     recipes = [to_json(recipe) for recipe in request.recipes]
@@ -182,7 +182,7 @@ def read_recipe(data: bytes) -> dict[str, Any] | None:
     if source is None or "model" not in source:
         return None
     if "recipe" not in source and "seed" in source and not source.get("min_latent"):
-        source["recipe"] = {key: source[key] for key in ("seed", "label", "truncation") if key in source}
+        source["recipe"] = {key: source[key] for key in RECIPE_KEYS if key in source}
     if "recipe" not in source:
         return None
     return {"model": str(source["model"]), "recipe": to_json(from_json(source["recipe"]))}

@@ -13,7 +13,7 @@ full side at every level, as in the authors' code: by those of the level it woul
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -86,11 +86,12 @@ class Layer(nn.Module):
         self.register_buffer("noise", torch.randn(1, 1, *sides))  # used outside of training
         self.noise: Tensor
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """x [N, C, H, W], w [N, w] -> [N, C', H', W']."""
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
+        """x [N, C, H, W], w [N, w], noise [1 or N, 1, H', W'] -> [N, C', H', W']."""
         if self.convolution is not None:
             x = self.convolution(upsample(x) if self.up else x)
-        noise = torch.randn_like(self.noise.expand(len(x), -1, -1, -1)) if self.training else self.noise
+        if noise is None:
+            noise = torch.randn_like(self.noise.expand(len(x), -1, -1, -1)) if self.training else self.noise
         x = torch.addcmul(x, noise.to(x.dtype), self.strength.to(x.dtype))
         return self.adain(leaky(x), w)  # type: ignore[no-any-return]
 
@@ -125,7 +126,11 @@ class Generator(PictureOrder, StyledGenerator):
             w = leaky(layer(w))
         return w
 
-    def synthesis(self, w: Tensor) -> Tensor:
+    def stored_noise(self) -> list[Tensor]:
+        """The noise of each layer outside of training [1, 1, H, W]."""
+        return [layer.noise for layer in self.layers]  # type: ignore[misc]
+
+    def synthesis(self, w: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """w [N, w], or [N, L, w] with one per layer -> pictures [N, C, H, W]."""
         level, _ = self.growth.stage()
         x = before = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)  # len(w) would fix N in an export
@@ -133,7 +138,7 @@ class Generator(PictureOrder, StyledGenerator):
             zip(self.layers[: 2 * level + 2], self.broadcast_ws(w).unbind(1), strict=False)
         ):
             before = x if i == 2 * level else before
-            x = layer(x, style)
+            x = layer(x, style, noise and noise[i])
         return self.growth.to_image(lambda level, features: self.out(self.to_rgb[level](features)), x, before)
 
     def layers_from_picture(self) -> list[nn.Module]:

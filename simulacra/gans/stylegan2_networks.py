@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -75,11 +75,12 @@ class Layer(nn.Module):
         self.register_buffer("constant", torch.randn(1, 1, *sides))  # noise outside of training
         self.constant: Tensor
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """x [N, C, H, W], w [N, z] -> [N, C', H', W']."""
-        noise = self.constant
-        if self.training:
-            noise = torch.randn(len(w), *noise.shape[1:], device=noise.device, dtype=noise.dtype)
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
+        """x [N, C, H, W], w [N, z], noise [1 or N, 1, H', W'] -> [N, C', H', W']."""
+        if noise is None:
+            noise = self.constant
+            if self.training:
+                noise = torch.randn(len(w), *noise.shape[1:], device=noise.device, dtype=noise.dtype)
         x = self.convolution(x, self.style(w), noise * self.strength)
         return F.leaky_relu_(x.add_(self.bias[:, None, None]), SLOPE)
 
@@ -122,13 +123,17 @@ class Generator(PictureOrder, StyledGenerator):
         w: Tensor = self.mapping_network(z, y)
         return w
 
-    def synthesis(self, w: Tensor) -> Tensor:
+    def stored_noise(self) -> list[Tensor]:
+        """The noise of each layer outside of training [1, 1, H, W]."""
+        return [layer.constant for layer in self.layers]  # type: ignore[misc]
+
+    def synthesis(self, w: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """w [N, z], or [N, L, z] with one per layer -> pictures [N, C, H, W]."""
         ws = self.broadcast_ws(w).unbind(1)
         x = self.constant.permute(2, 0, 1).expand(w.shape[0], -1, -1, -1)
         picture: Tensor | None = None
         for i, layer in enumerate(self.layers):
-            x = layer(x, ws[i])
+            x = layer(x, ws[i], noise and noise[i])
             if i % 2 == 0:
                 rgb = self.to_rgb[i // 2](x, ws[i + 1])
                 picture = rgb if picture is None else upsample(picture) + rgb

@@ -16,6 +16,7 @@ from simulacra.errors import SimulacraError
 from simulacra.generator import LABEL, Generator, check_truncation
 from simulacra.grid import MAX_SIDE, Grid
 from simulacra.interpolation import interpolate_z, lerp
+from simulacra.latent.layer_ranges import parse_layers
 from simulacra.provenance import read_provenance, write_png
 from simulacra.seeds import parse_seeds
 from simulacra.storage import fingerprint, load_generator
@@ -170,16 +171,6 @@ def cross_w(a: Tensor, b: Tensor, count: int, seed: int) -> list[Tensor]:
     source = torch.Generator().manual_seed(seed)
     shape = (count, *a.shape[1:-1], 1) if a.dim() == 3 else (count, a.shape[-1])
     return list(torch.where(torch.rand(shape, generator=source) < 0.5, a, b)[:, None])
-
-
-def parse_layers(text: str) -> tuple[int, int] | None:
-    """`0-3` -> (0, 4) and `2` -> (2, 3), (first, end) with the end excluded; None for an empty text."""
-    if not text:
-        return None
-    first, dash, last = text.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-        raise SimulacraError("latent.not_layers", text=text)
-    return int(first), int(last or first) + 1
 
 
 def _matrix(generator: Generator, left: Tensor, top: Tensor, row_of: Callable[[int], Tensor]) -> Image.Image:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.generator import Generator, Layers
+from simulacra.generator import Generator, Layers, LayerTruncation
+from simulacra.latent.layer_ranges import MAX_TRUNCATION, format_layers, parse_layers
 from simulacra.messages import Message
 
 MAX_STRENGTH = 10.0  # absolute value, of a direction
@@ -53,7 +54,8 @@ class Recipe:
     """Start of a picture (exactly one of seed, z and w) and what is done to it, in the order of the fields.
 
     label: see `Generator.labelled`. numbers: replaced numbers of z by index. other, layers: another picture whose
-    styles replace those of these layers. truncation: see `Generator.truncate`. edits: by the direction's name.
+    styles replace those of these layers. truncation: see `Generator.truncate`. layer_truncation: a further one for each
+    range of layers. edits: by the direction's name. noise: see `Generator.render`.
     """
 
     seed: int | None = None
@@ -64,7 +66,9 @@ class Recipe:
     other: Recipe | None = None
     layers: Layers = None
     truncation: float = 1.0
+    layer_truncation: LayerTruncation = field(default_factory=dict)
     edits: Mapping[str, Edit] = field(default_factory=dict)
+    noise: int | None = None
 
 
 def to_w(generator: Generator, recipe: Recipe, directions: Mapping[str, Direction]) -> Tensor:
@@ -77,7 +81,9 @@ def to_w(generator: Generator, recipe: Recipe, directions: Mapping[str, Directio
     if recipe.other is not None:
         w = _mix(generator, w, to_w(generator, recipe.other, directions), recipe.layers)
     if recipe.truncation != 1:
-        w = generator.truncate(w, _bounded(recipe.truncation, "truncation", 2.0), y)
+        w = generator.truncate(w, _bounded(recipe.truncation, "truncation", MAX_TRUNCATION), y)
+    for layers, psi in recipe.layer_truncation.items():
+        w = generator.truncate(w, _bounded(psi, "truncation", MAX_TRUNCATION), y, layers)
     for name, edit in recipe.edits.items():
         w = move(generator, w, find_direction(name, directions), check_strength(edit.strength, name), edit.layers)
     return w
@@ -211,7 +217,12 @@ def from_json(payload: Any) -> Recipe:
             other=None if payload.get("other") is None else from_json(payload["other"]),
             layers=_layers(payload.get("layers")),
             truncation=float(payload.get("truncation", 1.0)),
+            layer_truncation={
+                parse_layers(_text(name)) or (0, 0): float(psi)
+                for name, psi in payload.get("layer_truncation", {}).items()
+            },
             edits={_text(name): _edit(edit) for name, edit in payload.get("edits", {}).items()},
+            noise=None if payload.get("noise") is None else _int(payload["noise"]),
         )
     except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise SimulacraError("latent.not_a_recipe", reason=error) from error
@@ -236,6 +247,10 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
         payload["layers"] = list(recipe.layers)
     if recipe.truncation != 1:
         payload["truncation"] = recipe.truncation
+    if recipe.layer_truncation:
+        payload["layer_truncation"] = {format_layers(layers): psi for layers, psi in recipe.layer_truncation.items()}
+    if recipe.noise is not None:
+        payload["noise"] = recipe.noise
     if recipe.edits:
         payload["edits"] = {
             name: {"strength": edit.strength} | ({} if edit.layers is None else {"layers": list(edit.layers)})

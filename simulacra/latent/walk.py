@@ -56,6 +56,8 @@ class Walk:
         if len(stops) < 2:
             raise SimulacraError("latent.too_few_stops")
         self.generator, self.recipes, self.loop, self.space = generator, tuple(stops), loop, space
+        noises = {stop.noise for stop in stops}
+        self.noise = noises.pop() if len(noises) == 1 else None  # other noise at each stop would flicker
         self.legs = len(stops) - (not loop)
         self.in_z = space == "z" and bool(generator.num_ws)
         if self.in_z:
@@ -64,6 +66,8 @@ class Walk:
             self.stops = torch.cat([to_z(generator, stop) for stop in stops])
             conditions = [generator.conditions([stop.seed or 0], stop.label) for stop in stops]
             self.y = torch.cat([y for y in conditions if y is not None]) if generator.labels else None
+            if any(stop.layer_truncation for stop in stops):
+                raise SimulacraError("latent.walk_in_z_by_layers")
             self.psi = torch.tensor([stop.truncation for stop in stops], device=generator.device)
         else:
             ws = [to_w(generator, stop, directions or {}) for stop in stops]
@@ -108,13 +112,13 @@ class Walk:
         for start in range(0, count, batch):
             part = positions[start : start + batch]
             w = self.latents_at(part)
-            yield from map(Frame, part.tolist(), w, self.generator.synthesis(w).float())
+            yield from map(Frame, part.tolist(), w, self.generator.render(w, self.noise).float())
 
     def provenance(self, frame: Frame) -> dict[str, Any]:
         """The record of a frame: its recipe, or its position on the walk, where no recipe can hold its label."""
         if self.generator.num_ws or not self.generator.labels:
             rows = frame.w.reshape(-1, frame.w.shape[-1])[:, : self.generator.w_dim]
-            return {"recipe": to_json(Recipe(w=tuple(tuple(row) for row in rows.tolist())))}
+            return {"recipe": to_json(Recipe(w=tuple(tuple(row) for row in rows.tolist()), noise=self.noise))}
         stops = [to_json(stop) for stop in self.recipes]
         return {"walk": {"stops": stops, "loop": self.loop, "space": self.space, "place": frame.position}}
 

@@ -1,9 +1,11 @@
-// The controls below the picture: its label and its truncation.
+// The controls below the picture: its label, its truncation, as a whole and by layers, and its noise.
 import { attributeTitle } from "./directions.js";
 import { t } from "./messages.js";
 import { byId, el, select, slider } from "./parts.js";
-import { change, commit, on, state, tidy } from "./state.js";
+import { change, commit, on, state, tidy, withLayerTruncation } from "./state.js";
 
+const MOST_NOISE = 50; // seeds of noise on the slider; 0 is the stored one
+const THIRDS = ["page.layers_coarse", "page.layers_middle", "page.layers_fine"];
 const AMOUNTS = [["", "page.as_in_data"], ["0", "page.attribute_no"], ["0.5", "page.attribute_half"], ["1", "page.attribute_yes"]];
 
 // A label such as "glasses=0.5, hair: red" as a map from attribute to amount.
@@ -56,6 +58,36 @@ function attributeSelects(labels) {
 }
 
 let truncation = null;
+let others = []; // sliders with the value that a recipe gives them
+
+// The thirds of the layers, as a recipe names them: "0-3".
+function thirds() {
+  const edge = (k) => Math.round((k * state.facts.num_ws) / THIRDS.length);
+  return THIRDS.map((code, k) => [code, `${edge(k)}-${edge(k + 1) - 1}`]);
+}
+
+// Sliders that models with styles have: a truncation of each third of the layers, and other noise.
+function styleSliders() {
+  others = [];
+  const add = (of, options) => {
+    const made = slider({ value: of(state.recipe), change: () => commit(), ...options });
+    others.push([made, of]);
+    return made.row;
+  };
+  const rows = state.facts.num_ws < THIRDS.length ? [] : thirds().map(([code, layers]) =>
+    add((recipe) => recipe.layer_truncation?.[layers] ?? 1, {
+      name: `truncation ${layers}`, label: t(code), title: t("page.layer_truncation_hint", { layers }), min: 0, max: 1.5, step: 0.05, zero: 1,
+      input: (value) => change(withLayerTruncation(state.recipe, layers, value)),
+    }));
+  if (state.facts.noise) {
+    rows.push(add((recipe) => recipe.noise ?? 0, {
+      name: "noise", label: t("page.noise"), title: t("page.noise_hint"), min: 0, max: MOST_NOISE, step: 1, digits: 0,
+      input: (value) => change(tidy({ ...state.recipe, noise: value || null })),
+    }));
+  }
+  const moved = others.some(([, of]) => of(state.recipe) !== of({}));
+  return rows.length ? el("details", { open: moved }, el("summary", {}, t("page.layers_and_noise")), ...rows) : null;
+}
 
 export function drawControls() {
   const { labels, attributes } = state.facts;
@@ -69,12 +101,13 @@ export function drawControls() {
     ? el("label", { class: "field wide off", title: t("page.labels_off") }, el("span", {}, t("page.label")),
         select(t("page.label"), [["", t("page.labels_off_short")]], "", () => {}, { disabled: true }))
     : attributes ? attributeSelects(labels) : el("label", { class: "field wide" }, el("span", {}, t("page.label")), classSelect(labels));
-  byId("start").replaceChildren(truncation.row, label);
+  byId("start").replaceChildren(...[truncation.row, styleSliders(), label].filter(Boolean));
 }
 
 export function startControls() {
   on("settled", (recipe) => {
     truncation?.set(recipe.truncation ?? 1);
+    for (const [made, of] of others) made.set(of(recipe));
     const focused = byId("start").contains(document.activeElement);
     if (state.facts?.labels?.length && !focused) drawControls();
   });

@@ -4,7 +4,7 @@ import { drawControls, startControls } from "./controls.js";
 import { formatNumber, otherLanguage, switchLanguage, t, translatePage } from "./messages.js";
 import { byId, el, toast } from "./parts.js";
 import { redraw, sides, startStage } from "./stage.js";
-import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, toFragment, translates, undo } from "./state.js";
+import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, tidy, toFragment, translates, undo } from "./state.js";
 import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.js";
 
 const SIDES = [256, 512, 1024];
@@ -13,8 +13,8 @@ const SAVED_SIDE = 512; // of a saved picture, if nothing else is chosen
 let compare = null; // the stage of a model that translates
 
 function random() {
-  const { label, truncation } = state.recipe;
-  commit({ seed: randomSeed(), ...(label ? { label } : {}), ...(truncation != null ? { truncation } : {}) });
+  const { label, truncation, layer_truncation } = state.recipe;
+  commit(tidy({ seed: randomSeed(), ...(label ? { label } : {}), truncation: truncation ?? 1, ...(layer_truncation ? { layer_truncation } : {}) }));
 }
 
 async function copyLink() {

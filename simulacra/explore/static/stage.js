@@ -77,6 +77,8 @@ export function describe(recipe) {
     parts.push(`${directionTitle(name)} ${strength > 0 ? "+" : "−"}${Math.abs(strength).toFixed(1)}`);
   }
   if (recipe.truncation != null) parts.push(`${t("page.truncation")} ${recipe.truncation.toFixed(2)}`);
+  for (const [layers, psi] of Object.entries(recipe.layer_truncation ?? {})) parts.push(`${t("page.truncation")} ${layers} ${psi.toFixed(2)}`);
+  if (recipe.noise != null) parts.push(`${t("page.noise")} ${recipe.noise}`);
   return parts.join(", ");
 }
 

@@ -67,8 +67,13 @@ export const redo = () => travel(state.future, state.past);
 // A recipe without keys that change nothing.
 export function tidy(recipe) {
   const copy = { ...recipe };
-  for (const name of ["edits", "numbers"]) if (copy[name] && !Object.keys(copy[name]).length) delete copy[name];
+  if (copy.layer_truncation) {
+    const entries = Object.entries(copy.layer_truncation).filter(([, value]) => value !== undefined);
+    copy.layer_truncation = Object.fromEntries(entries);
+  }
+  for (const name of ["edits", "numbers", "layer_truncation"]) if (copy[name] && !Object.keys(copy[name]).length) delete copy[name];
   if (copy.truncation === 1) delete copy.truncation;
+  if (copy.noise == null) delete copy.noise;
   if (copy.label === "") delete copy.label;
   return copy;
 }
@@ -78,6 +83,11 @@ export function withEdit(recipe, name, edit) {
   if (edit && edit.strength) edits[name] = edit;
   else delete edits[name];
   return tidy({ ...recipe, edits });
+}
+
+// A recipe with a truncation of some layers only, such as "0-3".
+export function withLayerTruncation(recipe, layers, value) {
+  return tidy({ ...recipe, layer_truncation: { ...recipe.layer_truncation, [layers]: value === 1 ? undefined : value } });
 }
 
 export function withNumber(recipe, index, value) {

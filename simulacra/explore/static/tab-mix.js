@@ -14,11 +14,12 @@ const parents = { A: null, B: null };
 let childrenSeed = 0;
 
 // Whether a recipe is a seed, z or label alone. Edits and truncation of a parent must not act on the whole mixture.
-const isPlain = (recipe) => !recipe.w && !recipe.edits && !recipe.other && recipe.truncation == null;
+const isTruncated = (recipe) => recipe.truncation != null || recipe.layer_truncation != null;
+const isPlain = (recipe) => !recipe.w && !recipe.edits && !recipe.other && !isTruncated(recipe);
 
 // The same picture as a recipe that has only w and label.
 async function asW(recipe) {
-  if (recipe.w && !recipe.edits && !recipe.other && recipe.truncation == null) return recipe;
+  if (recipe.w && !recipe.edits && !recipe.other && !isTruncated(recipe)) return recipe;
   const { w, label } = await api.numbers(recipe);
   return tidy({ w, label });
 }

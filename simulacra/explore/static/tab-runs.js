@@ -13,8 +13,9 @@ const urls = new Map(); // "checkpoint subject" -> the URL of its picture
 
 // The start of the current recipe, without edits: directions belong to one checkpoint.
 const startRecipe = () => {
-  const { seed, label, truncation, w, z } = state.recipe;
-  return tidy(seed != null ? { seed, label, truncation } : w ? { w, label } : { z, label, truncation });
+  const { seed, label, truncation, layer_truncation, noise, w, z } = state.recipe;
+  const start = seed != null ? { seed } : { z };
+  return tidy(w && seed == null ? { w, label, noise } : { ...start, label, truncation, layer_truncation, noise });
 };
 
 const subject = () => (translates() ? currentKey() : JSON.stringify(startRecipe()));
