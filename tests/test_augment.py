@@ -236,6 +236,16 @@ def test_looking_up_is_exact_at_pixels_and_linear_between() -> None:
     torch.testing.assert_close(turned, torch.rot90(x[..., 2:8], 1, (2, 3)), rtol=0, atol=1e-5)
 
 
+def test_turns_soften_as_their_docstring_says_and_blitting_does_not() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(400, 1, 16, 16)
+    turn = transforms.rotation(2 * math.pi * torch.rand(400))
+    turned = base.affine_sample(x, turn, torch.zeros(400, 2), reflect=True)
+    assert float(turned.var() / x.var()) == pytest.approx(4 / 9, abs=0.01)
+    moved, _ = transforms.move(x, torch.tensor(1.0), geometric=False)
+    assert float(moved.var() / x.var()) == pytest.approx(1, abs=0.03)
+
+
 def test_colours_turn_around_grey() -> None:
     """What becomes of grey, black and red tells all: grey stays grey, hues keep their distance from grey."""
     grey, red = torch.full((3,), 0.5), torch.tensor([1.0, -1, -1])
