@@ -4,7 +4,7 @@ Each picture needs one matrix and one resampling for geometry, one matrix for co
 Nothing branches on p, so nothing is read back from the device.
 
 The paper resamples pictures at twice their side, with a wavelet's filter; here interpolation is bilinear at the side itself,
-which softens: a turn by a random angle leaves 4/9 of the power of white noise, and on drawings of 32 px 0.53 of the squared
+which softens: a turn by a random angle leaves 0.46 of the power of white noise, and on drawings of 32 px 0.53 of the squared
 differences between neighbouring pixels. A windowed sinc at twice the side left 0.72 there, for 29 times the time of the
 resampling on a CPU (129 ms in place of 4.4 for 64 pictures, with the gradient); bicubic interpolation left 0.81 for 3.5 times.
 Reals and fakes are softened alike, so that G is still drawn to sharp pictures; blitting moves whole pixels and softens nothing.
