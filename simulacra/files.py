@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
 
 from simulacra.errors import SimulacraError
 
 JsonObject = dict[str, Any]  # from a JSON file
 
+CLAIM = ".lock"  # in a folder of `claimed_folder`, held by the process that writes it
+CLAIM_SECONDS = 60.0  # that a folder may be without it
+SUFFIX = len(".12345678")  # of a temporary name
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight characters, during a write or a deletion
 
 
@@ -71,6 +78,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def claimed_folder(path: Path) -> Iterator[Path]:
+    """`atomic_folder` for long work: what killed processes left of the same `path` is deleted, while others go on."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if folder.is_dir() and len(folder.suffix) == SUFFIX and _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+    with atomic_folder(path) as temporary:
+        with FileLock(temporary / CLAIM):
+            yield temporary
+        (temporary / CLAIM).unlink(missing_ok=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether no process works in a folder of `claimed_folder`: it would hold the lock, or be about to take or drop it."""
+    lock = folder / CLAIM
+    if not lock.exists():
+        return time.time() - folder.stat().st_mtime > CLAIM_SECONDS
+    try:
+        with FileLock(lock, timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 def discard(folder: Path) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file, atomic_folder, read_json, sweep, write_json
+from simulacra.files import CLAIM, atomic_file, atomic_folder, claimed_folder, read_json, sweep, write_json
 from simulacra.storage import checkpoints
 from simulacra.training import checkpoint
 from simulacra.training.journal import REQUIRED, Journal, read_journal
@@ -78,6 +80,29 @@ def test_sweep_deletes_only_temporary_files(tmp_path: Path) -> None:
     (tmp_path / ".000000080.deletion" / "inside").mkdir(parents=True)
     sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(remaining)
+
+
+def test_a_claimed_folder_deletes_what_a_killed_process_left_of_it(tmp_path: Path) -> None:
+    def left(name: str, *, claimed: bool = True, age: float = 0.0) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "images.npy").write_bytes(b"half")
+        if claimed:
+            (folder / CLAIM).touch()
+        os.utime(folder, (time.time() - age,) * 2)
+        return folder
+
+    abandoned = [left(".faces.killed_1"), left(".faces.killed_2", claimed=False, age=1e5)]
+    working = [left(".faces.working1"), left(".faces.begins_1", claimed=False)]
+    others = [left(".faces2.killed_1"), left(".faces.of.mine")]
+    with FileLock(working[0] / CLAIM), claimed_folder(tmp_path / "faces") as aside:
+        assert not any(folder.exists() for folder in abandoned)
+        with claimed_folder(tmp_path / "faces") as second:
+            assert aside.exists() and second != aside
+        (tmp_path / "faces").rmdir()
+        (aside / "images.npy").write_bytes(b"whole")
+    assert [path.name for path in (tmp_path / "faces").iterdir()] == ["images.npy"]
+    assert all(folder.exists() for folder in working + others)
 
 
 def test_json(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from simulacra.data.sheet import write_sheet
 from simulacra.data.sizing import choose_size
 from simulacra.data.sources import Source
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file, atomic_folder, read_json, write_json
+from simulacra.files import atomic_file, claimed_folder, read_json, write_json
 from simulacra.messages import Message
 
 SAMPLED = 256  # headers that decide between grey and rgb
@@ -92,7 +92,7 @@ def prepare(
             _check_same(out, origin)
             say("data.already_prepared", path=out)
             return open_dataset(out)
-        with atomic_folder(out) as aside:
+        with claimed_folder(out) as aside:
             if len(domains) == 1:
                 _pack(domains[0].whole, aside, out.name, options, origin)
             else:
