@@ -44,6 +44,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def sync(file: BinaryIO) -> None:
+    """Wait until what was written to an open file is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends without an error."""
@@ -54,8 +60,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         finally:
@@ -151,6 +156,7 @@ def append_json_line(path: Path, value: Any) -> None:
         whole = not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
         with path.open("ab") as file:
             file.write((b"" if whole else b"\n") + (json.dumps(value, allow_nan=False) + "\n").encode())
+            sync(file)
 
 
 def read_json_lines(path: Path) -> list[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simulacra.files import atomic_file, disk_errors
+from simulacra.files import atomic_file, disk_errors, sync
 from simulacra.records import read_lines
 from simulacra.training.balance import accuracies
 from simulacra.training.run_records import JournalLine
@@ -68,9 +68,10 @@ class Journal:
         return lines
 
     def write(self, line: JournalLine) -> None:
-        """Append one line, whole."""
+        """Append one line; it is on the disk before the checkpoint that follows, so that a power cut leaves no gap."""
         with disk_errors(self.path), self.path.open("ab") as file:
             file.write((json.dumps(line, allow_nan=False) + "\n").encode())
+            sync(file)
 
 
 def read_journal(path: Path) -> list[JournalLine]:
