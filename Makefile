@@ -1,11 +1,12 @@
 # Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+SOAK ?= 200
 LOWEST := $(VENV)-lowest
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test lowest lint bench clean
+.PHONY: demo test soak lowest lint bench clean
 
 demo: $(READY)
 	$(RUN) -m simulacra demo
@@ -16,6 +17,10 @@ test: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy & types=$$!; $(RUN) -m pytest; tests=$$?; wait $$types && exit $$tests
+
+# power cuts and damaged files by the hundred, of random seeds: SOAK=1000 runs more
+soak: $(READY)
+	SIMULACRA_SOAK=$(SOAK) $(RUN) -m pytest tests/test_torn_writes.py tests/test_damaged_runs.py
 
 # the tests with the lowest versions that pyproject.toml allows (docs/versions.md)
 lowest:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +28,7 @@ from simulacra.training.curves import make_film
 from simulacra.training.options import train
 from simulacra.training.repair import examine_run
 
+SOAK = int(os.environ.get("SIMULACRA_SOAK", "0"))  # random damages beside those listed, see `make soak`
 LAST, LENGTH = "checkpoints/000000048", 48
 Damage = Callable[[Path], None]
 
@@ -183,6 +186,27 @@ def test_every_command_ends_in_success_or_a_sentence(
 ) -> None:
     """And what `doctor` reports as whole trains to the same end as a run that was never damaged."""
     damage(run / name)
+    assert_nothing_is_lost(run, finished, longer, exact="batch" not in damage.__name__)
+
+
+@pytest.mark.parametrize("seed", range(max(2, SOAK)))
+def test_random_bytes_anywhere(seed: int, run: Path, longer: Path, finished: Path) -> None:
+    """One file of the run is cut, or has random bytes at a random place."""
+    chance = random.Random(seed)
+    files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != ".lock")
+    path = chance.choice(files)
+    data = bytearray(path.read_bytes())
+    start = chance.randrange(len(data))
+    if chance.random() < 0.3:
+        del data[start:]
+    else:
+        data[start : start + 8] = chance.randbytes(len(data[start : start + 8]))
+    path.write_bytes(data)
+    assert_nothing_is_lost(run, finished, longer, exact=path.name != "config.json")
+
+
+def assert_nothing_is_lost(run: Path, finished: Path, longer: Path, *, exact: bool) -> None:
+    """Every command on a damaged run; exact: unless a setting was changed, to the same end."""
     before = listing(run)
     for command, call in COMMANDS.items():
         try:
@@ -202,7 +226,7 @@ def test_every_command_ends_in_success_or_a_sentence(
     if not trained and not found.remaining:
         train(run, total=64, quiet=True)
         trained = True
-    if trained and "batch" not in damage.__name__:
+    if trained and exact:
         assert not differences(state(longer), state(run))
         load(run)
 
