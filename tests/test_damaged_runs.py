@@ -164,7 +164,8 @@ DAMAGES: dict[str, tuple[Damage, ...]] = {
     "previews/000000048.png": (remove, cut),
     "previews/real.png": (cut,),
 }  # fmt: skip
-CASES = [(name, damage) for name, damages in DAMAGES.items() for damage in damages]
+EVERY_CASE = [(name, damage) for name, damages in DAMAGES.items() for damage in damages]
+CASES = EVERY_CASE if SOAK else EVERY_CASE[::3]  # each trains twice; `make soak` takes all
 COMMANDS: dict[str, Callable[[Path], object]] = {
     "load": load,
     "page": lambda run: Library(run).run_summary(),
