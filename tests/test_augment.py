@@ -374,7 +374,7 @@ def test_p_starts_at_its_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [{"augment_p": 0.9}, {"augment_kinds": ("cutout",)}, {"augment": "none", "augment_kinds": ("blit",)}]
+    "words", [{"augment_p": 0.9}, {"augment_kinds": ("warp",)}, {"augment": "none", "augment_kinds": ("blit",)}]
 )
 def test_what_cannot_be_is_said(words: dict[str, Any]) -> None:
     with pytest.raises(SimulacraError, match=r"augment.*(at most 0\.8|it has blit|augment=ada)"):

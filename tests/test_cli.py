@@ -125,7 +125,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["train", "peeps", "--total", "5", "--epochs", "3"], "one length"),
         (["train", "peeps", "--minutes", "-1"], "positive"),
         (["train", "peeps", "--balance", "fair"], "fixed:5"),
-        (["train", "peeps", "--augment", "ada", "augment_kinds=cutout"], "blit, geometric"),
+        (["train", "peeps", "--augment", "ada", "augment_kinds=warp"], "blit, geometric"),
         (["train", "peeps", "--gan", "wgan", "smoothing=0.1"], "critic"),
         (["train", "peeps", "--gan", "wgan-gp", "norm_d=batch"], "batch norm"),
         (["train", "peeps", "--threads", "0"], "--threads"),

@@ -336,8 +336,12 @@ def test_a_best_that_is_gone_gives_way_to_the_last(run: Path) -> None:
     assert best["nimg"] not in ranking(run)
 
 
+def score_record(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 1, "high": value + 1, "n": 9, "n_real": 9, "better": "less", "what": ""}
+
+
 def line(nimg: int, value: float, **terms: Any) -> Any:
-    score = {"value": value, "low": value - 1, "high": value + 1}
+    score = score_record(value)
     same = {"extractor": {}, "on": "train", "data": "", "n": 9, "n_real": 9, "seeds": "0-8"} | terms
     return {"nimg": nimg, "model": str(nimg), "leads": "kid", "scores": {"kid": score}} | same
 
@@ -400,10 +404,7 @@ def test_the_second_judge_is_heard(tmp_path: Path, value: float, said: str, caps
         folder = tmp_path / "checkpoints" / f"{nimg:09d}"
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
-        scores = {
-            name: {"value": value, "low": value - 1, "high": value + 1}
-            for name, value in (("kid", first), ("sw", second))
-        }
+        scores = {"kid": score_record(first), "sw": score_record(second)}
         add_score(tmp_path, line(nimg, first) | {"second": "sw", "scores": scores})
     best = mark_best(tmp_path)
     assert best is not None
