@@ -145,11 +145,11 @@ def read_versioned(path: Path, form: str) -> JsonObject | None:
     Raises `SimulacraError` for a file of a later version's format, with the version to install.
     """
     record = read_json(path)
-    found = record.get("format") if isinstance(record, dict) else None
+    stored = record.get("format") if isinstance(record, dict) else None
     kind = form.rpartition("-")[0]
-    if isinstance(found, str) and found != form and found.rpartition("-")[0] == kind:
-        raise SimulacraError("storage.newer_format", path=path, format=found, own=form, version=_writer(record))
-    return record if found == form else None
+    if isinstance(stored, str) and stored != form and stored.rpartition("-")[0] == kind:
+        raise SimulacraError("storage.newer_format", path=path, format=stored, own=form, version=_writer(record))
+    return record if stored == form else None
 
 
 def _writer(record: JsonObject) -> str:

@@ -329,12 +329,12 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
     process = subprocess.Popen(
         [sys.executable, "-c", PREPARE, str(root), str(tmp_path / "set")], stderr=subprocess.DEVNULL
     )
-    until = time.monotonic() + 120
+    until = time.monotonic() + 30
     while not leftovers(tmp_path) and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.1)
     os.kill(process.pid, blow)
-    if process.wait(120) == 0:  # the signal came when all was done
+    if process.wait(60) == 0:  # the signal came when all was done
         assert blow == signal.SIGINT and len(open_domain(tmp_path / "set"))
         return
     assert not (tmp_path / "set").exists()
@@ -343,6 +343,20 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
     for aside in leftovers(tmp_path):
         with pytest.raises(SimulacraError):
             open_domain(tmp_path / aside)
+
+
+def test_ctrl_c_waits_until_the_workers_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python loses an interrupt that comes while it forks, and `prepare` would wait for ever."""
+    fork, held = os.fork, list[bool]()
+
+    def watched() -> int:
+        held.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", watched)
+    prepared(make_folder(tmp_path / "in", 30), tmp_path / "set", PrepareOptions(**TINY), workers=2)
+    assert held == [True, True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_opening_what_is_not_whole_is_a_sentence(tmp_path: Path) -> None:

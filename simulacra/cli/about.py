@@ -97,6 +97,6 @@ def doctor(run: Path | None = None, /) -> None:
     from simulacra.training.examination import print_examination
     from simulacra.training.repair import examine_run
 
-    found = examine_run(run)
-    print_examination(found)
-    sys.exit(1 if found.remaining else 0)
+    examination = examine_run(run)
+    print_examination(examination)
+    sys.exit(1 if examination.remaining else 0)

@@ -42,8 +42,8 @@ KINDS = {"folder": Message("data.kind_folder"), "data set": Message("data.kind_d
 class Report:
     """What a source holds, and what is wrong with it. All counts are pictures unless said otherwise.
 
-    `size`: (H, W) of the pictures to be made. `rejects`: reason -> names of unusable pictures. `sizes`: (width, height) in pixels, upright -> count. `enlarged`
-    counts pictures smaller than those to be made, `converted` those with another colour profile than sRGB. `classes`:
+    `size`: (H, W) of the prepared pictures. `rejects`: reason -> names of unusable pictures. `sizes`: (width, height) in pixels, upright -> count. `enlarged`
+    counts pictures that are smaller, `converted` those with another colour profile than sRGB. `classes`:
     name -> count; `attributes`: name -> mean in [0, 1].
     `duplicates` and `near_duplicates` are groups of names. `not_pictures` counts other files, `folders` folders.
     """
@@ -227,7 +227,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
             common=f"{common[0]}x{common[1]}", count=n,
         )  # fmt: skip
         lines.append((text("data.sizes"), size_range if len(by_area) > 1 else f"{small[0]}x{small[1]}"))
-        lines.append((text("data.size_made"), f"{report.size[1]}x{report.size[0]}"))
+        lines.append((text("data.target_size"), f"{report.size[1]}x{report.size[0]}"))
         lines += [(text("data.modes"), _counts(report.modes)), (text("data.formats"), _counts(report.formats))]
     lines += [(str(title), f"{count:,}") for flag, title in FLAGS.items() if (count := getattr(report, flag))]
     if report.classes:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -101,6 +102,8 @@ def run(target: ArrayTarget, tasks: Sequence[Task], workers: int | None = None) 
     pool: Executor
     if FORKS:
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _start_worker, (os.getpid(),))
+        with _held_interrupt():
+            pool.submit(os.getpid)  # starts all workers
     else:
         pool = ThreadPoolExecutor(workers)
     try:
@@ -116,6 +119,16 @@ def run(target: ArrayTarget, tasks: Sequence[Task], workers: int | None = None) 
         raise SimulacraError("data.worker_died") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _held_interrupt() -> Iterator[None]:
+    """Let Ctrl-C act after the block: Python loses one that comes while it forks, and with it a lock, so that all waits."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cores() -> int:

@@ -89,9 +89,9 @@ class DrawingApi:
     async def open(self, request: Request) -> Response:
         """The recipe inside a saved picture, whose file is the body: {model, recipe}, or {} where it has none."""
         data = await requests.read_body(request, requests.PICTURE_BYTES)
-        found = await asyncio.to_thread(rendering.read_recipe, data) or {}
-        requests.check_size(found)
-        return json_response(found)
+        recipe = await asyncio.to_thread(rendering.read_recipe, data) or {}
+        requests.check_size(recipe)
+        return json_response(recipe)
 
     async def photo(self, request: Request) -> Response:
         """Start the latent inversion of a photo, whose file is the body: ?steps= &checkpoint=. Returns {job}."""

@@ -1,4 +1,4 @@
-"""What `simulacra doctor RUN` found: what was repaired and what could not be, and how it is printed."""
+"""The outcome of `simulacra doctor RUN`: what was repaired and what could not be, and how it is printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAMAGED = ".damaged"  # after the name of what was set aside
 
 @dataclass
 class Examination:
-    """What was found in a run: sentences on what was repaired, and on what could not be."""
+    """The state of a run: sentences on what was repaired, and on what could not be."""
 
     run: Path
     repaired: list[Message] = field(default_factory=list)
@@ -53,12 +53,12 @@ def picture_damage(path: Path) -> str | None:
     return None
 
 
-def print_examination(found: Examination) -> None:
+def print_examination(examination: Examination) -> None:
     """Print what was repaired, what could not be, and how the run stands now."""
-    for sentence in found.repaired:
+    for sentence in examination.repaired:
         say("doctor.repaired", sentence=sentence)
-    for sentence in found.remaining:
+    for sentence in examination.remaining:
         say("doctor.remains", sentence=sentence)
-    counts = {"checkpoints": len(checkpoints(found.run)), "resumable": len(checkpoint.resumable(found.run))}
-    if not found.remaining:
-        say("doctor.whole_again" if found.repaired else "doctor.whole", run=found.run, **counts)
+    counts = {"checkpoints": len(checkpoints(examination.run)), "resumable": len(checkpoint.resumable(examination.run))}
+    if not examination.remaining:
+        say("doctor.whole_again" if examination.repaired else "doctor.whole", run=examination.run, **counts)

@@ -71,17 +71,17 @@ def examine_run(where: str | Path) -> Examination:
     return examination
 
 
-def _sweep(found: Examination) -> None:
-    for folder in (found.run, found.run / "checkpoints", found.run / "previews"):
+def _sweep(examination: Examination) -> None:
+    for folder in (examination.run, examination.run / "checkpoints", examination.run / "previews"):
         if count := len(leftovers(folder)):
             sweep(folder)
-            found.repaired.append(Message("doctor.swept", folder=folder, count=count))
+            examination.repaired.append(Message("doctor.swept", folder=folder, count=count))
 
 
 # --- checkpoints --------------------------------------------------------------------------------------------------
 
 
-def _check_state(found: Examination, folder: Path) -> None:
+def _check_state(examination: Examination, folder: Path) -> None:
     """Set a state aside that cannot be read or is not finite."""
     if not (folder / "state.pt").exists():
         return
@@ -96,30 +96,30 @@ def _check_state(found: Examination, folder: Path) -> None:
             _, kind, config = read_config(folder)
             kind(config).load_state_dict(state["gan"])
     except (RuntimeError, TypeError, AttributeError):
-        found.set_aside(folder / "state.pt", Message("doctor.other_networks"))
+        examination.set_aside(folder / "state.pt", Message("doctor.other_networks"))
     except SimulacraError as error:
-        found.set_aside(folder / "state.pt", error.values.get("reason", error))
+        examination.set_aside(folder / "state.pt", error.values.get("reason", error))
 
 
-def _check_model(found: Examination, folder: Path, config: RunConfig | None) -> None:
+def _check_model(examination: Examination, folder: Path, config: RunConfig | None) -> None:
     """Write a damaged model anew from its state; set a checkpoint aside that has neither."""
     reason = _damage(folder)
     if reason is None:
         return
     if isinstance(reason, SimulacraError) and not reason.code.startswith(DAMAGES):
-        found.remaining.append(Message("doctor.not_checked", path=folder, error=reason))
+        examination.remaining.append(Message("doctor.not_checked", path=folder, error=reason))
         return
     if not (folder / "state.pt").exists():
-        found.set_aside(folder, reason)
+        examination.set_aside(folder, reason)
         return
     try:
         if config is None:
             raise SimulacraError("doctor.needs_config")
-        _save_anew(found.run, folder)
+        _save_anew(examination.run, folder)
     except SimulacraError as error:
-        found.remaining.append(Message("doctor.not_rebuilt", path=folder, reason=reason, error=error))
+        examination.remaining.append(Message("doctor.not_rebuilt", path=folder, reason=reason, error=error))
     else:
-        found.repaired.append(Message("doctor.rebuilt", path=folder, reason=reason))
+        examination.repaired.append(Message("doctor.rebuilt", path=folder, reason=reason))
 
 
 def _save_anew(run: Path, folder: Path) -> None:
@@ -160,16 +160,19 @@ def _is_finite(tensors: dict[str, Any]) -> bool:
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def _check_config(found: Examination) -> RunConfig | None:
+def _check_config(examination: Examination) -> RunConfig | None:
     """The run's `config.json`, whose settings are those of its checkpoints; None where it is lost."""
-    path, whole = found.run / "config.json", [folder for folder in checkpoints(found.run) if _damage(folder) is None]
-    example = whole[-1] if whole else found.run / "checkpoints"
+    path, whole = (
+        examination.run / "config.json",
+        [folder for folder in checkpoints(examination.run) if _damage(folder) is None],
+    )
+    example = whole[-1] if whole else examination.run / "checkpoints"
     try:
-        config: Any = read_run(found.run)
+        config: Any = read_run(examination.run)
         if config is None:
             raise SimulacraError("files.missing", path=path)
     except SimulacraError as error:
-        found.remaining.append(Message("doctor.config_lost", reason=error, checkpoint=example))
+        examination.remaining.append(Message("doctor.config_lost", reason=error, checkpoint=example))
         return None
     settings = [read_config(folder)[0]["config"] for folder in whole]
     changed = [
@@ -180,12 +183,12 @@ def _check_config(found: Examination) -> RunConfig | None:
     if changed:
         copy = keep_copy(path)
         write_json(path, config | {"config": config["config"] | {name: settings[0][name] for name in changed}})
-        found.repaired.append(Message("doctor.settings_restored", path=path, names=changed, copy=copy))
-        config = read_run(found.run)
+        examination.repaired.append(Message("doctor.settings_restored", path=path, names=changed, copy=copy))
+        config = read_run(examination.run)
     return config  # type: ignore[no-any-return]
 
 
-def _check_lines(found: Examination, path: Path, kind: type, **how: Any) -> None:
+def _check_lines(examination: Examination, path: Path, kind: type, **how: Any) -> None:
     """Leave out damaged lines, and journal lines out of order; the file as it was is kept beside it."""
     good: list[tuple[int, Any]]
     good, damaged = sort_lines(path, kind, **how)
@@ -200,75 +203,79 @@ def _check_lines(found: Examination, path: Path, kind: type, **how: Any) -> None
         copy = keep_copy(path)
         with atomic_file(path) as file:
             file.writelines((json.dumps(line) + "\n").encode() for _, line in good)
-        found.repaired.append(Message("doctor.lines_left_out", path=path, lines=damaged, copy=copy))
+        examination.repaired.append(Message("doctor.lines_left_out", path=path, lines=damaged, copy=copy))
 
 
-def _check_rollbacks(found: Examination) -> None:
+def _check_rollbacks(examination: Examination) -> None:
     try:
-        rollback.count(found.run)
+        rollback.count(examination.run)
     except SimulacraError as error:
-        found.remaining.append(Message("doctor.rollbacks_lost", reason=error))
+        examination.remaining.append(Message("doctor.rollbacks_lost", reason=error))
 
 
-def _check_gaps(found: Examination, config: RunConfig | None) -> None:
+def _check_gaps(examination: Examination, config: RunConfig | None) -> None:
     """Report journal lines that are missing between others."""
-    times = [line["nimg"] for line in read_journal(found.run / "journal.jsonl")]
+    times = [line["nimg"] for line in read_journal(examination.run / "journal.jsonl")]
     steps = [after - before for before, after in itertools.pairwise([0, *times])]
     usual = max([median(steps), config["length"].get("tick", 1) if config else 1]) if steps else 1
     for before, after in itertools.pairwise([0, *times]):
         if after - before > 2 * usual:
-            found.remaining.append(Message("doctor.gap", path=found.run / "journal.jsonl", before=before, after=after))
+            examination.remaining.append(
+                Message("doctor.gap", path=examination.run / "journal.jsonl", before=before, after=after)
+            )
 
 
-def _check_hashes(found: Examination) -> None:
+def _check_hashes(examination: Examination) -> None:
     """Report models that are not the ones that were scored."""
     digests: dict[int, set[str]] = {}
-    for line in read_score_lines(found.run):
+    for line in read_score_lines(examination.run):
         digests.setdefault(line["nimg"], set()).add(line["model"])
-    for folder in checkpoints(found.run):
+    for folder in checkpoints(examination.run):
         scored = digests.get(int(folder.name))
         if scored and (folder / "G.safetensors").exists() and fingerprint(folder) not in scored:
-            found.remaining.append(Message("doctor.not_the_scored", path=folder / "G.safetensors", run=found.run))
+            examination.remaining.append(
+                Message("doctor.not_the_scored", path=folder / "G.safetensors", run=examination.run)
+            )
 
 
-def _check_best(found: Examination) -> None:
+def _check_best(examination: Examination) -> None:
     """Make `best.json` from the scores where it is damaged, or its checkpoint is gone."""
-    path, scored = found.run / "best.json", bool(read_score_lines(found.run))
-    advice: Message | str = "" if scored else Message("doctor.choose", run=found.run)
+    path, scored = examination.run / "best.json", bool(read_score_lines(examination.run))
+    advice: Message | str = "" if scored else Message("doctor.choose", run=examination.run)
     try:
-        best = read_best(found.run)
-        if best and found.run / "checkpoints" / best["checkpoint"] not in checkpoints(found.run):
-            found.set_aside(path, Message("doctor.best_is_gone", name=best["checkpoint"]), advice)
+        best = read_best(examination.run)
+        if best and examination.run / "checkpoints" / best["checkpoint"] not in checkpoints(examination.run):
+            examination.set_aside(path, Message("doctor.best_is_gone", name=best["checkpoint"]), advice)
     except SimulacraError as error:
-        found.set_aside(path, error, advice)
-    if scored and not path.exists() and mark_best(found.run):
-        found.repaired.append(Message("doctor.best_marked", path=path))
+        examination.set_aside(path, error, advice)
+    if scored and not path.exists() and mark_best(examination.run):
+        examination.repaired.append(Message("doctor.best_marked", path=path))
 
 
-def _check_certificate(found: Examination) -> None:
-    path = found.run / "certificate.json"
+def _check_certificate(examination: Examination) -> None:
+    path = examination.run / "certificate.json"
     try:
         if path.exists():
             read_record(path, Certificate)
     except SimulacraError as error:
-        found.set_aside(path, error, Message("doctor.evaluate", run=found.run))
+        examination.set_aside(path, error, Message("doctor.evaluate", run=examination.run))
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
-def _check_previews(found: Examination, config: RunConfig | None) -> None:
+def _check_previews(examination: Examination, config: RunConfig | None) -> None:
     """Draw damaged previews anew where their checkpoint is still there."""
-    for path in sorted((found.run / "previews").glob("*.png")):
+    for path in sorted((examination.run / "previews").glob("*.png")):
         if (reason := picture_damage(path)) is None:
             continue
-        model = found.run / "checkpoints" / path.stem
+        model = examination.run / "checkpoints" / path.stem
         if path.stem == "real":
-            found.set_aside(path, reason, Message("doctor.train_draws"))
+            examination.set_aside(path, reason, Message("doctor.train_draws"))
             continue
-        found.set_aside(path, reason)
-        if config is not None and model in checkpoints(found.run):
-            _attempt(found, path, lambda path=path, model=model: _draw(path, model, config))  # type: ignore[misc]
+        examination.set_aside(path, reason)
+        if config is not None and model in checkpoints(examination.run):
+            _attempt(examination, path, lambda path=path, model=model: _draw(path, model, config))  # type: ignore[misc]
 
 
 def _draw(path: Path, model: Path, config: RunConfig) -> None:
@@ -277,17 +284,17 @@ def _draw(path: Path, model: Path, config: RunConfig) -> None:
     previews.save(path, list(previews.draw(generator)))
 
 
-def _check_drawings(found: Examination) -> None:
+def _check_drawings(examination: Examination) -> None:
     """Draw damaged curves and films anew, and all of them where previews or the journal changed."""
-    drawings = [path for name in ("curves.png", "curves.svg", "film.webp") if (path := found.run / name).exists()]
+    drawings = [path for name in ("curves.png", "curves.svg", "film.webp") if (path := examination.run / name).exists()]
     damaged = [path for path in drawings if path.suffix != ".svg" and picture_damage(path) is not None]
-    if damaged or (drawings and found.repaired):
-        _attempt(found, found.run / "curves.png", lambda: curves(found.run))
+    if damaged or (drawings and examination.repaired):
+        _attempt(examination, examination.run / "curves.png", lambda: curves(examination.run))
 
 
-def _attempt(found: Examination, path: Path, draw: Callable[[], object]) -> None:
+def _attempt(examination: Examination, path: Path, draw: Callable[[], object]) -> None:
     try:
         draw()
-        found.repaired.append(Message("doctor.drawn", path=path))
+        examination.repaired.append(Message("doctor.drawn", path=path))
     except SimulacraError as error:
-        found.remaining.append(Message("doctor.not_drawn", path=path, error=error))
+        examination.remaining.append(Message("doctor.not_drawn", path=path, error=error))

@@ -138,7 +138,9 @@ class Run:
         folder = self.plan.folder
         if checkpoint_folders(folder) and not checkpoint.resumable(folder):
             raise SimulacraError("train.no_states", folder=folder)
-        read_best(folder), ranking(folder), read_journal(folder / "journal.jsonl")
+        read_best(folder)
+        ranking(folder)
+        read_journal(folder / "journal.jsonl")
         self.resume()
         self.session_start = self.trainer.nimg, self.trainer.seconds
         if self.trainer.nimg:

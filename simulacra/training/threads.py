@@ -1,7 +1,7 @@
 """How many processor threads a run uses: as many as are fastest now.
 
 Where other programs keep the cores busy, threads that wait for each other make steps many times slower. On two cores
-with two busy programs, two threads showed 64 images in the time in which one showed 1,888 (R3GAN, 32 px).
+with two busy programs, `simulacra train peeps32 --minutes 0.4` showed 64 images with `--threads 2` and 1,888 with 1.
 """
 
 from __future__ import annotations

@@ -70,9 +70,9 @@ function thirds() {
 function styleSliders() {
   others = [];
   const add = (of, options) => {
-    const made = slider({ value: of(state.recipe), change: () => commit(), ...options });
-    others.push([made, of]);
-    return made.row;
+    const control = slider({ value: of(state.recipe), change: () => commit(), ...options });
+    others.push([control, of]);
+    return control.row;
   };
   const rows = state.facts.num_ws < THIRDS.length ? [] : thirds().map(([code, layers]) =>
     add((recipe) => recipe.layer_truncation?.[layers] ?? 1, {
@@ -107,7 +107,7 @@ export function drawControls() {
 export function startControls() {
   on("settled", (recipe) => {
     truncation?.set(recipe.truncation ?? 1);
-    for (const [made, of] of others) made.set(of(recipe));
+    for (const [control, of] of others) control.set(of(recipe));
     const focused = byId("start").contains(document.activeElement);
     if (state.facts?.labels?.length && !focused) drawControls();
   });
