@@ -10,10 +10,13 @@ from pathlib import Path
 
 import torch
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from support import build
 
 from simulacra.data.opening import open_pair
 from simulacra.explore import server
+from simulacra.explore.guard import Guard
 from simulacra.explore.server import Explorer
 from simulacra.gan import GAN, Generator
 from simulacra.measure.choose import mark_best
@@ -82,15 +85,19 @@ def spread(generator: Generator) -> float:
 
 
 @contextlib.contextmanager
-def served(root: Path, *names: str) -> Iterator[dict[str, str]]:
-    """Explorers of models and runs in a folder, each at its address."""
+def served(root: Path, *names: str, prefix: str = "") -> Iterator[dict[str, str]]:
+    """Explorers of models and runs in a folder, each at its address. prefix: of the addresses' paths, such as `/model`."""
     urls, running_servers = {}, []
     for name in names:
         explorer, bound = Explorer(root / name), server.listen("127.0.0.1", 0)
-        running = uvicorn.Server(server.uvicorn_config(explorer.application()))
+        application = explorer.application()
+        if prefix:
+            routes = [*server.shared_routes(), Mount(prefix, routes=explorer.routes())]
+            application = Guard(Starlette(routes=routes), host="127.0.0.1")
+        running = uvicorn.Server(server.uvicorn_config(application))
         thread = threading.Thread(target=running.run, args=([bound],), daemon=True)
         thread.start()
-        urls[name] = f"http://127.0.0.1:{bound.getsockname()[1]}/"
+        urls[name] = f"http://127.0.0.1:{bound.getsockname()[1]}{prefix}/"
         running_servers.append((running, thread, explorer))
     yield urls
     for running, thread, explorer in running_servers:

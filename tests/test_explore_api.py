@@ -275,7 +275,7 @@ def test_a_search_is_stopped_with_the_best_so_far(plain: TestClient) -> None:
 def test_a_film_goes_round(clients: dict[str, TestClient]) -> None:
     recipes = [{"seed": 1}, {"seed": 2, "truncation": 0.5}, {"seed": 3}]
     job = clients["styled"].post("/api/jobs/walk", json={"recipes": recipes, "frames": 4, "side": 32}).json()["job"]
-    assert news(clients["styled"], job)[-1]["film"] == f"/api/jobs/{job}/film"
+    assert news(clients["styled"], job)[-1]["film"] == f"api/jobs/{job}/film"
     film = opened(clients["styled"].get(f"/api/jobs/{job}/film").content)
     assert (getattr(film, "n_frames", 1), film.size) == (12, (32, 32))
     for path in ("/api/jobs/nobody/film", "/api/jobs/nobody/events", f"/api/jobs/{job}/picture"):

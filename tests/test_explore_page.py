@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import exploring
 import numpy as np
@@ -154,6 +155,27 @@ def test_random_undo_redo_and_a_link_that_reopens_the_same_picture(visit: Visit)
     assert settled(visit(fragment=fragment)) == second
     page.locator("#strip .face").last.click()
     assert settled(page) == first
+
+
+def test_the_page_works_at_any_address(visit: Visit, addresses: dict[str, str], tmp_path: Path) -> None:
+    exploring.run(tmp_path / "below")
+    with exploring.served(tmp_path, "below", prefix="/model/some") as urls:
+        addresses.update(urls)
+        page = visit("below")
+        answers: list[tuple[int, str]] = []
+        page.on("response", lambda response: answers.append((response.status, response.url)))
+        page.click("#random")
+        settled(page)
+        page.locator("#side").select_option("512")
+        tab(page, "runs")
+        page.wait_for_selector(".checkpoints img >> nth=2")
+        page.wait_for_selector(".previews img")
+        page.click("#language")
+        page.wait_for_load_state("networkidle")
+        assert answers and {status for status, _ in answers} == {200}
+        paths = [urlsplit(url).path for _, url in answers if not url.startswith("blob:")]
+        assert not [path for path in paths if not path.startswith(("/model/some/api/", "/messages/", "/static/"))]
+        del addresses["below"]
 
 
 def test_a_seed_names_a_picture(visit: Visit) -> None:

@@ -126,7 +126,7 @@ class DrawingApi:
         def work(job: BackgroundJob) -> dict[str, Any]:
             torch.set_num_threads(1)
             job.film = rendering.walk(model, recipes, frames, side, job.advance)
-            return {"film": f"/api/jobs/{job.id}/film"}
+            return {"film": f"api/jobs/{job.id}/film"}
 
         return json_response({"job": self.jobs.start(Message("explore.job_film"), work).id})
 

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -72,21 +72,27 @@ class Explorer:
             yield
             self.stop()
 
-        async def page(request: Request) -> FileResponse:
-            return FileResponse(STATIC / "index.html")
-
-        routes = [
-            Route("/", page),
-            Route("/messages/{language}.json", messages),
-            Mount("/static", StaticFiles(directory=STATIC)),
-            Mount("/", self.api),
-        ]
+        routes = [*shared_routes(), *self.routes()]
         return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS), host=host, token=token)
+
+    def routes(self) -> list[BaseRoute]:
+        """The page and the API of this model. They may be mounted anywhere: the page's requests follow its address."""
+        return [Route("/", page), Mount("/", self.api)]
 
     def stop(self) -> None:
         """End the threads after their current work."""
         self.jobs.stop()
         self.worker.stop()
+
+
+def shared_routes() -> list[BaseRoute]:
+    """What the pages of all models share, at the root of the server: their files and messages."""
+    return [Route("/messages/{language}.json", messages), Mount("/static", StaticFiles(directory=STATIC))]
+
+
+async def page(request: Request) -> Response:
+    """The page of a model. Its address ends with a slash."""
+    return FileResponse(STATIC / "index.html")
 
 
 async def messages(request: Request) -> Response:

@@ -1,4 +1,4 @@
-// Requests to the server, in the page's language. A refusal is an Error with the server's sentence.
+// Requests to the server, in the page's language, relative to its address. A refusal is an Error with the server's sentence.
 import { language, t } from "./messages.js";
 import { state } from "./state.js";
 
@@ -39,29 +39,29 @@ const upload = (path, file, query = {}, options = {}) => ask(`${path}${search(qu
 const json = async (response) => (await response).json();
 const withCheckpoint = (content) => (state.checkpoint ? { checkpoint: state.checkpoint, ...content } : content);
 
-export const model = () => json(get("/api/model", withCheckpoint({})));
-export const directions = () => json(get("/api/directions", withCheckpoint({})));
-export const rename = (name, to) => json(post("/api/directions/rename", withCheckpoint({ name, to })));
-export const saveDirection = (name, edits) => json(post("/api/directions/save", withCheckpoint({ name, edits })));
-export const labels = () => json(get("/api/directions/labels", withCheckpoint({})));
-export const startLabels = () => json(post("/api/jobs/labels", withCheckpoint({})));
-export const numbers = (recipe) => json(post("/api/numbers", withCheckpoint({ recipe })));
-export const children = (a, b, count, seed) => json(post("/api/children", withCheckpoint({ a, b, count, seed })));
-export const run = () => json(get("/api/run"));
-export const open = (file) => json(upload("/api/open", file));
-export const picture = async (content) => (await post("/api/picture", withCheckpoint(content))).blob();
-export const startWalk = (content) => json(post("/api/jobs/walk", withCheckpoint(content)));
-export const startDirections = () => json(post("/api/jobs/directions", withCheckpoint({})));
-export const startPhoto = (file, steps) => json(upload("/api/jobs/photo", file, withCheckpoint({ steps })));
-export const examples = () => json(get("/api/examples"));
-export const example = async (side, number) => (await get(`/api/examples/${side}/${number}`)).blob();
-export const translation = async (file, query, signal) => (await upload("/api/translate", file, withCheckpoint(query), { signal })).blob();
-export const cancel = (job) => ask(`/api/jobs/${job}`, { method: "DELETE" });
+export const model = () => json(get("api/model", withCheckpoint({})));
+export const directions = () => json(get("api/directions", withCheckpoint({})));
+export const rename = (name, to) => json(post("api/directions/rename", withCheckpoint({ name, to })));
+export const saveDirection = (name, edits) => json(post("api/directions/save", withCheckpoint({ name, edits })));
+export const labels = () => json(get("api/directions/labels", withCheckpoint({})));
+export const startLabels = () => json(post("api/jobs/labels", withCheckpoint({})));
+export const numbers = (recipe) => json(post("api/numbers", withCheckpoint({ recipe })));
+export const children = (a, b, count, seed) => json(post("api/children", withCheckpoint({ a, b, count, seed })));
+export const run = () => json(get("api/run"));
+export const open = (file) => json(upload("api/open", file));
+export const picture = async (content) => (await post("api/picture", withCheckpoint(content))).blob();
+export const startWalk = (content) => json(post("api/jobs/walk", withCheckpoint(content)));
+export const startDirections = () => json(post("api/jobs/directions", withCheckpoint({})));
+export const startPhoto = (file, steps) => json(upload("api/jobs/photo", file, withCheckpoint({ steps })));
+export const examples = () => json(get("api/examples"));
+export const example = async (side, number) => (await get(`api/examples/${side}/${number}`)).blob();
+export const translation = async (file, query, signal) => (await upload("api/translate", file, withCheckpoint(query), { signal })).blob();
+export const cancel = (job) => ask(`api/jobs/${job}`, { method: "DELETE" });
 
 // Follows a job's server-sent events: calls `onNews` while it runs, and resolves with the last event. Unlike an
 // EventSource, a fetch says in which language to answer.
 export async function follow(job, onNews) {
-  const response = await get(`/api/jobs/${job}/events`);
+  const response = await get(`api/jobs/${job}/events`);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {

@@ -32,7 +32,7 @@ function onNews(news) {
   if (news.step) photo.points.push([news.step, news.psnr]);
   const values = { psnr: news.psnr.toFixed(1), step: news.step, count: photo.steps, progress: photo.meter(news.share) };
   photo.text = () => (news.step ? t("page.search_step", values) : t("page.search_start", values));
-  showResult(`/api/jobs/${photo.job}/picture?step=${news.step}&psnr=${news.psnr}`);
+  showResult(`api/jobs/${photo.job}/picture?step=${news.step}&psnr=${news.psnr}`);
   photo.redraw?.();
 }
 

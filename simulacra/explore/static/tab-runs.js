@@ -56,7 +56,7 @@ function drawPreviews(run, box) {
   const image = el("img", { width: 640, height: 640 });
   const show = (i) => {
     box.at = previews[i];
-    image.src = `/api/run/previews/${box.at}`;
+    image.src = `api/run/previews/${box.at}`;
     image.alt = imagesText("page.preview_of", box.at);
     control?.range.setAttribute("aria-valuetext", imagesText("page.images_shown", box.at));
   };

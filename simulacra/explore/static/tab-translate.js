@@ -38,7 +38,7 @@ function exampleList() {
       list.replaceChildren(...Array.from({ length: examples[source] }, (_, i) => {
         const label = t("page.example_of", { number: i + 1, domain });
         const button = el("button", { type: "button", class: "face", "aria-label": label, title: label, "data-example": `${source}${i}`, click: () => showExample(source, i) });
-        button.append(el("img", { src: `/api/examples/${source}/${i}`, alt: "", loading: "lazy", class: state.facts.shape[1] < 48 ? "pixelated" : "" }));
+        button.append(el("img", { src: `api/examples/${source}/${i}`, alt: "", loading: "lazy", class: state.facts.shape[1] < 48 ? "pixelated" : "" }));
         return el("li", {}, button);
       }));
     }
