@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NotRequired, Required, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from simulacra.errors import SimulacraError
-from simulacra.files import read_json
+from simulacra.files import JsonObject, read_json
 
 T = TypeVar("T")
 
@@ -36,6 +36,26 @@ def check_record(value: Any, kind: type, path: Path) -> None:
     entry = wrong_entry(value, kind)
     if entry is not None:
         raise SimulacraError("files.damaged_entry", path=path, entry=entry or "{}", folder=path.parent)
+
+
+def read_versioned(path: Path, form: str) -> JsonObject | None:
+    """The JSON object in `path` if its `format` is `form`, such as `simulacra-run-1`; None if it is something else.
+
+    Raises `SimulacraError` for a file of a later version's format, with the version to install.
+    """
+    record = read_json(path)
+    stored = record.get("format") if isinstance(record, dict) else None
+    kind = form.rpartition("-")[0]
+    if isinstance(stored, str) and stored != form and stored.rpartition("-")[0] == kind:
+        raise SimulacraError("storage.newer_format", path=path, format=stored, own=form, version=writer_of(record))
+    return record if stored == form else None
+
+
+def writer_of(record: JsonObject) -> str:
+    """The words that install the version which wrote a file."""
+    versions = record.get("versions")
+    version = versions.get("simulacra") if isinstance(versions, dict) else record.get("simulacra")
+    return f"simulacra=={version}" if isinstance(version, str) else "simulacra"
 
 
 def read_lines(path: Path, kind: type[T], *, required: Collection[str] = (), torn: bool = False) -> list[T]:

@@ -18,11 +18,11 @@ from torch import nn
 import simulacra
 from simulacra.config import to_json
 from simulacra.errors import SimulacraError, near_path
-from simulacra.files import JsonObject, atomic_file, read_json, write_json
+from simulacra.files import JsonObject, atomic_file, write_json
 from simulacra.gan import GAN
 from simulacra.generator import Generator, as_generator
 from simulacra.model import Model, Task
-from simulacra.records import read_record
+from simulacra.records import read_record, read_versioned, writer_of
 from simulacra.registry import find, find_stored, provenance
 from simulacra.settings import Settings, from_stored
 from simulacra.translator import Translator, as_translator
@@ -139,26 +139,6 @@ def load(
     return model.eval().requires_grad_(False).to(device)
 
 
-def read_versioned(path: Path, form: str) -> JsonObject | None:
-    """The JSON object in `path` if its `format` is `form`, such as `simulacra-run-1`; None if it is something else.
-
-    Raises `SimulacraError` for a file of a later version's format, with the version to install.
-    """
-    record = read_json(path)
-    stored = record.get("format") if isinstance(record, dict) else None
-    kind = form.rpartition("-")[0]
-    if isinstance(stored, str) and stored != form and stored.rpartition("-")[0] == kind:
-        raise SimulacraError("storage.newer_format", path=path, format=stored, own=form, version=_writer(record))
-    return record if stored == form else None
-
-
-def _writer(record: JsonObject) -> str:
-    """The words that install the version which wrote a file."""
-    versions = record.get("versions")
-    version = versions.get("simulacra") if isinstance(versions, dict) else record.get("simulacra")
-    return f"simulacra=={version}" if isinstance(version, str) else "simulacra"
-
-
 def stored_settings(kind: type[GAN], record: JsonObject, path: Path, *, of: str) -> Settings:
     """The settings in the `config.json` of a run or a model; what it lacks has its old default.
 
@@ -167,7 +147,7 @@ def stored_settings(kind: type[GAN], record: JsonObject, path: Path, *, of: str)
     try:
         return from_stored(kind.Config, record["config"], of=of)
     except SimulacraError as error:
-        version = _writer(record)
+        version = writer_of(record)
         if error.code != "config.unknown_setting" or not _is_later(version):
             raise
         name = error.values["name"]

@@ -19,7 +19,7 @@ from simulacra.config import to_json
 from simulacra.data.opening import open_pair
 from simulacra.measure.extractors.features import Extractor
 from simulacra.registry import configured
-from simulacra.training.run_config import FORMAT
+from simulacra.training.run_records import FORMAT
 from simulacra.translator import Translator
 
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "max_megapixels drop_duplicates keep_originals workers zip",
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
+    "runs": "folder json",
     "sample": "model out seeds label by_label grid each truncation layer_truncation noise_seed min_latent size recipe device",
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
@@ -167,6 +168,7 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["lab", "ring", "lr"], "key=value"),
         (["lab", "bimodal", "--gan", "mlp"], "trains no GAN"),
         (["list", "stylegan9"], "no GAN"),
+        (["runs", "/nowhere"], "/nowhere"),
     ],
 )
 def test_bad_input_is_one_sentence(

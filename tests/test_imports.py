@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("measure",),
     ("training", "latent"),
     ("sampling", "translation", "publish", "upscaling"),
-    ("explore", "lab", "plugins"),
+    ("shelf", "explore", "lab", "plugins"),
     ("catalogue", "demo", "planning"),
     ("cli",),
 )

@@ -1,4 +1,4 @@
-"""Commands to start with, and those about simulacra itself: demo, list, lab, doctor."""
+"""Commands to start with, and those that look around: demo, list, runs, lab, doctor."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def list_(gan: str | None = None, /) -> None:
         list_gans()
     else:
         show_gan(gan)
+
+
+@command("start", "simulacra runs")
+def runs(folder: Path = Path(), /, *, json: bool = False) -> None:
+    """List all datasets and runs under a folder: size, best score, health, and whether a run is being trained.
+
+    Parameters
+    ----------
+    folder
+        Folder to look in, four folders deep.
+    json
+        Print the list as JSON, and nothing else.
+    """
+    from simulacra.shelf.entries import entries
+    from simulacra.shelf.table import print_entries, print_json
+
+    listed = entries(folder)
+    if json:
+        print_json(listed)
+    else:
+        print_entries(folder, listed)
 
 
 @command("start", "simulacra lab ring --minutes 1")

@@ -24,8 +24,7 @@ from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.lengths import ImagesNeeded, images_needed
 from simulacra.training.options import Setting, TrainOptions, check_numbers
 from simulacra.training.pretrained import Pretrained, is_source, open_pretrained, reopen
-from simulacra.training.run_config import read_run
-from simulacra.training.run_records import RunConfig, stored_reasons
+from simulacra.training.run_records import RunConfig, read_run, stored_reasons
 
 PATIENCE = 8
 AUTO = "auto"  # in place of a GAN's name: chosen for the pictures and the machine

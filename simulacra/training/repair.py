@@ -32,8 +32,7 @@ from simulacra.training.journal import REQUIRED, read_journal
 from simulacra.training.plan import plan
 from simulacra.training.previews import open_previews
 from simulacra.training.run import make_trainer
-from simulacra.training.run_config import read_run
-from simulacra.training.run_records import JournalLine, RunConfig
+from simulacra.training.run_records import JournalLine, RunConfig, read_run
 from simulacra.training.session import run_lock
 
 CPU = torch.device("cpu")

@@ -31,8 +31,8 @@ from simulacra.training.options import TrainOptions
 from simulacra.training.plan import Plan, Values
 from simulacra.training.pretrained import freeze
 from simulacra.training.previews import open_previews
-from simulacra.training.run_config import config_json, read_run
-from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig
+from simulacra.training.run_config import config_json
+from simulacra.training.run_records import JournalLine, RollbackRecord, RunConfig, read_run
 from simulacra.training.scoring import RunScores
 from simulacra.training.session import run_lock, stop_on_signal
 from simulacra.training.terminal import TerminalObserver

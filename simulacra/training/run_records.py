@@ -1,10 +1,17 @@
-"""The JSON objects in a run's folder, as types."""
+"""The JSON objects in a run's folder, as types; and how its `config.json` is read. Torch is not imported."""
 
 from __future__ import annotations
 
-from typing import Any, Required, TypedDict
+from pathlib import Path
+from typing import Any, Required, TypedDict, cast
 
+from simulacra.errors import SimulacraError
 from simulacra.messages import Message
+from simulacra.records import check_record, read_versioned
+
+FORMAT = "simulacra-run-1"
+# What an entry stands for in a run that was written before there was such an entry
+ABSENT: dict[str, Any] = {"compile": False, "micro": None, "freeze": 0, "pretrained": None}
 
 JournalLine = TypedDict(
     "JournalLine",
@@ -75,6 +82,15 @@ class PretrainedRecord(TypedDict):
     nimg: int | None
 
 
+class ForkRecord(TypedDict):
+    """`fork` in a run's `config.json`: the checkpoint of another run that it began from."""
+
+    run: str  # path
+    checkpoint: str  # name of its folder
+    hash: str  # of its model
+    changes: dict[str, Any]  # settings by name, with their new values
+
+
 class Reason(TypedDict):
     """Why a GAN or settings were chosen, as a message."""
 
@@ -102,6 +118,7 @@ class RunConfig(TypedDict, total=False):
     threads: int  # processor threads; absent in runs of 0.1
     pretrained: PretrainedRecord | None  # absent in runs of 0.1
     freeze: int  # images for which lower layers of D stay fixed
+    fork: ForkRecord | None  # absent in runs that are no fork
     length: Required[RunLength]
     versions: dict[str, str]
 
@@ -122,3 +139,37 @@ def stored_reasons(config: RunConfig) -> tuple[Message | str, ...]:
 def to_reasons(reasons: tuple[Message | str, ...]) -> list[Reason]:
     """Messages as `config.json` holds them."""
     return [{"code": reason.code, "values": reason.values} for reason in reasons if isinstance(reason, Message)]
+
+
+def read_run(folder: Path) -> RunConfig | None:
+    """The `config.json` of a run's folder, or None where there is no run.
+
+    Raises `SimulacraError` for a damaged one, and for one of a later version.
+    """
+    path = folder / "config.json"
+    if (folder / "G.safetensors").exists():
+        return None
+    has_trained = (folder / "checkpoints").is_dir() and (folder / "journal.jsonl").exists()
+    if not path.is_file():
+        if has_trained:
+            raise SimulacraError("train.config_missing", path=path, folder=folder)
+        return None
+    try:
+        config = read_versioned(path, FORMAT)
+    except SimulacraError as error:
+        if error.code != "files.not_json" or not has_trained:
+            raise
+        raise SimulacraError("files.damaged", folder=folder, **error.values) from error
+    if config is None:
+        if has_trained:
+            raise SimulacraError("files.damaged_entry", path=path, entry="format", folder=folder)
+        return None
+    check_record(config, RunConfig, path)
+    if not _is_shape(config["config"].get("shape")):
+        raise SimulacraError("files.damaged_entry", path=path, entry="config.shape", folder=folder)
+    return cast(RunConfig, ABSENT | config)
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether a stored value is a picture's (C, H, W)."""
+    return isinstance(value, list) and len(value) == 3 and all(type(side) is int and side > 0 for side in value)

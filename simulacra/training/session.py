@@ -13,6 +13,8 @@ from filelock import FileLock, Timeout
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors
 
+PATIENCE = 0.3  # seconds in which another process may be asking whether the run is locked
+
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
@@ -21,13 +23,27 @@ def run_lock(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PATIENCE, poll_interval=0.02)
         except Timeout as error:
             raise SimulacraError("train.locked", folder=folder) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the run's lock. It is taken for a moment, for which `run_lock` waits."""
+    lock = folder / ".lock"
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except PermissionError:  # of a folder that may only be read: who trains there is not known
+        return False
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from simulacra.files import read_json, write_json
 from simulacra.measure.extractors.features import open_extractor
 from simulacra.training.options import TrainOptions
 from simulacra.training.run import execute
-from simulacra.training.run_config import read_run
+from simulacra.training.run_records import read_run
 from simulacra.upscaling.scores import FORMAT, compare, write_examples
 
 GAN = "upscale"

@@ -21,8 +21,7 @@ from simulacra.registry import find_stored
 from simulacra.storage import checkpoints, fingerprint, load, load_generator, model_folder
 from simulacra.training import journal, rollback
 from simulacra.training.previews import by_class
-from simulacra.training.run_config import read_run
-from simulacra.training.run_records import JournalLine
+from simulacra.training.run_records import JournalLine, read_run
 from simulacra.translator import Translator
 
 
