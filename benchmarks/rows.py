@@ -21,7 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cgan":    {"lr": 4e-4, "betas": (0.5, 0.999), "ema": 2000},
     "sngan":   {"features": 32, "features_max": 128, "batch": 32, "lr": 4e-4, "balance": "fixed:2", "ema": 3000},
     "progan":  {"z": 64, "features": 16, "batch": 16, "lr": 2e-3, "fade": 2000, "stable": 2000, "ema": 3000},
-    "stylegan":  {"z": 64, "w": 64, "depth": 4, "features": 16, "batch": 16, "lr": 2e-3, "gamma": 1, "r1_every": 4, "fade": 2000, "stable": 2000, "ema": 3000},
+    "stylegan":  {"z": 64, "w": 64, "depth": 4, "features": 16, "batch": 16, "lr": 2e-3, "r1_every": 4, "fade": 2000, "stable": 2000, "ema": 3000},
     "stylegan2": {"z": 64, "features": 16, "features_max": 128, "batch": 16, "lr": 5e-3, "path": 0, "ema": 3000},
     "r3gan":   LAPTOP | HASTE | {"gamma": (PENALTY, PENALTY / 5)},
 }  # fmt: skip
