@@ -7,6 +7,7 @@ from typing import Any
 
 from peers import SETTINGS as PEERS
 
+from simulacra.config import parse_words
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 from simulacra.registry import configured, find, gans
@@ -28,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # A preset is refused at another picture size: these are its settings alone.
 RECIPES = {"dcgan-faces80": ("dcgan", "faces80"), "wgan-gp-faces80": ("wgan-gp", "faces80")}
 RIVALS = ("auto", *RECIPES, *(name for name in PEERS if not name.endswith("-small")))
-LABELS = "+labels"  # after the name of a GAN: its conditional form
+LABELS = "labels"  # after the name of a GAN and a plus: its conditional form; so are settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +48,18 @@ class Row:
 
 
 def row(name: str) -> Row:
-    """`dcgan`, `dcgan:frogs32`, `dcgan+labels`, `auto`, `dcgan-faces80` or `lightweight-gan`."""
+    """`dcgan`, `dcgan:frogs32`, `dcgan+labels`, `stylegan2+output=linear`, `auto`, `dcgan-faces80` or `lightweight-gan`."""
     if name == "auto" or name in PEERS:
         return Row(name=name)
     if name in RECIPES:
         gan, preset = RECIPES[name]
         return Row(name=name, gan=gan, settings=dict(find(gan).presets[preset].settings), precision="fp32")
-    spec = name.removesuffix(LABELS)
-    conditional = {"conditional": True} if name.endswith(LABELS) else {}
+    spec, *words = name.split("+")
+    further: dict[str, Any] = parse_words(word for word in words if word != LABELS)
+    if LABELS in words:
+        further["conditional"] = True
     gan = f"{spec}:{DEFAULTS}" if spec == GAN else spec  # auto shall add nothing
-    return Row(name=name, gan=gan, settings=SETTINGS.get(spec, {}) | conditional)
+    return Row(name=name, gan=gan, settings=SETTINGS.get(spec, {}) | further)
 
 
 def obstacle(row: Row, data: Dataset) -> str:

@@ -50,6 +50,7 @@ def test_a_recipe_is_its_preset_at_another_size() -> None:
 
 def test_a_gan_with_labels_is_left_out_without_labels() -> None:
     assert "labels" in rows.obstacle(rows.row("dcgan+labels"), in_memory(noise()))
+    assert rows.row("sngan+output=linear").settings == rows.row("sngan").settings | {"output": "linear"}
 
 
 def test_other_toolkits_see_the_training_pictures_alone(tmp_path: Path) -> None:
