@@ -27,7 +27,7 @@ COMMANDS = {
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "explore": "model port host open",
     "export": "model out to size",
-    "inspect": "source",
+    "inspect": "source json",
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",
     "new-gan": "name out",
@@ -40,6 +40,7 @@ COMMANDS = {
     "runs": "folder json",
     "sample": "model out seeds label by_label grid each truncation layer_truncation noise_seed min_latent size recipe device",
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
+    "studio": "folder port host open",
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
     "measure_every patience rollback disk device threads observe quiet dry_run settings",
     "translate": "model source out to keep_size cycle device threads",

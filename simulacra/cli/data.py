@@ -10,18 +10,24 @@ from simulacra.errors import SimulacraError
 
 
 @command("data", "simulacra inspect photos")
-def inspect(source: str, /) -> None:
+def inspect(source: str, /, *, json: bool = False) -> None:
     """Report what is wrong with pictures before any time is spent on them.
 
     Parameters
     ----------
     source
         A folder, zip, tar, IDX file, CIFAR archive, prepared dataset, or peeps.
+    json
+        Print the report as one line of JSON; progress goes to the standard error.
     """
+    from simulacra.console import errors
     from simulacra.data.inspect import inspect as look
-    from simulacra.data.inspect import print_report
+    from simulacra.data.inspect import print_json, print_report
 
-    print_report(look(source))
+    if json:
+        print_json(look(source, output=errors))
+    else:
+        print_report(look(source))
 
 
 @command("data", "simulacra prepare photos faces --size 64")

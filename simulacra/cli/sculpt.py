@@ -1,4 +1,4 @@
-"""Commands that edit pictures of a model: explore, directions, project."""
+"""Commands that open a page or edit pictures of a model: explore, studio, directions, project."""
 
 from __future__ import annotations
 
@@ -27,6 +27,26 @@ def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0
     from simulacra.explore.server import explore as serve
 
     serve(model, port=port, host=host, open=open)
+
+
+@command("start", "simulacra studio pictures-and-models")
+def studio(folder: Path = Path(), /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
+    """The whole way on one page: bring pictures, train, watch, compare; trainings outlive the page.
+
+    Parameters
+    ----------
+    folder
+        Folder of the datasets, runs and uploaded pictures; the current one if not given.
+    port
+        Port of the page; the next free one if it is taken.
+    host
+        Address to listen on; 127.0.0.1 is this machine alone.
+    open
+        Open the page in the browser.
+    """
+    from simulacra.studio.server import studio as serve
+
+    serve(folder, port=port, host=host, open=open)
 
 
 @command("create", "simulacra directions runs/faces-r3gan --sheet directions.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -161,12 +163,14 @@ def inspect(
     min_side: int = 8,
     max_megapixels: float = 100,
     workers: int | None = None,
+    output: Console | None = None,
 ) -> Report:
     """Decode every picture of a source once and report on them; nothing is written.
 
     `source` and `labels`: see `open_source`. `size`: side in pixels, "WIDTHxHEIGHT", "auto" or (H, W), as of
     `prepare`; smaller pictures are counted as `enlarged`. Pictures with a side below `min_side` pixels or more than
     `max_megapixels` million pixels are counted as unusable. `workers`: processes; None: one per core.
+    `output`: where progress is shown; by default the terminal.
 
     Raises SimulacraError if there are no pictures. A damaged picture is part of the report, not an error.
     """
@@ -181,7 +185,7 @@ def inspect(
             return make_report(opened, tally, np.zeros((0, *THUMBNAIL, 3), np.uint8), usable)
         new_array(target, len(opened.items))
         tasks = [Task(row, item) for row, item in enumerate(opened.items)]
-        with progress(text("data.inspecting"), len(tasks)) as advance:
+        with progress(text("data.inspecting"), len(tasks), output=output) as advance:
             for outcomes in run(target, tasks, workers):
                 for outcome in outcomes:
                     tally.add(outcome)
@@ -191,6 +195,12 @@ def inspect(
             tally.options = replace(tally.options, size=(largest_reached(tally.sizes),) * 2)
         images = np.load(target.path, mmap_mode="r", allow_pickle=False)
         return make_report(opened, tally, images if len(usable) == len(images) else images[usable], usable)
+
+
+def print_json(report: Report) -> None:
+    """Print a report as one line of JSON, its sentences in the language in use."""
+    spoken = {"rejects": {str(reason): list(names) for reason, names in report.rejects.items()}, "notes": list(map(str, report.notes))}
+    print(json.dumps(report.to_json() | spoken, ensure_ascii=False))
 
 
 def print_report(report: Report) -> None:

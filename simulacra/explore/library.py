@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,9 @@ from typing import Any
 from simulacra import storage
 from simulacra.errors import SimulacraError
 from simulacra.explore.loaded import LoadedModel, load_model
-from simulacra.measure.choose import read_best, read_scores
-from simulacra.measure.score_records import ScoreLine
-from simulacra.training.curves import stills
-from simulacra.training.journal import read_journal
+from simulacra.explore.run_summary import preview, run_summary
 
 MODELS = 4  # in memory at once
-TRAINING_AGE = 90.0  # seconds after its last journal line in which a run counts as training
-CURVE = ("nimg", "d_loss", "g_loss")
 
 
 class Library:
@@ -49,28 +43,12 @@ class Library:
         return {"name": self.name, "run": self.run is not None} | self.model(checkpoint).facts()
 
     def run_summary(self) -> dict[str, Any]:
-        """The run's checkpoints, scores, previews and losses, and whether it is training now."""
-        run = self._run()
-        journal = run / "journal.jsonl"
-        lines = read_journal(journal)
-        age = time.time() - journal.stat().st_mtime if journal.exists() else None
-        best = read_best(run)
-        return {
-            "checkpoints": [path.name for path in storage.checkpoints(run)],
-            "opened": self.folder.name,
-            "best": best and best["checkpoint"],
-            "scores": [_leading_score(line) for line in read_scores(run)],
-            "previews": [int(path.stem) for path in stills(run)],
-            "journal": [{key: line.get(key) for key in CURVE} for line in lines[-400:]],
-            "training": age is not None and age < TRAINING_AGE,
-        }
+        """`run_summary.run_summary`, with the name of the opened checkpoint."""
+        return run_summary(self._run()) | {"opened": self.folder.name}
 
     def preview(self, nimg: str) -> Path:
         """The file of the previews after `nimg` images."""
-        for path in stills(self._run()):
-            if path.stem.lstrip("0") == nimg.lstrip("0"):
-                return path
-        raise SimulacraError("explore.no_preview", nimg=nimg[:40])
+        return preview(self._run(), nimg)
 
     def _run(self) -> Path:
         if self.run is None:
@@ -82,13 +60,3 @@ class Library:
             if path.name == name:
                 return path
         raise SimulacraError("explore.no_checkpoint", name=name[:40])
-
-
-def _leading_score(line: ScoreLine) -> dict[str, Any]:
-    """The score that decides, of a line of scores.jsonl, with its interval."""
-    score = line["scores"][line["leads"]]
-    return {"nimg": line["nimg"], "name": line["leads"]} | {
-        "value": score["value"],
-        "low": score["low"],
-        "high": score["high"],
-    }

@@ -12,7 +12,7 @@ import secrets
 import socket
 import sys
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from simulacra.explore.worker import Worker
 from simulacra.messages import LANGUAGES, catalogue
 
 STATIC = Path(__file__).parent / "static"
-PAGE_CODES = ("page.", "directions.")  # of the messages that the page renders itself
+PAGE_CODES = ("page.", "directions.", "studio.")  # of the messages that pages render themselves
 PORTS = 20  # tried, from the wanted one on
 MAX_HEADERS = 256 * 1024  # bytes of a request's line and headers
 
@@ -113,10 +113,10 @@ def page_messages(language: str) -> str:
 class _Server(uvicorn.Server):
     """Ends long jobs before it waits for connections to close."""
 
-    explorer: Explorer
+    stop: Callable[[], None]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.explorer.stop()
+        self.stop()
         await super().shutdown(sockets)
 
 
@@ -127,6 +127,35 @@ def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
     """
     if where is not None and where != "peeps" and not Path(where).expanduser().exists():
         raise SimulacraError("explore.no_model", path=where)
+    explorer = Explorer(where)
+
+    def prepared(server: uvicorn.Server) -> None:
+        def on_loaded(ready: Future[ASGIApp]) -> None:
+            if ready.exception() is not None:
+                server.should_exit = True
+
+        explorer.ready.add_done_callback(on_loaded)
+
+    serve(explorer.application, explorer.stop, port=port, host=host, open=open, prepared=prepared)
+    with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C exits at once
+        explorer.jobs.wait()
+    if explorer.ready.done() and (error := explorer.ready.exception()) is not None:
+        raise error
+
+
+def serve(
+    application: Callable[[str, str], ASGIApp],
+    stop: Callable[[], None],
+    *,
+    port: int,
+    host: str,
+    open: bool,
+    prepared: Callable[[uvicorn.Server], None] = lambda server: None,
+) -> None:
+    """Serve `application(host, token)` until Ctrl-C; prints its address. open: in the browser, too.
+
+    stop: called when the server ends. prepared: called before it begins. Raises `SimulacraError` where no port is free.
+    """
     bound = listen(host, port)
     number = bound.getsockname()[1]
     if number != port and port:
@@ -134,25 +163,15 @@ def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
     if not is_loopback(host):
         warn("explore.open_network", host=host)
     token = "" if is_loopback(host) else secrets.token_urlsafe(16)
-    explorer = Explorer(where)
-    server = _Server(uvicorn_config(explorer.application(host, token)))
-    server.explorer = explorer
-
-    def on_loaded(ready: Future[ASGIApp]) -> None:
-        if ready.exception() is not None:
-            server.should_exit = True
-
-    explorer.ready.add_done_callback(on_loaded)
+    server = _Server(uvicorn_config(application(host, token)))
+    server.stop = stop
+    prepared(server)
     address = f"http://{f'[{host}]' if ':' in host else host}:{number}/{f'?token={token}' if token else ''}"
     say("explore.serving", address=address)
     if open and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(address)
     with bound, contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down by then
         server.run([bound])
-    with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C exits at once
-        explorer.jobs.wait()
-    if explorer.ready.done() and (error := explorer.ready.exception()) is not None:
-        raise error
 
 
 def uvicorn_config(application: ASGIApp) -> uvicorn.Config:
