@@ -111,14 +111,17 @@ def test_wrong_options_are_refused(wrong: dict[str, Any], code: str, values: dic
     ],
 )
 def test_auto_takes_the_largest_size_that_most_pictures_reach(
-    sizes: dict[tuple[int, int], int], crop: Any, side: int
+    sizes: dict[tuple[int, int], int], crop: Any, side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("simulacra.data.sizing._has_accelerator", lambda: True)
     assert largest_reached(sizes, crop) == side
+    monkeypatch.setattr("simulacra.data.sizing._has_accelerator", lambda: False)
+    assert largest_reached(sizes, crop) == min(side, 64)
     assert parse_size("auto") == "auto" and PrepareOptions().size == "auto"
 
 
 def test_prepare_says_the_size_that_auto_takes_its_cost_and_what_is_enlarged(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder(tmp_path / "in", 6, side=52)
     (root / "person 0" / "bad.png").write_bytes(b"no")
@@ -128,6 +131,9 @@ def test_prepare_says_the_size_that_auto_takes_its_cost_and_what_is_enlarged(
     said = capfd.readouterr()
     assert "48x48" in said.out and "100%" in said.out and "0.56 times" in said.out.replace("\n", " ")
     assert "enlarged" not in said.err
+    monkeypatch.setattr("simulacra.data.sizing._has_accelerator", lambda: False)
+    assert prepared(make_folder(tmp_path / "large", 3, side=200), tmp_path / "large-set", workers=1).shape == (3, 64, 64)
+    assert "hours without a GPU" in " ".join(capfd.readouterr().out.split())
     for path in (root / "person 0").iterdir():
         path.unlink()
     Image.new("RGB", (28, 40), "red").save(root / "person 0" / "small.png")

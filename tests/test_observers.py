@@ -15,6 +15,7 @@ from support import differences, noise, on_disk, refused, state
 
 import simulacra
 from simulacra.errors import SimulacraError
+from simulacra.training.curves import stills
 from simulacra.training.journal import read_journal
 from simulacra.training.observers import Observer, TensorBoard, WandB, named_observers
 from simulacra.training.options import train
@@ -59,6 +60,18 @@ class Recorder(Observer):
 
     def finished(self, ended: bool, error: BaseException | None = None) -> None:
         self.note("finished", ended, error)
+
+
+def test_a_long_first_tick_has_early_previews_which_change_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = OPTIONS | {"every": 1024, "total": 1024, "save_every": 1024}
+    run = train(data, run=tmp_path / "run", **options)
+    assert [path.stem.lstrip("0") for path in stills(run)] == ["64", "128", "256", "512", "1024"]
+    monkeypatch.setattr("simulacra.training.observers.EARLY_STEPS", 1000)
+    plain = train(data, run=tmp_path / "plain", **options)
+    assert [path.stem.lstrip("0") for path in stills(plain)] == ["1024"]
+    assert not differences(state(plain), state(run))
 
 
 def test_events_come_in_order_and_nothing_computed_changes(data: Path, tmp_path: Path) -> None:

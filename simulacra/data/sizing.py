@@ -13,6 +13,7 @@ from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import UnusablePicture
 
 SIDES = (32, 48, 64, 96, 128)  # that auto chooses from, in pixels
+ON_CPU = 64  # pixels: the largest side that auto takes without an accelerator, where larger ones take hours
 SAMPLED = 256  # pictures of a source that auto looks at
 COMMON = 64  # pixels: the side that the cost of another one is compared with
 
@@ -32,8 +33,18 @@ def share_reaching(side: int, sizes: Sizes, crop: Crop) -> float:
 
 
 def largest_reached(sizes: Sizes, crop: Crop = "centre") -> int:
-    """The largest of `SIDES` that more than half of the pictures reach; the smallest where they reach none."""
-    return max((side for side in SIDES if share_reaching(side, sizes, crop) > 0.5), default=SIDES[0])
+    """The largest of `SIDES` that more than half of the pictures reach; the smallest where they reach none.
+
+    Without an accelerator, none above `ON_CPU`.
+    """
+    reached = max((side for side in SIDES if share_reaching(side, sizes, crop) > 0.5), default=SIDES[0])
+    return reached if reached <= ON_CPU or _has_accelerator() else ON_CPU
+
+
+def _has_accelerator() -> bool:
+    from simulacra.device import choose_device  # torch takes seconds to import, and small pictures need not ask
+
+    return choose_device("auto").type != "cpu"
 
 
 def choose_size(sources: Iterable[list[Item]], options: PrepareOptions) -> tuple[int, int]:
@@ -46,6 +57,8 @@ def choose_size(sources: Iterable[list[Item]], options: PrepareOptions) -> tuple
                 sizes[size] += min(size) >= options.min_side
     side = largest_reached(sizes, options.crop)
     share, times = share_reaching(side, sizes, options.crop), (side / COMMON) ** 2
-    code = "data.auto_size" if share > 0.5 else "data.auto_size_smallest"
+    larger = next((wider for wider in SIDES if wider > side), SIDES[-1])
+    capped = side == ON_CPU and larger > side and share_reaching(larger, sizes, options.crop) > 0.5
+    code = "data.auto_size_cpu" if capped else "data.auto_size" if share > 0.5 else "data.auto_size_smallest"
     say(code, side=side, sides=list(SIDES), share=share, times=f"{times:.2g}", common=COMMON)
     return side, side

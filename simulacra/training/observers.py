@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from simulacra.config import to_json
 from simulacra.console import warn
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from simulacra.training.run import Run
     from simulacra.training.trainer import Trainer
 
+EARLY = (16, 8, 4, 2)  # the first tick in so many parts has previews at its first part
+EARLY_STEPS = 4  # of D before the first of them, at least
 NOT_SCALARS = frozenset({"nimg", "signs", "health"})  # of a journal line
 
 
@@ -75,18 +78,29 @@ class Observers:
 
 
 class PreviewWriter(Observer):
-    """Writes the previews of each tick to `previews/NIMG.png`."""
+    """Writes the previews of each tick to `previews/NIMG.png`, and some before the first tick, which may take minutes."""
 
     required = True
 
     def started(self, run: Run) -> None:
         """Note the run."""
         self.run = run
+        tick, batch = run.plan.clock.tick, run.trainer.config.batch
+        early = [tick // part for part in EARLY] if tick >= EARLY[0] * EARLY_STEPS * batch else []
+        self.early = [nimg for nimg in early if nimg > run.trainer.nimg]
+
+    def step(self, trainer: Trainer) -> None:
+        """Draw the previews where an early moment has come."""
+        if self.early and trainer.nimg >= self.early[0]:
+            self.early = [nimg for nimg in self.early if nimg > trainer.nimg]
+            self._write(trainer.nimg, list(self.run.previews.draw(trainer.ema.average)))
 
     def tick(self, line: JournalLine) -> None:
         """Write the pictures drawn for this line."""
-        path = self.run.plan.folder / "previews" / f"{line['nimg']:09d}.png"
-        self.run.previews.save(path, list(self.run.pictures))
+        self._write(line["nimg"], list(self.run.pictures))
+
+    def _write(self, nimg: int, pictures: list[Tensor]) -> None:
+        self.run.previews.save(self.run.plan.folder / "previews" / f"{nimg:09d}.png", pictures)
 
 
 class JournalWriter(Observer):
