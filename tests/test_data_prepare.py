@@ -132,7 +132,11 @@ def test_prepare_says_the_size_that_auto_takes_its_cost_and_what_is_enlarged(
     assert "48x48" in said.out and "100%" in said.out and "0.56 times" in said.out.replace("\n", " ")
     assert "enlarged" not in said.err
     monkeypatch.setattr("simulacra.data.sizing._has_accelerator", lambda: False)
-    assert prepared(make_folder(tmp_path / "large", 3, side=200), tmp_path / "large-set", workers=1).shape == (3, 64, 64)
+    assert prepared(make_folder(tmp_path / "large", 3, side=200), tmp_path / "large-set", workers=1).shape == (
+        3,
+        64,
+        64,
+    )
     assert "hours without a GPU" in " ".join(capfd.readouterr().out.split())
     for path in (root / "person 0").iterdir():
         path.unlink()

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("measure",),
     ("training", "latent"),
     ("sampling", "translation", "publish", "upscaling"),
-    ("shelf", "explore", "lab", "plugins"),
+    ("shelf", "explore", "studio", "lab", "plugins"),
     ("catalogue", "demo", "planning"),
     ("cli",),
 )

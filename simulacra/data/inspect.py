@@ -199,7 +199,10 @@ def inspect(
 
 def print_json(report: Report) -> None:
     """Print a report as one line of JSON, its sentences in the language in use."""
-    spoken = {"rejects": {str(reason): list(names) for reason, names in report.rejects.items()}, "notes": list(map(str, report.notes))}
+    spoken = {
+        "rejects": {str(reason): list(names) for reason, names in report.rejects.items()},
+        "notes": list(map(str, report.notes)),
+    }
     print(json.dumps(report.to_json() | spoken, ensure_ascii=False))
 
 

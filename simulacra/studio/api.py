@@ -7,6 +7,7 @@ on this machine.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from simulacra.data import originals
 from simulacra.errors import SimulacraError
 from simulacra.explore.refusals import NotFound, json_response
 from simulacra.explore.requests import read_json, text
@@ -26,6 +28,7 @@ from simulacra.studio.processes import Process, Processes
 
 MOST_MINUTES = 60 * 24 * 30
 BUILT_IN = "peeps"
+FACTOR = 2  # at which originals are kept, and pictures enlarged
 
 
 class StudioApi:
@@ -125,14 +128,15 @@ class StudioApi:
         return await self._start("inspect", str(content["source"]), ["inspect", str(source), "--json"])
 
     async def prepare(self, request: Request) -> Response:
-        """Make a dataset: {source, name, size, crop, drop_duplicates}. The process's `subject` is its path."""
-        content = await read_json(request, {"source", "name", "size", "crop", "drop_duplicates"})
+        """Make a dataset: {source, name, size, crop, drop_duplicates, keep_originals}. The process's `subject` is its path."""
+        content = await read_json(request, {"source", "name", "size", "crop", "drop_duplicates", "keep_originals"})
         source = self._source(text(content.get("source"), "source"))
         target = unused(self.root, safe_name(text(content.get("name"), "name")))
         words = ["prepare", str(source), str(target)]
         words += [f"--size={text(content.get('size', 'auto'), 'size')}"]
         words += [f"--crop={text(content.get('crop', 'centre'), 'crop')}"]
         words += ["--drop-duplicates"] if content.get("drop_duplicates") is True else []
+        words += [f"--keep-originals={FACTOR}"] if content.get("keep_originals") is True else []
         return await self._start("prepare", target.name, words)
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -164,6 +168,12 @@ class StudioApi:
         run = text(content.get("run"), "run")
         return await self._start("score", run, ["choose", str(inside(self.root, run))])
 
+    async def upscale(self, request: Request) -> Response:
+        """Train a run's upscaler, for pictures of twice the size: {run}."""
+        content = await read_json(request, {"run"})
+        run = text(content.get("run"), "run")
+        return await self._start("upscale", run, ["upscale", str(inside(self.root, run)), f"--factor={FACTOR}"])
+
     async def run(self, request: Request) -> Response:
         """What a run shows of itself: ?path=."""
         path = self._inside(request)
@@ -182,6 +192,7 @@ class StudioApi:
             **run_progress(path),
             "name": path.name,
             "alive": entry.alive,
+            "originals": originals.folder_of(Path(entry.source), FACTOR).is_dir(),
             "process": newest and newest.to_json(),
         }
 
@@ -228,21 +239,25 @@ class StudioApi:
 
     def routes(self) -> list[Route]:
         """All of them."""
-        post = {"methods": ["POST"]}
+
+        def post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
+            return Route(path, endpoint, methods=["POST"])
+
         return [
             Route("/api/studio", self.library),
             Route("/api/studio/picture", self.picture),
-            Route("/api/studio/rename", self.rename, **post),
-            Route("/api/studio/throw-away", self.throw_away, **post),
-            Route("/api/studio/restore", self.restore, **post),
-            Route("/api/studio/pictures", self.new_pictures, **post),
-            Route("/api/studio/upload", self.upload, **post),
+            post("/api/studio/rename", self.rename),
+            post("/api/studio/throw-away", self.throw_away),
+            post("/api/studio/restore", self.restore),
+            post("/api/studio/pictures", self.new_pictures),
+            post("/api/studio/upload", self.upload),
             Route("/api/studio/examples", self.examples),
-            Route("/api/studio/inspect", self.inspect, **post),
-            Route("/api/studio/prepare", self.prepare, **post),
-            Route("/api/studio/forecast", self.forecast, **post),
-            Route("/api/studio/train", self.train, **post),
-            Route("/api/studio/score", self.score, **post),
+            post("/api/studio/inspect", self.inspect),
+            post("/api/studio/prepare", self.prepare),
+            post("/api/studio/forecast", self.forecast),
+            post("/api/studio/train", self.train),
+            post("/api/studio/score", self.score),
+            post("/api/studio/upscale", self.upscale),
             Route("/api/studio/run", self.run),
             Route("/api/studio/preview", self.preview),
             Route("/api/studio/processes/{process}", self.process),

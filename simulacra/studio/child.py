@@ -7,6 +7,7 @@ its status is written last.
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -30,10 +31,8 @@ def main() -> None:
             os.nice(NICE)
         status = 1  # of an exception that nobody expected; Python prints it
         try:
-            from simulacra.cli import main as command_line
-
             sys.argv = ["simulacra", *sys.argv[2:]]
-            command_line()
+            runpy.run_module("simulacra", run_name="__main__")
             status = 0
         except KeyboardInterrupt:  # before the command line could say so
             status = STOPPED

@@ -136,9 +136,9 @@ def examples(source: str | Path, size: str, crop: str) -> bytes:
     made: list[NDArray[np.uint8]] = []
     with READING, open_source(source) as opened:
         count = len(opened.items)
-        spread = np.unique(np.linspace(0, max(0, count - 1), min(count, TRIES)).round().astype(int)) if count else []
+        spread = sorted({round(place * (count - 1) / max(1, TRIES - 1)) for place in range(TRIES)}) if count else []
         order = [*spread[:: max(1, len(spread) // EXAMPLES)], *spread]
-        for number in dict.fromkeys(int(place) for place in order):
+        for number in dict.fromkeys(order):
             if len(made) == EXAMPLES:
                 break
             try:

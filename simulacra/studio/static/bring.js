@@ -7,6 +7,13 @@ import * as api from "./requests.js";
 const SIZES = [32, 48, 64, 96, 128, 256];
 const NAMES = 4; // files beside a reason
 
+// The share of the pictures whose shorter side has so many pixels.
+function shareOf(sizes, side) {
+  const all = Object.entries(sizes).map(([size, count]) => [Math.min(...size.split("x").map(Number)), count]);
+  const sum = (list) => list.reduce((total, [, count]) => total + count, 0);
+  return sum(all.filter(([shorter]) => shorter >= side)) / Math.max(1, sum(all));
+}
+
 function report(result) {
   const rejects = Object.entries(result.rejects).map(([reason, names]) =>
     el("li", {}, t("studio.set_aside", { count: names.length, number: formatNumber(names.length), reason }), " ",
@@ -33,8 +40,10 @@ export async function draw(box, source) {
   const form = (result) => {
     const choice = { size: "auto", crop: "centre" };
     const examples = el("img", { class: "examples", alt: t("studio.examples") });
+    const kept = el("label", { class: "check" }, keep, t("studio.keep_originals"));
     const redraw = () => {
       const size = choice.size === "auto" ? String(result.size[0]) : choice.size;
+      kept.hidden = shareOf(result.sizes, 2 * Number(size)) < 0.5;
       examples.src = api.address("/examples", { source, size, crop: choice.crop });
     };
     examples.addEventListener("error", () => toast(t("studio.no_examples")));
@@ -44,7 +53,8 @@ export async function draw(box, source) {
     };
     const sizes = [["auto", t("studio.size_auto", { side: result.size[0] })], ...SIZES.map((side) => [String(side), `${side} px`])];
     const crops = [["centre", t("studio.crop_centre")], ["0.8", t("studio.crop_middle")], ["none", t("studio.crop_none")]];
-    const once = el("input", { type: "checkbox" });
+    const once = el("input", { type: "checkbox", id: "once" });
+    const keep = el("input", { type: "checkbox", id: "keep", checked: true });
     const name = el("input", { id: "name", value: source.split("/").at(-1).replace(/\.[^.]*$/, ""), maxlength: 60, "aria-label": t("studio.name") });
     const button = el("button", { class: "primary" }, t("studio.prepare"));
     redraw();
@@ -52,7 +62,7 @@ export async function draw(box, source) {
       event.preventDefault();
       button.disabled = true;
       try {
-        const ended = await watch(await api.prepare({ source, name: name.value, ...choice, drop_duplicates: once.checked }));
+        const ended = await watch(await api.prepare({ source, name: name.value, ...choice, drop_duplicates: once.checked, keep_originals: keep.checked && !kept.hidden }));
         if (ended?.state === "done") go("data", ended.subject);
         else if (ended) throw new Error(ended.lines.at(-1) ?? t("studio.went_wrong"));
       } catch (error) {
@@ -65,7 +75,8 @@ export async function draw(box, source) {
       el("div", { class: "row" },
         el("label", { class: "field" }, t("studio.size"), select(t("studio.size"), sizes, "auto", chosen("size"), { id: "size" })),
         el("label", { class: "field" }, t("studio.crop"), select(t("studio.crop"), crops, "centre", chosen("crop"), { id: "crop" })),
-        result.duplicates.length ? el("label", { class: "check" }, once, t("studio.drop_duplicates")) : null),
+        result.duplicates.length ? el("label", { class: "check" }, once, t("studio.drop_duplicates")) : null,
+        kept),
       el("p", { class: "soft" }, t("studio.examples")), examples,
       el("div", { class: "row" }, el("label", { class: "field" }, t("studio.name"), name), button));
   };

@@ -5,6 +5,7 @@ import { go } from "./library.js";
 import * as api from "./requests.js";
 
 const MINUTES = [5, 20, 60, 240];
+const SETTING = /^\s*[a-z_0-9]+=\S*$/; // a line of the forecast that is a setting alone
 const POLL = 1000; // ms between looks for the run that begins
 
 export async function draw(box, data) {
@@ -42,9 +43,14 @@ export async function draw(box, data) {
     el("h3", {}, t("studio.what_auto_chooses")), plan,
     el("div", { class: "row" }, el("label", { class: "field" }, t("studio.length"), select(t("studio.length"), lengths, "", (value) => (minutes = value), { id: "minutes" })), start),
     status);
+  const drawPlan = (lines) => {
+    const [plain, sentences] = [lines.filter((line) => SETTING.test(line)), lines.filter((line) => !SETTING.test(line))];
+    plan.replaceChildren(...sentences.map((line) => el("li", {}, line.trim())));
+    if (plain.length) plan.append(el("li", {}, el("details", {}, el("summary", {}, t("studio.all_settings")), el("p", { class: "settings" }, plain.map((line) => line.trim()).join(" ")))));
+  };
   (async () => {
     try {
-      const ended = await api.follow((await api.forecast(data)).id, ({ lines }) => plan.replaceChildren(...lines.map((line) => el("li", {}, line.trim()))), () => isOpen);
+      const ended = await api.follow((await api.forecast(data)).id, ({ lines }) => drawPlan(lines), () => isOpen);
       if (ended && !ended.lines.length) plan.append(el("li", {}, t("studio.went_wrong")));
     } catch (error) {
       plan.append(el("li", {}, error.message));

@@ -67,6 +67,7 @@ function card(entry, chosen, refresh) {
 
 function bundled() {
   return el("li", { class: "card" },
+    el("a", { class: "face", href: api.modelAddress(BUNDLED) }, el("img", { src: "/studio/people.webp", alt: t("studio.bundled_faces") })),
     el("h3", {}, t("studio.bundled")), el("p", { class: "soft small" }, t("studio.bundled_about")),
     el("div", { class: "row" },
       el("a", { class: "button", href: api.modelAddress(BUNDLED) }, t("studio.play")),
@@ -95,7 +96,7 @@ export async function draw(box) {
     const models = entries.filter(({ kind }) => kind === "run" || kind === "model").sort((a, b) => b.changed - a.changed);
     const data = entries.filter(({ kind }) => kind === "dataset" || kind === "pair").sort((a, b) => b.changed - a.changed);
     const running = processes.map(({ id, kind, subject, lines }) =>
-      el("li", {}, el("strong", {}, t(`studio.kind_${kind}`, { subject })), " ", el("span", { class: "soft" }, lines.at(-1) ?? ""), " ",
+      el("li", {}, el("strong", {}, t(`studio.kind.${kind}`, { subject })), " ", el("span", { class: "soft" }, lines.at(-1) ?? ""), " ",
         el("button", { type: "button", click: guarded(() => api.stop(id).then(refresh)) }, t("studio.stop"))));
     const thrown = bin.map((entry) =>
       el("li", { class: "row" }, entry.name, el("button", { type: "button", class: "quiet", click: guarded(() => api.restore(entry.path).then(refresh)) }, t("studio.restore"))));

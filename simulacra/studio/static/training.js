@@ -20,6 +20,7 @@ export async function draw(box, path) {
   const moments = el("div", {});
   const side = el("div", { class: "side" });
   const log = el("pre", { class: "log", tabindex: 0 });
+  const said = el("details", {}, el("summary", {}, t("studio.log")), log);
   const act = (work, said) => async () => {
     try {
       await work();
@@ -31,7 +32,7 @@ export async function draw(box, path) {
   };
   const button = (text, work, props = {}) => el("button", { type: "button", ...props, click: work }, t(text));
 
-  const drawButtons = ({ alive, process, checkpoints }) => {
+  const drawButtons = ({ alive, process, checkpoints, originals }) => {
     const ours = process?.state === "running" ? process : null;
     const running = alive || Boolean(ours);
     buttons.replaceChildren(...[
@@ -39,6 +40,7 @@ export async function draw(box, path) {
       !running && button("studio.go_on", act(() => api.train({ run: path })), { class: "primary" }),
       !running && button("studio.more", act(() => api.train({ run: path, minutes: MORE }))),
       !running && checkpoints.length > 0 && button("studio.score_now", act(() => api.score(path), "studio.scoring")),
+      !running && originals && checkpoints.length > 0 && button("studio.enlarge", act(() => api.upscale(path), "studio.enlarging")),
       checkpoints.length > 0 && el("a", { class: "button", href: api.modelAddress(path) }, t("studio.open_model")),
     ].filter(Boolean));
     if (alive && !ours) buttons.append(offNote(t("studio.elsewhere")));
@@ -63,7 +65,7 @@ export async function draw(box, path) {
 
   const drawPreviews = ({ previews }) => {
     if (!previews.length) {
-      image.hidden = true;
+      image.hidden = said.open = true;
       return moments.replaceChildren(offNote(t("studio.no_preview_yet")));
     }
     image.hidden = false;
@@ -106,7 +108,7 @@ export async function draw(box, path) {
     drawPreviews(run);
     drawSide(run);
   };
-  box.append(title, status, buttons, el("div", { class: "watch" }, el("div", {}, image, moments, el("details", {}, el("summary", {}, t("studio.log")), log)), side));
+  box.append(title, status, buttons, el("div", { class: "watch" }, el("div", {}, image, moments, said), side));
   try {
     await refresh();
   } catch (error) {
