@@ -224,7 +224,7 @@ def test_a_process_outlives_its_server_and_can_be_stopped_by_the_next(root: Path
     begin = (
         "import sys; from pathlib import Path; from simulacra.studio.processes import Processes; "
         "print(Processes(Path(sys.argv[1])).start('train', 'peeps', ['train', 'peeps', '--gan', 'mlp', '--total', '100M', "
-        "'--threads', '1', '--every', '200']).id)"
+        "'--threads', '1', '--every', '200', '--no-compile']).id)"
     )
     server = subprocess.run([sys.executable, "-P", "-c", begin, str(root)], capture_output=True, text=True, check=True)
     processes = Processes(root)
