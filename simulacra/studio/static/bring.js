@@ -40,6 +40,7 @@ export async function draw(box, source) {
   const form = (result) => {
     const choice = { size: "auto", crop: "centre" };
     const examples = el("img", { class: "examples", alt: t("studio.examples") });
+    const keep = el("input", { type: "checkbox", id: "keep", checked: true });
     const kept = el("label", { class: "check" }, keep, t("studio.keep_originals"));
     const redraw = () => {
       const size = choice.size === "auto" ? String(result.size[0]) : choice.size;
@@ -54,7 +55,6 @@ export async function draw(box, source) {
     const sizes = [["auto", t("studio.size_auto", { side: result.size[0] })], ...SIZES.map((side) => [String(side), `${side} px`])];
     const crops = [["centre", t("studio.crop_centre")], ["0.8", t("studio.crop_middle")], ["none", t("studio.crop_none")]];
     const once = el("input", { type: "checkbox", id: "once" });
-    const keep = el("input", { type: "checkbox", id: "keep", checked: true });
     const name = el("input", { id: "name", value: source.split("/").at(-1).replace(/\.[^.]*$/, ""), maxlength: 60, "aria-label": t("studio.name") });
     const button = el("button", { class: "primary" }, t("studio.prepare"));
     redraw();

@@ -1,0 +1,131 @@
+"""The studio's page in a real browser: pictures to a dataset, a run that is watched, and two models side by side."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import exploring
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+from support import noise, on_disk
+from test_explore_page import CHROMIUM
+
+from simulacra.explore import server
+from simulacra.studio.server import Studio
+
+playwright: Any = importlib.import_module("playwright.sync_api") if importlib.util.find_spec("playwright") else None
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(playwright is None, reason="no playwright: pip install 'simulacra[dev]'"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium"),
+]
+
+
+def as_run(folder: Path, data: Path) -> None:
+    """Give a run of `exploring.run` the config.json of one that has ended."""
+    model = json.loads((folder / "checkpoints" / "000000160" / "config.json").read_text())
+    config = {
+        "format": "simulacra-run-1", "task": "draw", "spec": "stylegan2:tiny", "gan": "stylegan2", "config": model["config"],
+        "data": {"hash": "x", "name": "tiny", "source": str(data), "pictures": 24, "shape": [3, 16, 16]}, "seed": 0,
+        "length": {"total": 480, "minutes": None, "tick": 100, "save": 1000, "measure": 0, "schedule": None},
+        "precision": "fp32", "reasons": [], "why": [],
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A studio with a dataset and two runs."""
+    root = tmp_path_factory.mktemp("studio")
+    data = on_disk(root / "tiny", noise(30))
+    for name in ("tiny-one", "tiny-two"):
+        as_run(exploring.run(root / "runs" / name), data)
+    studio, bound = Studio(root), server.listen("127.0.0.1", 0)
+    running = uvicorn.Server(server.uvicorn_config(studio.application()))
+    thread = threading.Thread(target=running.run, args=([bound],), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+    running.should_exit = True
+    studio.explorers.stop()
+    thread.join(10)
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Any]:
+    """The studio's page. No request may leave this machine, and the console must stay silent."""
+    faults: list[str] = []
+    requests: list[str] = []
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM)
+        context = browser.new_context(viewport={"width": 1100, "height": 800}, locale="en-GB")
+        context.set_default_timeout(30_000)
+        opened = context.new_page()
+        opened.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.on("request", lambda request: requests.append(request.url))
+        opened.goto(address)
+        opened.wait_for_selector(".cards")
+        yield opened
+        browser.close()
+    assert not faults
+    assert all(url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")) for url in requests)
+
+
+def test_a_folder_becomes_a_dataset_without_a_terminal(page: Any, address: str, tmp_path: Path) -> None:
+    folder = tmp_path / "my cats"
+    for i in range(12):
+        place = folder / ("black" if i % 2 else "white")
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{i}.png")
+    (folder / "black" / "broken.png").write_text("broken")
+    page.set_input_files("#folder-of-files", folder)
+    page.wait_for_selector(".choices")
+    report = page.inner_text(".report")
+    assert "12 usable pictures" in report and "black, white" in report and "1 picture set aside" in report
+    page.select_option("#size", "32")
+    page.wait_for_function("document.querySelector('.examples').naturalWidth === 160")
+    page.fill("#name", "cats")
+    page.click("text=Prepare")
+    page.wait_for_selector(".sheet")
+    assert page.url.endswith("#data/cats")
+    page.go_back()
+    page.goto(address)
+    page.wait_for_selector("h3:text-is('cats')")
+    page.locator(".card", has_text="cats").get_by_role("button", name="Bin").click()
+    page.wait_for_selector("h3:text-is('cats')", state="detached")
+    page.click("summary:has-text('Bin')")
+    page.click("text=Bring back")
+    page.wait_for_selector("h3:text-is('cats')")
+
+
+def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, address: str) -> None:
+    page.locator(".card", has_text="tiny-one").get_by_role("button", name="Training").click()
+    page.wait_for_selector("img.preview:not([hidden])")
+    assert "480 images" in page.inner_text("[role=status]")
+    assert page.locator(".chart").count() == 2
+    for button in ("Go on", "10 minutes more", "Score now"):
+        assert page.get_by_role("button", name=button).count() == 1
+    newest = page.locator("img.preview").get_attribute("src")
+    page.locator("input[type=range]").fill("0")
+    assert page.locator("img.preview").get_attribute("src") != newest
+    page.click("text=Gallery and sliders")
+    page.wait_for_selector("#stage.ready")
+    assert "/model/runs/tiny-one/#" in page.url
+    page.goto(address)
+    for name in ("tiny-one", "tiny-two"):
+        page.locator(".card", has_text=name).get_by_role("checkbox").check()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.pairs img')].filter((image) => image.naturalWidth).length === 2"
+    )
+    page.click("#language")
+    page.wait_for_selector("text=并排比较")
+    page.set_viewport_size({"width": 375, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
