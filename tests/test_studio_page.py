@@ -91,7 +91,7 @@ def test_a_folder_becomes_a_dataset_without_a_terminal(page: Any, address: str, 
     report = page.inner_text(".report")
     assert "12 usable pictures" in report and "black, white" in report and "1 picture set aside" in report
     page.select_option("#size", "32")
-    page.wait_for_function("document.querySelector('.examples').naturalWidth === 160")
+    playwright.expect(page.locator(".examples")).to_have_js_property("naturalWidth", 160)
     page.fill("#name", "cats")
     page.click("text=Prepare")
     page.wait_for_selector(".sheet")
@@ -122,9 +122,9 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
     page.goto(address)
     for name in ("tiny-one", "tiny-two"):
         page.locator(".card", has_text=name).get_by_role("checkbox").check()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.pairs img')].filter((image) => image.naturalWidth).length === 2"
-    )
+    for image in page.locator(".pairs img").all():
+        playwright.expect(image).to_have_js_property("complete", True)
+        playwright.expect(image).not_to_have_js_property("naturalWidth", 0)
     page.click("#language")
     page.wait_for_selector("text=并排比较")
     page.set_viewport_size({"width": 375, "height": 700})
