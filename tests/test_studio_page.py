@@ -99,7 +99,7 @@ def test_a_folder_becomes_a_dataset_without_a_terminal(page: Any, address: str, 
     page.go_back()
     page.goto(address)
     page.wait_for_selector("h3:text-is('cats')")
-    page.locator(".card", has_text="cats").get_by_role("button", name="Bin").click()
+    page.locator(".card", has=page.locator("h3:text-is('cats')")).get_by_role("button", name="Bin").click()
     page.wait_for_selector("h3:text-is('cats')", state="detached")
     page.click("summary:has-text('Bin')")
     page.click("text=Bring back")

@@ -11,7 +11,7 @@ from simulacra.errors import SimulacraError
 
 @command("create", "simulacra explore runs/faces-r3gan")
 def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
-    """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, with the bundled model.
+    """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, the studio of this folder.
 
     Parameters
     ----------
@@ -24,6 +24,9 @@ def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0
     open
         Open the page in the browser.
     """
+    if model is None:
+        studio(port=port, host=host, open=open)
+        return
     from simulacra.explore.server import explore as serve
 
     serve(model, port=port, host=host, open=open)

@@ -5,7 +5,7 @@ import { el, svg, uniqueId } from "./parts.js";
 
 const WIDE = 380;
 const TALL = 140;
-const EDGE = { left: 42, right: 10, top: 10, bottom: 22 };
+const EDGE = { left: 52, right: 10, top: 10, bottom: 22 };
 
 const format = (value) => (Math.abs(value) >= 100 ? formatNumber(Math.round(value)) : String(Number(value.toPrecision(3))));
 

@@ -35,6 +35,8 @@ function card(entry, chosen, refresh) {
   if (entry.picture) face.append(el("img", { src: `${api.address("/picture", { path })}&v=${Math.round(entry.changed)}`, alt: "", loading: "lazy" }));
   else face.append(el("span", { class: "blank" }));
   const buttons = [];
+  const name = entry.name.split("/").at(-1);
+  if (isRun && entry.nimg) buttons.push(el("a", { class: "button primary", href: api.modelAddress(path) }, t("studio.open_it")));
   if (entry.kind === "run") buttons.push(el("button", { type: "button", click: () => go("run", path) }, t("studio.training")));
   if (!isRun) buttons.push(el("button", { type: "button", class: "primary", click: () => go("data", path) }, t("studio.train")));
   buttons.push(
@@ -45,7 +47,7 @@ function card(entry, chosen, refresh) {
     }) }, t("studio.rename")),
     el("button", { type: "button", class: "quiet", click: guarded(async () => {
       await api.throwAway(path);
-      toast(t("studio.thrown_away", { name: entry.name }));
+      toast(t("studio.thrown_away", { name }));
       refresh();
     }) }, t("studio.throw_away")),
   );
@@ -61,7 +63,7 @@ function card(entry, chosen, refresh) {
     entry.alive && el("span", { class: "mark alive" }, t("studio.alive")),
     ...Object.keys(entry.verdicts ?? {}).map((name) => el("span", { class: "mark" }, name)),
   ];
-  return el("li", { class: "card" }, face, el("h3", {}, entry.name), el("p", { class: "soft small" }, facts(entry).filter(Boolean).join(" · ")),
+  return el("li", { class: "card" }, face, el("h3", { title: path }, name), el("p", { class: "soft small" }, facts(entry).filter(Boolean).join(" · ")),
     entry.damage ? el("p", { class: "why" }, entry.damage) : null, ...marks, el("div", { class: "row" }, ...buttons));
 }
 
