@@ -18,7 +18,7 @@ from typing import Any
 import exploring
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
@@ -30,7 +30,7 @@ from simulacra.studio import pictures
 from simulacra.studio.child import STATUS
 from simulacra.studio.names import inside, safe_name, safe_path, unused
 from simulacra.studio.processes import Process, Processes
-from simulacra.studio.server import Studio
+from simulacra.studio.server import Studio, stored_token
 
 HERE = {"base_url": "http://127.0.0.1"}
 
@@ -372,6 +372,47 @@ def test_requests_that_make_no_sense_get_a_sentence(client: TestClient) -> None:
     ):
         answer = client.get(path, follow_redirects=False)
         assert answer.status_code in (400, 404), (path, answer.status_code)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
+    | st.sampled_from(["peeps", "..", "/", "/etc/passwd", "--help", "a/../../b", ".simulacra", "tiny", "\0", "~root"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)  # fmt: skip
+KEYS = ("path", "name", "source", "size", "crop", "data", "run", "minutes", "drop_duplicates", "keep_originals")
+POSTS = ("train", "prepare", "inspect", "forecast", "score", "upscale", "rename", "throw-away", "restore", "pictures")
+
+
+@given(st.sampled_from(POSTS), st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6))
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_posted_gets_an_answer_and_nothing_outside_is_written(
+    client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch, path: str, content: dict[str, Any]
+) -> None:
+    def refuse(self: Processes, kind: str, subject: str, words: list[str]) -> None:
+        given = words[1:] if kind != "prepare" else words[3:]
+        assert all(word.startswith(("/", "--size=", "--crop=", "--minutes=", "--drop", "--keep", "--factor=", "--dry-run",
+                                    "--json")) or word == "peeps" for word in given)  # fmt: skip
+        raise SimulacraError("studio.no_process")
+
+    monkeypatch.setattr(Processes, "start", refuse)
+    before = {entry.name for entry in root.parent.iterdir()}
+    answer = client.post(f"/api/studio/{path}", json=content)
+    assert answer.status_code in (200, 400, 404, 413), answer.text
+    if answer.status_code != 200:
+        assert answer.json()["error"]
+    assert {entry.name for entry in root.parent.iterdir()} == before
+
+
+def test_other_users_of_this_machine_need_the_token_that_only_the_owner_can_read(root: Path) -> None:
+    root.mkdir()
+    token = stored_token(root)
+    assert stored_token(root) == token and len(token) > 16  # a studio that starts anew knows its pages
+    assert (root / ".simulacra" / "token").stat().st_mode & 0o077 == 0
+    with TestClient(Studio(root).application(token=token), **HERE) as client:
+        assert client.get("/api/studio").status_code == 403
+        assert client.get("/", params={"token": token}).status_code == 200
+        assert client.get("/api/studio").status_code == 200  # by the cookie
 
 
 def test_the_bundled_model_is_there(client: TestClient) -> None:

@@ -151,10 +151,12 @@ def serve(
     host: str,
     open: bool,
     prepared: Callable[[uvicorn.Server], None] = lambda server: None,
+    token: str = "",
 ) -> None:
     """Serve `application(host, token)` until Ctrl-C; prints its address. open: in the browser, too.
 
-    stop: called when the server ends. prepared: called before it begins. Raises `SimulacraError` where no port is free.
+    stop: called when the server ends. prepared: called before it begins. token: that every request must have; where other
+    machines can reach the server, there always is one. Raises `SimulacraError` where no port is free.
     """
     bound = listen(host, port)
     number = bound.getsockname()[1]
@@ -162,7 +164,7 @@ def serve(
         say("explore.next_port", port=port)
     if not is_loopback(host):
         warn("explore.open_network", host=host)
-    token = "" if is_loopback(host) else secrets.token_urlsafe(16)
+    token = token or ("" if is_loopback(host) else new_token())
     server = _Server(uvicorn_config(application(host, token)))
     server.stop = stop
     prepared(server)
@@ -209,6 +211,11 @@ def listen(host: str, port: int) -> socket.socket:
             bound.close()
             reason = error.strerror
     raise SimulacraError("explore.no_free_port", first=port, last=last, host=host, reason=reason)
+
+
+def new_token() -> str:
+    """A secret that nobody guesses."""
+    return secrets.token_urlsafe(16)
 
 
 def is_loopback(host: str) -> bool:

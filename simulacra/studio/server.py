@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -21,7 +22,7 @@ from simulacra.explore.background import JobRunner
 from simulacra.explore.guard import Guard
 from simulacra.explore.refusals import HANDLERS, refusal
 from simulacra.explore.server import STATIC as EXPLORER_STATIC
-from simulacra.explore.server import messages, serve
+from simulacra.explore.server import messages, new_token, serve
 from simulacra.explore.worker import Worker
 from simulacra.files import disk_errors
 from simulacra.studio.api import StudioApi
@@ -30,6 +31,7 @@ from simulacra.studio.names import inside
 STATIC = Path(__file__).parent / "static"
 MODELS = "/model/"  # addresses of explorers begin with it
 BUNDLED = "@peeps"  # the bundled model among them
+TOKEN = Path(".simulacra", "token")
 OPENED = 3  # explorers in memory at once
 
 
@@ -116,6 +118,22 @@ class Studio:
         return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS), host=host, token=token)
 
 
+def stored_token(root: Path) -> str:
+    """The secret of a folder's studio. Other users of this machine can reach the page, but not read this file.
+
+    It stays the same, so that a page that is still open finds a studio that starts anew.
+    """
+    path = root / TOKEN
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            contextlib.suppress(FileExistsError),
+            open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file,
+        ):
+            file.write(new_token())
+    return path.read_text().strip() or new_token()
+
+
 def studio(folder: Path, *, port: int, host: str, open: bool) -> None:
     """Serve until Ctrl-C. Trainings go on after that. open: in the browser, too.
 
@@ -125,6 +143,6 @@ def studio(folder: Path, *, port: int, host: str, open: bool) -> None:
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     made = Studio(root)
-    serve(made.application, made.explorers.stop, port=port, host=host, open=open)
+    serve(made.application, made.explorers.stop, port=port, host=host, open=open, token=stored_token(root))
     with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C exits at once
         made.explorers.jobs.wait()
