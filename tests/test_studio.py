@@ -32,7 +32,7 @@ from simulacra.studio.names import inside, safe_name, safe_path, unused
 from simulacra.studio.processes import Process, Processes
 from simulacra.studio.server import Studio, stored_token
 
-HERE = {"base_url": "http://127.0.0.1"}
+HERE = "http://127.0.0.1"
 
 
 def png(seed: int, side: int = 24) -> bytes:
@@ -54,7 +54,7 @@ def client(root: Path) -> Iterator[TestClient]:
     """A studio's API."""
     root.mkdir(exist_ok=True)
     made = Studio(root)
-    with TestClient(made.application(), **HERE) as opened:
+    with TestClient(made.application(), base_url=HERE) as opened:
         yield opened
 
 
@@ -409,7 +409,7 @@ def test_other_users_of_this_machine_need_the_token_that_only_the_owner_can_read
     token = stored_token(root)
     assert stored_token(root) == token and len(token) > 16  # a studio that starts anew knows its pages
     assert (root / ".simulacra" / "token").stat().st_mode & 0o077 == 0
-    with TestClient(Studio(root).application(token=token), **HERE) as client:
+    with TestClient(Studio(root).application(token=token), base_url=HERE) as client:
         assert client.get("/api/studio").status_code == 403
         assert client.get("/", params={"token": token}).status_code == 200
         assert client.get("/api/studio").status_code == 200  # by the cookie

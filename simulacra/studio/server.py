@@ -128,7 +128,7 @@ def stored_token(root: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             contextlib.suppress(FileExistsError),
-            open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file,
+            os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file,
         ):
             file.write(new_token())
     return path.read_text().strip() or new_token()
