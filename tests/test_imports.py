@@ -25,8 +25,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("storage", "data", "cascade"),
     ("measure",),
     ("training", "latent"),
-    ("sampling", "translation", "publish", "upscaling"),
-    ("shelf", "explore", "studio", "lab", "plugins"),
+    ("sampling", "translation", "publish", "upscaling", "shelf", "workflow"),
+    ("explore", "studio", "lab", "plugins"),
     ("catalogue", "demo", "planning"),
     ("cli",),
 )

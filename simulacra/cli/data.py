@@ -102,11 +102,10 @@ def prepare(
     """
     from simulacra.console import console, say
     from simulacra.data.dataset import Pair
-    from simulacra.data.originals import summary
     from simulacra.data.prepare import export_zip
     from simulacra.data.prepare import prepare as make
     from simulacra.data.prepare_options import PrepareOptions, parse_crop, parse_size
-    from simulacra.files import read_json
+    from simulacra.data.printing import print_prepared
 
     options = PrepareOptions(
         size=parse_size(size), crop=parse_crop(crop), channels=channels, background=background, per_folder=per_folder,
@@ -115,16 +114,7 @@ def prepare(
     )  # fmt: skip
     folder = out if pair is None else pair
     data = make(source, out, options) if pair is None else make(source, pair, options, b=out)
-    domains = {folder / "a": data.a, folder / "b": data.b} if isinstance(data, Pair) else {folder: data}
-    for path, domain in domains.items():
-        parts = [f"{count:,} {part}" for part, count in domain.splits.items()]
-        say("data.prepared", path=path, count=len(domain), parts=parts, sheet=path / "sheet.png")
-        if count := len(read_json(path / "rejects.json")):
-            say("data.set_aside", count=count, path=path / "rejects.json")
-        for originals in summary(domain):
-            say("data.originals", **vars(originals), whole=len(domain))
-    if isinstance(data, Pair):
-        say("data.pair_domains", a=data.domains[0], b=data.domains[1])
+    print_prepared(folder, data)
     say("data.train_next", path=folder)
     if zip is not None:
         if isinstance(data, Pair):

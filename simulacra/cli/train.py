@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
 from dataclasses import fields
@@ -32,12 +33,15 @@ def train(
     dry_run: bool = False,
     **settings: str,
 ) -> None:
-    """Train a GAN on a prepared dataset; the same command again, or the run's folder, resumes the run.
+    """Train a GAN on your pictures or a prepared dataset; the same command again, or the run's folder, resumes the run.
+
+    A folder or archive of pictures is prepared first, into runs/data; after the training the best checkpoint is chosen
+    and a grid is drawn.
 
     Parameters
     ----------
     data
-        A prepared dataset, peeps (built in), or the folder of a run to resume.
+        A folder of pictures, a prepared dataset, peeps (built in), or the folder of a run to resume.
     words
         Settings of the GAN as key=value words, such as lr=1e-4 gp=10; see simulacra list GAN.
     settings
@@ -46,13 +50,26 @@ def train(
         Show what would be done, and stop.
     """
     from simulacra.config import parse_words
+    from simulacra.console import say, warn
     from simulacra.device import choose_device
     from simulacra.training.forecast import forecast
     from simulacra.training.run import execute, make_trainer
     from simulacra.training.terminal import describe
+    from simulacra.workflow import is_pictures, train_on_pictures
 
     spelled = [f"{name.replace('-', '_')}={value}" for name, value in settings.items()]
     values = parse_words([*words, *spelled])
+    if is_pictures(data):
+        if dry_run:
+            say("train.would_prepare", source=data)
+            return
+        try:
+            ended = train_on_pictures(data, options, values)
+        except KeyboardInterrupt:
+            ended = False
+        if not ended:
+            warn("train.go_on", command=shlex.join(["simulacra", *sys.argv[1:]]))
+        sys.exit(0 if ended else 130)
     if dry_run:
         device = choose_device(options.device)
         describe(forecast(data, options, values, lambda trial: make_trainer(trial, device)[0]), device)
