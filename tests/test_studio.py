@@ -214,9 +214,9 @@ def test_a_process_tells_what_it_printed_and_how_it_ended(root: Path) -> None:
     processes = Processes(root)
     done = ended(processes, processes.start("list", "gans", ["list", "dcgan"]))
     assert done.state == "done" and any("features" in line for line in done.lines)
-    failed = ended(processes, processes.start("train", "nothing", ["train", "nothing"]))
+    failed = ended(processes, processes.start("inspect", "nothing", ["inspect", "nothing"]))
     assert failed.state == "failed" and "nothing" in failed.lines[-1]
-    assert [process.kind for process in Processes(root).all()] == ["train", "list"]  # another server finds them
+    assert [process.kind for process in Processes(root).all()] == ["inspect", "list"]  # another server finds them
 
 
 def test_a_process_outlives_its_server_and_can_be_stopped_by_the_next(root: Path) -> None:
