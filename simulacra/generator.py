@@ -16,7 +16,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.interpolation import interpolate_z
 from simulacra.messages import Message
 from simulacra.model import Model, Task
-from simulacra.seeds import check_seed
+from simulacra.seeds import check_seed, parse_seeds
 from simulacra.settings import Settings
 
 LABEL_BANK = 1024  # training labels that a conditional generator stores
@@ -59,8 +59,11 @@ class Generator(Model):
             return torch.rand(n, self.z_dim, device=self.device) * 2 - 1
         return torch.randn(n, self.z_dim, device=self.device)
 
-    def seeded(self, seeds: Sequence[int]) -> Tensor:
-        """One latent per seed [N, z], the same whatever the batch. Raises `SimulacraError` for what is no seed."""
+    def seeded(self, seeds: Sequence[int | str]) -> Tensor:
+        """One latent per seed [N, z], the same whatever the batch; a seed is a number or a word.
+
+        Raises `SimulacraError` for what is no seed.
+        """
         rows = []
         for seed in map(check_seed, seeds):
             source = torch.Generator().manual_seed(seed)
@@ -87,7 +90,7 @@ class Generator(Model):
         evenly = (torch.arange(LABEL_BANK) * 2 + 1) * n // (2 * LABEL_BANK)
         self.bank.copy_(labels[order[evenly]])
 
-    def conditions(self, seeds: Sequence[int], label: str = "") -> Tensor | None:
+    def conditions(self, seeds: Sequence[int | str], label: str = "") -> Tensor | None:
         """The condition [N, labels] of each seed; None for a generator without labels.
 
         label: a class by name or number, for all seeds; or attributes with commas, such as `glasses, smile=0.5, hair:
@@ -100,7 +103,8 @@ class Generator(Model):
         if values and not self.attributes:
             return self.encode(torch.full((len(seeds),), next(iter(values)), device=self.device))
         size, bits = len(self.bank), (1 << 64) - 1
-        rows = [int(np.random.default_rng([int(seed) & bits, LABEL]).integers(size)) for seed in seeds]
+        numbers = (check_seed(seed) if isinstance(seed, str) else int(seed) for seed in seeds)
+        rows = [int(np.random.default_rng([number & bits, LABEL]).integers(size)) for number in numbers]
         y = self.encode(self.bank[rows])
         for group in {self._group(number) for number in values} - {""}:  # `hair: red` leaves no other hair
             total = sum(value for number, value in values.items() if self._group(number) == group)
@@ -211,7 +215,7 @@ class Generator(Model):
     @torch.no_grad()
     def pictures(
         self,
-        seeds: Sequence[int],
+        seeds: Sequence[int | str] | str,
         *,
         label: str = "",
         y: Tensor | None = None,
@@ -224,6 +228,8 @@ class Generator(Model):
     ) -> Iterator[Tensor]:
         """Batches of pictures [n, C, H, W] for `seeds`, in constant memory.
 
+        seeds: numbers and words, or a text such as "0-3,my cat".
+
         label: see `conditions`. y: labels [N] or [N, labels], one per seed, in its place. truncation: ψ, see `truncate`;
             1 changes nothing, 0 gives the most typical picture. layers: truncate these alone.
         layer_truncation: a further ψ for each range of layers. noise: see `render`.
@@ -234,6 +240,7 @@ class Generator(Model):
         """
         for psi in (truncation, *(layer_truncation or {}).values()):
             check_truncation(psi)
+        seeds = parse_seeds(seeds) if isinstance(seeds, str) else seeds
         for seed in (*seeds, *([] if noise is None else [noise])):
             check_seed(seed)
         if not min_latent >= 0:
@@ -255,7 +262,7 @@ class Generator(Model):
             yield self.render(w, noise).float()
 
     def sample(
-        self, seeds: Sequence[int], *, label: str = "", truncation: float = 1.0, min_latent: float = 0.0
+        self, seeds: Sequence[int | str] | str, *, label: str = "", truncation: float = 1.0, min_latent: float = 0.0
     ) -> list[Image.Image]:
         """One PIL picture per seed; see `pictures` for the options and for a stream in constant memory."""
         batches = self.pictures(seeds, label=label, truncation=truncation, min_latent=min_latent)

@@ -19,9 +19,10 @@ from simulacra.grid import MAX_SIDE, Grid
 from simulacra.latent.layer_ranges import format_layers
 from simulacra.latent.recipe import Direction, Recipe, from_json, to_json, to_w
 from simulacra.provenance import read_provenance, write_png
-from simulacra.seeds import format_seeds
+from simulacra.seeds import WordSeed, as_given, format_seeds
 from simulacra.settings import Shape
 
+WORD = 40  # letters of a word in a file's name
 RECIPE_KEYS = ("seed", "label", "truncation", "layer_truncation", "noise")  # in the record of a picture of a seed
 
 
@@ -92,7 +93,11 @@ def write_pictures(
 
 def file_name(seed: int, noise: int | None) -> str:
     """The name of a picture's file, without its ending."""
-    return f"seed{seed:06d}" + ("" if noise is None else f"-noise{noise}")
+    name = f"seed{seed:06d}"
+    if isinstance(seed, WordSeed):  # without what a file system may forbid; its number tells `my cat` from `my-cat`
+        readable = "".join(letter if letter.isalnum() else "-" for letter in seed.word[:WORD])
+        name = f"seed-{readable}-{seed % 16**8:08x}"
+    return name + ("" if noise is None else f"-noise{noise}")
 
 
 def enlarged_by(cascade: Cascade | None) -> dict[str, Any]:
@@ -211,7 +216,7 @@ def _records(
     for seed, path in paths.items():
         y = generator.conditions([seed]) if draws_class else None
         name = requested if y is None else generator.name_of(int(y.argmax()))
-        records[path] = {**origin, "seed": seed} | ({"label": name} if name else {})
+        records[path] = {**origin, "seed": as_given(seed)} | ({"label": name} if name else {})
     for path in sheets:
         rows = label_rows(generator, label) if path.stem == "labels" else []
         _check_size(shape, len(seeds), len(rows))

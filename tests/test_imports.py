@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("storage", "data", "cascade"),
     ("measure",),
     ("training", "latent"),
-    ("sampling", "translation", "publish", "upscaling", "shelf", "workflow"),
+    ("sampling", "bulk", "translation", "publish", "upscaling", "shelf", "workflow"),
     ("explore", "studio", "lab", "plugins"),
     ("catalogue", "demo", "planning"),
     ("cli",),

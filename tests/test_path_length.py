@@ -42,7 +42,7 @@ def test_a_round_path_is_as_long_as_the_angle_between_its_ends() -> None:
     """Latents of one length r: r² θ², where the straight line would have less."""
 
     class Sphere(Plain):
-        def seeded(self, seeds: Sequence[int]) -> Tensor:
+        def seeded(self, seeds: Sequence[int | str]) -> Tensor:
             return torch.nn.functional.normalize(super().seeded(seeds))
 
     generator = Sphere("normal")

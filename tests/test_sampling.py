@@ -17,13 +17,14 @@ from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.gan import Generator, to_image
-from simulacra.generator import TYPICAL
+from simulacra.generator import TYPICAL, as_generator
 from simulacra.interpolation import slerp
 from simulacra.latent.mix import cross_matrix
+from simulacra.latent.recipe import to_json
 from simulacra.latent.walk import seed_stops
 from simulacra.provenance import KEY, png_info, read_provenance, write_png
 from simulacra.sampling import read_recipe, write_pictures, write_recipe
-from simulacra.seeds import format_seeds, parse_seeds
+from simulacra.seeds import WordSeed, format_seeds, parse_seeds
 
 
 @pytest.fixture(scope="module")
@@ -303,10 +304,52 @@ def test_any_text_is_seeds_or_a_sentence(text: str) -> None:
     except SimulacraError as error:
         assert text in str(error) or repr(text) in str(error) or "seed" in str(error)
     else:
-        assert seeds and all(0 <= seed < 2**32 for seed in seeds)
+        assert seeds and all(0 <= seed < 2**32 or isinstance(seed, WordSeed) for seed in seeds)
 
 
-@pytest.mark.parametrize("text", ["", "-1", "3-", "-", "5-3", "1,,2", "a", "1.5", "0-99999999", str(2**32), "0x10"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "3-", "-", "5-3", "1,,2", "1.5", "0-99999999", str(2**32), "0x10", "1e5", "a\nb", "x" * 101]
+)
 def test_odd_seeds(text: str) -> None:
     with pytest.raises(SimulacraError, match="seed"):
         parse_seeds(text)
+
+
+# --- words as seeds -------------------------------------------------------------------------------------------------
+
+
+def test_a_word_names_a_picture_for_ever(generator: Generator) -> None:
+    """Frozen: another number would be another picture for everybody who wrote the word down."""
+    assert parse_seeds("my cat") == [4628542386727937539]
+    assert parse_seeds("2, my cat ,0-1") == [2, *parse_seeds("my cat"), 0, 1]
+    assert parse_seeds("é") == parse_seeds("e\u0301"), "however it is encoded"
+    assert parse_seeds("猫") != parse_seeds("狗") and parse_seeds("My cat") != parse_seeds("my cat")
+    assert format_seeds(parse_seeds("0-2,my cat,7")) == "0-2,my cat,7"
+    (picture,), (again,) = generator.sample(["my cat"]), generator.sample("my cat")
+    assert picture.tobytes() == again.tobytes() != generator.sample(["my dog"])[0].tobytes()
+
+
+def test_the_word_is_kept(generator: Generator, tmp_path: Path) -> None:
+    """In the file's name, in its record, and in the recipe, which draws the same picture."""
+    seeds = parse_seeds("my cat,my-cat,3")
+    paths = write_pictures(generator, tmp_path, seeds, model="m", grid=True)
+    names = [path.name for path in paths]
+    assert len(set(names)) == 4 and names[0].startswith("seed-my-cat-") and names[2] == "seed000003.png"
+    record = read_provenance(paths[0])
+    assert record is not None and record["seed"] == "my cat"
+    grid = read_provenance(paths[-1])
+    assert grid is not None and grid["seeds"] == "my cat,my-cat,3"
+    recipe = read_recipe(paths[0])
+    assert recipe.seed == "my cat" and to_json(recipe) == {"seed": "my cat"}
+    drawn = write_recipe(generator, tmp_path / "again", recipe, {}, name="cat", model="m")
+    with Image.open(paths[0]) as first, Image.open(drawn) as second:
+        assert first.tobytes() == second.tobytes()
+
+
+def test_a_word_picks_a_label_and_walks_and_mixes() -> None:
+    conditional = as_generator(build("dcgan:tiny+labels").G)
+    (number,) = parse_seeds("my cat")
+    y, same = conditional.conditions(["my cat"]), conditional.conditions([int(number)])
+    assert y is not None and same is not None and torch.equal(y, same)
+    assert [stop.seed for stop in seed_stops(parse_seeds("1,my cat"))] == [1, "my cat"]
+    assert cross_matrix(conditional, [1], parse_seeds("my cat")).size

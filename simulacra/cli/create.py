@@ -1,11 +1,12 @@
-"""Commands that draw with a model: sample, mix, walk; and export."""
+"""Commands that draw with a model: sample, mix, walk."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from simulacra.cli.entry import command
+from simulacra.cli.entry import command, set_threads
 from simulacra.errors import SimulacraError
 from simulacra.messages import text
 
@@ -16,11 +17,16 @@ def sample(
     out: Path = Path("samples"),
     /,
     *,
-    seeds: str = "0-15",
+    seeds: str | None = None,
+    count: int | None = None,
     label: str = "",
     by_label: bool = False,
+    per_class: bool = False,
     grid: bool = False,
     each: bool = True,
+    zip: Path | None = None,
+    npz: Path | None = None,
+    labels: Path | None = None,
     truncation: float = 1.0,
     layer_truncation: str = "",
     noise_seed: int | None = None,
@@ -28,6 +34,7 @@ def sample(
     size: int | None = None,
     recipe: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
 ) -> None:
     """Draw pictures; without arguments, with the bundled model.
 
@@ -38,16 +45,27 @@ def sample(
     out
         Folder to draw into; nothing there is overwritten.
     seeds
-        Seeds of the pictures: 7, 0-99, or 1,5,10-12. A seed always gives the same picture.
+        Seeds of the pictures: 7, 0-99, 1,5,10-12, or words such as "my cat"; 0-15 if not given. A seed always gives the
+        same picture.
+    count
+        So many pictures instead, of the seeds 0, 1, 2 and so on.
     label
         What to draw, for a conditional model: a class by name or number, or attributes such as "glasses, smile=0.5,
         hair: red". As in the data if not given.
     by_label
         Also draw labels.png: a row for each class or attribute.
+    per_class
+        With --zip or --npz: all these seeds, or the count, for each class; in a zip in a folder of its name.
     grid
         Also draw all pictures into grid.png.
     each
         Write one PNG a seed.
+    zip
+        Write one zip of PNGs instead of a folder, however many.
+    npz
+        Write one .npz instead: images [N, H, W, C] uint8, seeds and labels.
+    labels
+        With --zip or --npz: also write a CSV with the label of each picture.
     truncation
         Truncation: below 1, pictures are nearer to the most typical one, less varied and often cleaner.
     layer_truncation
@@ -63,7 +81,10 @@ def sample(
         Recipe to draw instead of seeds: a JSON file, or a picture that holds one.
     device
         Device to compute on.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
     """
+    from simulacra.bulk import write_bulk
     from simulacra.cascade import cascade_of_size
     from simulacra.console import console, progress, say
     from simulacra.device import choose_device
@@ -82,13 +103,29 @@ def sample(
         )  # fmt: skip
         console.print(str(path), markup=False)
         return
-    numbers, by_layer = parse_seeds(seeds), parse_layer_truncation(layer_truncation)
+    if count is not None and (seeds is not None or count < 1):
+        raise SimulacraError("cli.count", count=count)
+    numbers: Sequence[int] = range(count) if count else parse_seeds("0-15" if seeds is None else seeds)
+    by_layer, archive = parse_layer_truncation(layer_truncation), zip or npz
     if noise_seed is not None:
         parse_seeds(str(noise_seed))
+    if archive is None and (per_class or labels is not None):
+        raise SimulacraError("cli.needs_one_file")
+    if archive is not None and (grid or by_label or not each or (zip and npz)):
+        raise SimulacraError("cli.only_one_file")
     if not each and not grid and not by_label:
         raise SimulacraError("cli.nothing_to_draw")
+    set_threads(threads)
     generator = load_generator(model, choose_device(device))
     cascade = cascade_of_size(model, generator.shape, size, generator.device)
+    if archive is not None:
+        with progress(text("cli.drawing"), len(numbers) * (generator.labels if per_class else 1)) as advance:
+            drawn = write_bulk(
+                generator, archive, numbers, model=fingerprint(model), per_class=per_class, labels=labels, label=label,
+                truncation=truncation, layer_truncation=by_layer, noise=noise_seed, min_latent=min_latent, cascade=cascade, advance=advance,
+            )  # fmt: skip
+        say("cli.drawn", count=drawn, path=archive)
+        return
     rows = len(label_rows(generator, label)) if by_label else 0
     with progress(text("cli.drawing"), len(numbers) * (rows + (each or grid))) as advance:
         paths = write_pictures(
@@ -219,50 +256,3 @@ def walk(
             label=label, truncation=truncation, size=size, device=device, begin=begin,
         )  # fmt: skip
     say("latent.walk_written", path=path, count=frame_count(seconds, fps))
-
-
-@command("share", "simulacra export runs/faces-r3gan faces.onnx")
-def export(model: str, out: Path, /, *, to: str = "", size: int | None = None) -> None:
-    """Write a generator as ONNX, which runs without torch, also in browsers.
-
-    The input is z [N, numbers of the latent]; a conditional model also takes y [N, labels]: one-hot for a class, or
-    each attribute from 0 to 1. The output is pictures [N, channels, height, width] in [-1, 1]. A translator takes
-    such pictures as images, and its output is called translated.
-
-    Parameters
-    ----------
-    model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
-    out
-        File to write, such as faces.onnx.
-    to
-        For a translator, the domain to translate to: a, b or its name.
-    size
-        Height of the pictures in pixels, by the run's upscalers; the model's own if not given.
-    """
-    from simulacra.cascade import cascade_of_size
-    from simulacra.console import say
-    from simulacra.files import read_json
-    from simulacra.generator import as_generator
-    from simulacra.publish.onnx import export as write
-    from simulacra.publish.onnx import export_translator
-    from simulacra.storage import load, model_folder
-    from simulacra.translator import Translator
-
-    stored = load(model)
-    gan = str(read_json(model_folder(model) / "config.json")["gan"])
-    if isinstance(stored, Translator):
-        path = export_translator(stored, out, stored.require_side(to), gan=gan)
-        say("export.translator_written", path=path, channels=stored.shape[0], by=stored.multiple)
-        return
-    if to:
-        raise SimulacraError("export.to_without_translator", model=model)
-    generator = as_generator(stored)
-    path = write(generator, out, gan=gan, cascade=cascade_of_size(model, generator.shape, size))
-    latent = f"z [N, {generator.z_dim}] {generator.prior}"
-    if not generator.labels:
-        say("export.written", path=path, latent=latent)
-    elif generator.attributes:
-        say("export.written_attributes", path=path, latent=latent, labels=generator.labels)
-    else:
-        say("export.written_classes", path=path, latent=latent, labels=generator.labels)

@@ -23,6 +23,7 @@ from simulacra.latent.inversion import Progress, invert
 from simulacra.latent.project import preprocess_photo
 from simulacra.latent.recipe import Recipe, to_json
 from simulacra.messages import Message
+from simulacra.seeds import is_word
 
 PHOTO_PIXELS = 40_000_000  # at most
 STEPS = (10, 5000)  # of a latent inversion
@@ -38,13 +39,13 @@ class DrawingApi:
         self.library, self.jobs, self.on_worker = library, jobs, on_worker
 
     async def generate(self, request: Request) -> Response:
-        """One PNG. ?values=v0,v1,… are the numbers of z; or ?seed=7. Also &label= and &truncation=."""
+        """One PNG. ?values=v0,v1,… are the numbers of z; or ?seed=7, ?seed=my%20cat. Also &label= and &truncation=."""
         query = request.query_params
         start: dict[str, Any] = {}
         if "values" in query:
             start["z"] = requests.numbers(query["values"])
         if "seed" in query:
-            start["seed"] = requests.seed(query["seed"])
+            start["seed"] = query["seed"] if is_word(query["seed"]) else requests.seed(query["seed"])
         truncation = requests.numbers(query.get("truncation", "1"))[0]
         recipe = Recipe(**start, label=query.get("label", "")[: requests.MAX_TEXT], truncation=truncation)
         return await self._render(rendering.RenderRequest(recipes=[recipe]))

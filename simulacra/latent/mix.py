@@ -18,7 +18,7 @@ from simulacra.grid import MAX_SIDE, Grid
 from simulacra.interpolation import interpolate_z, lerp
 from simulacra.latent.layer_ranges import parse_layers
 from simulacra.provenance import read_provenance, write_png
-from simulacra.seeds import parse_seeds
+from simulacra.seeds import as_given, parse_seeds
 from simulacra.storage import fingerprint, load_generator
 
 Way = Literal["auto", "layers", "cross", "blend"]
@@ -150,7 +150,8 @@ def write_mix(
     if max((len(rows) + 1) * height, (len(columns) + 1) * width) > MAX_SIDE:
         raise SimulacraError("latent.mix_too_large", rows=len(rows), columns=len(columns), most=MAX_SIDE)
     chosen = layers or (0, max(1, generator.num_ws // 2))
-    settings: dict[str, Any] = {"rows": list(rows), "columns": list(columns), "way": way, "truncation": truncation}
+    settings: dict[str, Any] = {"rows": list(map(as_given, rows)), "columns": list(map(as_given, columns))}
+    settings |= {"way": way, "truncation": truncation}
     settings |= {"layers": list(chosen)} if way == "layers" else {}
     record = {"model": model, "mix": settings | ({"label": label} if label else {})}
     if out.exists():

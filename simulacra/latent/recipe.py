@@ -14,6 +14,7 @@ from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.generator import Generator, Layers, LayerTruncation
 from simulacra.latent.layer_ranges import MAX_TRUNCATION, format_layers, parse_layers
 from simulacra.messages import Message
+from simulacra.seeds import WordSeed, check_seed, is_word
 
 MAX_STRENGTH = 10.0  # absolute value, of a direction
 MAX_NUMBER = 100.0  # absolute value, in z or w
@@ -58,7 +59,7 @@ class Recipe:
     range of layers. edits: by the direction's name. noise: see `Generator.render`.
     """
 
-    seed: int | None = None
+    seed: int | str | None = None  # a number, or a word
     z: tuple[float, ...] = ()
     w: tuple[tuple[float, ...], ...] = ()  # one row, or one per layer
     label: str = ""
@@ -145,8 +146,8 @@ def _seed(recipe: Recipe) -> int:
     """The seed that a recipe starts from; 0 where it starts from z or w."""
     if sum([bool(recipe.z), bool(recipe.w), recipe.seed is not None]) != 1:
         raise SimulacraError("latent.one_start")
-    seed = recipe.seed or 0
-    if not 0 <= seed < 2**32:
+    seed = check_seed(recipe.seed) if isinstance(recipe.seed, str) else recipe.seed or 0
+    if not isinstance(seed, WordSeed) and not 0 <= seed < 2**32:
         raise SimulacraError("latent.not_a_seed", seed=seed)
     return seed
 
@@ -209,7 +210,7 @@ def from_json(payload: Any) -> Recipe:
     try:
         w = _list(payload.get("w", []))
         return Recipe(
-            seed=None if payload.get("seed") is None else _int(payload["seed"]),
+            seed=_start_seed(payload.get("seed")),
             z=tuple(float(value) for value in _list(payload.get("z", []))),
             w=tuple(tuple(map(float, _list(row))) for row in ([w] if w and not isinstance(w[0], list) else w)),
             label=_text(payload.get("label", "")),
@@ -226,6 +227,11 @@ def from_json(payload: Any) -> Recipe:
         )
     except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise SimulacraError("latent.not_a_recipe", reason=error) from error
+
+
+def _start_seed(value: Any) -> int | str | None:
+    """A stored seed: a number, or a word."""
+    return value if value is None or (isinstance(value, str) and is_word(value)) else _int(value)
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, check_truncation
 from simulacra.interpolation import interpolate_z, lerp
 from simulacra.latent.recipe import Direction, Recipe, per_layer, to_json, to_w, to_z
+from simulacra.seeds import as_given
 
 Space = Literal["auto", "z", "w"]
 Easing = Literal["linear", "smooth"]
@@ -138,4 +139,4 @@ def seed_stops(seeds: Sequence[int], *, label: str = "", truncation: float = 1.0
     """One recipe per seed. Raises `SimulacraError` for a truncation that is not finite."""
     check_truncation(truncation)
     plain = Recipe(label=label, truncation=truncation)
-    return [replace(plain, seed=seed) for seed in seeds]
+    return [replace(plain, seed=as_given(seed)) for seed in seeds]
