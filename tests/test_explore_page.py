@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium"),
 ]
 
-TABS = ("directions", "mix", "photo", "walk", "numbers", "runs", "translate")
+TABS = ("gallery", "directions", "mix", "photo", "walk", "numbers", "runs", "translate")
 Visit = Callable[..., Any]
 
 PIXELS = """() => {
@@ -55,9 +55,14 @@ DROP = """([name, data]) => {
 
 
 @pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the models."""
+    return tmp_path_factory.mktemp("explore")
+
+
+@pytest.fixture(scope="module")
+def addresses(root: Path) -> Iterator[dict[str, str]]:
     """Explorers of a plain model, one with labels, and a run of one with layers, each at its address."""
-    root = tmp_path_factory.mktemp("explore")
     exploring.model(root / "plain")
     exploring.model(root / "labelled", "dcgan:tiny+labels")
     exploring.run(root / "run")
@@ -80,7 +85,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
+def visit(browser: Any, addresses: dict[str, str], root: Path) -> Iterator[Visit]:
     """Open the page of an explorer. No request may leave this machine, and the console must stay silent."""
     contexts, faults, requests = [], [], []
 
@@ -98,6 +103,9 @@ def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
         page.wait_for_selector("#stage.ready")
         page.wait_for_selector("#tab-directions")
         return page
+
+    for kept in root.glob("*/gallery/*.json"):  # of earlier tests
+        kept.unlink()
 
     yield opened
     for context in contexts:
@@ -131,7 +139,8 @@ def tab(page: Any, name: str) -> None:
 
 
 def directions(page: Any) -> None:
-    """Find them, where there are none yet."""
+    """Open their tab, and find them where there are none yet."""
+    tab(page, "directions")
     page.wait_for_selector("#panel .sliders, #panel .primary")
     if page.locator("#panel .primary").count():
         page.click("#panel .primary")
@@ -176,6 +185,76 @@ def test_the_page_works_at_any_address(visit: Visit, addresses: dict[str, str], 
         paths = [urlsplit(url).path for _, url in answers if not url.startswith("blob:")]
         assert not [path for path in paths if not path.startswith(("/model/some/api/", "/messages/", "/static/"))]
         del addresses["below"]
+
+
+def test_the_gallery_grows_and_its_pictures_come_on_the_stage(visit: Visit) -> None:
+    page = visit("labelled", viewport={"width": 1100, "height": 500})
+    page.wait_for_selector(".wall canvas >> nth=23")
+    count = page.locator(".wall li").count()
+    page.locator("#panel > p button").scroll_into_view_if_needed()
+    page.wait_for_function("(count) => document.querySelectorAll('.wall canvas').length >= count + 24", arg=count)
+    for _ in range(5):
+        page.locator("#panel > p button").press("Enter")
+    page.wait_for_function("document.querySelectorAll('.wall canvas').length > 120")
+    before = settled(page)
+    page.locator(".wall .face").nth(5).click()
+    assert settled(page) != before and recipe(page) == {"seed": 5}
+    assert page.locator(".wall [aria-current=true]").count() == 1
+    page.select_option("#panel select", "bob")
+    expect_count(page, ".wall canvas", 24)
+    page.locator(".wall .face").nth(5).click()
+    assert recipe(page) == {"seed": 5, "label": "bob"}
+
+
+def test_stars_and_history_stay_through_reloads_and_for_other_pages(visit: Visit) -> None:
+    page = visit()
+    first = recipe(page)
+    other = visit()
+    assert recipe(other) == first  # a typical picture, not a random one
+    page.locator(".wall li").nth(3).locator(".star").click()
+    other.locator(".wall li").nth(4).locator(".star").click()
+    page.click("#random")
+    settled(page)
+    starred = recipe(page)
+    page.keyboard.press("f")
+    page.wait_for_selector("#star[aria-pressed=true]")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_selector("#view-stars:has-text('(3)')")  # the other page's, too
+    page.reload()
+    page.wait_for_selector("#view-stars:has-text('(3)')")
+    expect_count(page, "#strip canvas", 2)
+    page.click("#view-stars")
+    expect_count(page, ".wall canvas", 3)
+    page.locator(".wall .face").first.click()  # the newest
+    assert settled(page) and recipe(page) == starred
+    page.locator(".wall .star").first.click()
+    page.wait_for_selector("#view-stars:has-text('(2)')")
+    expect_count(page, ".wall li", 3)  # until it is looked at again
+    page.click("#view-all")
+    page.click("#view-stars")
+    expect_count(page, ".wall li", 2)
+
+
+def test_starred_pictures_are_downloaded_and_filmed(visit: Visit) -> None:
+    page = visit()
+    for number in (1, 2, 5):
+        page.locator(".wall .star").nth(number).click()
+    page.wait_for_selector("#view-stars:has-text('(3)')")
+    page.wait_for_load_state("networkidle")
+    page.click("#view-stars")
+    for name, suggested in (("Zip", "plain-stars.zip"), ("Contact sheet", "plain-stars.png")):
+        with page.expect_download() as download:
+            page.click(f"#panel a:text-is('{name}')")
+        assert download.value.suggested_filename == suggested
+        assert Path(download.value.path()).stat().st_size > 1000
+    page.click("text=Film through them")
+    page.wait_for_selector("#panel.walk")
+    expect_count(page, ".stop", 3)
+    assert [json.loads(stop.get_attribute("data-key"))["seed"] for stop in page.locator(".stop").all()] == [5, 2, 1]
+    page.click("#panel button.primary")
+    page.wait_for_selector(".film img")
+    page.click("text=Use the history")
+    expect_count(page, ".stop", 1)
 
 
 def test_a_seed_names_a_picture(visit: Visit) -> None:

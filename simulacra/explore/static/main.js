@@ -4,6 +4,7 @@ import { drawControls, startControls } from "./controls.js";
 import { formatNumber, otherLanguage, switchLanguage, t, translatePage } from "./messages.js";
 import { byId, el, toast } from "./parts.js";
 import { redraw, sides, startStage } from "./stage.js";
+import { loadGallery, startStars, toggleCurrent } from "./stars.js";
 import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, tidy, toFragment, translates, undo } from "./state.js";
 import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.js";
 
@@ -106,8 +107,8 @@ function onSettled() {
 }
 
 const KEYS = [
-  ["R", "page.key_random", random], ["Z", "page.undo", undo], ["Y", "page.redo", redo], ["L", "page.link", copyLink], ["S", "page.save", save],
-  ["1–7", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
+  ["R", "page.key_random", random], ["Z", "page.undo", undo], ["Y", "page.redo", redo], ["L", "page.link", copyLink], ["S", "page.save", save], ["F", "page.star", toggleCurrent],
+  ["1–8", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
 ];
 
 const keys = () => compare?.KEYS ?? KEYS;
@@ -120,7 +121,7 @@ function onKey(event) {
     return translates() ? undefined : event.shiftKey ? redo() : undo();
   }
   if (typing || control || event.altKey || !byId("keyson").checked || byId("keylist").open) return undefined;
-  if (/^[1-7]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
+  if (/^[1-8]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
   const action = keys().find(([letter, , act]) => act && letter === event.key.toUpperCase())?.[2];
   if (action) {
     event.preventDefault();
@@ -183,7 +184,7 @@ async function showCheckpoint(name) {
     if (compare) emit("again");
     else redraw();
     drawTexts();
-    if (!compare) await loadDirections();
+    if (!compare) await Promise.all([loadGallery(), loadDirections()]);
   } catch (error) {
     toast(error.message);
   }
@@ -204,9 +205,10 @@ function fillSides() {
 
 async function start() {
   const link = fromFragment(location.hash);
-  state.recipe = link?.recipe ?? { seed: randomSeed() };
+  if (link) state.recipe = link.recipe;
   drawTexts();
   startStage();
+  startStars();
   startControls();
   startTabs();
   connectButtons();
@@ -224,13 +226,15 @@ async function start() {
       drawTexts();
       return await showFirst();
     }
+    if (!link && !state.past.length) state.recipe = (await api.first()).recipe;
     emit("recipe", state.recipe); // the picture is requested before everything else
     fillSides();
     if (link?.model && link.model !== state.facts.model) toast(t("page.other_model"));
     drawTexts();
     remember(state.recipe);
+    emit("visited", state.recipe);
     emit("settled", state.recipe);
-    await loadDirections();
+    await Promise.all([loadGallery(), loadDirections()]);
   } catch (error) {
     delete byId("waiting").dataset.t; // it now shows the error
     byId("waiting").textContent = error.message;
