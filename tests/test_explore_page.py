@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import exploring
 import numpy as np
 import pytest
+import torch
 from support import noise, on_disk
 
 from simulacra.errors import SimulacraError
-from simulacra.latent.recipe import Recipe, to_w
+from simulacra.latent.recipe import Direction, Recipe, to_w
+from simulacra.latent.saved import save_directions
 from simulacra.messages import using
 from simulacra.storage import load_generator
 
@@ -331,6 +333,48 @@ def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
     assert settled(page) == shaped
 
 
+def test_directions_without_a_name_show_their_ends_and_are_named(visit: Visit) -> None:
+    page = visit("attributes")
+    directions(page)
+    page.wait_for_selector(".ends canvas >> nth=1")
+    assert page.locator(".ends label").first.inner_text() == "Direction 1"
+    pixels = "(at) => document.querySelectorAll('.ends canvas')[at].toDataURL()"
+    left, right = (page.evaluate(pixels, at) for at in (0, 1))
+    assert left != right
+    page.locator(".ends .face").nth(1).click()
+    settled(page)
+    (edit,) = recipe(page)["edits"].values()
+    assert edit["strength"] == 3
+    page.click("#random")  # another picture has other ends
+    page.wait_for_function(f"(before) => ({pixels})(0) !== before", arg=left)
+    count = page.locator(".ends").count()
+    page.locator(".ends .name").first.click()
+    page.keyboard.type("glow")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".slider label:text-is('glow')")
+    expect_count(page, ".ends", count - 1)
+
+
+def test_directions_of_one_prefix_are_folded(visit: Visit, addresses: dict[str, str], tmp_path: Path) -> None:
+    model = exploring.model(tmp_path / "many")
+    names = ("glasses", "hair: red", "hair: brown", "clothes: red")
+    save_directions([Direction(name=name, vector=torch.eye(8)[i], kind="learned choice") for i, name in enumerate(names)], model)  # fmt: skip
+    with exploring.served(tmp_path, "many") as urls:
+        addresses.update(urls)
+        page = visit("many")
+        tab(page, "directions")
+        page.wait_for_selector("#panel .group")
+        assert page.locator("#panel .group summary").all_inner_texts() == ["hair (2)"]
+        assert page.locator("#panel .slider:visible").count() == 2
+        page.click("#panel .group summary")
+        slider = page.locator(".group input[type=range]").nth(1)
+        slider.press("PageUp")
+        assert settled(page) and "hair: brown" in recipe(page)["edits"]
+        page.click("#language")
+        page.wait_for_selector("#panel .group details[open]")
+        del addresses["many"]
+
+
 def test_save_and_drop_back(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     page.click("#random")
@@ -372,6 +416,7 @@ def test_a_search_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(photo())
     page = visit("run")
     tab(page, "photo")
+    page.wait_for_selector("#panel option:has-text('patient, about')", state="attached")  # how long it takes here
     page.select_option("#panel select", "1200")
     page.set_input_files("#photofile", tmp_path / "photo.png")
     page.wait_for_selector("button:text-is('Stop')")
@@ -388,7 +433,7 @@ def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> No
     tab(page, "photo")
     page.select_option("#panel select", "1200")
     page.set_input_files("#photofile", tmp_path / "photo.png")
-    page.wait_for_selector("text=/Step \\d+/")
+    page.wait_for_selector("text=So far")
     page.goto("about:blank")
     again = visit()  # the only search at a time must be free
     tab(again, "photo")
@@ -397,11 +442,11 @@ def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> No
     again.wait_for_selector("text=It is now the picture", timeout=60_000)
 
 
-def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
+def test_all_numbers_are_shown_found_and_moved(visit: Visit) -> None:
     page = visit()
     before = settled(page)
     tab(page, "numbers")
-    expect_count(page, "#panel .slider", 0)  # folded away
+    expect_count(page, "#panel .slider", 8)
     page.fill("#panel input[type=search]", "3, 5-6")
     page.wait_for_selector("#panel .slider")
     assert page.locator("#panel .slider label").all_inner_texts() == ["z3", "z5", "z6"]
@@ -415,7 +460,6 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     settled(page)
     assert recipe(page)["numbers"] == {"3": 2.99}
     page.fill("#panel input[type=search]", "")
-    page.locator("summary").first.click()
     expect_count(page, "#panel .slider", 8)
 
 
@@ -510,6 +554,7 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
 
 def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
     page = visit()
+    tab(page, "directions")
     page.wait_for_selector(".learn .why")
     assert "not there (tiny)" in page.inner_text(".learn .why")
     assert page.locator(".learn button").first.is_disabled()
@@ -517,6 +562,7 @@ def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
 
 def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> None:
     page = visit("lesson")
+    tab(page, "directions")
     page.wait_for_selector(".learn :text('have 3 labels')")
     page.click("text=Learn directions")
     page.wait_for_selector(".learn :text('Learning to read: ')")
@@ -693,6 +739,8 @@ def test_by_keyboard_alone(visit: Visit) -> None:
         page.keyboard.press(str(number))
         page.wait_for_selector(f"#panel.{name}")
     page.keyboard.press("ArrowRight")  # round to the first
+    page.wait_for_selector("#panel.gallery")
+    page.keyboard.press("ArrowRight")
     page.wait_for_selector("#panel.directions")
     focused = []
     for _ in range(8):
@@ -720,6 +768,11 @@ def test_a_phone_is_wide_enough(visit: Visit, name: str) -> None:
         tab(page, tab_name)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab_name
+    page.evaluate("scrollTo(0, 0)")
+    assert page.locator("#tabs").bounding_box()["y"] < 0.6 * 760  # the stage leaves room for the tools
+    for button in page.locator("#tabs button").all():
+        assert button.bounding_box()["x"] + button.bounding_box()["width"] <= 375
+    assert not page.locator("#took").is_visible()
 
 
 @pytest.mark.parametrize(
@@ -736,8 +789,6 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
     page.click(".keep summary")
     for tab_name in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
         tab(page, tab_name)
-        if tab_name == "numbers":
-            page.locator("summary").first.click()
         page.wait_for_load_state("networkidle")
         result = axe.run(page)
         assert not result.violations_count, f"{tab_name}: {result.generate_report()}"

@@ -28,6 +28,8 @@ from simulacra.messages import Message
 
 GUESSES = 1024
 FIRST_SEED = 2**31  # of the guesses: users' seeds are smaller
+STARTS = 4  # latents that descend together
+PACE_STEPS = 100  # so many that no start is dropped in the few that are timed
 WIDEN = 0.4  # share of the steps after which each layer has a latent of its own
 MAX_STARTS, MAX_STEPS = 64, 100_000
 MATCH, SIMILAR = 28.0, 20.0  # dB from which on a projection matches its photo, or is similar to it
@@ -71,7 +73,7 @@ def invert(
     target: Tensor,
     *,
     steps: int = 500,
-    starts: int = 4,
+    starts: int = STARTS,
     seed: int = 0,
     label: str = "",
     wide: bool = False,
@@ -127,6 +129,35 @@ def invert(
             feature_distance=float(distance.features(picture)), radius=float(objective.prior.radius(u)),
             course=tuple(course), seconds=time.monotonic() - begun, stopped=stopped,
         )  # fmt: skip
+
+
+def pace(generator: Generator) -> tuple[float, float]:
+    """Seconds that a search takes on this machine, from a short measurement: before its first step, and for each step.
+
+    A search of n steps takes about the first and n times the second.
+    """
+    begun = time.monotonic()
+    generator.eval()
+    seeds = range(search.BATCH)
+    with torch.no_grad():
+        latent, y = generator.seeded(seeds), generator.conditions(seeds)
+        w = generator.mapping(latent, y) if generator.num_ws else latent
+        picture = generator.synthesis(
+            w[:1] if generator.num_ws else generator.mapping(w[:1], y if y is None else y[:1])
+        )
+    objective = search.Objective(generator, PerceptualLoss(picture[0].float()), latent_prior(generator))
+    u, y = objective.prior.whiten(w), torch.empty(len(w), 0, device=w.device) if y is None else y
+    prepared = time.monotonic()
+    with torch.no_grad():
+        objective.losses(u, y)
+    drawn = time.monotonic()
+    source = torch.Generator().manual_seed(0)
+    descent = search.Descent(objective, u[:STARTS], y[:STARTS], steps=PACE_STEPS, descend_y=False, source=source)
+    for step in range(search.EVERY):
+        descent.step(step)
+    step_seconds = (time.monotonic() - drawn) / search.EVERY * search.MEAN_STARTS
+    picture_seconds = (drawn - prepared) / search.BATCH
+    return prepared - begun + GUESSES * picture_seconds, step_seconds + search.EVOLVED * picture_seconds
 
 
 def _recipe(objective: search.Objective, u: Tensor, y: Tensor, label: str) -> Recipe:

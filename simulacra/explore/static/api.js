@@ -60,6 +60,7 @@ export const picture = async (content) => (await post("api/picture", withCheckpo
 export const startWalk = (content) => json(post("api/jobs/walk", withCheckpoint(content)));
 export const film = async (job) => (await get(`api/jobs/${job}/film`)).blob();
 export const startDirections = () => json(post("api/jobs/directions", withCheckpoint({})));
+export const pace = () => json(get("api/photo/pace", withCheckpoint({})));
 export const startPhoto = (file, steps) => json(upload("api/jobs/photo", file, withCheckpoint({ steps })));
 export const examples = () => json(get("api/examples"));
 export const example = async (side, number) => (await get(`api/examples/${side}/${number}`)).blob();
