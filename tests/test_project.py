@@ -70,7 +70,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("spec", ["mlp:tiny", "stylegan2:tiny"])
 def test_how_long_a_search_takes_is_measured(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(100))
-    monkeypatch.setattr(inversion.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("simulacra.latent.inversion.time.monotonic", lambda: float(next(clock)))
     start, step = inversion.pace(build(spec, (3, 16, 16)).G)
     # one second each for the preparations, for a batch of pictures and for the timed steps
     picture = 1 / search.BATCH

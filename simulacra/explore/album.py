@@ -116,6 +116,9 @@ class _Parts:
     def flush(self) -> None:
         """Nothing to do: a zip calls it."""
 
+    def close(self) -> None:
+        """The same."""
+
     def take(self) -> bytes:
         parts, self._parts = b"".join(self._parts), []
         return parts

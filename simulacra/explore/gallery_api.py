@@ -33,10 +33,12 @@ class GalleryApi:
         """The recipe of a typical picture of the opened model, to begin with: {recipe}."""
         model = await self._model(None)
         gallery = Gallery(model)
-        seed = None
+        known: int | None = None
         with suppress(SimulacraError):  # a damaged file: the gallery itself says so, and the page opens all the same
-            seed = (await asyncio.to_thread(gallery.read)).first
-        if seed is None:
+            known = (await asyncio.to_thread(gallery.read)).first
+        if known is not None:
+            seed = known
+        else:
             seed, final = await self.on_worker(lambda: rendering.typical_seed(model.generator))
             if final:
                 with suppress(SimulacraError):  # a folder that cannot be written to: found anew the next time
