@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from support import refused
 from test_explore_api import HERE, is_refusal, opened, same
 
-from simulacra.explore import gallery, rendering
+from simulacra.explore import album, gallery, rendering
 from simulacra.explore.gallery import Gallery
 from simulacra.explore.loaded import LoadedGenerator, load_model
 from simulacra.explore.server import Explorer
@@ -176,6 +176,11 @@ def test_a_zip_holds_each_starred_picture_with_its_recipe(client: TestClient, fo
             assert client.post("/api/open", content=archive.read(name)).json()["recipe"] == recipe
         alone = client.post("/api/picture", json={"recipe": stars[1], "side": 40}).content
         assert archive.read("0002-seed4.png") == alone
+
+
+def test_a_word_is_no_path_in_a_zip() -> None:
+    assert album._name(Recipe(seed="../my cat")) == "seed___my cat"
+    assert album._name(Recipe(z=(1.0,))) == "shaped"
 
 
 def test_a_contact_sheet_shows_all_of_them(client: TestClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -37,7 +38,7 @@ async def zip_of(
     left_out = []
     with ZipFile(sent, "w", ZIP_STORED) as archive:  # a PNG is compressed already
         for number, recipe in enumerate(recipes, 1):
-            name = f"{number:04d}-{'shaped' if recipe.seed is None else f'seed{recipe.seed}'}"
+            name = f"{number:04d}-{_name(recipe)}"
             request = RenderRequest(recipes=[recipe], side=side)
             try:
                 picture = await _patiently(on_worker, lambda request=request: rendering.render(model, request).data)  # type: ignore[misc]
@@ -77,6 +78,11 @@ async def contact_sheet(model: LoadedGenerator, recipes: Sequence[Recipe], on_wo
             sheet.paste(tile.resize((width, height), Image.Resampling.LANCZOS), place)
     source = {"model": model.fingerprint, "recipes": [to_json(recipe) for recipe in drawable]}
     return await asyncio.to_thread(rendering.encode, sheet, "png", source)
+
+
+def _name(recipe: Recipe) -> str:
+    """A recipe as part of a file's name; a seed may be a word of any letters."""
+    return "shaped" if recipe.seed is None else "seed" + re.sub(r"[^\w -]", "_", str(recipe.seed))
 
 
 def _drawable(model: LoadedGenerator, recipes: Sequence[Recipe]) -> tuple[list[Recipe], SimulacraError | None]:

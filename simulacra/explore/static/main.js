@@ -84,8 +84,10 @@ function connectDrop() {
 function connectSeed() {
   const field = byId("seed");
   field.addEventListener("change", () => {
-    const seed = Number(field.value);
-    if (!/^\d+$/.test(field.value) || seed >= 2 ** 32) {
+    const text = field.value.trim();
+    const isWord = /[^\d+\-.,\s]/.test(text); // a word names a picture, too
+    const seed = isWord ? text : Number(text);
+    if (!isWord && (!/^\d+$/.test(text) || seed >= 2 ** 32)) {
       toast(t("page.bad_seed"));
       field.setAttribute("aria-invalid", "true");
       return;
