@@ -38,7 +38,7 @@ async def zip_of(
     left_out = []
     with ZipFile(sent, "w", ZIP_STORED) as archive:  # a PNG is compressed already
         for number, recipe in enumerate(recipes, 1):
-            name = f"{number:04d}-{_name(recipe)}"
+            name = f"{number:04d}-{_name(recipe.seed)}"
             request = RenderRequest(recipes=[recipe], side=side)
             try:
                 picture = await _patiently(on_worker, lambda request=request: rendering.render(model, request).data)  # type: ignore[misc]
@@ -80,9 +80,9 @@ async def contact_sheet(model: LoadedGenerator, recipes: Sequence[Recipe], on_wo
     return await asyncio.to_thread(rendering.encode, sheet, "png", source)
 
 
-def _name(recipe: Recipe) -> str:
-    """A recipe as part of a file's name; a seed may be a word of any letters."""
-    return "shaped" if recipe.seed is None else "seed" + re.sub(r"[^\w -]", "_", str(recipe.seed))
+def _name(seed: int | str | None) -> str:
+    """The start of a recipe as part of a file's name; a seed may be a word of any letters."""
+    return "shaped" if seed is None else "seed" + re.sub(r"[^\w -]", "_", str(seed))
 
 
 def _drawable(model: LoadedGenerator, recipes: Sequence[Recipe]) -> tuple[list[Recipe], SimulacraError | None]:
