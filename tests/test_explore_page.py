@@ -329,6 +329,7 @@ def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
     page.wait_for_selector(".slider label:text-is('shine')")
     assert list(recipe(page)["edits"]) == ["shine"] and settled(page) == shaped
     page.reload()
+    tab(page, "directions")
     page.wait_for_selector(".slider label:text-is('shine')")
     assert settled(page) == shaped
 
@@ -548,6 +549,7 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
     assert settled(page) == shaped
     assert page.evaluate("document.activeElement.matches('.keep input')")
     page.reload()
+    tab(page, "directions")
     page.wait_for_selector(".slider label:text-is('hero')")
     assert settled(page) == shaped
 

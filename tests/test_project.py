@@ -72,10 +72,10 @@ def test_how_long_a_search_takes_is_measured(spec: str, monkeypatch: pytest.Monk
     clock = iter(range(100))
     monkeypatch.setattr("simulacra.latent.inversion.time.monotonic", lambda: float(next(clock)))
     start, step = inversion.pace(build(spec, (3, 16, 16)).G)
-    # one second each for the preparations, for a batch of pictures and for the timed steps
-    picture = 1 / search.BATCH
+    # one second each for the preparations, for some pictures and for each of two steps
+    picture = 1 / inversion.PACE_PICTURES
     assert start == pytest.approx(1 + inversion.GUESSES * picture)
-    assert step == pytest.approx(search.MEAN_STARTS / search.EVERY + search.EVOLVED * picture)
+    assert step == pytest.approx(search.MEAN_STARTS + search.EVOLVED * picture)
 
 
 def test_the_mean_of_the_starts_is_that_of_a_search() -> None:

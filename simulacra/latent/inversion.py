@@ -10,6 +10,7 @@ and mutates the latents of the closest guesses.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ from simulacra.messages import Message
 GUESSES = 1024
 FIRST_SEED = 2**31  # of the guesses: users' seeds are smaller
 STARTS = 4  # latents that descend together
-PACE_STEPS = 100  # so many that no start is dropped in the few that are timed
+PACE_PICTURES = 8  # that are timed for a forecast
+PACE_STEPS = 100  # of the descent whose first two steps are timed: no start is dropped in them
 WIDEN = 0.4  # share of the steps after which each layer has a latent of its own
 MAX_STARTS, MAX_STEPS = 64, 100_000
 MATCH, SIMILAR = 28.0, 20.0  # dB from which on a projection matches its photo, or is similar to it
@@ -138,26 +140,26 @@ def pace(generator: Generator) -> tuple[float, float]:
     """
     begun = time.monotonic()
     generator.eval()
-    seeds = range(search.BATCH)
+    seeds = range(PACE_PICTURES)
     with torch.no_grad():
-        latent, y = generator.seeded(seeds), generator.conditions(seeds)
-        w = generator.mapping(latent, y) if generator.num_ws else latent
-        picture = generator.synthesis(
-            w[:1] if generator.num_ws else generator.mapping(w[:1], y if y is None else y[:1])
-        )
-    objective = search.Objective(generator, PerceptualLoss(picture[0].float()), latent_prior(generator))
+        w, y = generator.seeded(seeds), generator.conditions(seeds)
+        picture = generator.synthesis(generator.mapping(w, y))[0].float()
+        w = generator.mapping(w, y) if generator.num_ws else w
+    objective = search.Objective(generator, PerceptualLoss(picture), latent_prior(generator))
     u, y = objective.prior.whiten(w), torch.empty(len(w), 0, device=w.device) if y is None else y
-    prepared = time.monotonic()
+    times = [time.monotonic()]
     with torch.no_grad():
         objective.losses(u, y)
-    drawn = time.monotonic()
+    times.append(time.monotonic())
     source = torch.Generator().manual_seed(0)
     descent = search.Descent(objective, u[:STARTS], y[:STARTS], steps=PACE_STEPS, descend_y=False, source=source)
-    for step in range(search.EVERY):
+    for step in (0, 1):  # with feature maps, and without
         descent.step(step)
-    step_seconds = (time.monotonic() - drawn) / search.EVERY * search.MEAN_STARTS
-    picture_seconds = (drawn - prepared) / search.BATCH
-    return prepared - begun + GUESSES * picture_seconds, step_seconds + search.EVOLVED * picture_seconds
+        times.append(time.monotonic())
+    drawing, featured, plain = (end - start for start, end in itertools.pairwise(times))
+    step_seconds = (featured + (search.EVERY - 1) * plain) / search.EVERY * search.MEAN_STARTS
+    picture_seconds = drawing / PACE_PICTURES
+    return times[0] - begun + GUESSES * picture_seconds, step_seconds + search.EVOLVED * picture_seconds
 
 
 def _recipe(objective: search.Objective, u: Tensor, y: Tensor, label: str) -> Recipe:
