@@ -186,6 +186,7 @@ def screenshot(model: str, out: Path) -> None:
         page = browser.new_page(viewport={"width": 1180, "height": 880}, device_scale_factor=1.5)
         page.goto(address)
         page.wait_for_selector("#stage.ready")
+        page.click("#tab-directions")
         page.wait_for_selector("#panel .sliders, #panel .primary")
         if page.locator("#panel .primary").count():
             page.click("#panel .primary")

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import exploring
 import numpy as np
 import pytest
+import torch
 from support import noise, on_disk
 
 from simulacra.errors import SimulacraError
-from simulacra.latent.recipe import Recipe, to_w
+from simulacra.latent.recipe import Direction, Recipe, to_w
+from simulacra.latent.saved import save_directions
 from simulacra.messages import using
 from simulacra.storage import load_generator
 
@@ -32,7 +34,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium"),
 ]
 
-TABS = ("directions", "mix", "photo", "walk", "numbers", "runs", "translate")
+TABS = ("gallery", "directions", "mix", "photo", "walk", "numbers", "runs", "translate")
 Visit = Callable[..., Any]
 
 PIXELS = """() => {
@@ -55,9 +57,14 @@ DROP = """([name, data]) => {
 
 
 @pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the models."""
+    return tmp_path_factory.mktemp("explore")
+
+
+@pytest.fixture(scope="module")
+def addresses(root: Path) -> Iterator[dict[str, str]]:
     """Explorers of a plain model, one with labels, and a run of one with layers, each at its address."""
-    root = tmp_path_factory.mktemp("explore")
     exploring.model(root / "plain")
     exploring.model(root / "labelled", "dcgan:tiny+labels")
     exploring.run(root / "run")
@@ -80,7 +87,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
+def visit(browser: Any, addresses: dict[str, str], root: Path) -> Iterator[Visit]:
     """Open the page of an explorer. No request may leave this machine, and the console must stay silent."""
     contexts, faults, requests = [], [], []
 
@@ -98,6 +105,9 @@ def visit(browser: Any, addresses: dict[str, str]) -> Iterator[Visit]:
         page.wait_for_selector("#stage.ready")
         page.wait_for_selector("#tab-directions")
         return page
+
+    for kept in root.glob("*/gallery/*.json"):  # of earlier tests
+        kept.unlink()
 
     yield opened
     for context in contexts:
@@ -131,7 +141,8 @@ def tab(page: Any, name: str) -> None:
 
 
 def directions(page: Any) -> None:
-    """Find them, where there are none yet."""
+    """Open their tab, and find them where there are none yet."""
+    tab(page, "directions")
     page.wait_for_selector("#panel .sliders, #panel .primary")
     if page.locator("#panel .primary").count():
         page.click("#panel .primary")
@@ -176,6 +187,76 @@ def test_the_page_works_at_any_address(visit: Visit, addresses: dict[str, str], 
         paths = [urlsplit(url).path for _, url in answers if not url.startswith("blob:")]
         assert not [path for path in paths if not path.startswith(("/model/some/api/", "/messages/", "/static/"))]
         del addresses["below"]
+
+
+def test_the_gallery_grows_and_its_pictures_come_on_the_stage(visit: Visit) -> None:
+    page = visit("labelled", viewport={"width": 1100, "height": 500})
+    page.wait_for_selector(".wall canvas >> nth=23")
+    count = page.locator(".wall li").count()
+    page.locator("#panel > p button").scroll_into_view_if_needed()
+    page.wait_for_function("(count) => document.querySelectorAll('.wall canvas').length >= count + 24", arg=count)
+    for _ in range(5):
+        page.locator("#panel > p button").press("Enter")
+    page.wait_for_function("document.querySelectorAll('.wall canvas').length > 120")
+    before = settled(page)
+    page.locator(".wall .face").nth(5).click()
+    assert settled(page) != before and recipe(page) == {"seed": 5}
+    assert page.locator(".wall [aria-current=true]").count() == 1
+    page.select_option("#panel select", "bob")
+    expect_count(page, ".wall canvas", 24)
+    page.locator(".wall .face").nth(5).click()
+    assert recipe(page) == {"seed": 5, "label": "bob"}
+
+
+def test_stars_and_history_stay_through_reloads_and_for_other_pages(visit: Visit) -> None:
+    page = visit()
+    first = recipe(page)
+    other = visit()
+    assert recipe(other) == first  # a typical picture, not a random one
+    page.locator(".wall li").nth(3).locator(".star").click()
+    other.locator(".wall li").nth(4).locator(".star").click()
+    page.click("#random")
+    settled(page)
+    starred = recipe(page)
+    page.keyboard.press("f")
+    page.wait_for_selector("#star[aria-pressed=true]")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_selector("#view-stars:has-text('(3)')")  # the other page's, too
+    page.reload()
+    page.wait_for_selector("#view-stars:has-text('(3)')")
+    expect_count(page, "#strip canvas", 2)
+    page.click("#view-stars")
+    expect_count(page, ".wall canvas", 3)
+    page.locator(".wall .face").first.click()  # the newest
+    assert settled(page) and recipe(page) == starred
+    page.locator(".wall .star").first.click()
+    page.wait_for_selector("#view-stars:has-text('(2)')")
+    expect_count(page, ".wall li", 3)  # until it is looked at again
+    page.click("#view-all")
+    page.click("#view-stars")
+    expect_count(page, ".wall li", 2)
+
+
+def test_starred_pictures_are_downloaded_and_filmed(visit: Visit) -> None:
+    page = visit()
+    for number in (1, 2, 5):
+        page.locator(".wall .star").nth(number).click()
+    page.wait_for_selector("#view-stars:has-text('(3)')")
+    page.wait_for_load_state("networkidle")
+    page.click("#view-stars")
+    for name, suggested in (("Zip", "plain-stars.zip"), ("Contact sheet", "plain-stars.png")):
+        with page.expect_download() as download:
+            page.click(f"#panel a:text-is('{name}')")
+        assert download.value.suggested_filename == suggested
+        assert Path(download.value.path()).stat().st_size > 1000
+    page.click("text=Film through them")
+    page.wait_for_selector("#panel.walk")
+    expect_count(page, ".stop", 3)
+    assert [json.loads(stop.get_attribute("data-key"))["seed"] for stop in page.locator(".stop").all()] == [5, 2, 1]
+    page.click("#panel button.primary")
+    page.wait_for_selector(".film img")
+    page.click("text=Use the history")
+    expect_count(page, ".stop", 1)
 
 
 def test_a_seed_names_a_picture(visit: Visit) -> None:
@@ -248,8 +329,51 @@ def test_a_direction_shows_a_filmstrip_and_is_renamed(visit: Visit) -> None:
     page.wait_for_selector(".slider label:text-is('shine')")
     assert list(recipe(page)["edits"]) == ["shine"] and settled(page) == shaped
     page.reload()
+    tab(page, "directions")
     page.wait_for_selector(".slider label:text-is('shine')")
     assert settled(page) == shaped
+
+
+def test_directions_without_a_name_show_their_ends_and_are_named(visit: Visit) -> None:
+    page = visit("attributes")
+    directions(page)
+    page.wait_for_selector(".ends canvas >> nth=1")
+    assert page.locator(".ends label").first.inner_text() == "Direction 1"
+    pixels = "(at) => document.querySelectorAll('.ends canvas')[at].toDataURL()"
+    left, right = (page.evaluate(pixels, at) for at in (0, 1))
+    assert left != right
+    page.locator(".ends .face").nth(1).click()
+    settled(page)
+    (edit,) = recipe(page)["edits"].values()
+    assert edit["strength"] == 3
+    page.click("#random")  # another picture has other ends
+    page.wait_for_function(f"(before) => ({pixels})(0) !== before", arg=left)
+    count = page.locator(".ends").count()
+    page.locator(".ends .name").first.click()
+    page.keyboard.type("glow")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".slider label:text-is('glow')")
+    expect_count(page, ".ends", count - 1)
+
+
+def test_directions_of_one_prefix_are_folded(visit: Visit, addresses: dict[str, str], tmp_path: Path) -> None:
+    model = exploring.model(tmp_path / "many")
+    names = ("glasses", "hair: red", "hair: brown", "clothes: red")
+    save_directions([Direction(name=name, vector=torch.eye(8)[i], kind="learned choice") for i, name in enumerate(names)], model)  # fmt: skip
+    with exploring.served(tmp_path, "many") as urls:
+        addresses.update(urls)
+        page = visit("many")
+        tab(page, "directions")
+        page.wait_for_selector("#panel .group")
+        assert page.locator("#panel .group summary").all_inner_texts() == ["hair (2)"]
+        assert page.locator("#panel .slider:visible").count() == 2
+        page.click("#panel .group summary")
+        slider = page.locator(".group input[type=range]").nth(1)
+        slider.press("PageUp")
+        assert settled(page) and "hair: brown" in recipe(page)["edits"]
+        page.click("#language")
+        page.wait_for_selector("#panel .group details[open]")
+        del addresses["many"]
 
 
 def test_save_and_drop_back(visit: Visit, tmp_path: Path) -> None:
@@ -293,6 +417,7 @@ def test_a_search_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(photo())
     page = visit("run")
     tab(page, "photo")
+    page.wait_for_selector("#panel option:has-text('patient, about')", state="attached")  # how long it takes here
     page.select_option("#panel select", "1200")
     page.set_input_files("#photofile", tmp_path / "photo.png")
     page.wait_for_selector("button:text-is('Stop')")
@@ -309,7 +434,7 @@ def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> No
     tab(page, "photo")
     page.select_option("#panel select", "1200")
     page.set_input_files("#photofile", tmp_path / "photo.png")
-    page.wait_for_selector("text=/Step \\d+/")
+    page.wait_for_selector("text=So far")
     page.goto("about:blank")
     again = visit()  # the only search at a time must be free
     tab(again, "photo")
@@ -318,11 +443,11 @@ def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> No
     again.wait_for_selector("text=It is now the picture", timeout=60_000)
 
 
-def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
+def test_all_numbers_are_shown_found_and_moved(visit: Visit) -> None:
     page = visit()
     before = settled(page)
     tab(page, "numbers")
-    expect_count(page, "#panel .slider", 0)  # folded away
+    expect_count(page, "#panel .slider", 8)
     page.fill("#panel input[type=search]", "3, 5-6")
     page.wait_for_selector("#panel .slider")
     assert page.locator("#panel .slider label").all_inner_texts() == ["z3", "z5", "z6"]
@@ -336,7 +461,6 @@ def test_all_numbers_are_folded_found_and_moved(visit: Visit) -> None:
     settled(page)
     assert recipe(page)["numbers"] == {"3": 2.99}
     page.fill("#panel input[type=search]", "")
-    page.locator("summary").first.click()
     expect_count(page, "#panel .slider", 8)
 
 
@@ -425,12 +549,14 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
     assert settled(page) == shaped
     assert page.evaluate("document.activeElement.matches('.keep input')")
     page.reload()
+    tab(page, "directions")
     page.wait_for_selector(".slider label:text-is('hero')")
     assert settled(page) == shaped
 
 
 def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
     page = visit()
+    tab(page, "directions")
     page.wait_for_selector(".learn .why")
     assert "not there (tiny)" in page.inner_text(".learn .why")
     assert page.locator(".learn button").first.is_disabled()
@@ -438,6 +564,7 @@ def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
 
 def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> None:
     page = visit("lesson")
+    tab(page, "directions")
     page.wait_for_selector(".learn :text('have 3 labels')")
     page.click("text=Learn directions")
     page.wait_for_selector(".learn :text('Learning to read: ')")
@@ -614,6 +741,8 @@ def test_by_keyboard_alone(visit: Visit) -> None:
         page.keyboard.press(str(number))
         page.wait_for_selector(f"#panel.{name}")
     page.keyboard.press("ArrowRight")  # round to the first
+    page.wait_for_selector("#panel.gallery")
+    page.keyboard.press("ArrowRight")
     page.wait_for_selector("#panel.directions")
     focused = []
     for _ in range(8):
@@ -641,6 +770,11 @@ def test_a_phone_is_wide_enough(visit: Visit, name: str) -> None:
         tab(page, tab_name)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab_name
+    page.evaluate("scrollTo(0, 0)")
+    assert page.locator("#tabs").bounding_box()["y"] < 0.6 * 760  # the stage leaves room for the tools
+    for button in page.locator("#tabs button").all():
+        assert button.bounding_box()["x"] + button.bounding_box()["width"] <= 375
+    assert not page.locator("#took").is_visible()
 
 
 @pytest.mark.parametrize(
@@ -657,8 +791,6 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
     page.click(".keep summary")
     for tab_name in TABS if name != "labelled" else TABS[:1]:  # whose labels stand beside the picture
         tab(page, tab_name)
-        if tab_name == "numbers":
-            page.locator("summary").first.click()
         page.wait_for_load_state("networkidle")
         result = axe.run(page)
         assert not result.violations_count, f"{tab_name}: {result.generate_report()}"

@@ -67,6 +67,27 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.latent.latent_prior.DRAWS", 256)
 
 
+@pytest.mark.parametrize("spec", ["mlp:tiny", "stylegan2:tiny"])
+def test_how_long_a_search_takes_is_measured(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr("simulacra.latent.inversion.time.monotonic", lambda: float(next(clock)))
+    start, step = inversion.pace(build(spec, (3, 16, 16)).G)
+    # one second each for the preparations, for some pictures and for each of two steps
+    picture = 1 / inversion.PACE_PICTURES
+    assert start == pytest.approx(1 + inversion.GUESSES * picture)
+    assert step == pytest.approx(search.MEAN_STARTS + search.EVOLVED * picture)
+
+
+def test_the_mean_of_the_starts_is_that_of_a_search() -> None:
+    generator = planted()
+    objective = search.Objective(generator, PerceptualLoss(own(generator)), latent_prior(generator))
+    source = torch.Generator().manual_seed(0)
+    u, y = torch.zeros(4, generator.w_dim), torch.zeros(4, 0)
+    descent = search.Descent(objective, u, y, steps=40, descend_y=False, source=source)
+    count = [len(descent.step(step)[0]) for step in range(40)]
+    assert sum(count) / 40 / 4 == pytest.approx(search.MEAN_STARTS, abs=0.02)
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """By pixels alone: the feature maps cost many times these generators."""

@@ -20,6 +20,7 @@ from simulacra.errors import SimulacraError
 from simulacra.explore.background import BackgroundJob, JobRunner
 from simulacra.explore.direction_api import DirectionApi
 from simulacra.explore.drawing_api import DrawingApi
+from simulacra.explore.gallery_api import GalleryApi
 from simulacra.explore.library import Library
 from simulacra.explore.refusals import HANDLERS, NotFound, json_response
 from simulacra.explore.responses import picture, progress
@@ -98,7 +99,11 @@ def application(library: Library, worker: Worker, jobs: JobRunner) -> Starlette:
 
     services = library, jobs, on_worker
     tasks = {
-        "draw": [*DrawingApi(*services).routes(), *DirectionApi(*services).routes()],
+        "draw": [
+            *DrawingApi(*services).routes(),
+            *GalleryApi(library, on_worker).routes(),
+            *DirectionApi(*services).routes(),
+        ],
         "translate": TranslationApi(library, on_worker).routes(),
     }
     task = library.model().task

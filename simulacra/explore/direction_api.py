@@ -15,6 +15,7 @@ from simulacra.errors import SimulacraError
 from simulacra.explore import requests
 from simulacra.explore.background import BackgroundJob, JobRunner
 from simulacra.explore.drawing_api import generator
+from simulacra.explore.gallery import Gallery
 from simulacra.explore.library import Library
 from simulacra.explore.loaded import LoadedGenerator
 from simulacra.explore.refusals import json_response
@@ -39,7 +40,12 @@ class DirectionApi:
         """Rename the direction {name} to {to}, in its file, too. Returns {directions}, {path} of the file, {bundled}."""
         content = await requests.read_json(request, {"name", "to", "checkpoint"})
         name, new = requests.text(content.get("name"), "name"), requests.direction_name(content.get("to"), "to")
-        return await self._change(content, lambda model: model.rename(name, new))
+
+        def rename(model: LoadedGenerator) -> None:
+            model.rename(name, new)
+            Gallery(model).rename_direction(name, new)
+
+        return await self._change(content, rename)
 
     async def save(self, request: Request) -> Response:
         """Save {edits} together as a direction {name}, whose strength 1 is all of them. Returns the same as renaming."""

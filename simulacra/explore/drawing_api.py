@@ -19,7 +19,7 @@ from simulacra.explore.refusals import json_response
 from simulacra.explore.responses import picture
 from simulacra.explore.worker import OnWorker
 from simulacra.generator import to_image
-from simulacra.latent.inversion import Progress, invert
+from simulacra.latent.inversion import Progress, invert, pace
 from simulacra.latent.project import preprocess_photo
 from simulacra.latent.recipe import Recipe, to_json
 from simulacra.messages import Message
@@ -94,6 +94,12 @@ class DrawingApi:
         requests.check_size(recipe)
         return json_response(recipe)
 
+    async def pace(self, request: Request) -> Response:
+        """Seconds that the search for a photo takes here: {start}, and {step} for each step. ?checkpoint=."""
+        checkpoint = request.query_params.get("checkpoint")
+        start, step = await self.on_worker(lambda: pace(generator(self.library, checkpoint).generator))
+        return json_response({"start": start, "step": step})
+
     async def photo(self, request: Request) -> Response:
         """Start the latent inversion of a photo, whose file is the body: ?steps= &checkpoint=. Returns {job}."""
         query = request.query_params
@@ -139,6 +145,7 @@ class DrawingApi:
             Route("/api/numbers", self.numbers, methods=["POST"]),
             Route("/api/children", self.children, methods=["POST"]),
             Route("/api/open", self.open, methods=["POST"]),
+            Route("/api/photo/pace", self.pace),
             Route("/api/jobs/photo", self.photo, methods=["POST"]),
             Route("/api/jobs/walk", self.walk, methods=["POST"]),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError
 from simulacra.explore.loaded import LoadedGenerator
@@ -27,6 +29,11 @@ from simulacra.sampling import RECIPE_KEYS, draw, enlarged_by
 Format = Literal["auto", "webp", "jpeg", "png"]  # auto: the quickest of those that look the same
 MAX_PICTURES = 100  # in one sheet
 SIDES = (8, 2048)  # pixels that a picture may be drawn at
+TYPICAL, TYPICAL_SIDE = (
+    24,
+    16,
+)  # pictures among which the first one is chosen, and the pixels at which they are compared
+TYPICAL_SECONDS = 0.3  # that the page's first picture may come later for it
 DIGITS = 5  # of a number of w that is written down
 
 
@@ -89,6 +96,39 @@ def render(model: LoadedGenerator, request: RenderRequest) -> ImageFile:
             raise SimulacraError("explore.sheet_too_large", width=width, height=height)
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     return ImageFile(encode(image, format, source), format)
+
+
+@torch.inference_mode()
+def images(model: LoadedGenerator, recipes: Sequence[Recipe]) -> list[Image.Image]:
+    """The pictures of recipes, at the model's own size."""
+    return [to_image(picture) for picture in draw(model.generator, recipes, w_batch(model, recipes))]
+
+
+@torch.inference_mode()
+def check(model: LoadedGenerator, recipe: Recipe) -> None:
+    """Raise `SimulacraError` for a recipe that this model cannot follow, without drawing it."""
+    w_of(model, recipe)
+    if recipe.noise is not None and not model.generator.has_noise:
+        raise SimulacraError("generator.no_noise")
+
+
+@torch.inference_mode()
+def typical_seed(generator: Generator, *, count: int = TYPICAL, seconds: float = TYPICAL_SECONDS) -> tuple[int, bool]:
+    """The seed, of the first `count`, whose picture differs least from the others' on average: rarely a broken one.
+
+    Draws no more pictures than fit in `seconds`, at least one. Also returns whether all were compared.
+    """
+    begun = time.monotonic()
+    thumbnails: list[Tensor] = []
+    fitting = 1
+    while fitting > 0 and len(thumbnails) < count:
+        seeds = range(len(thumbnails), min(count, len(thumbnails) + fitting))
+        pictures = generator.synthesis(generator.mapping(generator.seeded(seeds), generator.conditions(seeds)))
+        thumbnails += F.interpolate(pictures.float(), (TYPICAL_SIDE, TYPICAL_SIDE), mode="area").flatten(1).unbind()
+        elapsed = time.monotonic() - begun
+        fitting = int((seconds - elapsed) * len(thumbnails) / elapsed)
+    points = torch.stack(thumbnails)
+    return int(torch.cdist(points, points).sum(1).argmin()), len(thumbnails) == count
 
 
 def w_batch(model: LoadedGenerator, recipes: Sequence[Recipe]) -> Tensor:

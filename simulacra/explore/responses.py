@@ -23,9 +23,14 @@ def picture(data: bytes, format: Format) -> Response:
 
 
 def directions_json(model: LoadedGenerator) -> list[dict[str, Any]]:
-    """Directions without their vectors."""
+    """Directions without their vectors. named: whether the name says more than how pictures change."""
+    from simulacra.latent.effects import is_description  # the first picture need not wait for this import
+
     keys = ("name", "kind", "layers", "about", "accuracy", "own")
-    return [{key: getattr(direction, key) for key in keys} for direction in model.directions.values()]
+    return [
+        {key: getattr(direction, key) for key in keys} | {"named": direction.own or not is_description(direction.name)}
+        for direction in model.directions.values()
+    ]
 
 
 def saved_directions(model: LoadedGenerator) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from simulacra.console import Begin, silent
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator
 from simulacra.latent.attribute_classifier import AttributeClassifier
-from simulacra.latent.effects import Effect, measure_effects, similarity
+from simulacra.latent.effects import Effect, measure_effects, noise_floor, similarity
 from simulacra.latent.recipe import Direction
 from simulacra.latent.unsupervised import Candidate, components, seeds_to_w, sefa
 from simulacra.messages import text
@@ -36,7 +36,8 @@ def discover(
 ) -> list[Direction]:
     """At most `count` directions from the model's weights, those with the largest effect first.
 
-    They come from SeFa and GANSpace, see `latent.unsupervised`. Of two that nearly coincide, in w or on pictures, the
+    They come from SeFa and GANSpace, see `latent.unsupervised`. Those whose effect cannot be told from noise are left
+    out. Of two that nearly coincide, in w or on pictures, the
     one with the larger effect stays. seed: of the pictures that effects are measured on. classifier: names the
     attributes that change. existing: directions that are not found again.
     """
@@ -50,7 +51,11 @@ def discover(
     for candidate in candidates:
         effects += measure_effects(generator, [candidate], first=seed, classifier=classifier)
         advance(1)
-    best = _select(candidates, effects, count, measure_effects(generator, existing, first=seed))
+    floor = noise_floor(generator, first=seed)
+    visible = [(c, effect) for c, effect in zip(candidates, effects, strict=True) if effect.amount >= floor]
+    if not visible:  # a model at the start of its training: all of its pictures are nearly alike
+        visible = list(zip(candidates, effects, strict=True))
+    best = _select(visible, count, measure_effects(generator, existing, first=seed))
     names: list[str] = [direction.name for direction in existing]
     directions = []
     for direction, effect in best:
@@ -88,9 +93,10 @@ def free_name(name: str, names: Iterable[str]) -> str:
 
 
 def _select(
-    directions: Sequence[Direction], effects: Sequence[Effect], count: int, existing: Sequence[Effect]
+    candidates: Sequence[tuple[Direction, Effect]], count: int, existing: Sequence[Effect]
 ) -> list[tuple[Direction, Effect]]:
     """`count` directions by effect, taken from each kind in turn, without those whose effect another has."""
+    directions, effects = [direction for direction, _ in candidates], [effect for _, effect in candidates]
     order = sorted(range(len(directions)), key=lambda i: -effects[i].amount)
     kinds = [[i for i in order if directions[i].kind == kind] for kind in dict.fromkeys(d.kind for d in directions)]
     selected: list[int] = []

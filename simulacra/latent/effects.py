@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ REACH = 2.0  # an effect is measured between this strength and its negative
 STARTS = 24  # pictures that it is measured on
 BATCH = 48
 SIDE = 32  # pixels at which two changes are compared
+MIN_AMOUNT = 4 / 255  # of an effect that can be seen: two levels of 255, where black to white is 2
 MIN_SHIFT, MIN_FLIP = 0.5, 0.2  # standard deviations of a statistic, and share of pictures, that are worth a word
 # (for growth, for decline) of each statistic. Saved with directions, so these words are a file format.
 WORDS = {
@@ -112,6 +114,26 @@ def measure_effects(
             )
         )
     return effects
+
+
+@torch.no_grad()
+def noise_floor(generator: Generator, *, first: int = 0, starts: int = STARTS) -> float:
+    """The least amount of an effect that is told from noise, on the pictures of `starts` seeds from `first` on.
+
+    It is what other noise changes where the model has some, and at least `MIN_AMOUNT`.
+    """
+    if not generator.has_noise:
+        return MIN_AMOUNT
+    seeds = range(first, first + starts)
+    w = generator.mapping(generator.seeded(seeds), generator.conditions(seeds))
+    one, other = (generator.render(w, noise).float().clamp(-1, 1) for noise in (0, 1))
+    return max(MIN_AMOUNT, float((one - other).square().mean().sqrt()))
+
+
+def is_description(name: str) -> bool:
+    """Whether a direction's name only says how pictures change, such as `darker 2`: nobody has named what it does."""
+    words = re.sub(r" \d+$", "", name)
+    return words.startswith("another shape") or any(words in pair for pair in WORDS.values())
 
 
 def similarity(a: Effect, b: Effect) -> float:

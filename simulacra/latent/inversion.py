@@ -10,6 +10,7 @@ and mutates the latents of the closest guesses.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from simulacra.messages import Message
 
 GUESSES = 1024
 FIRST_SEED = 2**31  # of the guesses: users' seeds are smaller
+STARTS = 4  # latents that descend together
+PACE_PICTURES = 8  # that are timed for a forecast
+PACE_STEPS = 100  # of the descent whose first two steps are timed: no start is dropped in them
 WIDEN = 0.4  # share of the steps after which each layer has a latent of its own
 MAX_STARTS, MAX_STEPS = 64, 100_000
 MATCH, SIMILAR = 28.0, 20.0  # dB from which on a projection matches its photo, or is similar to it
@@ -71,7 +75,7 @@ def invert(
     target: Tensor,
     *,
     steps: int = 500,
-    starts: int = 4,
+    starts: int = STARTS,
     seed: int = 0,
     label: str = "",
     wide: bool = False,
@@ -127,6 +131,35 @@ def invert(
             feature_distance=float(distance.features(picture)), radius=float(objective.prior.radius(u)),
             course=tuple(course), seconds=time.monotonic() - begun, stopped=stopped,
         )  # fmt: skip
+
+
+def pace(generator: Generator) -> tuple[float, float]:
+    """Seconds that a search takes on this machine, from a short measurement: before its first step, and for each step.
+
+    A search of n steps takes about the first and n times the second.
+    """
+    begun = time.monotonic()
+    generator.eval()
+    seeds = range(PACE_PICTURES)
+    with torch.no_grad():
+        w, y = generator.seeded(seeds), generator.conditions(seeds)
+        picture = generator.synthesis(generator.mapping(w, y))[0].float()
+        w = generator.mapping(w, y) if generator.num_ws else w
+    objective = search.Objective(generator, PerceptualLoss(picture), latent_prior(generator))
+    u, y = objective.prior.whiten(w), torch.empty(len(w), 0, device=w.device) if y is None else y
+    times = [time.monotonic()]
+    with torch.no_grad():
+        objective.losses(u, y)
+    times.append(time.monotonic())
+    source = torch.Generator().manual_seed(0)
+    descent = search.Descent(objective, u[:STARTS], y[:STARTS], steps=PACE_STEPS, descend_y=False, source=source)
+    for step in (0, 1):  # with feature maps, and without
+        descent.step(step)
+        times.append(time.monotonic())
+    drawing, featured, plain = (end - start for start, end in itertools.pairwise(times))
+    step_seconds = (featured + (search.EVERY - 1) * plain) / search.EVERY * search.MEAN_STARTS
+    picture_seconds = drawing / PACE_PICTURES
+    return times[0] - begun + GUESSES * picture_seconds, step_seconds + search.EVOLVED * picture_seconds
 
 
 def _recipe(objective: search.Objective, u: Tensor, y: Tensor, label: str) -> Recipe:

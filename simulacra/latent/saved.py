@@ -34,11 +34,21 @@ def directions_file(model: str | Path | None = None) -> Path:
     model, in the user's data folder.
     """
     folder = model_folder(model)
+    place = user_folder(folder)
+    if place == folder:
+        return folder / FILE
+    return place / "directions" / f"{fingerprint(folder) if is_bundled(folder) else folder.name}.safetensors"
+
+
+def user_folder(folder: Path) -> Path:
+    """Where the things that a user makes of a model are written.
+
+    In the model's folder; for a checkpoint, in its run's, which outlives it; for a bundled model, in the user's data
+    folder.
+    """
     if is_bundled(folder):
-        return user_data_path("simulacra") / "directions" / f"{fingerprint(folder)}.safetensors"
-    if folder.parent.name == "checkpoints":
-        return folder.parent.parent / "directions" / f"{folder.name}.safetensors"
-    return folder / FILE
+        return user_data_path("simulacra")
+    return folder.parent.parent if folder.parent.name == "checkpoints" else folder
 
 
 def is_bundled(folder: Path) -> bool:

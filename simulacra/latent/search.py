@@ -30,6 +30,9 @@ RATE_Y = 0.02  # of Adam for attributes, which range over [0, 1]
 UP, DOWN = 0.05, 0.25  # shares of the steps in which the rate rises and falls
 NOISE, QUIET = 0.02, 0.75  # noise in standard deviations; the share of the steps after which there is none
 DROPS = (0.1, 0.25, 0.5)  # shares of the steps at which half of the starts are dropped; at the last all but one
+# For forecasts: the mean share of the starts that descend, and the pictures of the evolution for each step.
+MEAN_STARTS = DROPS[0] + (DROPS[1] - DROPS[0]) / 2 + (1 - DROPS[1]) / 4
+EVOLVED = GENERATIONS * CHILDREN * (APART * ISLANDS + 1 - APART)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,13 +33,20 @@ const search = (query) => {
   return words.size ? `?${words}` : "";
 };
 const get = (path, query = {}) => ask(`${path}${search(query)}`);
-const post = (path, content) => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(content) });
+const send = (method, path, content, options = {}) => ask(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(content), ...options });
+const post = (path, content) => send("POST", path, content);
 const upload = (path, file, query = {}, options = {}) => ask(`${path}${search(query)}`, { method: "POST", body: file, ...options });
 
 const json = async (response) => (await response).json();
 const withCheckpoint = (content) => (state.checkpoint ? { checkpoint: state.checkpoint, ...content } : content);
 
 export const model = () => json(get("api/model", withCheckpoint({})));
+export const first = () => json(get("api/first"));
+export const gallery = () => json(get("api/gallery", withCheckpoint({})));
+export const changeStars = (changes) => json(send("PATCH", "api/gallery", withCheckpoint(changes), { keepalive: true })); // the page may be left
+export const addHistory = (recipes) => send("PATCH", "api/gallery", { history: recipes }); // of the opened model
+export const zipAddress = (side) => `api/gallery/zip${search(withCheckpoint({ side }))}`;
+export const contactSheetAddress = () => `api/gallery/sheet${search(withCheckpoint({}))}`;
 export const directions = () => json(get("api/directions", withCheckpoint({})));
 export const rename = (name, to) => json(post("api/directions/rename", withCheckpoint({ name, to })));
 export const saveDirection = (name, edits) => json(post("api/directions/save", withCheckpoint({ name, edits })));
@@ -51,7 +58,9 @@ export const run = () => json(get("api/run"));
 export const open = (file) => json(upload("api/open", file));
 export const picture = async (content) => (await post("api/picture", withCheckpoint(content))).blob();
 export const startWalk = (content) => json(post("api/jobs/walk", withCheckpoint(content)));
+export const film = async (job) => (await get(`api/jobs/${job}/film`)).blob();
 export const startDirections = () => json(post("api/jobs/directions", withCheckpoint({})));
+export const pace = () => json(get("api/photo/pace", withCheckpoint({})));
 export const startPhoto = (file, steps) => json(upload("api/jobs/photo", file, withCheckpoint({ steps })));
 export const examples = () => json(get("api/examples"));
 export const example = async (side, number) => (await get(`api/examples/${side}/${number}`)).blob();

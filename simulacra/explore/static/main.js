@@ -4,6 +4,7 @@ import { drawControls, startControls } from "./controls.js";
 import { formatNumber, otherLanguage, switchLanguage, t, translatePage } from "./messages.js";
 import { byId, el, toast } from "./parts.js";
 import { redraw, sides, startStage } from "./stage.js";
+import { loadGallery, startStars, toggleCurrent } from "./stars.js";
 import { commit, emit, fromFragment, key, on, randomSeed, redo, remember, state, tidy, toFragment, translates, undo } from "./state.js";
 import { drawTabs, openTab, redrawTab, showTab, startTabs, tabAt } from "./tabs.js";
 
@@ -83,8 +84,10 @@ function connectDrop() {
 function connectSeed() {
   const field = byId("seed");
   field.addEventListener("change", () => {
-    const seed = Number(field.value);
-    if (!/^\d+$/.test(field.value) || seed >= 2 ** 32) {
+    const text = field.value.trim();
+    const isWord = /[^\d+\-.,\s]/.test(text); // a word names a picture, too
+    const seed = isWord ? text : Number(text);
+    if (!isWord && (!/^\d+$/.test(text) || seed >= 2 ** 32)) {
       toast(t("page.bad_seed"));
       field.setAttribute("aria-invalid", "true");
       return;
@@ -106,8 +109,8 @@ function onSettled() {
 }
 
 const KEYS = [
-  ["R", "page.key_random", random], ["Z", "page.undo", undo], ["Y", "page.redo", redo], ["L", "page.link", copyLink], ["S", "page.save", save],
-  ["1–7", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
+  ["R", "page.key_random", random], ["Z", "page.undo", undo], ["Y", "page.redo", redo], ["L", "page.link", copyLink], ["S", "page.save", save], ["F", "page.star", toggleCurrent],
+  ["1–8", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
 ];
 
 const keys = () => compare?.KEYS ?? KEYS;
@@ -120,7 +123,7 @@ function onKey(event) {
     return translates() ? undefined : event.shiftKey ? redo() : undo();
   }
   if (typing || control || event.altKey || !byId("keyson").checked || byId("keylist").open) return undefined;
-  if (/^[1-7]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
+  if (/^[1-8]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
   const action = keys().find(([letter, , act]) => act && letter === event.key.toUpperCase())?.[2];
   if (action) {
     event.preventDefault();
@@ -183,7 +186,7 @@ async function showCheckpoint(name) {
     if (compare) emit("again");
     else redraw();
     drawTexts();
-    if (!compare) await loadDirections();
+    if (!compare) await Promise.all([loadGallery(), loadDirections()]);
   } catch (error) {
     toast(error.message);
   }
@@ -204,9 +207,10 @@ function fillSides() {
 
 async function start() {
   const link = fromFragment(location.hash);
-  state.recipe = link?.recipe ?? { seed: randomSeed() };
+  if (link) state.recipe = link.recipe;
   drawTexts();
   startStage();
+  startStars();
   startControls();
   startTabs();
   connectButtons();
@@ -224,13 +228,15 @@ async function start() {
       drawTexts();
       return await showFirst();
     }
+    if (!link && !state.past.length) state.recipe = (await api.first()).recipe;
     emit("recipe", state.recipe); // the picture is requested before everything else
     fillSides();
     if (link?.model && link.model !== state.facts.model) toast(t("page.other_model"));
     drawTexts();
     remember(state.recipe);
+    emit("visited", state.recipe);
     emit("settled", state.recipe);
-    await loadDirections();
+    await Promise.all([loadGallery(), loadDirections()]);
   } catch (error) {
     delete byId("waiting").dataset.t; // it now shows the error
     byId("waiting").textContent = error.message;

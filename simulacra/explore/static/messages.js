@@ -30,6 +30,9 @@ export function t(code, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+// A length of time in words: "about 12 s", "about 3 min".
+export const duration = (seconds) => (seconds < 90 ? t("page.seconds_about", { count: Math.ceil(seconds) }) : t("page.minutes_about", { count: Math.ceil(seconds / 60) }));
+
 // Returns a function from the share that is done to a text with the time left. It starts anew when the share falls.
 export function progressMeter() {
   let [start, last] = [performance.now(), 0];
@@ -39,8 +42,7 @@ export function progressMeter() {
     const percent = Math.round(100 * share);
     const seconds = ((performance.now() - start) / 1000) * (1 / share - 1);
     if (share < 0.05 || share === 1) return t("page.progress", { percent });
-    const left = seconds < 90 ? t("page.seconds_left", { count: Math.ceil(seconds) }) : t("page.minutes_left", { count: Math.ceil(seconds / 60) });
-    return `${t("page.progress", { percent })}${t("page.comma")}${left}`;
+    return `${t("page.progress", { percent })}${t("page.comma")}${t("page.time_left", { time: duration(seconds) })}`;
   };
 }
 

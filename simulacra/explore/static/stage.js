@@ -2,12 +2,13 @@
 import * as api from "./api.js";
 import { directionTitle, labelText } from "./directions.js";
 import { t } from "./messages.js";
-import { byId, el, latest, toast } from "./parts.js";
+import { byId, el, latest, tile, toast } from "./parts.js";
 import { commit, key, on, state } from "./state.js";
 
 const CLIENT = crypto.randomUUID(); // this page's name for the server
 const THUMB = 112; // pixels of a picture in the strip
 const THUMB_DELAY = 350; // ms before missing thumbnails are drawn
+const TOGETHER = 8; // thumbnails in one request
 
 const thumbnails = new Map(); // key -> canvas
 
@@ -37,33 +38,50 @@ function setThumbnail(name, image) {
   drawStrip();
 }
 
+// Thumbnails are drawn once they are in view: the history may be long.
+const seen = new Set(); // keys
 let timer = 0;
+const observer = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) seen.add(target.dataset.key);
+  clearTimeout(timer);
+  timer = setTimeout(drawMissingThumbnails, THUMB_DELAY);
+});
+
 function drawStrip() {
   byId("history-empty").hidden = state.strip.length > 0;
+  observer.disconnect();
+  seen.clear();
   byId("strip").replaceChildren(
     ...state.strip.toReversed().map((recipe) => {
+      const name = key(recipe);
       const text = describe(recipe);
       const button = el("button", { type: "button", class: "face", "aria-label": text, title: text, click: () => commit(recipe) });
-      button.setAttribute("aria-current", String(key(recipe) === key(state.recipe)));
-      button.append(thumbnails.get(key(recipe)) ?? el("span", { class: "blank" }));
+      button.setAttribute("aria-current", String(name === key(state.recipe)));
+      button.append(thumbnails.get(name) ?? el("span", { class: "blank", "data-key": name }));
       return el("li", {}, button);
     }),
   );
-  clearTimeout(timer);
-  timer = setTimeout(drawMissingThumbnails, THUMB_DELAY);
+  for (const blank of byId("strip").querySelectorAll(".blank")) observer.observe(blank);
 }
 
 async function drawMissingThumbnails() {
-  const missing = state.strip.filter((recipe) => !thumbnails.has(key(recipe)));
-  if (!missing.length || state.checkpoint || !state.facts) return;
-  for (const recipe of missing.slice(-8)) {
-    try {
-      setThumbnail(key(recipe), await createImageBitmap(await api.picture({ recipe, format: "auto" })));
-    } catch (error) {
-      state.strip = state.strip.filter((other) => other !== recipe); // this model cannot draw it
-      toast(error.message);
-    }
+  if (state.checkpoint || !state.facts) return;
+  const missing = state.strip.filter((recipe) => seen.has(key(recipe)) && !thumbnails.has(key(recipe))).slice(-TOGETHER);
+  if (missing.length) await drawThumbnails(missing);
+}
+
+// Draws pictures of the strip. Where one of them cannot be drawn, each is asked for by itself.
+async function drawThumbnails(recipes) {
+  try {
+    const { bitmap, columns, width, height } = await api.sheet(recipes, THUMB);
+    recipes.forEach((recipe, i) => thumbnails.set(key(recipe), tile(bitmap, i, columns, width, height)));
+  } catch (error) {
+    if (error.status === 400 && recipes.length > 1) for (const recipe of recipes) await drawThumbnails([recipe]);
+    else if (error.status === 400) state.strip = state.strip.filter((other) => other !== recipes[0]); // this model cannot draw it
+    else toast(error.message);
+    if (error.status !== 400) return;
   }
+  drawStrip();
 }
 
 // A picture in words that tell it from others.

@@ -1,7 +1,7 @@
 // The state of the page: the current recipe, its undo history, and the strip of earlier pictures.
 
 const MAX_UNDO = 200; // steps
-const MAX_STRIP = 60; // pictures
+const MAX_STRIP = 200; // pictures, as the server keeps them
 
 export const state = {
   recipe: { seed: 0 },
@@ -10,6 +10,7 @@ export const state = {
   directions: [],
   directionsLoaded: false,
   strip: [], // recipes, newest last
+  stars: [], // recipes, newest last
   past: [],
   future: [],
 };
@@ -22,6 +23,15 @@ export const on = (event, listener) => (listeners[event] ??= []).push(listener);
 export const emit = (event, detail) => (listeners[event] ?? []).forEach((listener) => listener(detail));
 
 export const key = (recipe) => JSON.stringify(recipe);
+// A recipe's text, whatever the order of its keys, and whether it came from the page or the server.
+export function canonical(recipe) {
+  const plain = { ...tidy(recipe) };
+  if (plain.other) plain.other = JSON.parse(canonical(plain.other));
+  if (plain.edits) plain.edits = Object.fromEntries(Object.entries(plain.edits).map(([name, edit]) => [name, typeof edit === "number" ? { strength: edit } : edit]));
+  const sorted = (value) => (value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.keys(value).sort().map((name) => [name, sorted(value[name])])) : value);
+  return JSON.stringify(sorted(plain));
+}
+
 export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 
 let beforeDrag = null; // the recipe before the current drag
@@ -43,6 +53,7 @@ export function commit(recipe = state.recipe) {
     state.past = [...state.past.slice(-MAX_UNDO), before];
     state.future = [];
     remember(recipe);
+    emit("visited", recipe);
   }
   if (moved) emit("recipe", recipe);
   emit("settled", recipe);
@@ -106,7 +117,7 @@ function mapEdits(recipe, map) {
 export function renameDirection(old, name) {
   const update = (recipe) => mapEdits(recipe, (edits) => edits.map(([edited, edit]) => [edited === old ? name : edited, edit]));
   state.recipe = update(state.recipe);
-  for (const list of ["strip", "past", "future"]) state[list] = state[list].map(update);
+  for (const list of ["strip", "stars", "past", "future"]) state[list] = state[list].map(update);
 }
 
 // Drop edits by directions that no longer exist, so that their pictures can still be drawn.

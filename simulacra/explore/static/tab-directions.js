@@ -1,7 +1,8 @@
 // Directions: a slider for each.
 import * as api from "./api.js";
 import { combination, learningSection, placeText } from "./combine.js";
-import { directionTitle, effectText } from "./directions.js";
+import { attributeTitle, directionTitle, effectText } from "./directions.js";
+import { drawEnds, withEnds } from "./ends.js";
 import { progressMeter, t } from "./messages.js";
 import { el, offNote, select, slider, tile, toast } from "./parts.js";
 import { change, commit, emit, renameDirection, state, tidy, withEdit } from "./state.js";
@@ -11,6 +12,7 @@ const STRENGTHS = [-3, -2, -1, 0, 1, 2, 3];
 const THUMB = 96;
 
 const expanded = new Set(); // names of directions whose details are shown
+const unfolded = new Set(); // prefixes of the groups that are unfolded
 
 const editOf = (name) => {
   const edit = state.recipe.edits?.[name];
@@ -45,7 +47,7 @@ async function drawFilmstrip(direction, box) {
 }
 
 function renameForm(direction) {
-  const field = el("input", { type: "text", value: directionTitle(direction.name), maxlength: 60, "aria-label": t("page.name"), autocomplete: "off" });
+  const field = el("input", { type: "text", value: direction.named ? directionTitle(direction.name) : "", placeholder: t("page.name_hint"), maxlength: 60, "aria-label": t("page.name"), autocomplete: "off" });
   const submit = async (event) => {
     event.preventDefault();
     const name = field.value.trim();
@@ -82,8 +84,9 @@ function layerSelects(direction, redraw) {
   return el("p", { class: "row layers" }, el("span", {}, t("page.layers_from")), from, el("span", {}, t("page.layers_to")), to);
 }
 
-function row(direction) {
-  const title = directionTitle(direction.name);
+// The slider of a direction. number: of one that nobody has named yet; its ends then show what it does.
+function row(direction, number) {
+  const title = direction.named ? directionTitle(direction.name) : t("page.direction_number", { number });
   const effect = effectText(direction.about);
   const control = slider({
     name: title, title: effect || undefined, min: -REACH, max: REACH, step: 0.1, digits: 1, value: editOf(direction.name).strength,
@@ -106,13 +109,41 @@ function row(direction) {
     if (!expanded.delete(direction.name)) expanded.add(direction.name);
     show(expanded.has(direction.name));
   };
+  const naming = () => {
+    expanded.add(direction.name);
+    show(true);
+    details.querySelector(".naming input").focus();
+  };
+  if (!direction.named) control.row.append(el("button", { type: "button", class: "quiet small name", click: naming }, t("page.name_it")));
   control.row.append(chevron);
   show(expanded.has(direction.name));
   const settled = () => {
     control.set(editOf(direction.name).strength);
     if (expanded.has(direction.name)) drawFilmstrip(direction, box);
   };
-  return { node: el("li", {}, control.row, details), settled };
+  const ends = direction.named ? null : withEnds(control.row, title, REACH, (strength) => edited(direction, strength));
+  return { node: el("li", {}, ends?.node ?? control.row, details), settled, ends };
+}
+
+const prefixOf = ({ name, own }) => (!own && name.includes(": ") ? name.split(": ")[0] : null);
+
+// The rows of a list, those of one prefix ("style: afro", "style: fringe") folded into a group.
+function folded(rows) {
+  const groups = new Map();
+  for (const each of rows) groups.set(prefixOf(each.direction), [...(groups.get(prefixOf(each.direction)) ?? []), each]);
+  const placed = new Set();
+  return rows.map(({ direction, node }) => {
+    const prefix = prefixOf(direction);
+    const members = groups.get(prefix);
+    if (!prefix || members.length < 2) return node;
+    if (placed.has(prefix)) return null;
+    placed.add(prefix);
+    const open = unfolded.has(prefix) || members.some((member) => editOf(member.direction.name).strength);
+    const title = t("page.group", { name: attributeTitle(prefix), count: members.length });
+    const fold = el("details", { open, toggle: () => unfolded[fold.open ? "add" : "delete"](prefix) },
+      el("summary", {}, title), el("ul", { class: "sliders" }, ...members.map((member) => member.node)));
+    return el("li", { class: "group" }, fold);
+  }).filter(Boolean);
 }
 
 let findingText = null; // how far the search for directions is
@@ -152,15 +183,21 @@ export function draw(panel) {
     panel.append(...findSection(), learning.node);
     return { close: learning.close };
   }
-  const rows = state.directions.map(row);
+  let unnamed = 0;
+  const rows = state.directions.map((direction) => ({ direction, ...row(direction, direction.named || ++unnamed) }));
+  const ends = drawEnds(rows.map((each) => each.ends).filter(Boolean));
   const [combine, learning] = [combination(), learningSection()];
   const reset = el("button", { type: "button", class: "quiet", click: () => commit(tidy({ ...state.recipe, edits: {} })) }, t("page.reset_all"));
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("page.directions_intro")), reset),
+    el("div", { class: "head" }, el("p", {}, t(unnamed ? "page.directions_unnamed" : "page.directions_intro")), reset),
     combine.node,
-    el("ul", { class: "sliders" }, ...rows.map(({ node }) => node)),
+    el("ul", { class: "sliders" }, ...folded(rows)),
     learning.node,
   );
-  const settled = () => [...rows, combine].forEach((part) => part.settled());
-  return { settled, close: learning.close };
+  const settled = () => [...rows, combine, ends].forEach((part) => part.settled());
+  const close = () => {
+    ends.close();
+    learning.close();
+  };
+  return { settled, close };
 }

@@ -1,13 +1,10 @@
-// All numbers of z, folded in groups.
+// All numbers of z, each with a slider.
 import * as api from "./api.js";
 import { t } from "./messages.js";
 import { el, offNote, slider, toast, uniqueId } from "./parts.js";
 import { change, commit, key, state, withNumber } from "./state.js";
 
-const GROUP = 16;
-
 let query = "";
-const open = new Set(); // first numbers of the groups that are unfolded
 
 // Whether an index is in a query such as `7`, `20-30` or `1,5`.
 function matcher(text) {
@@ -26,29 +23,10 @@ function row(index, z, sliders) {
   return el("li", {}, control.row);
 }
 
-function lists(z, sliders) {
+function numberList(z, sliders) {
   const indices = [...z.keys()];
-  if (query.trim()) {
-    const matches = indices.filter(matcher(query));
-    return [matches.length ? el("ul", { class: "sliders many" }, ...matches.map((i) => row(i, z, sliders))) : offNote(t("page.no_such_number"))];
-  }
-  const groups = [];
-  for (let first = 0; first < z.length; first += GROUP) {
-    const members = indices.slice(first, first + GROUP);
-    const list = el("ul", { class: "sliders many" });
-    const fold = el("details", { open: open.has(first) }, el("summary", {}, t("page.numbers_group", { first, last: members.at(-1) })), list);
-    const fill = () => {
-      if (fold.open && !list.childElementCount) list.append(...members.map((i) => row(i, z, sliders)));
-    };
-    fold.addEventListener("toggle", () => {
-      if (fold.open) open.add(first);
-      else open.delete(first);
-      fill();
-    });
-    fill();
-    groups.push(fold);
-  }
-  return groups;
+  const matches = query.trim() ? indices.filter(matcher(query)) : indices;
+  return matches.length ? el("ul", { class: "sliders many" }, ...matches.map((i) => row(i, z, sliders))) : offNote(t("page.no_such_number"));
 }
 
 export function draw(panel) {
@@ -59,7 +37,7 @@ export function draw(panel) {
   let drawnStart = ""; // the start of the recipe whose numbers are shown
   const show = () => {
     sliders.clear();
-    body.replaceChildren(...(z ? lists(z, sliders) : [offNote(t("page.numbers_off"))]));
+    body.replaceChildren(z ? numberList(z, sliders) : offNote(t("page.numbers_off")));
   };
   const find = el("input", { type: "search", id, value: query, placeholder: t("page.find_hint"), autocomplete: "off", input: () => {
     query = find.value;

@@ -1,7 +1,7 @@
 // Latent inversion of a photo: the model looks for the most similar picture that it can make.
 import * as api from "./api.js";
 import { chart } from "./chart.js";
-import { progressMeter, t } from "./messages.js";
+import { duration, progressMeter, t } from "./messages.js";
 import { el, latest, select, toast } from "./parts.js";
 import { commit, state } from "./state.js";
 
@@ -30,8 +30,8 @@ const likeness = (psnr) => t(psnr < CLEAR_DB ? "page.likeness_rough" : psnr < MA
 function onNews(news) {
   if (news.step == null) return; // it has only started
   if (news.step) photo.points.push([news.step, news.psnr]);
-  const values = { psnr: news.psnr.toFixed(1), step: news.step, count: photo.steps, progress: photo.meter(news.share) };
-  photo.text = () => (news.step ? t("page.search_step", values) : t("page.search_start", values));
+  const progress = photo.meter(news.share);
+  photo.text = () => t(news.step ? "page.search_step" : "page.search_start", { likeness: likeness(news.psnr), progress });
   showResult(`api/jobs/${photo.job}/picture?step=${news.step}&psnr=${news.psnr}`);
   photo.redraw?.();
 }
@@ -51,7 +51,7 @@ export async function search(file = photo.file) {
     if (photo.url) URL.revokeObjectURL(photo.url);
     Object.assign(photo, { file, url: URL.createObjectURL(file) });
   }
-  Object.assign(photo, { points: [], text: () => t("page.starting"), resultUrl: "", steps: photo.effort, meter: progressMeter() });
+  Object.assign(photo, { points: [], text: () => t("page.starting"), resultUrl: "", meter: progressMeter() });
   try {
     const { job } = await api.startPhoto(file, photo.effort);
     photo.job = job;
@@ -70,10 +70,32 @@ export async function search(file = photo.file) {
   if (next) search(next);
 }
 
+const paces = new Map(); // checkpoint -> {start, step}, in seconds
+
+// The choices of patience, each with the time that it takes here, once that is known.
+function fillEfforts(effort) {
+  const pace = paces.get(state.checkpoint);
+  for (const [index, [count, code]] of EFFORTS.entries()) {
+    const time = pace ? `${t("page.comma")}${duration(pace.start + count * pace.step)}` : "";
+    effort.options[index].textContent = `${t(code)}${time}`;
+  }
+}
+
+async function measurePace(effort) {
+  fillEfforts(effort);
+  const { checkpoint } = state;
+  if (paces.has(checkpoint) || photo.job) return;
+  try {
+    paces.set(checkpoint, await api.pace());
+    fillEfforts(effort);
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
 export function draw(panel) {
   const input = el("input", { type: "file", id: "photofile", accept: "image/*", class: "unseen", change: () => search(input.files[0]) });
-  const efforts = EFFORTS.map(([count, code]) => [count, t(code, { count })]);
-  const effort = select(t("page.effort"), efforts, photo.effort, (value) => (photo.effort = value));
+  const effort = select(t("page.effort"), EFFORTS.map(([count, code]) => [count, t(code)]), photo.effort, (value) => (photo.effort = value));
   const target = el("figure", {});
   const result = el("figure", {});
   const curve = el("div", {});
@@ -99,5 +121,6 @@ export function draw(panel) {
     text, pair, curve,
   );
   photo.redraw();
+  measurePace(effort);
   return { close: () => (photo.redraw = null) };
 }

@@ -10,9 +10,16 @@ const MAX_STOPS = 24;
 const RATE = 25; // frames a second
 const THUMB = 96;
 
+let stars = null; // the starred pictures that the film goes through, instead of the history
 const excluded = new Set(); // keys of pictures that are not in the film
 const LARGEST = 512; // px of a film, as the server has it
 const film = { job: null, url: "", text: () => "", stops: 0, seconds: "1", side: "256", redraw: null };
+
+// Go through these pictures, the first ones of them.
+export function through(recipes) {
+  stars = recipes.slice(0, MAX_STOPS);
+  excluded.clear();
+}
 
 async function make(recipes) {
   Object.assign(film, { text: () => t("page.starting"), stops: recipes.length });
@@ -31,7 +38,7 @@ async function make(recipes) {
     film.text = () => (result.film ? "" : t("page.stopped"));
     if (result.film) {
       if (film.url) URL.revokeObjectURL(film.url);
-      film.url = URL.createObjectURL(await (await fetch(result.film)).blob());
+      film.url = URL.createObjectURL(await api.film(job));
     }
   } catch (error) {
     film.text = () => error.message;
@@ -61,7 +68,7 @@ export function draw(panel) {
     start.disabled = stops.length < 2 || Boolean(film.job);
   };
   const show = async () => {
-    const recipes = state.strip.slice(-CHOICES);
+    const recipes = stars ?? state.strip.slice(-CHOICES);
     const missing = recipes.filter((recipe) => !tiles.has(key(recipe)));
     try {
       if (missing.length) {
@@ -102,8 +109,20 @@ export function draw(panel) {
   const seconds = ["0.5", "1", "2", "4"].map((value) => [value, formatNumber(Number(value))]);
   const sizes = sides([256, 512]).filter(({ side }) => side <= LARGEST).map(({ side, text }) => [String(side), text]);
   const field = (label, options, name) => el("label", { class: "field" }, el("span", {}, label), select(label, options, film[name], (value) => (film[name] = value)));
+  const intro = el("p", {});
+  const add = el("button", { type: "button", class: "quiet", click: () => commit({ seed: randomSeed() }) }, t("page.add_random"));
+  const back = el("button", { type: "button", class: "quiet", click: () => {
+    stars = null;
+    say();
+    show();
+  } }, t("page.walk_history"));
+  const say = () => {
+    intro.textContent = stars ? t("page.walk_stars", { count: stars.length }) : t("page.walk_intro");
+    [add.hidden, back.hidden] = [Boolean(stars), !stars];
+  };
+  say();
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("page.walk_intro")), el("button", { type: "button", class: "quiet", click: () => commit({ seed: randomSeed() }) }, t("page.add_random"))),
+    el("div", { class: "head" }, intro, add, back),
     few, list,
     el("div", { class: "row" }, field(t("page.seconds"), seconds, "seconds"), field(t("page.film_size"), sizes, "side"), start, stop),
     text, result,

@@ -6,6 +6,7 @@ import { on, state, translates } from "./state.js";
 // available: whether the model can do it. offCode: the note for a model that cannot; without one, the tab says it itself.
 const latent = { available: () => !translates(), offCode: "page.tab_off_translator" };
 const LATENT = [
+  { name: "gallery", title: "page.tab_gallery", ...latent },
   { name: "directions", title: "page.tab_directions", ...latent },
   { name: "mix", title: "page.tab_mix", ...latent },
   { name: "photo", title: "page.tab_photo", ...latent },
