@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium"),
 ]
 
-TABS = ("gallery", "directions", "mix", "photo", "walk", "numbers", "runs", "translate")
+TABS = ("gallery", "directions", "mix", "photo", "walk", "live", "numbers", "runs", "translate")
 Visit = Callable[..., Any]
 
 PIXELS = """() => {
@@ -823,3 +823,54 @@ def test_noise_and_truncation_by_layers_have_sliders(visit: Visit) -> None:
     page.click("#random")
     assert recipe(page)["layer_truncation"] == {"0-1": 0.8}
     expect_count(visit("plain"), "#start details", 0)
+
+
+FAKES = """() => {
+  const input = { name: "Fake knobs", onmidimessage: null };
+  navigator.requestMIDIAccess = async () => ({ inputs: new Map([["1", input]]), onstatechange: null });
+  window.turn = (number, amount) => input.onmidimessage({ data: [0xb0, number, amount] });
+  navigator.mediaDevices.getUserMedia = async () => {
+    const context = new AudioContext();
+    const [tone, sound] = [context.createOscillator(), context.createMediaStreamDestination()];
+    tone.connect(sound);
+    tone.start();
+    return sound.stream;
+  };
+}"""
+
+
+def test_knobs_sound_and_wandering_play_the_picture(visit: Visit) -> None:
+    page = visit("plain")
+    page.click("#random")  # the first picture is the typical one, which no truncation changes
+    page.evaluate(FAKES)
+    page.click("#tab-live")
+    page.click("text=MIDI")
+    playwright.expect(page.locator("#panel")).to_contain_text("Fake knobs")
+    page.click("text=Add a connection")
+    page.evaluate("turn(7, 0)")
+    playwright.expect(page.get_by_label("What moves it")).to_have_value("knob 7")
+    page.get_by_label("Wander").uncheck()
+    still = settled(page)
+    page.click("#panel button.primary")
+    page.evaluate("turn(7, 127)")
+    playwright.expect(page.locator("#picture")).to_have_attribute("aria-label", re.compile("1.33"))
+    moved = settled(page)
+    assert moved != still
+    page.locator("#start input[type=range]").first.fill("0.5")  # by hand, while it plays
+    playwright.expect(page.locator("#picture")).to_have_attribute("aria-label", re.compile("0.83"))
+    page.click("#panel button.primary")
+    page.keyboard.press("z")
+    assert settled(page) != moved
+    page.get_by_label("Wander").check()
+    page.click("text=Microphone")
+    page.get_by_label("What moves it").select_option("level")
+    page.click("#panel button.primary")
+    first = settled(page)
+    page.wait_for_timeout(600)
+    page.click("#panel button.primary")
+    assert settled(page) != first
+    assert "z" in recipe(page)
+    page.reload()
+    page.wait_for_selector("#stage.ready")
+    page.click("#tab-live")
+    playwright.expect(page.get_by_label("What moves it")).to_have_value("level")  # kept for this model

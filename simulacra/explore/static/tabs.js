@@ -11,6 +11,7 @@ const LATENT = [
   { name: "mix", title: "page.tab_mix", ...latent },
   { name: "photo", title: "page.tab_photo", ...latent },
   { name: "walk", title: "page.tab_walk", ...latent },
+  { name: "live", title: "page.tab_live", ...latent },
   { name: "numbers", title: "page.tab_numbers", ...latent },
 ];
 const RUNS = { name: "runs", title: "page.tab_runs", available: () => state.facts?.run };
