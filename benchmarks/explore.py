@@ -33,7 +33,7 @@ from simulacra.registry import configured
 from simulacra.storage import load_generator, save_model
 
 MOVES, EVENTS, CLIENTS, EACH = 200, 60, 8, 10
-GOALS = {"p50": 25, "p95": 60, "frames": 30, "last": 60, "flying": 1, "first": 3}
+GOALS = {"p50": 25, "p95": 60, "frames": 30, "knob": 60, "last": 60, "flying": 1, "first": 3}
 WARM = 1000  # requests after which memory is first looked at
 
 WATCH = """() => {
@@ -81,6 +81,29 @@ DRAG = """async (events) => {
   move(1.1, "change");
   await new Promise((resolve) => setTimeout(resolve, 1000));
   return { frames: counts.frames.size, last: counts.last - released, most: counts.most };
+}"""
+
+FAKE_KNOBS = """() => {
+  const input = { name: "knobs", onmidimessage: null };
+  navigator.requestMIDIAccess = async () => ({ inputs: new Map([["1", input]]), onstatechange: null });
+  window.turn = (amount) => input.onmidimessage({ data: [0xb0, 7, amount] });
+}"""
+KNOBS = """async (turns) => {
+  const took = [];
+  for (let i = 0; i < turns; i++) {
+    const paint = new Promise((resolve) => painted.addEventListener("now", resolve, { once: true }));
+    const began = performance.now();
+    turn(20 + 5 * (i % 20));
+    await paint;
+    took.push(performance.now() - began);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return took;
+}"""
+WANDER = """async (seconds) => {
+  counts.frames.clear();
+  await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  return counts.frames.size / seconds;
 }"""
 
 
@@ -166,6 +189,7 @@ def measure(model: str, requests: int) -> None:
             line(f"frames painted in a drag of a second, {EVENTS} events", middle["frames"], "", GOALS["frames"], False)
             line("the last of them after release", middle["last"], "ms", GOALS["last"])
             line("requests in flight at most", max(drag["most"] for drag in drags), "", GOALS["flying"])
+            live(page)
             browser.close()
             right, seconds = crowd(address, model)
             line(f"right pictures for {CLIENTS} clients at once", right, "", CLIENTS * EACH, False)
@@ -177,6 +201,28 @@ def measure(model: str, requests: int) -> None:
                 print(
                     f"  memory after {WARM} requests {before:.0f} MiB, after {requests} more {resident(process):.0f} MiB"
                 )
+
+
+def live(page: Any) -> None:
+    """Print the figures of playing live, with a MIDI device that the page makes believe it has."""
+    page.fill("#seed", "7")  # the typical picture does not change with truncation
+    page.press("#seed", "Enter")
+    page.evaluate(FAKE_KNOBS)
+    page.click("#tab-live")
+    page.click("text=MIDI")
+    page.click("text=Add a connection")
+    page.evaluate("turn(1)")
+    wander = page.get_by_label("Wander")
+    wander.uncheck()
+    page.click("#panel button.primary")
+    took = sorted(page.evaluate(KNOBS, MOVES))
+    line("knob to painted picture, median", statistics.median(took), "ms", GOALS["knob"])
+    line("knob to painted picture, 95 of 100", took[int(0.95 * MOVES)], "ms", GOALS["knob"])
+    page.click("#panel button.primary")
+    wander.check()
+    page.click("#panel button.primary")
+    line("pictures a second while wandering", page.evaluate(WANDER, 5), "", GOALS["frames"], False)
+    page.click("#panel button.primary")
 
 
 def screenshot(model: str, out: Path) -> None:
