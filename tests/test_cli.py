@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "explore": "model port host open",
     "export": "model out to size",
+    "fork": "run words at augment total minutes device threads",
     "inspect": "source json",
     "lab": "target settings gan out plays minutes seed",
     "list": "gan",
@@ -178,6 +179,8 @@ def test_every_command_explains_itself(run_cli: Cli, name: str) -> None:
         (["lab", "bimodal", "--gan", "mlp"], "trains no GAN"),
         (["list", "stylegan9"], "no GAN"),
         (["runs", "/nowhere"], "/nowhere"),
+        (["fork", "/nowhere"], "/nowhere"),
+        (["fork", "/nowhere", "a", "b"], "one name"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -1,4 +1,4 @@
-"""Commands that train: train, upscale, curves, plan."""
+"""Commands that train: train, fork, upscale, curves, plan."""
 
 from __future__ import annotations
 
@@ -76,6 +76,62 @@ def train(
         return
     _, ended = execute(data, options, values, draw=True)
     sys.exit(0 if ended else 130)
+
+
+@command("train", "simulacra fork runs/faces-r3gan lr=1e-4")
+def fork(
+    run: Path,
+    /,
+    *words: str,
+    at: str | None = None,
+    augment: Literal["none", "ada", "diff"] | None = None,
+    total: str | None = None,
+    minutes: float | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    threads: int | None = None,
+) -> None:
+    """Begin a new run at a checkpoint of another one, with other settings: both futures differ by these alone.
+
+    Without --total or --minutes nothing is trained yet; simulacra train does it. Networks cannot change. Two forks are
+    compared on the same seeds by simulacra compare, and simulacra runs shows them below their parent.
+
+    Parameters
+    ----------
+    run
+        Folder of the run to begin at.
+    words
+        A name for the new run, and settings of the GAN to change as key=value words: slow lr=1e-4 gamma=5.
+    at
+        Checkpoint to begin at, by its images shown; the last one if not given.
+    augment
+        Augmentation from here on: none, ada or diff.
+    total
+        Train it at once, up to so many images shown, those of its parent included.
+    minutes
+        Train it at once, up to so many minutes, those of its parent included.
+    device
+        Device to compute on.
+    threads
+        Processor threads; fewer can be faster on a busy machine.
+    """
+    from simulacra.config import parse_words
+    from simulacra.console import say
+    from simulacra.errors import SimulacraError
+    from simulacra.training.fork import fork as make
+    from simulacra.training.options import check_numbers
+    from simulacra.training.run import execute
+
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise SimulacraError("train.fork_names", names=names)
+    settings = parse_words([word for word in words if "=" in word] + ([f"augment={augment}"] if augment else []))
+    options = TrainOptions(total=total, minutes=minutes, device=device, threads=threads)
+    check_numbers(options)
+    folder = make(run, *names, at=at, settings=settings)
+    say("train.forked", folder=folder, run=run)
+    if total is not None or minutes is not None:
+        _, ended = execute(folder, options, draw=True)
+        sys.exit(0 if ended else 130)
 
 
 @command("train", "simulacra upscale runs/faces-r3gan")

@@ -24,7 +24,7 @@ from simulacra.training.clock import Clock, parse_count, resolve_clock
 from simulacra.training.lengths import ImagesNeeded, images_needed
 from simulacra.training.options import Setting, TrainOptions, check_numbers
 from simulacra.training.pretrained import Pretrained, is_source, open_pretrained, reopen
-from simulacra.training.run_records import RunConfig, read_run, stored_reasons
+from simulacra.training.run_records import ForkRecord, RunConfig, read_run, stored_reasons
 
 PATIENCE = 8
 AUTO = "auto"  # in place of a GAN's name: chosen for the pictures and the machine
@@ -57,6 +57,7 @@ class Plan:
     resumed: bool  # the folder already holds this run
     needed: ImagesNeeded | None  # where `auto` chose settings of a GAN that draws
     threads: int | None  # processor threads; None: torch's own choice
+    fork: ForkRecord | None  # the checkpoint of another run that it begins at
     speed: float | None = None  # images a second on this machine; None: not measured
 
     def count(self) -> str:
@@ -166,6 +167,7 @@ def plan(
         resumed=bool(stored),
         needed=needed,
         threads=_first(options.threads, stored and stored.get("threads")),
+        fork=stored.get("fork") if stored else None,
     )
     if stored:
         _refuse_changes(folder, stored, resolved)

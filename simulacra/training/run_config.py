@@ -27,6 +27,8 @@ def config_json(plan: Plan, device: torch.device) -> RunConfig:
     config |= {"reasons": to_reasons(plan.reasons)} | identity | {"data": identity["data"] | data}
     config |= {"threads": torch.get_num_threads()}
     config |= provenance(plan.gan.name)
+    if plan.fork is not None:
+        config["fork"] = plan.fork
     config["length"] = {
         "total": clock.total,
         "minutes": clock.minutes,
