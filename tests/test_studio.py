@@ -316,10 +316,14 @@ def test_from_pictures_to_a_model_without_a_terminal(client: TestClient, root: P
     assert facts["shape"] == [3, 16, 16] and facts["run"]
     picture = client.post(f"/model/{run}/api/picture", json={"recipe": {"seed": 1}})
     assert Image.open(io.BytesIO(picture.content)).size == (16, 16)
+    forked = client.post("/api/studio/fork", json={"run": run, "name": "other", "settings": "lr=1e-3"}).json()
+    assert wait(client, forked)["state"] == "done" and forked["subject"] == "runs/other"
+    tree = {entry["path"]: entry["fork"] for entry in client.get("/api/studio").json()["entries"]}
+    assert tree["runs/other"]["run"] == str(root / run)
     renamed = client.post("/api/studio/rename", json={"path": run, "name": "kittens"}).json()["path"]
     client.post("/api/studio/throw-away", json={"path": renamed})
     library = client.get("/api/studio").json()
-    assert [entry["kind"] for entry in library["entries"]] == ["dataset"]
+    assert [entry["path"] for entry in library["entries"]] == ["cats", "runs/other"]
     client.post("/api/studio/restore", json={"path": library["bin"][0]["path"]})
     assert client.get("/api/studio/run", params={"path": renamed}).status_code == 200
 
@@ -380,8 +384,33 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=4,
 )  # fmt: skip
-KEYS = ("path", "name", "source", "size", "crop", "data", "run", "minutes", "drop_duplicates", "keep_originals")
-POSTS = ("train", "prepare", "inspect", "forecast", "score", "upscale", "rename", "throw-away", "restore", "pictures")
+KEYS = (
+    "at",
+    "settings",
+    "path",
+    "name",
+    "source",
+    "size",
+    "crop",
+    "data",
+    "run",
+    "minutes",
+    "drop_duplicates",
+    "keep_originals",
+)
+POSTS = (
+    "train",
+    "fork",
+    "prepare",
+    "inspect",
+    "forecast",
+    "score",
+    "upscale",
+    "rename",
+    "throw-away",
+    "restore",
+    "pictures",
+)
 
 
 @given(st.sampled_from(POSTS), st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6))
@@ -390,7 +419,7 @@ def test_whatever_is_posted_gets_an_answer_and_nothing_outside_is_written(
     client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch, path: str, content: dict[str, Any]
 ) -> None:
     def refuse(self: Processes, kind: str, subject: str, words: list[str]) -> None:
-        given = words[1:] if kind != "prepare" else words[3:]
+        given = {"prepare": words[3:], "fork": [words[1]]}.get(kind, words[1:])
         assert all(word.startswith(("/", "--size=", "--crop=", "--minutes=", "--drop", "--keep", "--factor=", "--dry-run",
                                     "--json")) or word == "peeps" for word in given)  # fmt: skip
         raise SimulacraError("studio.no_process")

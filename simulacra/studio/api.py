@@ -174,6 +174,23 @@ class StudioApi:
         run = text(content.get("run"), "run")
         return await self._start("upscale", run, ["upscale", str(inside(self.root, run)), f"--factor={FACTOR}"])
 
+    async def fork(self, request: Request) -> Response:
+        """Begin a new run at a checkpoint of another one with other settings: {run, name, at, settings}.
+
+        settings: `lr=1e-3 gamma=0.1`. The process's `subject` is the path of the new run.
+        """
+        content = await read_json(request, {"run", "name", "at", "settings"})
+        parent = inside(self.root, text(content.get("run"), "run"))
+        name = unused(parent.parent, safe_name(text(content.get("name"), "name"))).name
+        settings = content.get("settings") or ""
+        words = text(settings, "settings").split() if settings else []
+        if any(word.startswith("-") or "=" not in word for word in words):
+            raise SimulacraError("studio.not_settings")
+        words = ["fork", str(parent), name, *words]
+        if (checkpoint := content.get("at")) is not None:
+            words.append(f"--at={text(checkpoint, 'at')}")
+        return await self._start("fork", self._relative(parent.parent / name), words)
+
     async def run(self, request: Request) -> Response:
         """What a run shows of itself: ?path=."""
         path = self._inside(request)
@@ -258,6 +275,7 @@ class StudioApi:
             post("/api/studio/train", self.train),
             post("/api/studio/score", self.score),
             post("/api/studio/upscale", self.upscale),
+            post("/api/studio/fork", self.fork),
             Route("/api/studio/run", self.run),
             Route("/api/studio/preview", self.preview),
             Route("/api/studio/processes/{process}", self.process),

@@ -35,6 +35,7 @@ export const forecast = (data) => post("/forecast", { data });
 export const train = (content) => post("/train", content);
 export const score = (path) => post("/score", { run: path });
 export const upscale = (path) => post("/upscale", { run: path });
+export const fork = (content) => post("/fork", content);
 export const rename = (path, name) => post("/rename", { path, name });
 export const throwAway = (path) => post("/throw-away", { path });
 export const restore = (path) => post("/restore", { path });

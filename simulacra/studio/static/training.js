@@ -1,7 +1,8 @@
 // A run: its previews, its clock, its verdicts, its scores and losses, and the buttons that steer it.
 import { chart } from "/static/chart.js";
 import { formatNumber, t } from "/static/messages.js";
-import { el, offNote, slider, toast } from "/static/parts.js";
+import { el, offNote, select, slider, toast } from "/static/parts.js";
+import { go } from "./library.js";
 import * as api from "./requests.js";
 
 const POLL = 2000; // ms between looks at the run
@@ -21,6 +22,7 @@ export async function draw(box, path) {
   const side = el("div", { class: "side" });
   const log = el("pre", { class: "log", tabindex: 0 });
   const said = el("details", {}, el("summary", {}, t("studio.log")), log);
+  const forking = el("details", { hidden: true });
   const act = (work, said) => async () => {
     try {
       await work();
@@ -97,6 +99,29 @@ export async function draw(box, path) {
     side.replaceChildren(...parts);
   };
 
+  // Another future: a new run from one of the checkpoints, with other settings.
+  const drawForking = ({ checkpoints }) => {
+    forking.hidden = !checkpoints.length;
+    if (forking.hidden || forking.open) return;
+    const at = select(t("studio.fork_at"), checkpoints.toReversed().map((name) => [name, formatNumber(Number(name))]), checkpoints.at(-1), () => {}, { id: "at" });
+    const settings = el("input", { id: "settings", placeholder: "lr=1e-3 gamma=0.1", autocomplete: "off", spellcheck: "false" });
+    const name = el("input", { id: "fork-name", value: `${path.split("/").at(-1)}-fork`, maxlength: 60 });
+    const form = el("form", { class: "choices", submit: async (event) => {
+      event.preventDefault();
+      try {
+        const ended = await api.follow((await api.fork({ run: path, name: name.value, at: at.value, settings: settings.value })).id, () => {}, () => isOpen);
+        if (ended?.state === "done") go("run", ended.subject);
+        else if (ended) throw new Error(ended.lines.at(-1) ?? t("studio.went_wrong"));
+      } catch (error) {
+        toast(error.message);
+      }
+    } },
+      el("p", { class: "soft small" }, t("studio.fork_about")),
+      el("label", { class: "field" }, t("studio.fork_at"), at), el("label", { class: "field" }, t("studio.fork_settings"), settings),
+      el("label", { class: "field" }, t("studio.name"), name), el("button", {}, t("studio.fork")));
+    forking.replaceChildren(el("summary", {}, t("studio.fork_title")), form);
+  };
+
   const refresh = async () => {
     const run = await api.run(path);
     if (!isOpen) return;
@@ -107,8 +132,9 @@ export async function draw(box, path) {
     drawButtons(run);
     drawPreviews(run);
     drawSide(run);
+    drawForking(run);
   };
-  box.append(title, status, buttons, el("div", { class: "watch" }, el("div", {}, image, moments, said), side));
+  box.append(title, status, buttons, el("div", { class: "watch" }, el("div", {}, image, moments, said, forking), side));
   try {
     await refresh();
   } catch (error) {
