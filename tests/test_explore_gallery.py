@@ -178,7 +178,10 @@ def test_a_zip_holds_each_starred_picture_with_its_recipe(client: TestClient, fo
         assert archive.read("0002-seed4.png") == alone
 
 
-def test_a_word_is_no_path_in_a_zip() -> None:
+def test_a_word_is_a_seed_and_no_path_in_a_zip(client: TestClient, folder: Path) -> None:
+    assert change(client, star=[{"seed": "my cat"}]) == [{"seed": "my cat"}]
+    with ZipFile(io.BytesIO(client.get("/api/gallery/zip").content)) as archive:
+        assert same(archive.read("0001-seedmy cat.png"), load_generator(folder).sample(["my cat"])[0])
     assert album._name("../my cat") == "seed___my cat"
     assert album._name(None) == "shaped"
 

@@ -266,6 +266,11 @@ def test_a_seed_names_a_picture(visit: Visit) -> None:
         page.press("#seed", "Enter")
         settled(page)
         assert recipe(page) == {"seed": int(seed)}
+    before = settled(page)
+    page.fill("#seed", "my cat")
+    page.press("#seed", "Enter")
+    assert settled(page) != before and recipe(page) == {"seed": "my cat"}
+    page.click("#undo")
     page.fill("#seed", "-3")
     page.press("#seed", "Enter")
     assert "whole number" in page.inner_text("#toast") and recipe(page) == {"seed": 7}

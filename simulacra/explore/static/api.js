@@ -44,7 +44,7 @@ export const model = () => json(get("api/model", withCheckpoint({})));
 export const first = () => json(get("api/first"));
 export const gallery = () => json(get("api/gallery", withCheckpoint({})));
 export const changeStars = (changes) => json(send("PATCH", "api/gallery", withCheckpoint(changes), { keepalive: true })); // the page may be left
-export const addHistory = (recipes) => send("PATCH", "api/gallery", { history: recipes }); // of the opened model
+export const addHistory = (recipes) => json(send("PATCH", "api/gallery", { history: recipes })); // of the opened model
 export const zipAddress = (side) => `api/gallery/zip${search(withCheckpoint({ side }))}`;
 export const contactSheetAddress = () => `api/gallery/sheet${search(withCheckpoint({}))}`;
 export const directions = () => json(get("api/directions", withCheckpoint({})));
