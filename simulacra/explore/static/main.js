@@ -150,6 +150,7 @@ function drawTexts() {
 }
 
 function connectButtons() {
+  byId("back").hidden = !location.pathname.startsWith("/model/"); // the studio's library
   byId("random").addEventListener("click", random);
   byId("undo").addEventListener("click", undo);
   byId("redo").addEventListener("click", redo);

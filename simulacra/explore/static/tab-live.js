@@ -52,7 +52,9 @@ export function draw(panel) {
   const devices = el("p", { class: "soft small", role: "status" });
   const meter = el("progress", { max: 1, value: 0, "aria-label": t("page.live_place") });
 
+  const none = offNote(t("page.live_none"));
   const drawRoutes = () => {
+    none.hidden = saved.routes.length > 0;
     rows.replaceChildren(...saved.routes.map((route, i) => {
       const sources = [["", t("page.live_learn")], ...live.BANDS.map((band) => [band, sourceTitle(band)])];
       if (route.source && !live.BANDS.includes(route.source)) sources.push([route.source, sourceTitle(route.source)]);
@@ -162,8 +164,7 @@ export function draw(panel) {
     el("div", { class: "head" }, el("p", {}, t("page.live_intro"))),
     el("div", { class: "row" }, start, whole, film), meter,
     el("div", { class: "row" }, el("label", { class: "check" }, wander, t("page.live_wander"))), seconds.row,
-    el("h3", {}, t("page.live_routes")), el("div", { class: "row" }, midi, sound, add), devices, rows,
-    saved.routes.length ? null : offNote(t("page.live_none")),
+    el("h3", {}, t("page.live_routes")), el("div", { class: "row" }, midi, sound, add), devices, rows, none,
   );
   return { close: () => live.learn(null) };
 }
