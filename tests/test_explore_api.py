@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -42,6 +43,7 @@ from simulacra.sampling import write_pictures
 from simulacra.storage import load_generator
 
 HERE = "http://127.0.0.1:8666"
+SOAK = int(os.environ.get("SIMULACRA_SOAK", "0"))  # more requests, see `make soak`
 LIMIT = 20.0  # seconds within which every request is answered
 REFUSED = {400, 403, 404, 405, 413, 429}
 
@@ -564,7 +566,7 @@ KEYS = {"/api/picture": {"recipe", "recipes", "side", "columns", "format", "clie
         "/api/directions/save": {"name", "edits", "checkpoint"}, "/api/jobs/labels": {"checkpoint"}, "/api/open": set()}  # fmt: skip
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(80, 20 * SOAK), suppress_health_check=[HealthCheck.too_slow])
 @given(
     which=st.sampled_from(["plain", "styled", "labelled", "run"]),
     path=st.sampled_from(PATHS),
@@ -582,7 +584,7 @@ def test_nothing_is_answered_by_a_fault(
     assert answer.status_code == 200 or (answer.status_code in REFUSED and is_refusal(answer.json()))
 
 
-@settings(max_examples=60)
+@settings(max_examples=max(60, 10 * SOAK))
 @given(
     path=st.text(max_size=20),
     query=st.text(max_size=20),
