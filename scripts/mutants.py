@@ -56,7 +56,7 @@ TESTS = {  # the tests of each important module, the quickest first
     "measure/intervals.py": "intervals metrics translation",
     "measure/copy_detection.py": "memorisation evaluate",
     "layers/*.py": "layers {stem} filters progan stylegan2 cyclegan",
-    "gans/*.py": "{stem} {gan} old_runs gans settings learning",  # of these the ones with the GAN's name
+    "gans/*.py": "{stem} {gan} conditional old_runs gans settings learning",  # of these the ones with the GAN's name
     "explore/guard.py": "explore_api explore_network",
     "explore/connection.py": "explore_network",
     "explore/requests.py": "explore_api explore_sliders explore_network",
@@ -158,7 +158,8 @@ def tests_of(module: str) -> list[str]:
     gan = path.stem.removesuffix("_networks").removesuffix("_dense")
     stems = dict.fromkeys(words.format(stem=path.stem, gan=gan).split())
     files = [f"tests/test_{stem}.py" for stem in stems if (ROOT / f"tests/test_{stem}.py").exists()]
-    return files + (["-k", gan.replace("_", "-") + f" or {gan}"] if path.match("gans/*.py") else [])
+    names = dict.fromkeys([gan, gan.replace("_", "-"), path.stem.rpartition("_")[2]])
+    return files + (["-k", " or ".join(names)] if path.match("gans/*.py") else [])
 
 
 def test(copy: Path, arguments: list[str], log: Path) -> None:
