@@ -144,7 +144,7 @@ def choose(number: int, seed: int) -> list[Mutant]:
         for path in sorted((ROOT / "simulacra").glob(pattern)):
             for mutant in mutants(path.relative_to(ROOT).as_posix(), path.read_bytes()):
                 kinds.setdefault(mutant.kind, []).append(mutant)
-    chance, chosen = random.Random(seed), {}
+    chance, chosen = random.Random(seed), dict[tuple[str, int], Mutant]()
     while len(chosen) < number:
         mutant = chance.choice(kinds[sorted(kinds)[len(chosen) % len(kinds)]])
         chosen.setdefault((mutant.module, mutant.line), mutant)

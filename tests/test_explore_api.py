@@ -256,7 +256,7 @@ def test_directions_are_found_used_and_renamed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["plain", "styled", "labelled"])
 def test_a_photo_is_looked_for(clients: dict[str, TestClient], name: str) -> None:
     target = clients[name].get("/generate", params={"seed": 9}).content
-    job = clients[name].post("/api/jobs/photo", params={"steps": 40}, content=target).json()["job"]
+    job = clients[name].post("/api/jobs/photo", params={"steps": 12}, content=target).json()["job"]
     events = news(clients[name], job)
     assert events[-1]["state"] == "done"
     reached = [event["psnr"] for event in events if "psnr" in event]
