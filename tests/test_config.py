@@ -253,3 +253,10 @@ def test_counts(text: str | int, count: int) -> None:
 def test_odd_counts(text: str) -> None:
     with refused("plan.not_a_count"):
         parse_count(text)
+
+
+@pytest.mark.parametrize("name", list(gans()))
+def test_every_gan_checks_the_common_settings(name: str) -> None:
+    for setting, value in (("batch", 0), ("lr", 0.0), ("clip", -1.0), ("dropout", 1.0)):
+        with pytest.raises(SimulacraError, match=setting):
+            find(name).Config(**{setting: value})
