@@ -117,8 +117,8 @@ def mutants(module: str, source: bytes) -> Iterator[Mutant]:
         elif isinstance(node, ast.BoolOp):
             yield from between("logic", node.values[0], node.values[1], "or" if isinstance(node.op, ast.And) else "and")
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
-            after = not node.value if isinstance(node.value, bool) else node.value + 1
-            yield mutant("constant", *at(node), repr(after))
+            other = not node.value if isinstance(node.value, bool) else node.value + 1
+            yield mutant("constant", *at(node), repr(other))
         elif isinstance(node, ast.Return) and node.value and not isinstance(node.value, ast.Constant):
             value = ast.get_source_segment(source.decode(), node.value)
             yield mutant("return", *at(node.value), NEGATIVES.get(returns, "None").format(value))
