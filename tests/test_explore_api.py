@@ -302,6 +302,7 @@ def test_a_failed_job_says_so_and_the_next_one_runs() -> None:
 
 
 def test_a_run_shows_its_checkpoints_scores_and_previews(clients: dict[str, TestClient], folder: Path) -> None:
+    (folder / "run" / "journal.jsonl").touch()  # a run whose journal is old is not being trained
     summary = clients["run"].get("/api/run").json()
     assert summary["checkpoints"] == ["000000160", "000000320", "000000480"]
     assert (summary["opened"], summary["best"], summary["training"]) == ("000000480", "000000480", True)

@@ -176,7 +176,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(
     while not ((run / "journal.jsonl").exists() and journal(run)) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert f"simulacra train {run}" in out + err
