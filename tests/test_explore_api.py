@@ -653,12 +653,12 @@ def test_the_command_serves_and_ends_by_ctrl_c_amid_a_search(folder: Path) -> No
     assert process.stdout is not None
     address = process.stdout.readline().split()[0]
     assert address.startswith("http://127.0.0.1:")
-    with urlopen(Request(f"{address}api/jobs/photo?steps=5000", photo()), timeout=LIMIT * 3) as answer:
+    with urlopen(Request(f"{address}api/jobs/photo?steps=5000", photo()), timeout=LIMIT * 10) as answer:
         job = json.load(answer)["job"]
-    with urlopen(f"{address}api/jobs/{job}/events", timeout=LIMIT * 3) as events:
+    with urlopen(f"{address}api/jobs/{job}/events", timeout=LIMIT * 10) as events:
         assert b"running" in events.readline()
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=LIMIT)
+        _, complaints = process.communicate(timeout=LIMIT * 10)
     assert (process.returncode, complaints) == (0, "")
 
 
