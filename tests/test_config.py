@@ -257,6 +257,7 @@ def test_odd_counts(text: str) -> None:
 
 @pytest.mark.parametrize("name", list(gans()))
 def test_every_gan_checks_the_common_settings(name: str) -> None:
-    for setting, value in (("batch", 0), ("lr", 0.0), ("clip", -1.0), ("dropout", 1.0)):
+    odd: dict[str, Any] = {"batch": 0, "lr": 0.0, "clip": -1.0, "dropout": 1.0}
+    for setting in odd:
         with pytest.raises(SimulacraError, match=setting):
-            find(name).Config(**{setting: value})
+            find(name).Config(**{setting: odd[setting]})

@@ -178,7 +178,7 @@ def test_data_without_labels_teach_nothing(model: Path, tmp_path: Path) -> None:
 
 def test_directions_are_learned_with_progress(lesson: TestClient, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.latent.supervised.STEPS", 3)
-    monkeypatch.setitem(learn_directions.__kwdefaults__, "samples", 200)
+    monkeypatch.setattr(learn_directions, "__kwdefaults__", (learn_directions.__kwdefaults__ or {}) | {"samples": 200})
     lesson.post("/api/directions/save", json={"name": "hero", "edits": EDITS})
     events = news(lesson, lesson.post("/api/jobs/labels", json={}).json()["job"])
     assert events[-1]["state"] == "done"
