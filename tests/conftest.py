@@ -24,6 +24,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from support import Cli
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process ignores it; tests send it
 torch.set_num_threads(1)
 settings.register_profile("simulacra", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("simulacra")

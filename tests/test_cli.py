@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from measuring import stand_in
 from PIL import Image
 from support import Cli, noise, on_disk
 
@@ -253,6 +254,7 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
     assert {"sheet.png", "images.npy", "data.json"} <= {path.name for path in Path("faces").iterdir()}
 
     train = ["train", "faces", "--gan", "dcgan:tiny", "--run", "runs/a", "--total", "200", "--every", "40"]
+    train += ["--save-every", "120"]
     status, out, _ = run_cli(*train, "--dry-run")
     assert status == 0
     assert "200 images" in out
@@ -286,7 +288,10 @@ def test_the_whole_way(run_cli: Cli, photos: Path, tmp_path: Path, monkeypatch: 
     status, _, err = run_cli("train", run, "lr=1")
     assert status == 1
     assert "lr is 0.0002 there and 1.0 here" in err
-    assert run_cli("train", run, "--total", "240", "--measure-every", "120")[0] == 0
+    with monkeypatch.context() as scoring:  # the default 1,000 fakes; the real extractor comes below
+        scoring.setattr("simulacra.training.scoring.open_extractor", stand_in)
+        assert run_cli("train", run, "--total", "240", "--measure-every", "120")[0] == 0
+    assert (run / "scores.jsonl").stat().st_size
 
     status, out, err = run_cli("choose", run, "--samples", "6")
     assert status == 0, err

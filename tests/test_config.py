@@ -253,3 +253,11 @@ def test_counts(text: str | int, count: int) -> None:
 def test_odd_counts(text: str) -> None:
     with refused("plan.not_a_count"):
         parse_count(text)
+
+
+@pytest.mark.parametrize("name", list(gans()))
+def test_every_gan_checks_the_common_settings(name: str) -> None:
+    odd: dict[str, Any] = {"batch": 0, "lr": 0.0, "clip": -1.0, "dropout": 1.0}
+    for setting in odd:
+        with pytest.raises(SimulacraError, match=setting):
+            find(name).Config(**{setting: odd[setting]})

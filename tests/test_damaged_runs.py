@@ -259,6 +259,15 @@ def test_a_damaged_state_is_set_aside_and_the_run_continues_before_it(run: Path,
     assert not differences(state(longer), state(run))
 
 
+def test_no_model_is_written_from_the_state_of_another_checkpoint(run: Path) -> None:
+    shutil.copyfile(run / "checkpoints" / "000000032" / "state.pt", run / LAST / "state.pt")
+    cut(run / LAST / "G.safetensors")
+    before = models(run)
+    found = examine_run(run)
+    assert "the state is that of 32 images" in " ".join(map(str, found.remaining))
+    assert models(run) == before
+
+
 def test_a_broken_line_of_the_journal_costs_no_other(run: Path) -> None:
     journal = run / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)

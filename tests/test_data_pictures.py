@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from simulacra.data.items import FilePart, Item, natural, printable
 from simulacra.data.rejects import UnusablePicture
 from simulacra.messages import Message
 
+SOAK = int(os.environ.get("SIMULACRA_SOAK", "0"))
 RGB = DecodeOptions(size=(16, 16), channels="rgb")
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -240,6 +242,22 @@ def test_no_bytes_are_fatal(data: bytes, start: bytes) -> None:
         assert str(fault)
     else:
         assert pixels.shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_no_damage_is_fatal(form: str) -> None:
+    """A picture that is cut, or has other bytes at random places; `make soak` damages many more."""
+    whole, chance = packed(noise(24), form, icc_profile=ADOBE), random.Random(form)
+    for _ in range(max(10, 10 * SOAK)):
+        data = bytearray(whole[: chance.choice([None, chance.randrange(len(whole))])])
+        for at in chance.choices(range(len(data)), k=chance.randrange(8)) if data else []:
+            data[at] = chance.randrange(256)
+        try:
+            pixels, _ = decode(bytes(data), RGB)
+        except UnusablePicture as fault:
+            assert str(fault)
+        else:
+            assert pixels.shape == (16, 16, 3)
 
 
 @given(

@@ -20,6 +20,7 @@ from simulacra.explore.server import Explorer
 from simulacra.latent.combine import combine
 from simulacra.latent.recipe import Direction, Edit, Recipe, to_w
 from simulacra.latent.saved import FILE, add_direction, directions_by_name, directions_file, is_bundled, save_directions
+from simulacra.latent.supervised import learn_directions
 from simulacra.storage import load_generator, model_folder
 
 EDITS = {"a": {"strength": 1.5}, "b": {"strength": -0.5}}
@@ -177,6 +178,7 @@ def test_data_without_labels_teach_nothing(model: Path, tmp_path: Path) -> None:
 
 def test_directions_are_learned_with_progress(lesson: TestClient, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulacra.latent.supervised.STEPS", 3)
+    monkeypatch.setattr(learn_directions, "__kwdefaults__", (learn_directions.__kwdefaults__ or {}) | {"samples": 200})
     lesson.post("/api/directions/save", json={"name": "hero", "edits": EDITS})
     events = news(lesson, lesson.post("/api/jobs/labels", json={}).json()["job"])
     assert events[-1]["state"] == "done"

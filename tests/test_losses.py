@@ -37,6 +37,15 @@ def test_wasserstein_is_a_difference_of_means() -> None:
     assert losses.wasserstein_g(FAKES).item() == pytest.approx(-FAKES.mean().item())
 
 
+def test_squares_and_hinge_by_hand() -> None:
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
+    targets = torch.tensor([0.9, 0.9]), torch.tensor([0.1, 0.1])
+    assert losses.squares_d(real, fake, *targets).item() == pytest.approx((1.21 + 3.61) / 2 + (0.16 + 8.41) / 2)
+    assert losses.squares_g(fake).item() == pytest.approx((0.25 + 4) / 2)
+    assert losses.hinge_d(real, fake).item() == pytest.approx((0 + 2) / 2 + (1.5 + 4) / 2)
+    assert losses.hinge_g(fake).item() == pytest.approx(-1.75)
+
+
 @pytest.mark.parametrize("size", [200.0, 2000.0])
 def test_sure_logits_do_not_overflow(size: float) -> None:
     wrong = torch.tensor([-size], requires_grad=True)

@@ -36,6 +36,13 @@ def test_a_generator_draws_the_same_pictures(version: str, name: str) -> None:
     assert pictures.mean((1, 2, 3)).tolist() == pytest.approx(expected(version)[name]["pixels"], abs=1e-3)
 
 
+def test_the_bundled_model_draws_the_same_people() -> None:
+    """Mean values of the first three and of their channels; another bundled model has others."""
+    pictures = torch.cat(list(simulacra.load_generator().pictures(range(3))))
+    assert pictures.mean((1, 2, 3)).tolist() == pytest.approx([0.0293, 0.1824, 0.4856], abs=2e-3)
+    assert pictures.mean((0, 2, 3)).tolist() == pytest.approx([0.3789, 0.2497, 0.0687], abs=2e-3)
+
+
 @every_version
 def test_a_translator_translates_as_it_did(version: str) -> None:
     translator = simulacra.load(OLD / version / "translator")

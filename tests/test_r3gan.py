@@ -40,10 +40,12 @@ def test_networks_mirror_each_other(patch: int) -> None:
     config = Settings(shape=(3, 32, 48), z=4, features=8, features_max=32, blocks=1, group=4, patch=patch)  # type: ignore[arg-type]
     generator, critic = Generator(config), Discriminator(config)
     sides: list[tuple[int, ...]] = []
+    unbounded: list[Tensor] = []
     for stage in generator.stages:
         stage.register_forward_hook(lambda module, inputs, output: sides.append(tuple(output.shape[1:])))
+    generator.last.register_forward_hook(lambda module, inputs, output: unbounded.append(output))
     pictures = generator(generator.draw(2))
-    assert pictures.shape == (2, 3, 32, 48)
+    assert pictures.shape == (2, 3, 32, 48) and torch.equal(pictures, generator.bound(unbounded[0]))
     widest = [(32, 4, 6), (32, 8, 12), (16, 16, 24), (8, 32, 48)]
     assert sides == widest[: 5 - patch]
     assert len(critic.stages) == len(generator.stages)

@@ -34,7 +34,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "dcgan": {"gan": "dcgan:tiny", "balance": "adaptive", "settings": {"mirror": True, "dropout": 0.2}} | RHYTHM,
     "wgan-gp": {"gan": "wgan-gp:tiny", "settings": {"ema": 100}} | RHYTHM,
 }
-KILLS = 8  # of each of them
+SOAK = int(os.environ.get("SIMULACRA_SOAK", "0"))  # see `make soak`
+KILLS, SEEDS = 5, range(max(1, SOAK // 10))  # of each of them, and of each seed
 
 
 def session(data: Path, run: Path, options: dict[str, Any], die_at: int | None = None) -> None:
@@ -66,17 +67,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a run of `RUNS` that was never killed."""
-    runs: dict[str, Path] = {}
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, float]]:
+    """The folder of a run of `RUNS` that was never killed, and its seconds."""
+    runs: dict[str, tuple[Path, float]] = {}
 
-    def get(name: str) -> Path:
+    def get(name: str) -> tuple[Path, float]:
         if name not in runs:
-            run = tmp_path_factory.mktemp("whole") / name
+            first = SERVER.Process(target=time.sleep, args=(0,))  # starting the server takes longer than a run
+            first.start()
+            first.join()
+            run, began = tmp_path_factory.mktemp("whole") / name, time.monotonic()
             process = start(data, run, RUNS[name])
             process.join()
             assert process.exitcode == 0
-            runs[name] = run
+            runs[name] = run, time.monotonic() - began
         return runs[name]
 
     return get
@@ -109,15 +113,13 @@ def begun(run: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", RUNS)
-def test_killed_at_random_moments(name: str, data: Path, whole: Callable[[str], Path], tmp_path: Path) -> None:
-    first = SERVER.Process(target=time.sleep, args=(0,))  # starting the server takes longer than a run
-    first.start()
-    first.join()
-    began = time.monotonic()
-    reference = whole(name)
-    lasts = time.monotonic() - began
-    chance = random.Random(name)
+def test_killed_at_random_moments(
+    name: str, seed: int, data: Path, whole: Callable[[str], tuple[Path, float]], tmp_path: Path
+) -> None:
+    reference, lasts = whole(name)
+    chance = random.Random(f"{name}/{seed}")
     run, progress = tmp_path / name, []
     for kill in range(KILLS):
         before = begun(run)
@@ -139,12 +141,15 @@ def test_killed_at_random_moments(name: str, data: Path, whole: Callable[[str], 
 
 
 def test_killed_before_each_file_operation(data: Path, tmp_path: Path) -> None:
-    """Life k dies before its k-th file operation, until one reaches the end: no gap between two of them is fatal."""
+    """Life k dies before its k-th file operation, until one reaches the end: no gap between two of them is fatal.
+
+    `make soak` takes every k, the tests every second one.
+    """
     options = RUNS["mlp"] | {"total": 64, "every": 24}
     train(data, run=tmp_path / "whole", quiet=True, **options)
     run, lives = tmp_path / "run", 0
     while True:
-        lives += 1
+        lives += 1 if SOAK else 2
         process = start(data, run, options, die_at=lives)
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -156,29 +161,29 @@ def test_killed_before_each_file_operation(data: Path, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_ends_with_130(
-    data: Path, whole: Callable[[str], Path], tmp_path: Path
+    data: Path, whole: Callable[[str], tuple[Path, float]], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    words = [sys.executable, "-m", "simulacra.cli", "train", str(data), "--gan", "mlp:tiny", "--run", str(run)]
+    words = ["train", str(data), "--gan", "mlp:tiny", "--run", str(run)]
     words += ["--total", "720", "--every", "56", "--save-every", "10000", "--precision", "fp32", "--device", "cpu"]
     words += ["--threads", "1", "batch=8"]
     slowed = "import time\nfrom simulacra.training.trainer import Trainer\nplay = Trainer.step\n"
     slowed += "Trainer.step = lambda self: (time.sleep(0.01), play(self))[1]\nfrom simulacra.cli import main\nmain()"
     process = subprocess.Popen(
-        [words[0], "-c", slowed, *words[3:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", slowed, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 120
     while not ((run / "journal.jsonl").exists() and journal(run)) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert f"simulacra train {run}" in out + err
     (last,) = checkpoints(run)
     assert 56 <= int(last.name) < 720
 
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not differences(state(whole("mlp")), state(run))
-    assert not differences(journal(whole("mlp")), journal(run))
+    train(data, run=run, quiet=True, **RUNS["mlp"] | {"save_every": 10_000})
+    reference, _ = whole("mlp")
+    assert not differences(state(reference), state(run))
+    assert not differences(journal(reference), journal(run))

@@ -58,7 +58,21 @@ def test_half_of_the_average_is_gone_after_a_half_life() -> None:
     assert ema.decay(8, 16) == pytest.approx(0.5 ** (8 / 0.8)), "an early average is not stale"
 
 
-# --- rates, clipping, clamping ----------------------------------------------------------------------------------
+# --- the frozen opponent, rates, clipping, clamping -----------------------------------------------------------
+
+
+def test_the_opponent_gets_no_gradients(tmp_path: Path) -> None:
+    """They would change no number, as each step begins without; only take time and memory."""
+    trainer = make_trainer("mlp:tiny", tmp_path)
+
+    def gradients(player: str) -> list[Tensor]:
+        return [parameter.grad.clone() for parameter in trainer.parameters[player] if parameter.grad is not None]
+
+    advance(trainer, 1)
+    before = gradients("D")
+    assert before and not gradients("G")
+    advance(trainer, 1)
+    assert all(map(torch.equal, before, gradients("D")))
 
 
 def test_rates_decay_as_the_formula_says(tmp_path: Path) -> None:
