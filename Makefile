@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SOAK ?= 200
+KILLS ?= 20
 LOWEST := $(VENV)-lowest
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -18,9 +19,10 @@ test: $(READY)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy & types=$$!; $(RUN) -m pytest; tests=$$?; wait $$types && exit $$tests
 
-# power cuts and damaged files by the hundred, of random seeds: SOAK=1000 runs more
+# power cuts and damaged files by the hundred, of random seeds: SOAK=1000 runs more; and kills under torchrun
 soak: $(READY)
 	SIMULACRA_SOAK=$(SOAK) $(RUN) -m pytest tests/test_torn_writes.py tests/test_damaged_runs.py
+	$(RUN) benchmarks/restarts.py --kills $(KILLS)
 
 # the tests with the lowest versions that pyproject.toml allows (docs/versions.md)
 lowest:
