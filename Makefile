@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 SOAK ?= 200
 SOAKED := torn_writes damaged_runs resume data_pictures data_limits platforms explore_api
+KILLS ?= 20
 LOWEST := $(VENV)-lowest
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -19,9 +20,10 @@ test: $(READY)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy & types=$$!; $(RUN) -m pytest; tests=$$?; wait $$types && exit $$tests
 
-# power cuts, damaged files, kills, odd pictures and requests by the hundred, of random seeds: SOAK=1000 runs more
+# power cuts, damaged files, kills, odd pictures and requests by the hundred, of random seeds: SOAK=1000 runs more; and kills under torchrun
 soak: $(READY)
 	SIMULACRA_SOAK=$(SOAK) $(RUN) -m pytest $(patsubst %,tests/test_%.py,$(SOAKED))
+	$(RUN) benchmarks/restarts.py --kills $(KILLS)
 
 # the tests with the lowest versions that pyproject.toml allows (docs/versions.md)
 lowest:

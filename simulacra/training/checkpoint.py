@@ -101,6 +101,12 @@ def restore(checkpoint: Path, device: torch.device, load_state_dict: Callable[[d
         raise _damaged_state(checkpoint, error) from error
 
 
+def restore_last(run: Path, device: torch.device, load_state_dict: Callable[[dict[str, Any]], None]) -> None:
+    """Load the last checkpoint with a state, if there is one. Raises `SimulacraError` as `restore` does."""
+    if existing := resumable(run):
+        restore(existing[-1], device, load_state_dict)
+
+
 def _damaged_state(checkpoint: Path, error: Exception) -> SimulacraError:
     """The error for a state that cannot be read, or not by this GAN."""
     reason: Message | str = str(error).partition("\n")[0] or type(error).__name__

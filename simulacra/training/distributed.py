@@ -6,18 +6,37 @@ function here does nothing.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.functional import pad
+
+import simulacra
+from simulacra.errors import SimulacraError
+from simulacra.messages import Message
+from simulacra.training.rendezvous import connect, connection
+
+CHUNK = 1 << 26  # bytes sent at once
+
+Value = TypeVar("Value")
 
 
 def start(device: torch.device) -> None:
-    """Join the other processes when torchrun started several."""
+    """Join the other processes when torchrun started several.
+
+    Raises `SimulacraError` where they run other code, another torch or on another kind of device.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        facts = {"simulacra": _code_version(), "torch": torch.__version__, "device": device.type}
+        refuse_differences(connect(device, facts))
 
 
 def stop() -> None:
@@ -43,7 +62,8 @@ def average(tensors: Iterable[Tensor]) -> None:
     if world() == 1 or not floats:
         return
     flat = torch.cat([tensor.float().flatten() for tensor in floats])
-    dist.all_reduce(flat)
+    with connection():
+        dist.all_reduce(flat)
     flat /= world()
     for tensor, mean in zip(floats, torch.split(flat, [tensor.numel() for tensor in floats]), strict=True):
         tensor.copy_(mean.view_as(tensor))
@@ -69,7 +89,8 @@ def gather(tensor: Tensor) -> Tensor:
     if world() == 1:
         return tensor
     parts = [torch.empty_like(tensor) for _ in range(world())]
-    dist.all_gather(parts, tensor.contiguous())
+    with connection():
+        dist.all_gather(parts, tensor.contiguous())
     return torch.cat(parts)
 
 
@@ -77,12 +98,109 @@ def agree(*flags: bool) -> list[bool]:
     """Each flag, true if it is true in any process: so Ctrl-C stops all processes at the same step."""
     if world() == 1:
         return list(flags)
-    shared = torch.tensor(flags, dtype=torch.float32, device="cuda" if dist.get_backend() == "nccl" else "cpu")
-    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    shared = torch.tensor(flags, dtype=torch.float32, device=_device())
+    with connection():
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
     return [bool(flag) for flag in shared.tolist()]
 
 
 def barrier() -> None:
     """Wait for one another."""
     if world() > 1:
-        dist.barrier()
+        with connection():
+            dist.barrier()
+
+
+# --- one for all --------------------------------------------------------------------------------------------------
+
+
+def exchange(value: Any) -> list[Any]:
+    """Every process's value, which JSON can hold, by rank."""
+    if world() == 1:
+        return [value]
+    content = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(_device())
+    sizes = gather(torch.tensor([len(content)], device=content.device)).tolist()
+    rows = gather(pad(content, (0, max(sizes) - len(content)))).cpu().view(world(), -1)
+    return [json.loads(row[:size].numpy().tobytes()) for row, size in zip(rows, sizes, strict=True)]
+
+
+def together(work: Callable[[], Value]) -> Value:
+    """`work()` in every process; where one of them raises a `SimulacraError`, all do."""
+    error: SimulacraError | None = None
+    value: list[Value] = []
+    try:
+        value.append(work())
+    except SimulacraError as caught:
+        if world() == 1:
+            raise
+        error = caught
+    try:
+        sentences = exchange(str(error) if error else None)
+    finally:
+        if error:
+            raise error
+    for other, sentence in enumerate(sentences):
+        if sentence is not None:
+            raise SimulacraError("train.failed_elsewhere", rank=other, sentence=sentence)
+    return value[0]
+
+
+def of_first(work: Callable[[], Value]) -> Value:
+    """What `work()` returns in the first process, which alone runs it. JSON must be able to hold it."""
+    mine = together(lambda: work() if rank() == 0 else None)
+    value: Value = exchange(mine)[0]
+    return value
+
+
+def refuse_differences(facts: Sequence[dict[str, Any]]) -> None:
+    """Raise `SimulacraError` that names each fact, and the values it has in which processes. facts: by rank."""
+    differing = []
+    for name in dict.fromkeys(name for known in facts for name in known):
+        ranks: dict[str, list[int]] = {}
+        for process, known in enumerate(facts):
+            ranks.setdefault(str(known.get(name)), []).append(process)
+        if len(ranks) > 1:
+            values = [
+                Message("train.value_in", value=value, ranks=there, count=len(there)) for value, there in ranks.items()
+            ]
+            differing.append(Message("train.differing", name=name, values=values))
+    if differing:
+        raise SimulacraError("train.processes_differ", differing=differing)
+
+
+def copy_first(
+    state_dict: Callable[[], dict[str, Any]], load_state_dict: Callable[[dict[str, Any]], None], device: torch.device
+) -> None:
+    """Load the state of the first process in all others."""
+    if world() == 1:
+        return
+    content = torch.empty(0, dtype=torch.uint8)
+    if rank() == 0:
+        buffer = io.BytesIO()
+        torch.save(state_dict(), buffer)
+        content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
+    size = of_first(lambda: len(content))
+    received = bytearray()
+    for begin in range(0, size, CHUNK):
+        part = (
+            content[begin : begin + CHUNK] if rank() == 0 else torch.empty(min(CHUNK, size - begin), dtype=torch.uint8)
+        )
+        part = part.to(_device())
+        with connection():
+            dist.broadcast(part, 0)
+        received += part.cpu().numpy().tobytes() if rank() else b""
+    if rank():
+        load_state_dict(torch.load(io.BytesIO(received), map_location=device, weights_only=True))
+
+
+def _device() -> str:
+    """Where a tensor must be to be sent."""
+    return "cuda" if dist.is_initialized() and dist.get_backend() == "nccl" else "cpu"
+
+
+def _code_version() -> str:
+    """The version of the package, and the start of a hash of its code."""
+    digest, folder = hashlib.sha256(), Path(simulacra.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{simulacra.__version__} ({digest.hexdigest()[:12]})"

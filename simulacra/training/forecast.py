@@ -28,6 +28,7 @@ from simulacra.measure.extractors.weights import bundled_weights
 from simulacra.messages import Message
 from simulacra.training import distributed, threads, trainer
 from simulacra.training.cuda_graphs import EAGER
+from simulacra.training.existing import Existing
 from simulacra.training.journal import read_journal
 from simulacra.training.lengths import SIDE as SMALLEST
 from simulacra.training.lengths import images_needed
@@ -67,14 +68,16 @@ Make = Callable[[Plan], Trainer]
 Times = defaultdict[tuple[str, Hashable], list[float]]  # seconds of steps, by player and graph key
 
 
-def forecast(data: str | Path, options: TrainOptions, settings: Values, make_trainer: Make) -> Plan:
+def forecast(
+    data: str | Path, options: TrainOptions, settings: Values, make_trainer: Make, first: Existing | None = None
+) -> Plan:
     """The plan of `train`, with the speed of its run on this machine and what depends on it.
 
     Where minutes decide, the schedules' length is the images that will be shown in them. Scores are taken while training
     where they cost less than `SCORING_SHARE` of the time, and a long run on a CPU compiles its steps. A resumed run stays
-    as it is, unless a new length is given.
+    as it is, unless a new length is given. first: see `plan`.
     """
-    resolved = plan(data, options, settings)
+    resolved = plan(data, options, settings, first=first)
     set_threads(resolved.threads)
     minutes, total, batch = resolved.clock.minutes, resolved.clock.total, resolved.config.batch
     if total is not None and total < FEW_STEPS * batch:
@@ -82,17 +85,15 @@ def forecast(data: str | Path, options: TrainOptions, settings: Values, make_tra
     if resolved.resumed:
         return _extended(resolved, options)
     if total is not None:
-        return _compiled(
-            _scored(_timed(resolved, options, lambda: _speed(make_trainer, resolved, total)), options), options
-        )
+        timed = _timed(resolved, options, lambda: _speed(make_trainer, resolved, total))
+        return _compiled(_scored(timed, options), options)
     assert minutes is not None
-    trial = plan(data, options, settings, schedule=PROVISIONAL)
+    trial = plan(data, options, settings, schedule=PROVISIONAL, first=first)
     timed = _timed(resolved, options, lambda: _speed(make_trainer, trial, PROVISIONAL))
     if timed.speed is None:
         return resolved
-    scheduled = plan(data, options, settings, schedule=images_in(timed, 60 * minutes))
-    scheduled = replace(scheduled, speed=timed.speed, threads=timed.threads)
-    return _compiled(_scored(scheduled, options), options)
+    scheduled = plan(data, options, settings, schedule=images_in(timed, 60 * minutes), first=first)
+    return _compiled(_scored(replace(scheduled, speed=timed.speed, threads=timed.threads), options), options)
 
 
 def _extended(resumed: Plan, options: TrainOptions) -> Plan:

@@ -13,7 +13,6 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device, choose_precision
 from simulacra.errors import SimulacraError, did_you_mean
-from simulacra.files import leftovers
 from simulacra.gan import GAN, Settings
 from simulacra.messages import Message
 from simulacra.registry import configured, find, find_stored, gans, short_name, split_spec
@@ -21,6 +20,7 @@ from simulacra.settings import from_stored
 from simulacra.storage import stored_settings
 from simulacra.training import auto, balance
 from simulacra.training.clock import Clock, parse_count, resolve_clock
+from simulacra.training.existing import Existing, is_in_use, named_folder, source_of
 from simulacra.training.lengths import ImagesNeeded, images_needed
 from simulacra.training.options import Setting, TrainOptions, check_numbers
 from simulacra.training.pretrained import Pretrained, is_source, open_pretrained, reopen
@@ -89,11 +89,14 @@ def plan(
     settings: Values | None = None,
     *,
     schedule: int | None = None,
+    first: Existing | None = None,
 ) -> Plan:
     """Resolve a run without starting it.
 
     data: a prepared dataset, `peeps`, or an existing run's folder. settings: those of the GAN. schedule: the length of
-    schedules in images in a new run whose length is in minutes (see `forecast`).
+    schedules in images in a new run whose length is in minutes (see `forecast`). first: stands for the run's folder, which
+    is not read then.
+
     Raises `SimulacraError` for bad input, and for a setting that would change an existing run.
     """
     options = options or TrainOptions()
@@ -103,14 +106,15 @@ def plan(
     device = choose_device(options.device)
 
     # the folder, and what it holds already
-    stored = read_run(Path(data).expanduser()) if options.run is None else None
-    folder = Path(data).expanduser() if stored else None
-    source = stored["data"]["source"] if stored else str(data)
+    read = (lambda _: first.stored) if first else read_run
+    stored = read(Path(data).expanduser()) if options.run is None else None
+    folder = first.folder if first else Path(data).expanduser() if stored else None
+    source = source_of(data, stored)
     dataset = open_dataset(source)
     training = dataset.split("train")
     spec = None if options.gan == AUTO else options.gan
-    folder = folder or _named_folder(dataset.name, spec, options)
-    stored = stored or (read_run(folder) if folder else None)
+    folder = folder or named_folder(dataset.name, spec, options)
+    stored = stored or (read(folder) if folder else None)
     pretrained, choice = None, None
     if options.pretrained is not None and not stored:
         pretrained = open_pretrained(options.pretrained, spec)
@@ -120,14 +124,14 @@ def plan(
             choice = pretrained.choice(choice, training)
     name = spec or (stored["spec"] if stored else choice.spec if choice else "")
     folder = folder or Path("runs") / f"{dataset.name}-{short_name(name)}"
-    stored = stored or read_run(folder)
+    stored = stored or read(folder)
     if stored:
         pretrained = _stored_pretrained(folder, stored, options, spec)
     if stored and spec in (None, stored["spec"]):
         name, spec = stored["spec"], None
     if stored or (choice and name != choice.spec):
         choice = None
-    if folder.exists() and not stored and _is_in_use(folder):
+    if not (first or stored) and folder.exists() and is_in_use(folder):
         raise SimulacraError("plan.not_a_run", folder=folder)
 
     # the GAN and its settings
@@ -174,26 +178,13 @@ def plan(
     return resolved
 
 
-def _named_folder(data: str, spec: str | None, options: TrainOptions) -> Path | None:
-    """The run's folder where the command names it, the GAN, or a pretrained model that is gone but was started from."""
-    if options.run is not None:
-        return options.run.expanduser()
-    if spec is not None:
-        return Path("runs") / f"{data}-{short_name(spec)}"
-    if options.pretrained is not None and not Path(options.pretrained).expanduser().exists():
-        for folder in sorted(Path("runs").glob(f"{data}-*")):
-            if (stored := read_run(folder)) and is_source(options.pretrained, stored.get("pretrained")):
-                return folder
-    return None
-
-
 def _stored_pretrained(folder: Path, stored: RunConfig, options: TrainOptions, spec: str | None) -> Pretrained | None:
     """The model that an existing run was started from. Raises `SimulacraError` where the command names another one."""
     record = stored.get("pretrained")
     if options.pretrained is not None and not is_source(options.pretrained, record):
         change = Message("plan.change", name="from", old=record and record["source"], new=str(options.pretrained))
         raise SimulacraError("plan.other_settings", folder=folder, changes=[change])
-    return reopen(folder, record, spec) if record else None
+    return reopen(folder, record, spec, options.pretrained) if record else None
 
 
 def _defaults(spec: str, pretrained: Pretrained | None) -> Values:
@@ -275,12 +266,6 @@ def _resolve_length(gan: type[GAN], config: Settings, total: int | None, stored:
 def _stored_values(kind: type[Settings], stored: RunConfig) -> dict[str, Any]:
     """The settings of an existing run as JSON values; what it lacks has its old default."""
     return to_json(from_stored(kind, {}, of="")) | stored["config"]
-
-
-def _is_in_use(folder: Path) -> bool:
-    """Whether the folder holds anything other than the leftovers of a run killed before its first write."""
-    ours = {folder / ".lock", *leftovers(folder)}
-    return not folder.is_dir() or any(path not in ours for path in folder.iterdir())
 
 
 def _refuse_changes(folder: Path, stored: RunConfig, new: Plan) -> None:

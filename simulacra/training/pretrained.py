@@ -166,11 +166,14 @@ def _absolute(where: str | Path) -> str:
     return str(where) if str(where) in (BUNDLED, SHIPPED) else str(Path(where).expanduser().resolve())
 
 
-def reopen(run: Path, record: PretrainedRecord, gan: str | None) -> Pretrained:
-    """The model that an existing run was started from: its own copy, or the source where a kill came before the copy."""
+def reopen(run: Path, record: PretrainedRecord, gan: str | None, where: str | Path | None = None) -> Pretrained:
+    """The model that an existing run was started from: its own copy, or the source where there is none.
+
+    where: the source, as the command names it; by default that of the record.
+    """
     if (run / FOLDER).exists():
         return replace(open_pretrained(run / FOLDER, gan), source=record["source"], hash=record["hash"])
-    pretrained = open_pretrained(record["source"], gan)
+    pretrained = open_pretrained(where or record["source"], gan)
     if pretrained.hash != record["hash"]:
         raise SimulacraError("plan.pretrained_changed", source=record["source"], folder=run)
     return pretrained

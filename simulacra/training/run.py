@@ -13,7 +13,6 @@ from torch import Tensor
 import simulacra
 from simulacra import messages
 from simulacra.console import silent, tasks
-from simulacra.data.dataset import verify
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
 from simulacra.device import choose_device
@@ -22,7 +21,7 @@ from simulacra.files import sweep, write_json
 from simulacra.measure.choose import mark_best, ranking, read_best
 from simulacra.messages import Message
 from simulacra.storage import checkpoint_folders
-from simulacra.training import checkpoint, distributed, health, rollback
+from simulacra.training import agreement, checkpoint, distributed, health, rollback
 from simulacra.training.curves import drawings
 from simulacra.training.forecast import forecast
 from simulacra.training.journal import read_journal
@@ -59,12 +58,15 @@ def execute(
     device = choose_device(options.device)
     distributed.start(device)
     try:
-        resolved = forecast(data, options, settings or {}, lambda trial: make_trainer(trial, device)[0])
-        verify(open_dataset(resolved.source))
+        existing = agreement.compare(data, options, settings or {})
+        resolved = forecast(data, options, settings or {}, lambda trial: make_trainer(trial, device)[0], existing)
+        resolved = agreement.same_length(resolved)
+        agreement.verify_data(resolved.source)
         first = distributed.rank() == 0
         terminal = TerminalObserver(quiet=options.quiet or not first)
         run = Run(resolved, device, disk=options.disk, observers=[terminal, *guests] if first else [])
-        with run_lock(resolved.folder) if first else contextlib.nullcontext():
+        with contextlib.ExitStack() as held:
+            distributed.of_first(lambda: held.enter_context(run_lock(resolved.folder)))
             run.prepare_folder()
             with stop_on_signal(terminal.stopping) as should_stop:
                 ended = run.execute(should_stop)
@@ -75,6 +77,7 @@ def execute(
             if draw and first and run.lines:
                 for path in drawings(resolved.folder):
                     terminal.wrote(path)
+            distributed.barrier()  # torchrun restarts no process that has ended
     finally:
         distributed.stop()
     return resolved.folder, ended
@@ -117,7 +120,7 @@ class Run:
         self.observers = Observers([PreviewWriter(), JournalWriter(), *observers])
         self.scores = RunScores(plan, device)
         self.lines: list[JournalLine] = []
-        self.rollbacks = rollback.count(plan.folder)
+        self.rollbacks = distributed.of_first(lambda: rollback.count(plan.folder))
         self.trouble: TrainingDiverged | None = None  # of the last rollback
         self.trainer, self.transfers = make_trainer(plan, device, self.rollbacks)
         self.nimg = 0  # after the last step
@@ -135,31 +138,39 @@ class Run:
 
         Whatever is damaged beyond that raises `SimulacraError` before anything is written.
         """
+        distributed.of_first(self.check_folder)
+        self.resume()
+        self.session_start = self.trainer.nimg, self.trainer.seconds
+        if self.trainer.nimg:
+            self.trainer.save()
+        distributed.of_first(self.write_folder)
+
+    def check_folder(self) -> None:
+        """Raise `SimulacraError` where something is damaged that a resume needs."""
         folder = self.plan.folder
         if checkpoint_folders(folder) and not checkpoint.resumable(folder):
             raise SimulacraError("train.no_states", folder=folder)
         read_best(folder)
         ranking(folder)
         read_journal(folder / "journal.jsonl")
-        self.resume()
-        self.session_start = self.trainer.nimg, self.trainer.seconds
-        if self.trainer.nimg:
-            self.trainer.save()
-        if distributed.rank() == 0:
-            for path in (folder, folder / "checkpoints", folder / "previews"):
-                sweep(path)
-            write_json(folder / "config.json", self.config())
-            if self.plan.pretrained:
-                self.plan.pretrained.save(folder)
-            self.lines = self.trainer.journal.rewind(self.trainer.nimg)
-            self.previews.save(folder / "previews" / "real.png", self.previews.reals(self.trainer.feed))
-        distributed.barrier()
+
+    def write_folder(self) -> None:
+        """Write what a run has before its first step, and delete what came after its last checkpoint."""
+        folder = self.plan.folder
+        for path in (folder, folder / "checkpoints", folder / "previews"):
+            sweep(path)
+        write_json(folder / "config.json", self.config())
+        if self.plan.pretrained:
+            self.plan.pretrained.save(folder)
+        self.lines = self.trainer.journal.rewind(self.trainer.nimg)
+        self.previews.save(folder / "previews" / "real.png", self.previews.reals(self.trainer.feed))
 
     def resume(self) -> None:
-        """Load the last checkpoint with a state, if there is one."""
-        if existing := checkpoint.resumable(self.plan.folder):
-            checkpoint.restore(existing[-1], self.device, self.trainer.load_state_dict)
-        self.nimg = self.trainer.nimg
+        """Load the last checkpoint with a state, if there is one; other processes take the state of the first one."""
+        trainer = self.trainer
+        distributed.of_first(lambda: checkpoint.restore_last(self.plan.folder, self.device, trainer.load_state_dict))
+        distributed.copy_first(trainer.state_dict, trainer.load_state_dict, self.device)
+        self.nimg = trainer.nimg
 
     def config(self) -> RunConfig:
         """The content of `config.json`; a run that is beyond the length asked for keeps its own."""

@@ -261,10 +261,10 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint, on the first process."""
-        if distributed.rank() == 0:
-            about = self.about | {"nimg": self.nimg}
-            checkpoint.save(self.folder, self.nimg, self.ema, self.gan, self.state_dict(), about=about)
-        distributed.barrier()
+        about = self.about | {"nimg": self.nimg}
+        distributed.of_first(
+            lambda: str(checkpoint.save(self.folder, self.nimg, self.ema, self.gan, self.state_dict(), about=about))
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that an exact resume needs."""
