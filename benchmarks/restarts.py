@@ -1,6 +1,6 @@
 """Kill ranks of runs under torchrun at random moments: each run must end with the weights of one that was never killed.
 
-    python benchmarks/restarts.py --kills 20
+    python benchmarks/restarts.py                       # 20 kills of each layout
 
 One node has two ranks and one folder. Two agents on the loopback device have one rank, one run's folder and one copy of the
 data each; they find each other by c10d or by fixed ranks. The agents are those of torchrun (`elastic_launch`). Ranks are
@@ -187,7 +187,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="for each layout")
-    parser.add_argument("--per-run", type=int, default=1, help="kills of one run")
+    parser.add_argument("--per-run", type=int, default=5, help="kills of one run")
     parser.add_argument("--layout", choices=LAYOUTS, action="append")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--exec", action="store_true", help="start ranks like torchrun, and not by a fork")
