@@ -707,7 +707,7 @@ def sentence(error: Exception, language: str) -> str:
 
 def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
     allowed = re.compile(
-        r"English|simulacra|[\w./-]*/[\w./-]+|dcgan|stylegan2|GAN|StyleGAN2?|px|dB|ms|kid|[ABDGSLRYZw]|z\d*"
+        r"English|simulacra|[\w./-]*/[\w./-]+|dcgan|stylegan2|GAN|StyleGAN2?|MIDI|px|dB|ms|kid|[ABDGSLRYZw]|z\d*"
     )
     for name in ("plain", "run", "attributes"):
         page = visit(name, locale="zh-CN")
@@ -723,7 +723,7 @@ def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
                 "['aria-label', 'title', 'placeholder'].map((what) => node.getAttribute(what) ?? '')).join('\\n')"
             ).replace(name, "")
             texts = re.sub(
-                r"simulacra train PAIR --gan cyclegan|conditional=true|simulacra [a-z]+ (--\w+|runs/\w+)|--data|\(?tiny\)?|\b(hero|shine)\b",
+                r"simulacra train PAIR --gan cyclegan|conditional=true|simulacra [a-z]+ (--\w+|runs/\w+)|--data|\(?tiny\)?|\b(glow|hero|shine)\b",
                 "",
                 f"{text}\n{spoken}",
             )  # commands; the data; names that other tests gave

@@ -119,7 +119,7 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
     page.click("text=Gallery and sliders")
     page.wait_for_selector("#stage.ready")
     assert "/model/runs/tiny-one/#" in page.url
-    page.click("#back")
+    page.click("#all-models")
     page.wait_for_selector(".cards")
     for name in ("tiny-one", "tiny-two"):
         page.locator(".card", has_text=name).get_by_role("checkbox").check()

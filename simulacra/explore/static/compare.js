@@ -26,7 +26,7 @@ const buttons = {
 
 export const KEYS = [
   ["S", "page.save", save], ["D", "page.turn", () => turn()], ["B", "page.cycle", toggleCycle], ["W", "page.use_result", useResult],
-  ["1–8", "page.key_tabs", null], ["← →", "page.key_divider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
+  ["1–9", "page.key_tabs", null], ["← →", "page.key_divider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
 ];
 
 function save() {

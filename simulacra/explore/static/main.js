@@ -110,7 +110,7 @@ function onSettled() {
 
 const KEYS = [
   ["R", "page.key_random", random], ["Z", "page.undo", undo], ["Y", "page.redo", redo], ["L", "page.link", copyLink], ["S", "page.save", save], ["F", "page.star", toggleCurrent],
-  ["1–8", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
+  ["1–9", "page.key_tabs", null], ["← →", "page.key_slider", null], ["?", "page.key_help", () => byId("keylist").showModal()],
 ];
 
 const keys = () => compare?.KEYS ?? KEYS;
@@ -123,7 +123,7 @@ function onKey(event) {
     return translates() ? undefined : event.shiftKey ? redo() : undo();
   }
   if (typing || control || event.altKey || !byId("keyson").checked || byId("keylist").open) return undefined;
-  if (/^[1-8]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
+  if (/^[1-9]$/.test(event.key)) return showTab(tabAt(Number(event.key) - 1), true);
   const action = keys().find(([letter, , act]) => act && letter === event.key.toUpperCase())?.[2];
   if (action) {
     event.preventDefault();
@@ -150,7 +150,7 @@ function drawTexts() {
 }
 
 function connectButtons() {
-  byId("back").hidden = !location.pathname.startsWith("/model/"); // the studio's library
+  byId("all-models").hidden = !location.pathname.startsWith("/model/"); // the studio's library
   byId("random").addEventListener("click", random);
   byId("undo").addEventListener("click", undo);
   byId("redo").addEventListener("click", redo);
