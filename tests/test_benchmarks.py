@@ -14,6 +14,7 @@ from support import in_memory, labelled, noise, on_disk
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
+import fork
 import outside
 import peers
 import quality
@@ -134,3 +135,23 @@ def test_a_recipe_is_ranked_by_both_judges() -> None:
 
     assert recipes.rank([row(4, 0.25)]) == pytest.approx(0)
     assert recipes.rank([row(2, 0.2), row(8, 0.2)]) == pytest.approx(recipes.rank([row(4, 0.2)]))
+
+
+# --- forks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_paired_difference_is_known_better_where_forks_share_their_parent_s_luck() -> None:
+    luck = [3.0, -1.0, 4.0, 0.0]
+    result = fork.variances({"same": luck, "changed": [value + 1 + 0.1 * (-1) ** i for i, value in enumerate(luck)]})
+    assert result["difference"] == pytest.approx(1) and result["ratio"] > 100
+    assert result["independent"] == pytest.approx(2 * np.var(luck, ddof=1), rel=0.1)
+
+
+def test_forks_are_trained_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is trained again by the same command."""
+    monkeypatch.setattr(fork, "open_extractor", stand_in)
+    data = on_disk(tmp_path / "data", noise(24))
+    options: dict[str, Any] = {"parents": 1, "begin": 8, "total": 16, "gan": "mlp:tiny", "samples": 20, "batch": 8}
+    scores = fork.scores_of_forks(data, tmp_path / "out", change=["lr=1e-2"], **options)
+    assert len(scores["same"]) == len(scores["changed"]) == 1 and scores["same"] != scores["changed"]
+    assert fork.scores_of_forks(data, tmp_path / "out", change=["lr=1e-2"], **options) == scores
