@@ -126,7 +126,7 @@ def test_killed_at_random_moments(
         process = start(data, run, RUNS[name])
         while kill % 4 and begun(run) == before and process.is_alive():  # one in four dies while it starts
             time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.1 * lasts))
+        time.sleep(chance.uniform(0.04, 0.2) * lasts)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it was over before it could be killed"
