@@ -36,7 +36,8 @@ class WordSeed(int):
 
 def is_word(text: str) -> bool:
     """Whether a text is a word or words, rather than a number or what was meant as one, such as 1.5, 3- or 0x10."""
-    if not text.isprintable() or not 0 < len(text) <= LONGEST or not set(text) - set("0123456789+-., "):
+    number = all(letter.isdigit() or letter in "+-., " for letter in text)
+    if number or not text.isprintable() or len(text) > LONGEST:
         return False
     return not NUMBER.fullmatch(text) and not any("\ud800" <= letter <= "\udfff" for letter in text)
 

@@ -308,7 +308,7 @@ def test_any_text_is_seeds_or_a_sentence(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1", "3-", "-", "5-3", "1,,2", "1.5", "0-99999999", str(2**32), "0x10", "1e5", "a\nb", "x" * 101]
+    "text", ["", "-1", "3-", "-", "5-3", "1,,2", "1.5", "0-99999999", str(2**32), "0x10", "1e5", "²", "a\nb", "x" * 101]
 )
 def test_odd_seeds(text: str) -> None:
     with pytest.raises(SimulacraError, match="seed"):
