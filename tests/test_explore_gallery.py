@@ -213,15 +213,21 @@ def test_the_first_picture_is_the_most_typical_one_and_remembered(
     pictures = torch.cat(list(load_generator(folder).pictures(range(rendering.TYPICAL))))
     small = torch.nn.functional.interpolate(pictures, (16, 16), mode="area").flatten(1)
     assert seed == int(torch.cdist(small, small).mean(1).argmin())
-    monkeypatch.setattr(rendering, "typical_seed", None)  # not looked for again
+    monkeypatch.setattr(rendering, "typical_seed", None)  # it is not looked for again
     assert client.get("/api/first").json() == {"recipe": {"seed": seed}}
     assert Gallery(load_model(model_folder(folder))).read().first == seed
 
 
-def test_a_slow_model_is_not_waited_for(folder: Path) -> None:
+def test_a_slow_model_is_not_waited_for_and_compared_afterwards(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = load_model(model_folder(folder))
     assert isinstance(model, LoadedGenerator)
-    assert rendering.typical_seed(model.generator, seconds=0.0) == (0, False)
+    wanted, points = rendering.typical_seed(model.generator, seconds=1e9)
+    assert len(points) == rendering.TYPICAL
+    monkeypatch.setattr(rendering.typical_seed, "__defaults__", (None, 0.0))  # there is time for one picture
+    assert client.get("/api/first").json() == {"recipe": {"seed": 0}}
+    assert client.get("/api/first").json() == {"recipe": {"seed": wanted}}  # the rest was compared meanwhile
 
 
 def test_a_gallery_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

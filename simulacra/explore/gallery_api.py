@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from torch import Tensor
 
 from simulacra.errors import SimulacraError
 from simulacra.explore import album, rendering, requests
@@ -33,17 +35,22 @@ class GalleryApi:
         """The recipe of a typical picture of the opened model, to begin with: {recipe}."""
         model = await self._model(None)
         gallery = Gallery(model)
-        known: int | None = None
         with suppress(SimulacraError):  # a damaged file: the gallery itself says so, and the page opens all the same
-            known = (await asyncio.to_thread(gallery.read)).first
-        if known is not None:
-            seed = known
-        else:
-            seed, final = await self.on_worker(lambda: rendering.typical_seed(model.generator))
-            if final:
-                with suppress(SimulacraError):  # a folder that cannot be written to: found anew the next time
-                    await asyncio.to_thread(gallery.remember_first, seed)
-        return json_response({"recipe": {"seed": seed}})
+            seed = (await asyncio.to_thread(gallery.read)).first
+            if seed is not None:
+                return json_response({"recipe": {"seed": seed}})
+        seed, points = await self.on_worker(lambda: rendering.typical_seed(model.generator))
+        # On a slow machine this page shows the most typical picture of a few; the next one that of all.
+        return json_response({"recipe": {"seed": seed}}, background=BackgroundTask(self._compare_all, model, points))
+
+    async def _compare_all(self, model: LoadedGenerator, points: Tensor) -> None:
+        """Compare the rest of the pictures, one at a time so that the page's own come in between, and keep the result."""
+        with suppress(SimulacraError):  # a full queue, the end of the server, a folder that cannot be written to
+            while len(points) < rendering.TYPICAL:
+                current = points
+                _, points = await self.on_worker(lambda: rendering.typical_seed(model.generator, current, 0.0))  # noqa: B023
+            seed, _ = rendering.typical_seed(model.generator, points)
+            await asyncio.to_thread(Gallery(model).remember_first, seed)
 
     async def gallery(self, request: Request) -> Response:
         """What is kept of this model, as recipes with the newest last: {stars}, {history}. ?checkpoint=."""

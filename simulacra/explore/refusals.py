@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -32,9 +33,9 @@ class Busy(SimulacraError):
 STATUS = {Forbidden: 403, NotFound: 404, TooLarge: 413, Busy: 429}
 
 
-def json_response(content: Any, status: int = 200) -> Response:
-    """JSON. Messages and errors inside are rendered in the language in use."""
-    return Response(to_json(content), status, media_type="application/json")
+def json_response(content: Any, status: int = 200, background: BackgroundTask | None = None) -> Response:
+    """JSON. Messages and errors inside are rendered in the language in use. background: what is done once it is sent."""
+    return Response(to_json(content), status, media_type="application/json", background=background)
 
 
 def to_json(content: Any) -> str:

@@ -113,22 +113,28 @@ def check(model: LoadedGenerator, recipe: Recipe) -> None:
 
 
 @torch.inference_mode()
-def typical_seed(generator: Generator, *, count: int = TYPICAL, seconds: float = TYPICAL_SECONDS) -> tuple[int, bool]:
-    """The seed, of the first `count`, whose picture differs least from the others' on average: rarely a broken one.
+def thumbnails(generator: Generator, seeds: Sequence[int]) -> Tensor:
+    """The pictures of seeds as points [N, C·16·16], for `typical_seed`."""
+    pictures = generator.synthesis(generator.mapping(generator.seeded(seeds), generator.conditions(seeds)))
+    return F.interpolate(pictures.float(), (TYPICAL_SIDE, TYPICAL_SIDE), mode="area").flatten(1)
 
-    Draws no more pictures than fit in `seconds`, at least one. Also returns whether all were compared.
+
+def typical_seed(
+    generator: Generator, points: Tensor | None = None, seconds: float = TYPICAL_SECONDS
+) -> tuple[int, Tensor]:
+    """The seed, of the first `TYPICAL`, whose picture differs least from the others' on average: rarely a broken one.
+
+    Draws no more pictures than fit in `seconds`, at least one. points: the thumbnails of an earlier call, which are not
+    drawn again. Also returns all thumbnails: `TYPICAL` of them once all are compared.
     """
-    begun = time.monotonic()
-    thumbnails: list[Tensor] = []
-    fitting = 1
-    while fitting > 0 and len(thumbnails) < count:
-        seeds = range(len(thumbnails), min(count, len(thumbnails) + fitting))
-        pictures = generator.synthesis(generator.mapping(generator.seeded(seeds), generator.conditions(seeds)))
-        thumbnails += F.interpolate(pictures.float(), (TYPICAL_SIDE, TYPICAL_SIDE), mode="area").flatten(1).unbind()
+    begun, drawn, fitting = time.monotonic(), 0, 1
+    points = torch.empty(0, generator.shape[0] * TYPICAL_SIDE**2, device=generator.device) if points is None else points
+    while fitting > 0 and len(points) < TYPICAL:
+        seeds = range(len(points), min(TYPICAL, len(points) + fitting))
+        points, drawn = torch.cat([points, thumbnails(generator, seeds)]), drawn + len(seeds)
         elapsed = time.monotonic() - begun
-        fitting = int((seconds - elapsed) * len(thumbnails) / elapsed)
-    points = torch.stack(thumbnails)
-    return int(torch.cdist(points, points).sum(1).argmin()), len(thumbnails) == count
+        fitting = int((seconds - elapsed) * drawn / elapsed) if elapsed else TYPICAL
+    return int(torch.cdist(points, points).sum(1).argmin()), points
 
 
 def w_batch(model: LoadedGenerator, recipes: Sequence[Recipe]) -> Tensor:
