@@ -693,7 +693,7 @@ def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
         page.wait_for_selector(f"#toast:has-text({sentence(caught.value, language)})")
         page.click("#language")
         page.wait_for_selector(f"#toast:has-text({sentence(caught.value, other)})")  # it is drawn again
-        page.fill("#seed", "x")  # the page's own error is in the other language too
+        page.fill("#seed", "5000000000")  # the page's own error is in the other language too
         page.press("#seed", "Enter")
         page.wait_for_selector(f"#toast:has-text('{'整数' if other == 'zh' else 'whole number'}')")
         page.close()

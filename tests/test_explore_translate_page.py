@@ -23,7 +23,7 @@ from simulacra.storage import fingerprint, load
 from simulacra.translation import translate_image
 from simulacra.translator import Translator
 
-OFF = ("directions", "mix", "photo", "walk", "live", "numbers")
+OFF = ("gallery", "directions", "mix", "photo", "walk", "live", "numbers")
 PIXELS = """(canvas) => {
   const { width, height } = canvas;
   const paper = new OffscreenCanvas(width, height).getContext("2d");

@@ -40,10 +40,15 @@ const targets = () => [
   ...state.directions.map(({ name }) => [`edit:${name}`, directionTitle(name)]),
 ];
 
+const TITLES = {
+  knob: "page.live_knob", note: "page.live_note",
+  level: "page.live_level", bass: "page.live_bass", middle: "page.live_middle", treble: "page.live_treble", onset: "page.live_onset",
+};
+
 function sourceTitle(source) {
   if (!source) return t("page.live_learn");
   const [kind, number] = source.split(" ");
-  return number ? t(`page.live.${kind}`, { number }) : t(`page.live.${source}`);
+  return t(TITLES[kind], { number });
 }
 
 export function draw(panel) {
