@@ -51,7 +51,7 @@ export async function draw(box, path) {
   const drawStatus = (run) => {
     const parts = [
       run.alive ? t("studio.training_now") : t("studio.not_training"),
-      t("page.images_shown", { nimg: formatNumber(run.images) }),
+      t("page.images_shown", { nimg: formatNumber(Math.max(run.images, run.previews.at(-1) ?? 0)) }), // early previews come before the first line
       run.speed && t("studio.speed", { count: formatNumber(Math.round(run.speed)) }),
       t("studio.spent", { time: time(run.seconds) }),
       run.alive && run.left && t("studio.left", { time: time(run.left) }),
