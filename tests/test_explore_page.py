@@ -288,7 +288,7 @@ def test_a_drag_paints_many_pictures_and_asks_for_one_at_a_time(visit: Visit) ->
 
     def count(by: int) -> Callable[[Any], None]:
         def listener(request: Any) -> None:
-            if request.url.endswith("/api/picture"):
+            if request.url.endswith("/api/picture") and '"client"' in (request.post_data or ""):  # of the stage
                 flying[0] += by
                 flying[1] = max(flying)
 
