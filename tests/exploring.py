@@ -79,6 +79,19 @@ def run(folder: Path, checkpoints: int = 3, data: Path | None = None) -> Path:
     return folder
 
 
+def with_config(run: Path, data: Path, total: int = 480) -> Path:
+    """Give a run of `run` the config.json of one on `data` that is `total` images long."""
+    model = json.loads((run / "checkpoints" / "000000160" / "config.json").read_text())
+    config = {
+        "format": "simulacra-run-1", "task": "draw", "spec": "stylegan2:tiny", "gan": "stylegan2", "config": model["config"],
+        "data": {"hash": "x", "name": "tiny", "source": str(data), "pictures": 24, "shape": [3, 16, 16]}, "seed": 0,
+        "length": {"total": total, "minutes": None, "tick": 100, "save": 1000, "measure": 0, "schedule": None},
+        "precision": "fp32", "reasons": [], "why": [],
+    }  # fmt: skip
+    (run / "config.json").write_text(json.dumps(config))
+    return run
+
+
 def spread(generator: Generator) -> float:
     """How much pictures differ from seed to seed: 0 where all are the same."""
     return float(torch.cat(list(generator.pictures(range(8)))).std(0).mean())

@@ -53,8 +53,8 @@ def root(tmp_path: Path) -> Path:
 def client(root: Path) -> Iterator[TestClient]:
     """A studio's API."""
     root.mkdir(exist_ok=True)
-    made = Studio(root)
-    with TestClient(made.application(), base_url=HERE) as opened:
+    studio = Studio(root)
+    with TestClient(studio.application(), base_url=HERE) as opened:
         yield opened
 
 
@@ -330,15 +330,7 @@ def test_from_pictures_to_a_model_without_a_terminal(client: TestClient, root: P
 
 def test_a_run_shows_its_verdicts_and_its_clock(client: TestClient, root: Path) -> None:
     data = on_disk(root / "tiny", noise(30))
-    run = exploring.run(root / "runs" / "tiny-stylegan2")
-    model = json.loads((run / "checkpoints" / "000000160" / "config.json").read_text())
-    config = {
-        "format": "simulacra-run-1", "task": "draw", "spec": "stylegan2:tiny", "gan": "stylegan2", "config": model["config"],
-        "data": {"hash": "x", "name": "tiny", "source": str(data), "pictures": 24, "shape": [3, 16, 16]}, "seed": 0,
-        "length": {"total": 4800, "minutes": None, "tick": 100, "save": 1000, "measure": 0, "schedule": None},
-        "precision": "fp32", "reasons": [], "why": [],
-    }  # fmt: skip
-    (run / "config.json").write_text(json.dumps(config))
+    exploring.with_config(exploring.run(root / "runs" / "tiny-stylegan2"), data, total=4800)
     answer = client.get("/api/studio/run", params={"path": "runs/tiny-stylegan2"})
     assert answer.status_code == 200, answer.text
     state = answer.json()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,25 +27,13 @@ pytestmark = [
 ]
 
 
-def as_run(folder: Path, data: Path) -> None:
-    """Give a run of `exploring.run` the config.json of one that has ended."""
-    model = json.loads((folder / "checkpoints" / "000000160" / "config.json").read_text())
-    config = {
-        "format": "simulacra-run-1", "task": "draw", "spec": "stylegan2:tiny", "gan": "stylegan2", "config": model["config"],
-        "data": {"hash": "x", "name": "tiny", "source": str(data), "pictures": 24, "shape": [3, 16, 16]}, "seed": 0,
-        "length": {"total": 480, "minutes": None, "tick": 100, "save": 1000, "measure": 0, "schedule": None},
-        "precision": "fp32", "reasons": [], "why": [],
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config))
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A studio with a dataset and two runs."""
     root = tmp_path_factory.mktemp("studio")
     data = on_disk(root / "tiny", noise(30))
     for name in ("tiny-one", "tiny-two"):
-        as_run(exploring.run(root / "runs" / name), data)
+        exploring.with_config(exploring.run(root / "runs" / name), data)
     studio, bound = Studio(root), server.listen("127.0.0.1", 0)
     running = uvicorn.Server(server.uvicorn_config(studio.application()))
     thread = threading.Thread(target=running.run, args=([bound],), daemon=True)

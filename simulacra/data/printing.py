@@ -1,4 +1,4 @@
-"""What `prepare` made, in a terminal or a log."""
+"""The result of `prepare`, in a terminal or a log."""
 
 from __future__ import annotations
 

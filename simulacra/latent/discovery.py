@@ -36,7 +36,7 @@ def discover(
 ) -> list[Direction]:
     """At most `count` directions from the model's weights, those with the largest effect first.
 
-    They come from SeFa and GANSpace, see `latent.unsupervised`. Those whose effect cannot be told from noise are left
+    They come from SeFa and GANSpace, see `latent.unsupervised`. Those whose effect cannot be distinguished from noise are left
     out. Of two that nearly coincide, in w or on pictures, the
     one with the larger effect stays. seed: of the pictures that effects are measured on. classifier: names the
     attributes that change. existing: directions that are not found again.

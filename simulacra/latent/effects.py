@@ -118,7 +118,7 @@ def measure_effects(
 
 @torch.no_grad()
 def noise_floor(generator: Generator, *, first: int = 0, starts: int = STARTS) -> float:
-    """The least amount of an effect that is told from noise, on the pictures of `starts` seeds from `first` on.
+    """The least amount of an effect that stands out from noise, on the pictures of `starts` seeds from `first` on.
 
     It is what other noise changes where the model has some, and at least `MIN_AMOUNT`.
     """

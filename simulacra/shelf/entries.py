@@ -136,12 +136,12 @@ def read_entry(path: Path, inner: Iterable[str] | None = None, root: Path | None
     except OSError:
         return None  # deleted since it was listed
     try:
-        found = {"dataset": _dataset, "pair": _pair, "run": _run, "model": _model}[kind](path)
+        facts = {"dataset": _dataset, "pair": _pair, "run": _run, "model": _model}[kind](path)
     except SimulacraError as error:
         return Entry(**about, damage=error)
     except OSError as error:
         return Entry(**about, damage=SimulacraError("files.unreadable", path=path, reason=error.strerror))
-    return None if found is None else Entry(**about, **found)
+    return None if facts is None else Entry(**about, **facts)
 
 
 def _kind(path: Path, names: set[str]) -> Kind | None:
@@ -200,17 +200,17 @@ def _run(path: Path) -> dict[str, Any] | None:
     if config is None:
         return None
     _, height, width = config["config"]["shape"]
-    found: dict[str, Any] = {"gan": config["spec"], "task": config.get("task", "draw"), "size": (height, width)}
+    facts: dict[str, Any] = {"gan": config["spec"], "task": config.get("task", "draw"), "size": (height, width)}
     data, length, line = config["data"], config["length"], last_line(path / "journal.jsonl")
-    found |= {"data": data["name"], "source": data["source"], "hash": data["hash"], "pictures": data.get("pictures")}
-    found |= {"total": length["total"], "minutes": length["minutes"], "fork": config.get("fork")}
+    facts |= {"data": data["name"], "source": data["source"], "hash": data["hash"], "pictures": data.get("pictures")}
+    facts |= {"total": length["total"], "minutes": length["minutes"], "fork": config.get("fork")}
     numbers = _checkpoints(path)
     if line is not None:
-        found |= {"seconds": line["seconds"], "verdicts": line.get("health", {})}
-    found["nimg"] = max([line["nimg"] if line else 0, *numbers])
-    found["score"] = _score(path, numbers)
-    found["picture"] = _newest_preview(path / "previews")
-    return found
+        facts |= {"seconds": line["seconds"], "verdicts": line.get("health", {})}
+    facts["nimg"] = max([line["nimg"] if line else 0, *numbers])
+    facts["score"] = _score(path, numbers)
+    facts["picture"] = _newest_preview(path / "previews")
+    return facts
 
 
 def _checkpoints(run: Path) -> list[int]:

@@ -71,8 +71,8 @@ def throw_away(path: str | Path, *, library: str | Path | None = None) -> Path:
 def thrown_away(folder: str | Path) -> list[Entry]:
     """What lies in the bin of a folder, the newest first."""
     places = (Path(folder) / BIN).glob("*/*/")
-    found = [entry for path in places if (entry := read_entry(path)) is not None]
-    return sorted(found, key=lambda entry: entry.path.parent.stat().st_mtime, reverse=True)
+    thrown = [entry for path in places if (entry := read_entry(path)) is not None]
+    return sorted(thrown, key=lambda entry: entry.path.parent.stat().st_mtime, reverse=True)
 
 
 def restore(path: str | Path) -> Path:

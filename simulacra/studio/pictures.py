@@ -133,22 +133,22 @@ def examples(source: str | Path, size: str, crop: str) -> bytes:
     options = PrepareOptions(size=parse_size(size), crop=parse_crop(crop))
     given = UNDECIDED if isinstance(options.size, str) else options.size
     decoding = DecodeOptions(size=given, channels="rgb", crop=options.crop)
-    made: list[NDArray[np.uint8]] = []
+    shown: list[NDArray[np.uint8]] = []
     with READING, open_source(source) as opened:
         count = len(opened.items)
         spread = sorted({round(place * (count - 1) / max(1, TRIES - 1)) for place in range(TRIES)}) if count else []
         order = [*spread[:: max(1, len(spread) // EXAMPLES)], *spread]
         for number in dict.fromkeys(order):
-            if len(made) == EXAMPLES:
+            if len(shown) == EXAMPLES:
                 break
             try:
-                made.append(decode(opened.items[number].read(), decoding)[0])
+                shown.append(decode(opened.items[number].read(), decoding)[0])
             except UnusablePicture:
                 continue
-    if not made:
+    if not shown:
         raise SimulacraError("studio.no_pictures", source=Path(source).name)
     sheet = np.concatenate(
-        [picture if picture.shape[-1] == 3 else np.repeat(picture, 3, -1) for picture in made], axis=1
+        [picture if picture.shape[-1] == 3 else np.repeat(picture, 3, -1) for picture in shown], axis=1
     )
     file = io.BytesIO()
     Image.fromarray(sheet).save(file, "png")

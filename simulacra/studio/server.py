@@ -137,12 +137,12 @@ def stored_token(root: Path) -> str:
 def studio(folder: Path, *, port: int, host: str, open: bool) -> None:
     """Serve until Ctrl-C. Trainings go on after that. open: in the browser, too.
 
-    Raises `SimulacraError` where the folder cannot be made, and where no port is free.
+    Raises `SimulacraError` where the folder cannot be created, and where no port is free.
     """
     root = folder.expanduser().absolute()
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-    made = Studio(root)
-    serve(made.application, made.explorers.stop, port=port, host=host, open=open, token=stored_token(root))
+    opened = Studio(root)
+    serve(opened.application, opened.explorers.stop, port=port, host=host, open=open, token=stored_token(root))
     with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C exits at once
-        made.explorers.jobs.wait()
+        opened.explorers.jobs.wait()

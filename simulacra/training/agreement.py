@@ -26,7 +26,7 @@ OPTIONS = {"tick": "every", "save": "save_every", "measure": "measure_every"}  #
 
 
 def compare(data: str | Path, options: TrainOptions, settings: Values) -> Existing | None:
-    """Compare data, settings and where the run stands in all processes; returns what the first one found.
+    """Compare data, settings and where the run stands in all processes; returns the run of the first one.
 
     None for one process alone. Raises `SimulacraError` in every process where one differs, or cannot start.
     """

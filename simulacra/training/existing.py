@@ -17,7 +17,7 @@ BUILT_IN = "peeps"  # the data set that is no folder
 
 @dataclass(frozen=True)
 class Existing:
-    """What the first of several processes found: the run's folder, and its `config.json` if there is one."""
+    """What the first of several processes has: the run's folder, and its `config.json` if there is one."""
 
     folder: Path
     stored: RunConfig | None

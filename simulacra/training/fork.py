@@ -1,7 +1,7 @@
 """`simulacra fork`: a new run that begins at the exact state of another one's checkpoint, with other settings.
 
 A resume is exact to the bit, so two continuations of one state differ by their settings alone, and a fork without a
-change goes on as its parent does. It holds the journal, scores and previews up to that moment, which decide health,
+change continues as its parent does. It holds the journal, scores and previews up to that moment, which decide health,
 patience and film; its `config.json` names the parent.
 """
 

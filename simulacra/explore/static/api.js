@@ -14,7 +14,7 @@ export class PageError extends Error {
   }
 }
 
-async function ask(path, { headers = {}, ...options } = {}) {
+export async function ask(path, { headers = {}, ...options } = {}) {
   let response;
   try {
     response = await fetch(path, { ...options, headers: { "accept-language": language(), ...headers } });
@@ -33,11 +33,11 @@ const search = (query) => {
   return words.size ? `?${words}` : "";
 };
 const get = (path, query = {}) => ask(`${path}${search(query)}`);
-const send = (method, path, content, options = {}) => ask(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(content), ...options });
+export const send = (method, path, content, options = {}) => ask(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(content), ...options });
 const post = (path, content) => send("POST", path, content);
 const upload = (path, file, query = {}, options = {}) => ask(`${path}${search(query)}`, { method: "POST", body: file, ...options });
 
-const json = async (response) => (await response).json();
+export const json = async (response) => (await response).json();
 const withCheckpoint = (content) => (state.checkpoint ? { checkpoint: state.checkpoint, ...content } : content);
 
 export const model = () => json(get("api/model", withCheckpoint({})));

@@ -15,7 +15,7 @@ export const value = (source) => values.get(source) ?? 0;
 
 // --- MIDI ---------------------------------------------------------------------------------------------------------
 
-let listener = null; // told of the next knob or note that moves
+let listener = null; // called with the next knob or note that moves
 export const learn = (callback) => (listener = callback);
 
 function onMessage({ data: [status, number, amount] }) {
@@ -126,7 +126,7 @@ on("recipe", (recipe) => {
   running.last = recipe;
 });
 
-// Plays until `stop` is called. settings: {routes, way, seconds} read anew each frame; onFrame: told the place on the way.
+// Plays until `stop` is called. settings: {routes, way, seconds} read anew each frame; onFrame: called with the place on the way.
 export function play(settings, onFrame) {
   stop();
   const playing = { base: { ...state.recipe }, last: state.recipe };

@@ -1,26 +1,11 @@
 // Requests to the studio's API, in the page's language. A refusal is an Error with the server's sentence.
-import { language, t } from "/static/messages.js";
+import { ask, json, send } from "/static/api.js";
 
 const BASE = "/api/studio";
 
-async function ask(path, { headers = {}, ...options } = {}) {
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers: { "accept-language": language(), ...headers } });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Error(t("page.unreachable")); // the browser's own sentence would be in its own language
-  }
-  if (response.ok) return response;
-  const { error } = await response.json().catch(() => ({})); // an answer from something else has no sentence
-  throw Object.assign(new Error(error ?? t("page.http_error", { status: response.status })), { status: response.status });
-}
-
 export const address = (path, query = {}) => `${BASE}${path}?${new URLSearchParams(query)}`;
-const json = async (response) => (await response).json();
 const get = (path, query) => json(ask(address(path, query)));
-const send = (path, content) => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(content) });
-const post = (path, content) => json(send(`${BASE}${path}`, content));
+const post = (path, content) => json(send("POST", `${BASE}${path}`, content));
 
 export const library = () => get("");
 export const run = (path) => get("/run", { path });
@@ -40,7 +25,7 @@ export const rename = (path, name) => post("/rename", { path, name });
 export const throwAway = (path) => post("/throw-away", { path });
 export const restore = (path) => post("/restore", { path });
 export const faces = async (model, seeds, side, columns) =>
-  (await send(`/model/${model}/api/picture`, { recipes: seeds.map((seed) => ({ seed })), columns, side, format: "auto" })).blob();
+  (await send("POST", `/model/${model}/api/picture`, { recipes: seeds.map((seed) => ({ seed })), columns, side, format: "auto" })).blob();
 
 export const modelAddress = (path) => `/model/${path.split("/").map(encodeURIComponent).join("/")}/`;
 
