@@ -109,7 +109,7 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
     page.click("#all-models")
     page.wait_for_selector(".cards")
     for name in ("tiny-one", "tiny-two"):
-        page.locator(".card", has_text=name).get_by_role("checkbox").check()
+        page.locator(".card", has_text=name).get_by_role("checkbox").click()  # the second opens the comparison
     for image in page.locator(".pairs img").all():
         playwright.expect(image).to_have_js_property("complete", True)
         playwright.expect(image).not_to_have_js_property("naturalWidth", 0)

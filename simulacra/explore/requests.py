@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.requests import Request
 
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.explore.refusals import TooLarge
-from simulacra.explore.rendering import RenderRequest
-from simulacra.latent.recipe import Recipe, from_json
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the studio's library does without
+    from simulacra.explore.rendering import RenderRequest
+    from simulacra.latent.recipe import Recipe
 
 JSON_BYTES, PICTURE_BYTES = 1 << 20, 32 << 20  # of a body, at most
 MAX_DEPTH = 40  # of objects within objects
@@ -57,6 +59,8 @@ def check_keys(content: Any, keys: Any) -> None:
 
 def recipe(content: Any) -> Recipe:
     """A picture's recipe from parsed JSON."""
+    from simulacra.latent.recipe import from_json
+
     return from_json(content)
 
 
@@ -64,11 +68,13 @@ def recipes(content: Any) -> list[Recipe]:
     """Several."""
     if not isinstance(content, list):
         raise SimulacraError("explore.recipes_not_a_list")
-    return [from_json(item) for item in content]
+    return [recipe(item) for item in content]
 
 
 def render_request(content: dict[str, Any]) -> RenderRequest:
     """What to draw: `recipe` or `recipes`, `format`, `side`, `columns`."""
+    from simulacra.explore.rendering import RenderRequest
+
     if ("recipe" in content) == ("recipes" in content):
         raise SimulacraError("explore.recipe_or_recipes")
     return RenderRequest(

@@ -19,7 +19,6 @@ from simulacra.data import originals
 from simulacra.errors import SimulacraError
 from simulacra.explore.refusals import NotFound, json_response
 from simulacra.explore.requests import read_json, text
-from simulacra.explore.run_summary import preview, run_progress, run_summary
 from simulacra.shelf.entries import Entry, entries, read_entry
 from simulacra.shelf.moving import rename, restore, throw_away, thrown_away
 from simulacra.studio import pictures
@@ -158,6 +157,8 @@ class StudioApi:
         if (minutes := content.get("minutes")) is not None:
             if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= MOST_MINUTES:
                 raise SimulacraError("explore.out_of_range", name="minutes", least=0, most=MOST_MINUTES)
+            from simulacra.explore.run_summary import run_progress  # imports torch, which takes seconds
+
             had = run_progress(inside(self.root, subject))["seconds"] / 60 if of == "run" else 0
             words += [f"--minutes={had + minutes:g}"]
         return await self._start("train", subject, words)
@@ -197,6 +198,8 @@ class StudioApi:
         return json_response(await asyncio.to_thread(self._run, path))
 
     def _run(self, path: Path) -> dict[str, Any]:
+        from simulacra.explore.run_summary import run_progress, run_summary  # imports torch, which takes seconds
+
         entry = read_entry(path)
         if entry is None or entry.kind != "run":
             raise NotFound("studio.not_a_run", path=path.name)
@@ -215,6 +218,8 @@ class StudioApi:
 
     async def preview(self, request: Request) -> Response:
         """The previews of a run after so many images (PNG): ?path=&nimg=."""
+        from simulacra.explore.run_summary import preview  # imports torch, which takes seconds
+
         path = self._inside(request)
         return FileResponse(await asyncio.to_thread(preview, path, request.query_params.get("nimg", "")))
 
