@@ -19,6 +19,7 @@ EXTRAS = {
     "lab": ("doctor.lab", ("mlxtend.data",)),
     "tensorboard": ("doctor.tensorboard", ("tensorboard",)),
     "wandb": ("doctor.wandb", ("wandb",)),
+    "osc": ("doctor.osc", ("pythonosc",)),
     "inception": ("doctor.inception", ("torch_fidelity",)),
 }
 CORE = ("torch", "numpy", "pillow", "safetensors", "matplotlib", "rich", "cyclopts")

@@ -17,6 +17,7 @@ from support import build
 from simulacra.data.opening import open_pair
 from simulacra.explore import server
 from simulacra.explore.guard import Guard
+from simulacra.explore.osc import Osc
 from simulacra.explore.server import Explorer
 from simulacra.gan import GAN, Generator
 from simulacra.measure.choose import mark_best
@@ -98,11 +99,11 @@ def spread(generator: Generator) -> float:
 
 
 @contextlib.contextmanager
-def served(root: Path, *names: str, prefix: str = "") -> Iterator[dict[str, str]]:
+def served(root: Path, *names: str, prefix: str = "", osc: Osc | None = None) -> Iterator[dict[str, str]]:
     """Explorers of models and runs in a folder, each at its address. prefix: of the addresses' paths, such as `/model`."""
     urls, running_servers = {}, []
     for name in names:
-        explorer, bound = Explorer(root / name), server.listen("127.0.0.1", 0)
+        explorer, bound = Explorer(root / name, osc), server.listen("127.0.0.1", 0)
         application = explorer.application()
         if prefix:
             routes = [*server.shared_routes(), Mount(prefix, routes=explorer.routes())]

@@ -26,7 +26,7 @@ COMMANDS = {
     "directions": "model labels data count orthogonal samples rename sheet seed out device threads",
     "doctor": "run",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
-    "explore": "model port host open",
+    "explore": "model port host open osc osc_to",
     "export": "model out to size",
     "fork": "run words at augment total minutes device threads",
     "inspect": "source json",

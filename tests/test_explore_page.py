@@ -728,7 +728,7 @@ def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
                 "['aria-label', 'title', 'placeholder'].map((what) => node.getAttribute(what) ?? '')).join('\\n')"
             ).replace(name, "")
             texts = re.sub(
-                r"simulacra train PAIR --gan cyclegan|conditional=true|simulacra [a-z]+ (--\w+|runs/\w+)|--data|\(?tiny\)?|\b(glow|hero|shine)\b",
+                r"simulacra train PAIR --gan cyclegan|conditional=true|simulacra [a-z]+ (--\w+|runs/\w+)|--data|--osc(-to)?|simulacra explore|\(?tiny\)?|\b(glow|hero|shine)\b",
                 "",
                 f"{text}\n{spoken}",
             )  # commands; the data; names that other tests gave
@@ -859,7 +859,7 @@ def test_knobs_sound_and_wandering_play_the_picture(visit: Visit) -> None:
     page.click("text=Add a connection")
     page.evaluate("turn(7, 0)")
     playwright.expect(page.get_by_label("What moves it")).to_have_value("knob 7")
-    page.get_by_label("Wander").uncheck()
+    page.get_by_label("Wander").select_option("no")
     still = settled(page)
     page.click("#panel button.primary")
     page.evaluate("turn(7, 127)")
@@ -871,7 +871,7 @@ def test_knobs_sound_and_wandering_play_the_picture(visit: Visit) -> None:
     page.click("#panel button.primary")
     page.keyboard.press("z")
     assert settled(page) != moved
-    page.get_by_label("Wander").check()
+    page.get_by_label("Wander").select_option("random")
     page.click("text=Microphone")
     page.get_by_label("What moves it").select_option("level")
     page.click("#panel button.primary")
@@ -884,3 +884,49 @@ def test_knobs_sound_and_wandering_play_the_picture(visit: Visit) -> None:
     page.wait_for_selector("#stage.ready")
     page.click("#tab-live")
     playwright.expect(page.get_by_label("What moves it")).to_have_value("level")  # kept for this model
+
+
+def test_stars_are_keyframes_of_a_loop_that_ends_where_it_begins(visit: Visit) -> None:
+    page = visit("plain")
+    page.click("#tab-live")
+    page.get_by_label("Wander").select_option("stars")
+    page.click("#panel button.primary")
+    playwright.expect(page.locator("#toast")).to_contain_text("Star at least two pictures")
+    page.click("#panel button.primary")
+    tab(page, "gallery")
+    for number in (1, 2, 5):
+        page.locator(".wall .star").nth(number).click()
+    page.wait_for_selector("#view-stars:has-text('(3)')")
+    stars = []
+    for seed in ("1", "2", "5"):
+        page.fill("#seed", seed)
+        page.press("#seed", "Enter")
+        stars.append(settled(page))
+    tab(page, "live")
+    for easing in ("linear", "smooth", "pause"):
+        ways = page.evaluate(
+            """async (easing) => {
+              const { keyframeWay } = await import("/static/ways.js");
+              const { state } = await import("/static/state.js");
+              const way = await keyframeWay(state.stars, easing);
+              return [0, 1 / 3, 2 / 3, 1, 0.1, 1 / 3 + 0.03].map(way);
+            }""",
+            easing,
+        )
+        start, second, third, end, between, near = (np.array(way["w"]) for way in ways)
+        np.testing.assert_allclose(end, start, atol=1e-6)
+        assert (np.abs(near - second).max() < 1e-3) == (easing == "pause")
+        length = np.linalg.norm(between)
+        assert min(map(np.linalg.norm, (start, second))) < length < max(map(np.linalg.norm, (start, second)))
+        assert not np.allclose(second, third)
+    page.evaluate(
+        "() => (window.saved = [], HTMLAnchorElement.prototype.click = function () { window.saved.push(this.download); }, 0)"
+    )
+    page.locator("#panel input[type=range]").first.fill("4")
+    page.evaluate(WATCH)
+    page.click("text=Record one loop")
+    page.wait_for_selector("text=Stop and save")
+    page.wait_for_selector("text=Stop and save", state="hidden")  # by itself, after four seconds
+    page.click("#panel button.primary")
+    assert page.evaluate("window.saved") == ["plain.webm"] and page.evaluate("window.painted") > 10
+    assert settled(page) not in stars and "w" in recipe(page)

@@ -10,7 +10,16 @@ from simulacra.errors import SimulacraError
 
 
 @command("create", "simulacra explore runs/faces-r3gan")
-def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0.0.1", open: bool = True) -> None:
+def explore(
+    model: str | None = None,
+    /,
+    *,
+    port: int = 8666,
+    host: str = "127.0.0.1",
+    open: bool = True,
+    osc: int | None = None,
+    osc_to: str = "",
+) -> None:
     """Make the picture you want in the browser: sliders, mixing, your own photo; without arguments, the studio of this folder.
 
     Parameters
@@ -23,13 +32,19 @@ def explore(model: str | None = None, /, *, port: int = 8666, host: str = "127.0
         Address to listen on; 127.0.0.1 is this machine alone.
     open
         Open the page in the browser.
+    osc
+        Port for OSC messages of other programs, such as 9000; they move what the live tab connects them with.
+    osc_to
+        Where the values of live playing go as OSC messages: a port of this machine, or HOST:PORT.
     """
     if model is None:
+        if osc is not None or osc_to:
+            raise SimulacraError("explore.osc_needs_model")
         studio(port=port, host=host, open=open)
         return
     from simulacra.explore.server import explore as serve
 
-    serve(model, port=port, host=host, open=open)
+    serve(model, port=port, host=host, open=open, osc=osc, osc_to=osc_to)
 
 
 @command("start", "simulacra studio pictures-and-models")

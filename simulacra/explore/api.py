@@ -22,6 +22,7 @@ from simulacra.explore.direction_api import DirectionApi
 from simulacra.explore.drawing_api import DrawingApi
 from simulacra.explore.gallery_api import GalleryApi
 from simulacra.explore.library import Library
+from simulacra.explore.osc import Osc
 from simulacra.explore.refusals import HANDLERS, NotFound, json_response
 from simulacra.explore.responses import picture, progress
 from simulacra.explore.translation_api import TranslationApi
@@ -91,7 +92,7 @@ class CommonApi:
         ]
 
 
-def application(library: Library, worker: Worker, jobs: JobRunner) -> Starlette:
+def application(library: Library, worker: Worker, jobs: JobRunner, osc: Osc | None = None) -> Starlette:
     """The API of the opened model. Routes of the other task refuse, and say which task the model has."""
 
     async def on_worker(work: Callable[[], T], client: str = "") -> T:
@@ -103,6 +104,7 @@ def application(library: Library, worker: Worker, jobs: JobRunner) -> Starlette:
             *DrawingApi(*services).routes(),
             *GalleryApi(library, on_worker).routes(),
             *DirectionApi(*services).routes(),
+            *(osc or Osc()).routes(),
         ],
         "translate": TranslationApi(library, on_worker).routes(),
     }

@@ -29,6 +29,7 @@ from simulacra.errors import SimulacraError
 from simulacra.explore.background import JobRunner
 from simulacra.explore.connection import TimedProtocol
 from simulacra.explore.guard import Guard
+from simulacra.explore.osc import Osc
 from simulacra.explore.refusals import HANDLERS, NotFound, refusal
 from simulacra.explore.worker import Worker
 from simulacra.messages import LANGUAGES, catalogue
@@ -42,8 +43,8 @@ MAX_HEADERS = 256 * 1024  # bytes of a request's line and headers
 class Explorer:
     """The whole server except its socket. `ready` holds the API once the model is loaded, or the error."""
 
-    def __init__(self, where: str | Path | None) -> None:
-        self.worker, self.jobs = Worker(), JobRunner()
+    def __init__(self, where: str | Path | None, osc: Osc | None = None) -> None:
+        self.worker, self.jobs, self.osc = Worker(), JobRunner(), osc or Osc()
         self.ready: Future[ASGIApp] = self.worker.submit(lambda: self._load(where))
 
     def _load(self, where: str | Path | None) -> ASGIApp:
@@ -53,7 +54,7 @@ class Explorer:
         from simulacra.explore.api import application
         from simulacra.explore.library import Library
 
-        return application(Library(where), self.worker, self.jobs)
+        return application(Library(where), self.worker, self.jobs, self.osc)
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The API. Requests wait until the model is loaded."""
@@ -81,6 +82,7 @@ class Explorer:
 
     def stop(self) -> None:
         """End the threads after their current work."""
+        self.osc.close()
         self.jobs.stop()
         self.worker.stop()
 
@@ -120,14 +122,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def explore(where: str | None, *, port: int, host: str, open: bool) -> None:
-    """Serve until Ctrl-C. open: in the browser, too.
+def explore(where: str | None, *, port: int, host: str, open: bool, osc: int | None = None, osc_to: str = "") -> None:
+    """Serve until Ctrl-C. open: in the browser, too. osc, osc_to: see `Osc`.
 
     Raises `SimulacraError` for what is not a model, and where no port is free.
     """
     if where is not None and where != "peeps" and not Path(where).expanduser().exists():
         raise SimulacraError("explore.no_model", path=where)
-    explorer = Explorer(where)
+    explorer = Explorer(where, Osc(osc, osc_to, host=host))
 
     def prepared(server: uvicorn.Server) -> None:
         def on_loaded(ready: Future[ASGIApp]) -> None:

@@ -28,6 +28,7 @@ export async function ask(path, { headers = {}, ...options } = {}) {
   throw Object.assign(error ? new Error(error) : new PageError("page.http_error", { status }), { status });
 }
 
+const DATA = "data: ";
 const search = (query) => {
   const words = new URLSearchParams(Object.entries(query).filter(([, value]) => value != null));
   return words.size ? `?${words}` : "";
@@ -67,25 +68,32 @@ export const example = async (side, number) => (await get(`api/examples/${side}/
 export const translation = async (file, query, signal) => (await upload("api/translate", file, withCheckpoint(query), { signal })).blob();
 export const cancel = (job) => ask(`api/jobs/${job}`, { method: "DELETE" });
 
-// Follows a job's server-sent events: calls `onNews` while it runs, and resolves with the last event. Unlike an
-// EventSource, a fetch says in which language to answer.
-export async function follow(job, onNews) {
-  const response = await get(`api/jobs/${job}/events`);
+// The server-sent events of an address. Unlike an EventSource, a fetch says in which language to answer.
+async function* events(path) {
+  const response = await get(path);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
     const { done, value } = await reader.read().catch(() => ({ done: true }));
     if (done) throw new PageError("page.unreachable");
-    const events = (text + value).split("\n\n");
-    text = events.pop();
-    for (const event of events) {
-      const news = JSON.parse(event.slice("data: ".length));
-      if (news.state === "failed") throw new Error(news.error);
-      if (news.state !== "running") return news;
-      onNews(news);
-    }
+    const parts = (text + value).split("\n\n");
+    text = parts.pop();
+    for (const part of parts) if (part.startsWith(DATA)) yield JSON.parse(part.slice(DATA.length));
   }
 }
+
+// Follows a job: calls `onNews` while it runs, and resolves with its last event.
+export async function follow(job, onNews) {
+  for await (const news of events(`api/jobs/${job}/events`)) {
+    if (news.state === "failed") throw new Error(news.error);
+    if (news.state !== "running") return news;
+    onNews(news);
+  }
+}
+
+export const osc = () => json(get("api/osc"));
+export const oscEvents = () => events("api/osc/events"); // {address: value}
+export const sendOsc = (values) => post("api/osc", { values });
 
 // Many small pictures in one request: a bitmap with `columns` in a row, each of `width` by `height`.
 export async function sheet(recipes, longest = 96) {

@@ -1,6 +1,5 @@
 // Playing live: sources (MIDI knobs and notes, the microphone, a wandering) move targets (sliders, truncation, noise).
 // A route is {source, target, amount}: the target moves by amount times the source's value, which is 0 to 1.
-import * as api from "./api.js";
 import { change, on, state, tidy, withEdit } from "./state.js";
 
 export const BANDS = ["level", "bass", "middle", "treble", "onset"]; // of the microphone
@@ -8,22 +7,24 @@ const EDGES = { bass: [20, 250], middle: [250, 2000], treble: [2000, 8000] }; //
 const SMOOTH = 0.75; // of the microphone's last value that stays, each frame
 const ONSET = 1.6; // a level so many times the running mean is an onset
 const DECAY = 0.9; // of an onset, each frame
-const CYCLES = 3; // turns of the fastest numbers of z in a loop
 
 const values = new Map(); // source -> its newest value
 export const value = (source) => values.get(source) ?? 0;
 
-// --- MIDI ---------------------------------------------------------------------------------------------------------
-
-let listener = null; // called with the next knob or note that moves
+let listener = null; // called with the next source from outside that moves
 export const learn = (callback) => (listener = callback);
+
+// A new value, 0 to 1, of a source outside the page.
+export function feed(source, number) {
+  values.set(source, number);
+  listener?.(source);
+}
+
+// --- MIDI ---------------------------------------------------------------------------------------------------------
 
 function onMessage({ data: [status, number, amount] }) {
   const kind = { 0x80: "note", 0x90: "note", 0xb0: "knob" }[status & 0xf0];
-  if (!kind) return;
-  const source = `${kind} ${number}`;
-  values.set(source, (status & 0xf0) === 0x80 ? 0 : amount / 127);
-  listener?.(source);
+  if (kind) feed(`${kind} ${number}`, (status & 0xf0) === 0x80 ? 0 : amount / 127);
 }
 
 // The names of the connected devices. Rejects where the browser has no MIDI or it is not allowed.
@@ -74,27 +75,17 @@ function listen() {
   values.set("onset", onset ? 1 : DECAY * value("onset"));
 }
 
-// --- wandering --------------------------------------------------------------------------------------------------------
-
-const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-
-// A closed way through latent space from the current picture: z_i = a_i cos(2 pi k_i t) + b_i sin(2 pi k_i t), so that
-// every point of it is as likely as a seed's, and t = 1 is the start again.
-export async function makeWay(recipe) {
-  const { z } = recipe.z ? recipe : await api.numbers(recipe);
-  const others = z.map(normal);
-  const cycles = z.map(() => 1 + Math.floor(Math.random() * CYCLES));
-  return (t) => z.map((a, i) => a * Math.cos(2 * Math.PI * cycles[i] * t) + others[i] * Math.sin(2 * Math.PI * cycles[i] * t));
-}
-
 // --- routes to the picture ----------------------------------------------------------------------------------------------
 
-// The recipe `base` with what the routes add to it. way: z by place; at: the place, 0 to 1.
+const STARTS = ["seed", "z", "w"]; // of a recipe, one of them
+const IN_W = ["numbers", "other", "layers", "truncation", "layer_truncation", "edits"]; // what a picture's final w has in it
+
+// The recipe `base` with what the routes add to it. way: the start by place; at: the place, 0 to 1.
 export function played(base, routes, way, at) {
   let recipe = { ...base };
   if (way) {
-    for (const name of ["seed", "w"]) delete recipe[name];
-    recipe.z = way(at);
+    for (const name of STARTS) delete recipe[name];
+    Object.assign(recipe, way(at));
   }
   for (const { source, target, amount } of routes) {
     const move = amount * value(source);
@@ -117,7 +108,7 @@ let ours = false; // whether the recipe that is being emitted comes from here
 on("recipe", (recipe) => {
   if (!running || ours) return;
   const { base, last } = running;
-  for (const name of ["truncation", "noise", "label", "layer_truncation"]) {
+  for (const name of [...STARTS, "numbers", "other", "layers", "truncation", "noise", "label", "layer_truncation"]) {
     if (JSON.stringify(recipe[name]) !== JSON.stringify(last[name])) base[name] = recipe[name];
   }
   for (const name of new Set([...Object.keys(recipe.edits ?? {}), ...Object.keys(last.edits ?? {})])) {
@@ -126,18 +117,22 @@ on("recipe", (recipe) => {
   running.last = recipe;
 });
 
-// Plays until `stop` is called. settings: {routes, way, seconds} read anew each frame; onFrame: called with the place on the way.
+// Plays until `stop` is called. settings: {routes, way, seconds} read anew each frame; onFrame: called with the place on
+// the way, and how often it was gone round.
 export function play(settings, onFrame) {
   stop();
   const playing = { base: { ...state.recipe }, last: state.recipe };
+  if (settings().way?.(0).w) for (const name of IN_W) delete playing.base[name];
   running = playing;
-  let [before, at] = [performance.now(), 0];
+  let [before, at, turns] = [performance.now(), 0, 0];
   const frame = (now) => {
     if (running !== playing) return;
     const { routes, way, seconds } = settings();
     if (microphone) listen();
     const speed = routes.filter(({ target }) => target === "speed").reduce((sum, { source, amount }) => sum + amount * value(source), 0);
-    if (way) at = (at + ((now - before) / 1000 / seconds) * Math.max(0, 1 + speed)) % 1;
+    if (way) at += ((now - before) / 1000 / seconds) * Math.max(0, 1 + speed);
+    turns += Math.floor(at);
+    at %= 1;
     before = now;
     const recipe = played(playing.base, routes, way, at);
     if (JSON.stringify(recipe) !== JSON.stringify(playing.last)) {
@@ -146,7 +141,7 @@ export function play(settings, onFrame) {
       change(recipe); // the stage skips what it cannot keep up with
       ours = false;
     }
-    onFrame(at);
+    onFrame(at, turns);
     requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);

@@ -1,23 +1,30 @@
 // The live tab: what moves the picture, what is moved, and by how much; full screen and recording.
+import * as api from "./api.js";
 import { directionTitle } from "./directions.js";
 import * as live from "./live.js";
 import { t } from "./messages.js";
+import * as osc from "./osc.js";
 import { byId, el, offNote, select, slider, toast } from "./parts.js";
 import { commit, state } from "./state.js";
+import { keyframeWay, randomWay } from "./ways.js";
 
 const STORAGE = "simulacra.live"; // routes by model
+const MAX_STOPS = 24; // pictures on a way
 const SECONDS = 20; // of a loop
 const NEW = { source: "", target: "truncation", amount: 1 };
 
-let settings = null; // {model, routes, wander, seconds}; stays while other tabs are open
+let settings = null; // {model, routes, wander, easing, seconds}; stays while other tabs are open
 let way = null;
+let recording = null; // {stop, loop}
+let toPrograms = null; // sends what is played, once a receiver is known
 
 function restored() {
   if (settings?.model === state.facts.model) return settings;
-  settings = { model: state.facts.model, routes: [], wander: true, seconds: SECONDS };
+  settings = { model: state.facts.model, routes: [], wander: "random", easing: "smooth", seconds: SECONDS };
   try {
     const stored = JSON.parse(localStorage.getItem(STORAGE))?.[state.facts.model];
     if (Array.isArray(stored?.routes)) Object.assign(settings, stored);
+    if (typeof settings.wander === "boolean") settings.wander = settings.wander ? "random" : "no"; // of an older page
   } catch {
     // storage may be forbidden or hold something else: routes then begin empty
   }
@@ -40,15 +47,25 @@ const targets = () => [
   ...state.directions.map(({ name }) => [`edit:${name}`, directionTitle(name)]),
 ];
 
+const wanderings = () => [["no", t("page.live_wander_no")], ["random", t("page.live_wander_random")], ["stars", t("page.live_wander_stars")]];
+const easings = () => [["linear", t("page.live_easing_linear")], ["smooth", t("page.live_easing_smooth")], ["pause", t("page.live_easing_pause")]]; // of `EASINGS`
+
 const TITLES = {
-  knob: "page.live_knob", note: "page.live_note",
+  knob: "page.live_knob", note: "page.live_note", osc: "page.live_osc_address",
   level: "page.live_level", bass: "page.live_bass", middle: "page.live_middle", treble: "page.live_treble", onset: "page.live_onset",
 };
 
 function sourceTitle(source) {
   if (!source) return t("page.live_learn");
-  const [kind, number] = source.split(" ");
-  return t(TITLES[kind], { number });
+  const [kind, ...words] = source.split(" ");
+  return t(TITLES[kind], { number: words[0], address: words.join(" ") });
+}
+
+function newWay({ wander, easing }) {
+  if (wander === "no") return null;
+  if (wander === "random") return randomWay(state.recipe);
+  if (state.stars.length < 2) throw new api.PageError("page.live_few_stars");
+  return keyframeWay(state.stars.slice(0, MAX_STOPS), easing);
 }
 
 export function draw(panel) {
@@ -122,54 +139,79 @@ export function draw(panel) {
     }
   } }, t("page.live_sound"));
 
-  const wander = el("input", { type: "checkbox", checked: saved.wander, change: () => {
-    saved.wander = wander.checked;
+  const easing = select(t("page.live_easing"), easings(), saved.easing, (name) => {
+    saved.easing = name;
     store();
-  } });
+  });
+  const wander = select(t("page.live_wander"), wanderings(), saved.wander, (name) => {
+    saved.wander = name;
+    easing.hidden = name !== "stars";
+    store();
+  });
+  easing.hidden = saved.wander !== "stars";
   const seconds = slider({ name: t("page.live_seconds"), min: 4, max: 120, step: 1, digits: 0, zero: 4, value: saved.seconds, input: (number) => {
     saved.seconds = number;
     store();
   } });
-  const start = el("button", { type: "button", class: "primary", click: async () => {
-    if (live.isPlaying()) {
-      live.stop();
-      commit(state.recipe);
-      start.textContent = t("page.live_start");
-      return;
-    }
+  const stop = () => {
+    live.stop();
+    commit(state.recipe);
+    start.textContent = t("page.live_start");
+  };
+  const begin = async () => {
     try {
-      way = await live.makeWay(state.recipe);
+      way = await newWay(saved);
     } catch (error) {
       way = null; // a picture that starts from w has no z to wander from
-      if (saved.wander) toast(error.message);
+      toast(error.message);
     }
-    live.play(() => ({ routes: saved.routes, way: saved.wander ? way : null, seconds: saved.seconds }), (at) => (meter.value = at));
+    live.play(() => ({ routes: saved.routes, way: saved.wander === "no" ? null : way, seconds: saved.seconds }), (at, turns) => {
+      meter.value = at;
+      toPrograms?.(at);
+      if (recording?.loop && turns) save();
+    });
     start.textContent = t("page.live_stop");
-  } }, t(live.isPlaying() ? "page.live_stop" : "page.live_start"));
+  };
+  const start = el("button", { type: "button", class: "primary", click: () => (live.isPlaying() ? stop() : begin()) }, t(live.isPlaying() ? "page.live_stop" : "page.live_start"));
 
   const whole = el("button", { type: "button", click: () => byId("picture").requestFullscreen?.() }, t("page.live_full_screen"));
-  let recording = null;
-  const film = el("button", { type: "button", click: async () => {
-    if (!recording) {
-      recording = live.record(byId("picture"));
-      film.textContent = t("page.live_record_stop");
-      return;
-    }
-    const blob = await recording.stop();
+  const save = async () => {
+    const { stop: end } = recording;
     recording = null;
     film.textContent = t("page.live_record");
+    const blob = await end();
     const link = el("a", { href: URL.createObjectURL(blob), download: `${state.facts.name}.webm` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  } }, t("page.live_record"));
-  film.hidden = !globalThis.MediaRecorder || !HTMLCanvasElement.prototype.captureStream;
+  };
+  const record = (loop) => {
+    recording = { ...live.record(byId("picture")), loop };
+    film.textContent = t("page.live_record_stop");
+  };
+  const film = el("button", { type: "button", click: () => (recording ? save() : record(false)) }, t(recording ? "page.live_record_stop" : "page.live_record"));
+  const loop = el("button", { type: "button", click: async () => {
+    if (recording) return;
+    await begin();
+    if (way) record(true);
+  } }, t("page.live_record_loop"));
+  film.hidden = loop.hidden = !globalThis.MediaRecorder || !HTMLCanvasElement.prototype.captureStream;
+
+  const programs = el("p", { class: "soft small" });
+  const connect = async () => {
+    const { port, to } = await api.osc();
+    if (port) osc.listen((error) => toast(error.message));
+    if (to) toPrograms ??= osc.sender((error) => toast(error.message));
+    const lines = [port && t("page.live_osc_in", { port }), to && t("page.live_osc_out", { to })].filter(Boolean);
+    programs.textContent = lines.join(" ") || t("page.live_osc_off");
+  };
+  connect().catch((error) => toast(error.message));
 
   drawRoutes();
   panel.append(
     el("div", { class: "head" }, el("p", {}, t("page.live_intro"))),
-    el("div", { class: "row" }, start, whole, film), meter,
-    el("div", { class: "row" }, el("label", { class: "check" }, wander, t("page.live_wander"))), seconds.row,
-    el("h3", {}, t("page.live_routes")), el("div", { class: "row" }, midi, sound, add), devices, rows, none,
+    el("div", { class: "row" }, start, whole, film, loop), meter,
+    el("div", { class: "row" }, wander, easing), seconds.row,
+    el("h3", {}, t("page.live_routes")), el("div", { class: "row" }, midi, sound, add), devices, programs, rows, none,
   );
   return { close: () => live.learn(null) };
 }
