@@ -14,7 +14,6 @@ from simulacra.console import say, tasks
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
 from simulacra.data.prepare import prepare
-from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.printing import print_prepared
 from simulacra.device import choose_device
 from simulacra.errors import SimulacraError
@@ -42,8 +41,10 @@ def is_pictures(source: str) -> bool:
     return not path.is_dir() or read_entry(path) is None
 
 
-def train_on_pictures(source: str, options: TrainOptions, settings: Values) -> bool:
+def train_on_pictures(source: str, options: TrainOptions, settings: Values, size: str = "auto") -> bool:
     """Prepare, train, choose, draw a grid, and say where everything is; False when Ctrl-C stopped the training.
+
+    size: of the prepared pictures, as `prepare` takes it.
 
     Raises `SimulacraError` as `prepare` and `train` do, and where the runs would lie among the pictures.
     """
@@ -51,7 +52,7 @@ def train_on_pictures(source: str, options: TrainOptions, settings: Values) -> b
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # each of the processes would prepare them
         raise SimulacraError("data.not_prepared", path=pictures, name=pictures.name or "faces")
     say("train.stage_prepare", source=pictures)
-    data = prepare_beside_runs(pictures, options)
+    data = prepare_beside_runs(pictures, options, size)
     say("train.stage_train", data=data.path)
     run, ended = execute(str(data.path), options, settings, draw=True)
     if not ended:
@@ -67,7 +68,7 @@ def train_on_pictures(source: str, options: TrainOptions, settings: Values) -> b
     return True
 
 
-def prepare_beside_runs(pictures: Path, options: TrainOptions) -> Dataset | Pair:
+def prepare_beside_runs(pictures: Path, options: TrainOptions, size: str = "auto") -> Dataset | Pair:
     """The pictures as a dataset beside the runs: the one that was made of them before, or a new one."""
     runs = RUNS if options.run is None else options.run.expanduser().parent
     whole = pictures.resolve()
@@ -81,7 +82,7 @@ def prepare_beside_runs(pictures: Path, options: TrainOptions) -> Dataset | Pair
         if before is not None and not exists:
             say("train.pictures_changed", source=pictures, old=before, new=out)
         try:
-            data = prepare(pictures, out, PrepareOptions(workers=options.threads))
+            data = prepare(pictures, out, size=size, workers=options.threads)
         except SimulacraError as error:
             if error.code not in OTHERS:
                 raise

@@ -45,7 +45,7 @@ COMMANDS = {
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
     "studio": "folder port host open",
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "
-    "measure_every patience rollback disk device threads observe quiet dry_run settings",
+    "measure_every patience rollback disk device threads observe quiet dry_run size settings",
     "translate": "model source out to keep_size cycle device threads",
     "upscale": "run factor data minutes total seed device threads",
     "walk": "model out seeds seconds fps loop space easing even label truncation size device",

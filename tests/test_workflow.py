@@ -74,13 +74,20 @@ def test_changed_pictures_become_another_dataset(home: Path, run_cli: Cli) -> No
     first = listing(home / "runs")
     Image.fromarray(noise(1, (3, 32, 32))[0]).save("photos/new.png")
     status, out, _ = run_cli(*WORDS, "--measure-every", "0")
-    assert status == 0 and f"{DATA}-2" in out and "are not those of" in out
+    assert status == 0 and f"{DATA}-2" in out and "was not made of" in out
     assert Path("runs/photos-2-mlp-tiny/checkpoints/000000032").is_dir()
     assert first.items() <= listing(home / "runs").items()
     Path("photos/new.png").unlink()
     status, out, _ = run_cli(*WORDS, "--measure-every", "0")
     assert status == 0 and f"{DATA} is already there" in out
     assert {path.name for path in Path("runs").iterdir()} == {"data", "photos-mlp-tiny", "photos-2-mlp-tiny"}
+
+
+def test_the_size_is_chosen(home: Path, run_cli: Cli) -> None:
+    assert run_cli(*WORDS, "--measure-every", "0", "--size", "8x16")[0] == 0
+    assert read_json(DATA / "data.json")["shape"] == [40, 16, 8, 3]
+    status, _, err = run_cli("train", DATA, "--size", "16")
+    assert status == 1 and "'size'" in err
 
 
 def interrupted(function: Callable[..., Any], call: int = 1) -> Callable[..., Any]:

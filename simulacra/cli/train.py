@@ -31,6 +31,7 @@ def train(
     *words: str,
     options: Annotated[TrainOptions, Parameter(name="*", name_transform=option_name)] = DEFAULTS,
     dry_run: bool = False,
+    size: str = "auto",
     **settings: str,
 ) -> None:
     """Train a GAN on your pictures or a prepared dataset; the same command again, or the run's folder, resumes the run.
@@ -48,10 +49,13 @@ def train(
         The same settings as options: --lr 1e-4 --gp 10.
     dry_run
         Show what would be done, and stop.
+    size
+        For pictures: side in pixels, WIDTHxHEIGHT, or auto, as prepare takes it.
     """
     from simulacra.config import parse_words
     from simulacra.console import say, warn
     from simulacra.device import choose_device
+    from simulacra.errors import SimulacraError
     from simulacra.training.forecast import forecast
     from simulacra.training.run import execute, make_trainer
     from simulacra.training.terminal import describe
@@ -64,12 +68,14 @@ def train(
             say("train.would_prepare", source=data)
             return
         try:
-            ended = train_on_pictures(data, options, values)
+            ended = train_on_pictures(data, options, values, size)
         except KeyboardInterrupt:
             ended = False
         if not ended:
             warn("train.go_on", command=shlex.join(["simulacra", *sys.argv[1:]]))
         sys.exit(0 if ended else 130)
+    if size != "auto":
+        raise SimulacraError("train.size_of_prepared", data=data)
     if dry_run:
         device = choose_device(options.device)
         describe(forecast(data, options, values, lambda trial: make_trainer(trial, device)[0]), device)
