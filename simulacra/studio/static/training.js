@@ -51,9 +51,9 @@ export async function draw(box, path) {
   const drawStatus = (run) => {
     const parts = [
       run.alive ? t("studio.training_now") : t("studio.not_training"),
-      t("page.images_shown", { nimg: formatNumber(Math.max(run.images, run.previews.at(-1) ?? 0)) }), // early previews come before the first line
+      t("page.images_shown", { nimg: formatNumber(Math.max(run.images, run.previews.at(-1) ?? 0, Number(run.checkpoints.at(-1) ?? 0))) }), // both may be newer than the last line
       run.speed && t("studio.speed", { count: formatNumber(Math.round(run.speed)) }),
-      t("studio.spent", { time: time(run.seconds) }),
+      run.seconds > 0 && t("studio.spent", { time: time(run.seconds) }),
       run.alive && run.left && t("studio.left", { time: time(run.left) }),
     ];
     status.textContent = parts.filter(Boolean).join(" · ");
