@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import zlib
@@ -124,21 +125,35 @@ def bomb(width: int, height: int) -> bytes:
 
 def colour_profile(primaries: Sequence[Sequence[float]] = ADOBE_RGB, gamma: float = 563 / 256) -> bytes:
     """An ICC profile of RGB pictures. primaries: XYZ of red, green and blue under D50."""
-
-    def xyz(values: Sequence[float]) -> bytes:
-        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
-
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    tags = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(_xyz, primaries), strict=True))
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    return _icc(b"mntrRGB XYZ ", tags)
+
+
+def ink_profile(lab: Callable[[int, int, int, int], tuple[float, float, float]]) -> bytes:
+    """An ICC profile of CMYK pictures. lab: L, a, b under D50 of each ink printed wholly (1) or not (0); between them straight."""
+    corners = [lab(*inks) for inks in itertools.product((0, 1), repeat=4)]
+    grid = bytes(round(value) for L, a, b in corners for value in (L * 2.55, a + 128, b + 128))
+    same = bytes(range(256))
+    unit = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    return _icc(b"prtrCMYKLab ", {b"A2B0": b"mft1\0\0\0\0\4\3\2\0" + unit + 4 * same + grid + 3 * same})
+
+
+def _xyz(values: Sequence[float]) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def _icc(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile. kind: its class, its colour space and that of its connection, four letters each."""
     title = b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78)
     text = b"text\0\0\0\0x\0" + bytes(2)
-    tags = {b"desc": title, b"cprt": text, b"wtpt": xyz((0.9642, 1.0, 0.8249))}
-    tags |= dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(xyz, primaries), strict=True))
-    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    tags = {b"desc": title, b"cprt": text, b"wtpt": _xyz((0.9642, 1.0, 0.8249))} | tags
     table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(body), len(content))
         body += content + bytes(-len(content) % 4)
-    head = bytes(8) + struct.pack(">I", 0x02400000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head = bytes(8) + struct.pack(">I", 0x02400000) + kind + bytes(12) + b"acsp" + bytes(28)
     head += struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
     return struct.pack(">I", start + len(body)) + head[4:] + struct.pack(">I", len(tags)) + table + body
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from support import bomb, colour_profile
+from support import bomb, colour_profile, ink_profile
 
 from simulacra.data.decoding import DecodeOptions, crop_box, decode, is_grey
 from simulacra.data.items import FilePart, Item, natural, printable
@@ -177,6 +177,19 @@ def test_profiles_of_every_mode() -> None:
     image = plain("RGB", CAMERA)
     image.info["icc_profile"] = ADOBE
     assert decode(image, RGB)[0][0, 0].tolist() == [231, 57, 57]
+
+
+def test_inks_have_the_colours_of_their_profile() -> None:
+    def lab(c: int, m: int, y: int, k: int) -> tuple[float, float, float]:
+        return (54.3, 80.8, 69.9) if (c, m, y, k) == (0, 1, 0, 0) else (100.0 * (not (c or m or y or k)), 0, 0)
+
+    inks = ink_profile(lab)  # magenta prints as sRGB's red, all others as black
+    for form, options in (("TIFF", {}), ("JPEG", {"quality": 100})):
+        for ink, expected in (((0, 255, 0, 0), [255, 0, 0]), ((0, 0, 0, 0), [255] * 3), ((255, 0, 0, 0), [0] * 3)):
+            image = plain("CMYK", ink)
+            pixels, converted = colour(packed(image, form, icc_profile=inks, **options))
+            assert converted and pixels == pytest.approx(expected, abs=5)
+    assert colour(packed(plain("CMYK", (0, 255, 0, 0)), "TIFF"))[0] == [255, 0, 255]  # without a profile
 
 
 def test_only_a_profile_that_changes_a_colour_changes_a_picture() -> None:
