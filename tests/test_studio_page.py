@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import exploring
 import numpy as np
@@ -117,3 +123,69 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
     page.wait_for_selector("text=并排比较")
     page.set_viewport_size({"width": 375, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> None:
+    """The browser after the drop, the server during preparation and training, the training itself."""
+    pictures, root = tmp_path / "cats", tmp_path / "studio"
+    pictures.mkdir()
+    for number, pixels in enumerate(noise(40)):
+        Image.fromarray(pixels).save(pictures / f"{number}.png")
+    words = [sys.executable, "-m", "simulacra", "studio", str(root), "--no-open", "--port"]
+    servers: list[subprocess.Popen[str]] = []
+
+    def serve(port: str = "0") -> str:
+        for old in servers:
+            old.kill()
+            old.wait()
+        servers.append(subprocess.Popen([*words, port], stdout=subprocess.PIPE, text=True))
+        assert servers[-1].stdout is not None
+        return servers[-1].stdout.readline().split()[0]
+
+    address = serve()
+    port = str(urlsplit(address).port)
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM)
+
+        def visit(where: str) -> Any:
+            page = browser.new_context(locale="en-GB").new_page()
+            page.set_default_timeout(60_000)
+            page.goto(where)
+            return page
+
+        page = visit(address)
+        page.set_input_files("#folder-of-files", pictures)
+        page.wait_for_selector(".choices")
+        dropped = page.url
+        page.context.close()
+        address = serve(port)
+        page = visit(address)
+        page.goto(dropped)
+        page.wait_for_selector(".choices")
+        with page.expect_response("**/api/studio/prepare"):
+            page.click("text=Prepare")
+        serve(port)
+        page.goto(address)
+        page.locator(".card", has=page.locator("h3:text-is('cats')")).get_by_role(
+            "button", name="Train", exact=True
+        ).click()
+        page.click("button:text-is('Start training')")
+        page.wait_for_selector("button:text-is('Stop')")
+        watched = page.url
+        serve(port)
+        page.goto(address)
+        page.goto(watched)
+        page.wait_for_selector("button:text-is('Stop')")
+        commands = {
+            path: json.loads(path.with_name("command.json").read_text())["kind"] for path in root.rglob("begun.json")
+        }
+        (begun,) = (path for path, kind in commands.items() if kind == "train")
+        os.kill(json.loads(begun.read_text())["pid"], signal.SIGKILL)
+        page.click("button:text-is('Go on')")
+        page.wait_for_selector("button:text-is('Stop')")
+        page.click("button:text-is('Stop')")
+        page.wait_for_selector("button:text-is('Go on')")
+        browser.close()
+    servers[-1].kill()
+    servers[-1].wait()
