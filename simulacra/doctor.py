@@ -16,6 +16,7 @@ EXTRAS = {
     "onnx": ("doctor.onnx", ("onnx", "onnxscript", "onnxruntime")),
     "heif": ("doctor.heif", ("pillow_heif",)),
     "film": ("doctor.film", ("av",)),
+    "hub": ("doctor.hub", ("huggingface_hub",)),
     "lab": ("doctor.lab", ("mlxtend.data",)),
     "tensorboard": ("doctor.tensorboard", ("tensorboard",)),
     "wandb": ("doctor.wandb", ("wandb",)),

@@ -169,6 +169,14 @@ def read_json_lines(path: Path) -> list[Any]:
     return values
 
 
+def cache_folder() -> Path:
+    """The folder of what can be computed or downloaded again: $SIMULACRA_CACHE, or the user's cache folder."""
+    import platformdirs
+
+    chosen = os.environ.get("SIMULACRA_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("simulacra")
+
+
 def _umask() -> int:
     value = os.umask(0)
     os.umask(value)

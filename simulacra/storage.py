@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 import simulacra
+from simulacra import hub
 from simulacra.config import to_json
 from simulacra.errors import SimulacraError, near_path
 from simulacra.files import JsonObject, atomic_file, write_json
@@ -98,10 +99,13 @@ def best(run: Path) -> Path | None:
 def model_folder(where: str | Path | None = None) -> Path:
     """The model folder of a run (its best checkpoint if one was chosen, else its last), a checkpoint or a model.
 
-    `peeps` or None is the bundled model. Raises `SimulacraError` when there is none.
+    `peeps` or None is the bundled model; `hub:OWNER/NAME` is downloaded, see `hub`. Raises `SimulacraError` when there is
+    none.
     """
     if where is None or str(where) == SHIPPED:  # a folder of that name is ./peeps
         return Path(str(resources.files("simulacra") / "models" / SHIPPED))
+    if hub.is_hub(where):
+        return hub.open_folder(where)
     path = Path(where).expanduser()
     if (path / "G.safetensors").is_file():
         return path
@@ -121,7 +125,7 @@ def model_folder(where: str | Path | None = None) -> Path:
 def load(
     where: str | Path | None = None, device: str | torch.device = "cpu", *, gan: str | None = None
 ) -> Generator | Translator | Upscaler:
-    """The model of a run, a checkpoint or a model folder, ready to sample; the bundled model without an argument.
+    """The model of a run, a checkpoint, a model folder or the Hub, ready to sample; the bundled one without an argument.
 
     gan: the GAN it was trained with, where that is code of your own, such as `path/file.py:Class`. Raises
     `SimulacraError` for what is not a model.

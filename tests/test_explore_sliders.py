@@ -19,7 +19,14 @@ from test_explore_api import HERE, is_refusal, news, opened, same
 from simulacra.explore.server import Explorer
 from simulacra.latent.combine import combine
 from simulacra.latent.recipe import Direction, Edit, Recipe, to_w
-from simulacra.latent.saved import FILE, add_direction, directions_by_name, directions_file, is_bundled, save_directions
+from simulacra.latent.saved import (
+    FILE,
+    add_direction,
+    directions_by_name,
+    directions_file,
+    is_read_only,
+    save_directions,
+)
 from simulacra.latent.supervised import learn_directions
 from simulacra.storage import load_generator, model_folder
 
@@ -106,7 +113,7 @@ def test_what_comes_along_is_kept_with_the_user(monkeypatch: pytest.MonkeyPatch,
     before = contents(model_folder())
     link = tmp_path / "link"
     link.symlink_to(model_folder())
-    assert is_bundled(link) and not is_bundled(tmp_path)
+    assert is_read_only(link) and not is_read_only(tmp_path)
     explorer = Explorer(link)  # by another path
     client = TestClient(explorer.application(), base_url=HERE)
     answer = client.post("/api/directions/save", json={"name": "hero", "edits": {"smile": 1, "glasses": 2}}).json()

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("seeds", "interpolation", "generator", "styled", "provenance", "grid"),
     ("gan",),
     ("gans",),
-    ("outside", "registry"),
+    ("outside", "hub", "registry"),
     ("storage", "data", "cascade"),
     ("measure",),
     ("training", "latent"),

@@ -41,7 +41,7 @@ def sample(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     out
         Folder to draw into; nothing there is overwritten.
     seeds
@@ -160,7 +160,7 @@ def mix(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     out
         PNG to write.
     rows
@@ -219,7 +219,7 @@ def walk(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     out
         Film to write: .webp, .gif, .mp4 (needs the extra film), or a folder for numbered PNGs.
     seeds

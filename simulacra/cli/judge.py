@@ -30,7 +30,7 @@ def evaluate(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     on
         Part of the dataset to compare with; train if not given. A translator gets pictures that it was not trained
         on: of the test part, else valid, else train.
@@ -133,7 +133,7 @@ def compare(
     Parameters
     ----------
     a
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     b
         Another model.
     samples
@@ -182,8 +182,8 @@ def score(
 ) -> None:
     """Score any set of pictures against another: quality, variety and the nearest pairs. Needs no training and no internet.
 
-    Each set is a folder, a zip or tar, an .npy or .npz file of pictures, a prepared dataset, a run, a checkpoint or a
-    model folder. Pictures of all sizes are brought to one.
+    Each set is a folder, a zip or tar, an .npy or .npz file of pictures, a prepared dataset, a run, a checkpoint, a
+    model folder or hub:OWNER/NAME. Pictures of all sizes are brought to one.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def explore(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     port
         Port of the page; the next free one if it is taken.
     host
@@ -89,7 +89,7 @@ def directions(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     labels
         Also learn a direction for each attribute or class of the model's data that can be read from its pictures.
     data
@@ -166,7 +166,7 @@ def project(
     photo
         The picture; it is cropped and resized as prepare would.
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     out
         A new folder for the result; PHOTO-projected if not given.
     steps

@@ -19,7 +19,7 @@ def export(model: str, out: Path, /, *, to: str = "", size: int | None = None) -
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint, a model folder, or peeps, the bundled model.
+        A run (its best checkpoint), a checkpoint, a model folder, hub:OWNER/NAME, or peeps, the bundled model.
     out
         File to write, such as faces.onnx.
     to

@@ -35,7 +35,7 @@ def translate(
     Parameters
     ----------
     model
-        A run, a checkpoint or a model folder.
+        A run, a checkpoint, a model folder or hub:OWNER/NAME.
     source
         A picture, a folder (searched recursively) or an archive.
     out

@@ -34,7 +34,7 @@ def worth(
     Parameters
     ----------
     model
-        A run (its best checkpoint), a checkpoint or a model folder, of a model trained with labels.
+        A run (its best checkpoint), a checkpoint, a model folder or hub:OWNER/NAME, of a model trained with labels.
     on
         Part of the dataset to test on; valid and test together if not given.
     data

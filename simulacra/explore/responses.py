@@ -35,7 +35,7 @@ def directions_json(model: LoadedGenerator) -> list[dict[str, Any]]:
 
 def saved_directions(model: LoadedGenerator) -> dict[str, Any]:
     """The directions, and the path of their file. bundled: it is in the user's data folder, not next to the model."""
-    path, bundled = saved.directions_file(model.folder), saved.is_bundled(model.folder)
+    path, bundled = saved.directions_file(model.folder), saved.is_read_only(model.folder)
     return {"directions": directions_json(model), "path": str(path.absolute()), "bundled": bundled}
 
 

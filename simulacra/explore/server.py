@@ -32,6 +32,7 @@ from simulacra.explore.guard import Guard
 from simulacra.explore.osc import Osc
 from simulacra.explore.refusals import HANDLERS, NotFound, refusal
 from simulacra.explore.worker import Worker
+from simulacra.hub import is_hub, open_folder
 from simulacra.messages import LANGUAGES, catalogue
 
 STATIC = Path(__file__).parent / "static"
@@ -127,7 +128,9 @@ def explore(where: str | None, *, port: int, host: str, open: bool, osc: int | N
 
     Raises `SimulacraError` for what is not a model, and where no port is free.
     """
-    if where is not None and where != "peeps" and not Path(where).expanduser().exists():
+    if is_hub(where):
+        open_folder(str(where))  # downloaded before the page is served
+    elif where is not None and where != "peeps" and not Path(where).expanduser().exists():
         raise SimulacraError("explore.no_model", path=where)
     explorer = Explorer(where, Osc(osc, osc_to, host=host))
 

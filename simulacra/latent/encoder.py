@@ -23,9 +23,10 @@ from simulacra.files import atomic_file
 from simulacra.generator import Generator
 from simulacra.latent.latent_prior import latent_prior
 from simulacra.latent.perceptual_loss import premultiply
+from simulacra.latent.saved import is_read_only
 from simulacra.measure.extractors import cache
 from simulacra.settings import Shape
-from simulacra.storage import SHIPPED, fingerprint, model_folder
+from simulacra.storage import fingerprint, model_folder
 
 FORMAT = "simulacra-encoder-1"
 FILE = "encoder.safetensors"
@@ -111,8 +112,8 @@ def train_encoder(
 
 
 def encoder_file(model: str | Path | None) -> Path:
-    """The encoder's file: beside the model; for the bundled model, in the user's cache."""
-    if model is None or str(model) == SHIPPED:
+    """The encoder's file: beside the model; for a bundled or downloaded model, in the user's cache."""
+    if is_read_only(model_folder(model)):
         return cache.folder().parent / "encoders" / f"{fingerprint(model)}.safetensors"
     return model_folder(model) / FILE
 

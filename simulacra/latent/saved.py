@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from simulacra.errors import SimulacraError, did_you_mean
 from simulacra.files import atomic_file
+from simulacra.hub import is_downloaded
 from simulacra.latent.discovery import MAX_COSINE, free_name
 from simulacra.latent.recipe import Direction
 from simulacra.messages import Message
@@ -31,41 +32,43 @@ def directions_file(model: str | Path | None = None) -> Path:
     """The file that a model's directions are written to.
 
     Beside the model; for a run, `directions/CHECKPOINT.safetensors` in it, which outlives the checkpoint; for a bundled
-    model, in the user's data folder.
+    or downloaded model, in the user's data folder.
     """
     folder = model_folder(model)
     place = user_folder(folder)
     if place == folder:
         return folder / FILE
-    return place / "directions" / f"{fingerprint(folder) if is_bundled(folder) else folder.name}.safetensors"
+    return place / "directions" / f"{fingerprint(folder) if is_read_only(folder) else folder.name}.safetensors"
 
 
 def user_folder(folder: Path) -> Path:
     """Where the things that a user makes of a model are written.
 
-    In the model's folder; for a checkpoint, in its run's, which outlives it; for a bundled model, in the user's data
-    folder.
+    In the model's folder; for a checkpoint, in its run's, which outlives it; for a bundled or downloaded model, in the
+    user's data folder.
     """
-    if is_bundled(folder):
+    if is_read_only(folder):
         return user_data_path("simulacra")
     return folder.parent.parent if folder.parent.name == "checkpoints" else folder
 
 
-def is_bundled(folder: Path) -> bool:
-    """Whether a model's folder is part of the package, where nothing is written."""
-    return folder.resolve().is_relative_to(model_folder().resolve().parent)
+def is_read_only(folder: Path) -> bool:
+    """Whether a model's folder is part of the package or was downloaded, and nothing is written there."""
+    return folder.resolve().is_relative_to(model_folder().resolve().parent) or is_downloaded(folder)
 
 
 def open_directions(model: str | Path | None = None, path: Path | None = None) -> list[Direction]:
     """The saved directions of a model in order; empty where there are none.
 
-    path: default is `directions_file`; for the bundled model the user's own, else the bundled ones.
-    Raises `SimulacraError` for a file that is damaged or belongs to another model.
+    path: default is `stored_file`. Raises `SimulacraError` for a file that is damaged or belongs to another model.
     """
-    if path is None:
-        path = directions_file(model)
-        path = path if path.exists() else model_folder(model) / FILE
-    return _read(path, model)
+    return _read(path or stored_file(model), model)
+
+
+def stored_file(model: str | Path | None = None) -> Path:
+    """The file that a model's directions are read from: the user's, else the one that came with the model."""
+    path = directions_file(model)
+    return path if path.exists() else model_folder(model) / FILE
 
 
 def directions_by_name(model: str | Path | None = None) -> dict[str, Direction]:

@@ -28,6 +28,7 @@ from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.data.sources import open_source
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
+from simulacra.hub import is_hub
 from simulacra.measure.extractors.features import preprocess
 from simulacra.measure.model_under_test import BATCH, FIRST_SEED, model_under_test, subsample
 from simulacra.messages import Message
@@ -76,8 +77,8 @@ def open_set(
     """A source of pictures, until the block ends.
 
     where: a folder (searched recursively), zip, tar, IDX, .npy or .npz file, a prepared dataset, one of its parts
-        (`data/faces:valid`; by default the training pictures), `peeps`, a run, a checkpoint or a model folder; or an
-        array, a tensor, a `Dataset`, a `Generator`. model: whether `peeps` is the bundled model, not the dataset.
+        (`data/faces:valid`; by default the training pictures), `peeps`, a run, a checkpoint, a model folder or
+        `hub:OWNER/NAME`; or an array, a tensor, a `Dataset`, a `Generator`. model: whether `peeps` is the bundled model, not the dataset.
     samples: pictures that a model draws, from seed 1,000,000 on. device: where it draws.
 
     Raises `SimulacraError` for a path that does not exist, or is neither pictures nor a model that draws.
@@ -94,7 +95,7 @@ def open_set(
         yield _of_model(where, samples, device)
     elif str(where) == SHIPPED or is_prepared(Path(where).expanduser()):
         yield _of_dataset(open_domain(where if str(where) == SHIPPED else Path(where).expanduser()), "train")
-    elif is_model(Path(where).expanduser()):
+    elif is_hub(where) or is_model(Path(where).expanduser()):
         yield _of_model(where, samples, device)
     else:
         with open_source(Path(where).expanduser(), labels="none") as source:

@@ -35,7 +35,8 @@ class TrainOptions:
     )
     run: Path | None = option("Folder of the run (runs/DATA-GAN).")  # noqa: RUF009
     pretrained: str | Path | None = option(  # noqa: RUF009
-        "Pretrained model to start from: a run, a checkpoint, a model's folder, or bundled.", name="from"
+        "Pretrained model to start from: a run, a checkpoint, a model's folder, hub:OWNER/NAME, or bundled.",
+        name="from",
     )
     freeze: str | int | None = option("Images for which the lower half of D stays as in the pretrained model (0).")
     total: str | int | None = option("Length in images shown, such as 200k.")

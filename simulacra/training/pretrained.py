@@ -20,6 +20,7 @@ from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject, atomic_folder, read_json
 from simulacra.gan import GAN
+from simulacra.hub import is_hub, pinned
 from simulacra.messages import Message
 from simulacra.registry import find, split_spec
 from simulacra.settings import Settings, Shape
@@ -162,7 +163,9 @@ def _path(where: str | Path) -> str | Path:
 
 
 def _absolute(where: str | Path) -> str:
-    """The name of a packaged model, or an absolute path."""
+    """The name of a packaged model, that of a model of the Hub with its commit, or an absolute path."""
+    if is_hub(where):
+        return pinned(where)
     return str(where) if str(where) in (BUNDLED, SHIPPED) else str(Path(where).expanduser().resolve())
 
 
@@ -183,9 +186,9 @@ def is_source(where: str | Path, record: PretrainedRecord | None) -> bool:
     """Whether `where` names the model of a run's record; it need not exist any more."""
     if record is None:
         return False
-    if record["source"] == _absolute(where):
-        return True
     try:
+        if record["source"] == _absolute(where):
+            return True
         return fingerprint(_path(where)) == record["hash"]
     except SimulacraError:
         return False

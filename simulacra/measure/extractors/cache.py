@@ -13,17 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file
+from simulacra.files import atomic_file, cache_folder
 
 LIMIT = 1 << 30  # bytes; the least recently used files are deleted
 
 
 def folder() -> Path:
-    """The cache folder: in $SIMULACRA_CACHE, or in the user's cache folder."""
-    import platformdirs
-
-    chosen = os.environ.get("SIMULACRA_CACHE")
-    return (Path(chosen) if chosen else platformdirs.user_cache_path("simulacra")) / "features"
+    """The folder of features in the cache."""
+    return cache_folder() / "features"
 
 
 def path_for(key: Mapping[str, Any]) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import JsonObject
+from simulacra.measure.copy_detection import LEAST_UNSEEN
 from simulacra.measure.metrics import of_score
 from simulacra.measure.scores import ENOUGH
 from simulacra.measure.translation import cycle
@@ -51,6 +52,9 @@ def _copies(certificate: JsonObject, data: Dataset | Pair | None) -> Iterator[Me
     """Messages of the search for copies."""
     yield Message("measure.copies_held_out_twice")
     search = certificate.get("memorisation", {})
+    if "training_pictures" in search and "held_out" in search:
+        yield Message("measure.copies_few_training", number=search["training_pictures"])
+        yield Message("measure.copies_few_held_out", number=search["held_out"], least=LEAST_UNSEEN)
     score = next((score for name, score in certificate["scores"].items() if name.startswith("memorisation")), None)
     if score is None or score.get("floor") is None or not isinstance(data, Dataset):
         return
