@@ -81,7 +81,7 @@ def walk(page: Any, pictures: Path, minutes: float, shots: Path | None) -> None:
     page.wait_for_selector(f"#view-stars:has-text('({STARS})')")
     page.click("#view-stars")
     with page.expect_download() as download:
-        page.click("a[href*='gallery/zip']")
+        page.click("#panel a:text-is('Zip')")
     with zipfile.ZipFile(download.value.path()) as archive:
         assert len([name for name in archive.namelist() if name.endswith(".png")]) == STARS
     reached("favourites in a zip")

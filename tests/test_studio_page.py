@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> None:
-    """The browser after the drop, the server during preparation and training, the training itself."""
+    """From dropped pictures to a zip of favourites, while the browser, the server and the training are killed on the way."""
     pictures, root = tmp_path / "cats", tmp_path / "studio"
     pictures.mkdir()
     for number, pixels in enumerate(noise(40)):
@@ -183,9 +184,46 @@ def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> 
         (begun,) = (path for path, kind in commands.items() if kind == "train")
         os.kill(json.loads(begun.read_text())["pid"], signal.SIGKILL)
         page.click("button:text-is('Go on')")
-        page.wait_for_selector("button:text-is('Stop')")
+        page.wait_for_selector("img.preview:not([hidden])", timeout=180_000)
         page.click("button:text-is('Stop')")
         page.wait_for_selector("button:text-is('Go on')")
+        page.click("text=Gallery and sliders")
+        for number in range(2):
+            page.locator(".wall .star").nth(number).click()
+        page.click("#view-stars:has-text('(2)')")
+        with page.expect_download() as download:
+            page.click("#panel a:text-is('Zip')")
+        with zipfile.ZipFile(download.value.path()) as favourites:
+            assert sum(name.endswith(".png") for name in favourites.namelist()) == 2
         browser.close()
     servers[-1].kill()
     servers[-1].wait()
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("dark", "zh-CN"), ("light", "en-GB")])
+def test_axe_finds_no_violation(address: str, scheme: str, locale: str, tmp_path: Path) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-core: pip install simulacra[dev]"
+    ).Axe()
+    for number, pixels in enumerate(noise(10)):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM)
+        page = browser.new_page(color_scheme=scheme, locale=locale, reduced_motion="reduce")
+        for view, shown in {
+            "": ".cards",
+            "data/tiny": ".sheet",
+            "run/runs/tiny-one": "img.preview",
+            "compare/runs%2Ftiny-one/runs%2Ftiny-two": ".pairs img",
+        }.items():
+            page.goto("about:blank")
+            page.goto(f"{address}#{view}")
+            page.wait_for_selector(shown)
+            page.wait_for_load_state("networkidle")
+            assert not (result := axe.run(page)).violations_count, f"{view}: {result.generate_report()}"
+        page.goto("about:blank")
+        page.goto(address)
+        page.set_input_files("#folder-of-files", tmp_path)
+        page.wait_for_selector(".choices")
+        assert not (result := axe.run(page)).violations_count, result.generate_report()
+        browser.close()
