@@ -8,9 +8,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from rich.table import Table
 
 from simulacra import messages
-from simulacra.config import FROM_DATA, explanation, spelled, unmet
+from simulacra.config import FROM_DATA, spelled, unmet
 from simulacra.console import console, say
-from simulacra.gan import GAN
+from simulacra.gan import GAN, setting_text
+from simulacra.messages import translated
 from simulacra.registry import HIDDEN, find, gans
 
 
@@ -36,7 +37,7 @@ def show_gan(name: str) -> None:
     for preset, chosen in gan.presets.items():
         if not preset.startswith(HIDDEN):
             values = " ".join(f"{key}={spelled(value)}" for key, value in chosen.settings.items())
-            note = _translated(f"settings.{gan.name}.preset.{preset}", chosen.note)
+            note = translated(f"settings.{gan.name}.preset.{preset}", chosen.note)
             console.print(f"  {gan.name}:{preset}  {note}  [{values}]", markup=False)
     defaults, hints = gan.Config(), get_type_hints(gan.Config)
     idle = gan.idle_settings(defaults)
@@ -46,7 +47,7 @@ def show_gan(name: str) -> None:
     for field in dataclasses.fields(defaults):
         if field.name not in (*FROM_DATA, *idle):
             value, kind = spelled(getattr(defaults, field.name)), _kind(hints[field.name])
-            table.add_row(field.name, value, kind, described(gan, field.name))
+            table.add_row(field.name, value, kind, setting_text(gan, field.name))
     console.print(table, soft_wrap=False)
     sleeping = [f"{name} ({wake})" for name in idle if name not in gan.unused and (wake := unmet(defaults, name))]
     if sleeping:
@@ -56,27 +57,16 @@ def show_gan(name: str) -> None:
 HEADINGS = ("catalogue.setting", "catalogue.default", "catalogue.values", "catalogue.meaning")
 
 
-def described(gan: type[GAN], name: str) -> str:
-    """The sentence on a setting, in the language in use; the GAN's own where it means something else by it."""
-    return _translated(f"settings.{gan.name}.{name}", _translated(f"settings.{name}", explanation(gan.Config, name)))
-
-
 def suits(gan: type[GAN]) -> str:
     """The sentence on the data and runs that a GAN is for, in the language in use."""
-    return _translated(f"settings.{gan.name}.suits", gan.suits)
-
-
-def _translated(code: str, english: str) -> str:
-    """The text of `code` where the language in use has one; English stands in the code."""
-    entry = messages.catalogue(messages.language()).get(code)
-    return entry if isinstance(entry, str) else english
+    return translated(f"settings.{gan.name}.suits", gan.suits)
 
 
 def _print_about(gan: type[GAN]) -> None:
     if sentence := suits(gan):
         console.print(f"    {sentence}", markup=False)
     for player, formula in zip("DG", gan.formulas, strict=True):
-        console.print(f"    {player}: {_translated(f'settings.{gan.name}.loss.{player}', formula)}", markup=False)
+        console.print(f"    {player}: {translated(f'settings.{gan.name}.loss.{player}', formula)}", markup=False)
 
 
 def _kind(hint: Any) -> str:

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from simulacra import augment, messages
-from simulacra.config import unmet
+from simulacra.config import explanation, unmet
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator as Generator
 from simulacra.generator import Layers as Layers
 from simulacra.generator import to_image as to_image
 from simulacra.losses import targets
-from simulacra.messages import Message
+from simulacra.messages import Message, translated
 from simulacra.model import Model as Model
 from simulacra.model import Task as Task
 from simulacra.settings import Preset as Preset
@@ -194,6 +194,12 @@ class GAN(nn.Module):
             if wake := unmet(config, name):
                 reasons.setdefault(name, Message("gan.needs", wake=wake))
         return reasons
+
+
+def setting_text(gan: type[GAN], name: str) -> str:
+    """The sentence on a setting, in the language in use; the GAN's own where it means something else by it."""
+    common = translated(f"settings.{name}", explanation(gan.Config, name))
+    return translated(f"settings.{gan.name}.{name}", common)
 
 
 def check_players(gan: GAN) -> None:

@@ -214,9 +214,9 @@ def hub_errors(name: HubName) -> Iterator[None]:
         status = error.response.status_code
         code = "hub.not_permitted" if status in (401, 403) else "hub.refused"
         raise SimulacraError(code, status=status, reason=_first_line(error), **values) from error
-    except (httpx2.HTTPError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         raise SimulacraError("hub.no_network", reason=_first_line(error), **values) from error
-    except (errors.EntryNotFoundError, KeyError, ValueError) as error:
+    except (errors.EntryNotFoundError, KeyError, TypeError, ValueError) as error:
         raise SimulacraError("hub.unreadable", reason=_first_line(error), **values) from error
     except OSError as error:
         if error.errno is not None:

@@ -40,6 +40,7 @@ class FakeHub:
     served: Files = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     sizes: dict[str, int] = field(default_factory=dict)  # listed in place of the true ones, by path
+    answer: str = ""  # to questions about a model, in place of the true one
 
     def commit(self, repository: str, files: Files, branch: str = "main") -> str:
         """Make `files` the content of a repository; returns the commit."""
@@ -90,6 +91,8 @@ class FakeHub:
         found = self.find(repository, request.path_params.get("revision", "main"))
         if isinstance(found, Response):
             return found
+        if self.answer:
+            return Response(self.answer)
         siblings = []
         for path, content in found[1].items():
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -30,7 +30,7 @@ COMMANDS = {
     "export": "model out to size",
     "fork": "run words at augment total minutes device threads",
     "inspect": "source json",
-    "lab": "target settings gan out plays minutes seed",
+    "lab": "target settings gan out plays minutes seed page port open",
     "list": "gan",
     "new-gan": "name out",
     "mix": "model out rows columns way layers label truncation device",

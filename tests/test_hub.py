@@ -110,7 +110,7 @@ def test_what_an_earlier_publication_left_is_deleted(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     published = publish(run, NAME, license="mit")
     assert fake.files(NAME).keys() == files.keys() | {"my notes.txt"}
-    assert published.name == f"hub:{NAME}@{fake.branches[NAME]['main']}" and published.certified
+    assert published.name == f"hub:{NAME}@{fake.branches[NAME]['main']}" and not published.evaluate
 
 
 def test_a_dry_run_asks_for_nothing(fake: FakeHub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,6 +292,23 @@ def test_a_wrong_name_is_a_sentence(name: str) -> None:
 def test_a_wrong_revision_is_a_sentence(revision: str) -> None:
     with refused("hub.bad_revision"):
         model_folder(f"hub:me/faces@{revision}")
+
+
+@pytest.mark.parametrize("address", ["http://[", "nowhere:1", "http://127.0.0.1:{port}"])
+def test_an_address_that_does_not_answer_is_a_sentence(
+    fake: FakeHub, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address.format(port=free_port()))
+    with refused("hub.no_network", name=NAME):
+        model_folder(f"hub:{NAME}")
+
+
+@pytest.mark.parametrize("answer", ["[]", "<html>", '{"id": "me/faces", "sha": "main"}', '{"id": 1, "siblings": [{}]}'])
+def test_an_answer_of_something_else_is_a_sentence(fake: FakeHub, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.commit(NAME, {})
+    monkeypatch.setattr(fake, "answer", answer)
+    with refused("hub.unreadable", name=NAME):
+        model_folder(f"hub:{NAME}")
 
 
 def test_what_the_hub_lacks_is_one_sentence(fake: FakeHub, files: Files, run_cli: Cli, tmp_path: Path) -> None:

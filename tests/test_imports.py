@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("measure",),
     ("training", "latent"),
     ("sampling", "bulk", "translation", "publish", "upscaling", "shelf", "workflow"),
-    ("explore", "studio", "lab", "plugins"),
+    ("explore", "lab", "studio", "plugins"),
     ("catalogue", "demo", "planning"),
     ("cli",),
 )

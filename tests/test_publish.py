@@ -184,6 +184,15 @@ def test_the_certificate_of_another_checkpoint_does_not_count(run_cli: Cli, run:
     assert "was not scored" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_a_model_folder_has_its_certificate_beside_it(run: Path, tmp_path: Path) -> None:
+    model = folder_of(run, tmp_path / "model")
+    assert publish(model, "me/faces", license="mit", dry_run=True).evaluate == ""
+    (model / "certificate.json").unlink()
+    command = publish(model, "me/faces", license="mit", dry_run=True).evaluate
+    assert command == f"simulacra evaluate {model} --out {model}/certificate.json"
+    assert publish("peeps", "me/faces", license="mit", dry_run=True).evaluate == ""
+
+
 def test_the_discriminator_is_published_on_request(run: Path, tmp_path: Path) -> None:
     assert files_of(folder_of(run, tmp_path / "out", discriminator=True)).keys() == FILES | {"D.safetensors"}
     (model_folder(run) / "D.safetensors").unlink()

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from simulacra.cli.entry import command
+from simulacra.errors import SimulacraError
 
 
 @command("start", "simulacra demo")
@@ -70,6 +71,9 @@ def lab(
     plays: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
+    page: bool = False,
+    port: int = 8666,
+    open: bool = True,
 ) -> None:
     """Watch mode collapse happen within a minute, in the plane or on stacked digits; without arguments, list the targets.
 
@@ -89,7 +93,20 @@ def lab(
         Length in minutes.
     seed
         Decides the initial weights and all noise.
+    page
+        Open the lab as a page in the browser, where all of this is played with.
+    port
+        Port of the page; the next free one if it is taken.
+    open
+        Open the page in the browser.
     """
+    if page:
+        if target is not None or settings or gan is not None or out is not None or (plays, minutes) != (None, None):
+            raise SimulacraError("lab.alone")
+        from simulacra.lab.server import serve_lab
+
+        serve_lab(port=port, open=open)
+        return
     from simulacra.config import parse_words
     from simulacra.lab.lab import list_targets, run_lab
 

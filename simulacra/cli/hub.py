@@ -55,8 +55,8 @@ def publish(
     for name, size in published.files.items():
         say("hub.file", size=f"{size_text(size):>9}", name=name)
     say("hub.total", count=len(published.files), size=size_text(sum(published.files.values())), name=to)
-    if not published.certified:
-        say("hub.no_certificate", model=model)
+    if published.evaluate:
+        say("hub.no_certificate", command=published.evaluate)
     if out is not None:
         say("hub.written", path=out)
     if published.url:

@@ -86,10 +86,12 @@ def _near_option(app: App, name: str | None, option: str) -> Message | str:
         usage = " ".join(["simulacra", name, *_places(app[name])])
         return Message("cli.by_place", option=option, place=places.index(place) + 1, usage=usage)
     names = [parameter for parameter in parameters(app[name]) if parameter not in places]
-    near = near_name(option, [f"--{name.replace('_', '-')}" for name in names])
+    near = near_name(
+        option.lstrip("-"), [name.replace("_", "-") for name in names]
+    )  # dashes would make all names alike
     if near is None and "settings" in places:
         return Message("cli.settings_are_words")
-    return Message("errors.did_you_mean", name=near) if near else ""
+    return Message("errors.did_you_mean", name=f"--{near}") if near else ""
 
 
 def _label(error: MissingArgumentError) -> str:

@@ -36,7 +36,7 @@ from simulacra.hub import is_hub, open_folder
 from simulacra.messages import LANGUAGES, catalogue
 
 STATIC = Path(__file__).parent / "static"
-PAGE_CODES = ("page.", "directions.", "studio.")  # of the messages that pages render themselves
+PAGE_CODES = ("page.", "directions.", "studio.", "lab.page_")  # of the messages that pages render themselves
 PORTS = 20  # tried, from the wanted one on
 MAX_HEADERS = 256 * 1024  # bytes of a request's line and headers
 

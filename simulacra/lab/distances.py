@@ -55,9 +55,9 @@ def at_gap(distance: Distance, gap: float) -> Value:
     return Value(float(value.detach()), float(slope))
 
 
-def descent(distance: Distance) -> list[float]:
+def descent(distance: Distance, start: float = START) -> list[float]:
     """The gap after each step of gradient descent on a distance, the start included."""
-    gaps = [START]
+    gaps = [start]
     for step in range(STEPS):
         rate = RATE * (1 + math.cos(math.pi * step / STEPS)) / 2
         gaps.append(gaps[-1] - rate * at_gap(distance, gaps[-1]).slope)

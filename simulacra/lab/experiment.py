@@ -18,7 +18,7 @@ from simulacra import messages
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject
-from simulacra.gan import Batch, Shape
+from simulacra.gan import GAN, Batch, Settings, Shape
 from simulacra.registry import configured, find, split_spec
 from simulacra.training.journal import Meter
 from simulacra.training.trainer import Trainer
@@ -89,17 +89,22 @@ class EndlessFeed(Feed):
         return Batch(self.draw(count, np.random.default_rng((self.seed, start))))
 
 
-def build_trainer(
-    experiment: Experiment, spec: str, settings: Mapping[str, Any], *, folder: Path, seed: int
-) -> Trainer:
-    """A trainer of the GAN `spec`. `settings` override the preset's, and those the experiment's fast settings."""
-    if not 0 <= seed < 1 << 63:
-        raise SimulacraError("lab.bad_seed", seed=seed)
+def configure(experiment: Experiment, spec: str, settings: Mapping[str, Any]) -> tuple[type[GAN], Settings]:
+    """The GAN of `spec` and its settings. `settings` override the preset's, and those the experiment's fast settings."""
     gan, (_, preset) = find(spec), split_spec(spec)
     fields = {field.name for field in dataclasses.fields(gan.Config)}
     preset_settings = set(gan.presets[preset].settings) if preset in gan.presets else set()
     fast = {key: value for key, value in experiment.fast_settings.items() if key in fields - preset_settings}
-    gan, config = configured(spec, experiment.shape, settings, defaults=fast)
+    return configured(spec, experiment.shape, settings, defaults=fast)
+
+
+def build_trainer(
+    experiment: Experiment, spec: str, settings: Mapping[str, Any], *, folder: Path, seed: int
+) -> Trainer:
+    """A trainer of the GAN `spec` with the settings of `configure`."""
+    if not 0 <= seed < 1 << 63:
+        raise SimulacraError("lab.bad_seed", seed=seed)
+    gan, config = configure(experiment, spec, settings)
     torch.manual_seed(seed)
     model = gan(config)
     if model.task != "draw":

@@ -60,6 +60,7 @@ def list_targets() -> None:
     say("lab.try")
     for example in EXAMPLES:
         console.print(f"  {example}", markup=False)
+    say("lab.try_page")
 
 
 def run_lab(

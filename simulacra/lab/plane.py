@@ -47,12 +47,15 @@ def is_supported(gan: type[GAN]) -> bool:
     return "hidden" in hints and (choice is None or (get_origin(choice) is Literal and "mlp" in get_args(choice)))
 
 
+def supported() -> list[str]:
+    """The names of the GANs that work in the plane."""
+    return [name for name, gan in gans().items() if is_supported(gan)]
+
+
 def require_supported(name: str) -> None:
     """Raise `SimulacraError` for a GAN without fully connected networks, naming those that have them."""
-    registered = gans()
-    if name in registered and not is_supported(registered[name]):
-        names = [other for other, gan in registered.items() if is_supported(gan)]
-        raise SimulacraError("lab.not_fully_connected", name=name, names=names)
+    if name in gans() and name not in supported():
+        raise SimulacraError("lab.not_fully_connected", name=name, names=supported())
 
 
 class PlaneExperiment(Experiment):
@@ -61,11 +64,13 @@ class PlaneExperiment(Experiment):
     shape: ClassVar[Shape] = (2, 1, 1)
     evaluations = 80
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, mesh: int = MESH) -> None:
+        """mesh: points per side at which D is evaluated."""
         self.target, self.length = TARGETS[name](), ExperimentLength(steps=STEPS[name], minutes=None)
         self.fast_settings = FAST_SETTINGS | {"hidden": (128,) * LAYERS[name]}
         self.snapshots: list[Snapshot] = []
-        ticks = torch.linspace(-EXTENT, EXTENT, MESH)
+        self.side = mesh
+        ticks = torch.linspace(-EXTENT, EXTENT, mesh)
         self.mesh = torch.cartesian_prod(ticks, ticks).flip(1)[:, :, None, None]  # [S·S, 2, 1, 1], rows from below
         self.reals = self.target.draw(FAKES, np.random.default_rng(0))
         self.latents: Tensor | None = None  # [FAKES, z]: the same in every evaluation
@@ -83,18 +88,24 @@ class PlaneExperiment(Experiment):
         scores = dataclasses.asdict(coverage(self.target.assign(points), self.target.modes))
         return {key: round(value, 4) if value is not None else None for key, value in scores.items()}
 
-    @torch.no_grad()
     def evaluate(self, trainer: Trainer) -> JsonObject:
         """The scores of G and of its average from the same latents; stores a snapshot of G and D."""
+        scores, snapshot = self.snapshot(trainer)
+        self.snapshots.append(snapshot)
+        return scores
+
+    @torch.no_grad()
+    def snapshot(self, trainer: Trainer) -> tuple[JsonObject, Snapshot]:
+        """The scores of G (`now`) and of its average (`average`) from the same latents, and what the plane shows."""
         if self.latents is None:
             self.latents = trainer.gan.G.seeded(range(FAKES))
         fakes = {"now": self.fakes(trainer.gan.G), "average": self.fakes(trainer.ema.average)}
         trainer.gan.D.eval()
         field = trainer.gan.D(self.mesh)
         trainer.gan.D.train()
-        field = (field if trainer.gan.critic else field.sigmoid()).view(MESH, MESH)
-        self.snapshots.append(Snapshot(fakes["now"].numpy(), field.numpy()))
-        return {which: self.score(points) for which, points in fakes.items()}
+        field = (field if trainer.gan.critic else field.sigmoid()).view(self.side, self.side)
+        scores = {which: self.score(points) for which, points in fakes.items()}
+        return scores, Snapshot(fakes["now"].numpy(), field.numpy())
 
     def fakes(self, generator: Generator) -> Tensor:
         """The points [N, 2] of the fixed latents; the generator's mode is restored."""

@@ -94,6 +94,12 @@ def text(code: str, **values: Any) -> str:
     return entry.format(**{name: _plain(value, spoken) for name, value in values.items()})
 
 
+def translated(code: str, english: str) -> str:
+    """The text of `code` where the language in use has one; its English stands in the code."""
+    entry = catalogue(language()).get(code)
+    return entry if isinstance(entry, str) else english
+
+
 def _plain(value: Any, spoken: str) -> Any:
     """A value as `str.format` takes it."""
     if isinstance(value, str) or not isinstance(value, list | tuple | set | frozenset):

@@ -25,6 +25,7 @@ from simulacra.explore.server import STATIC as EXPLORER_STATIC
 from simulacra.explore.server import messages, new_token, serve
 from simulacra.explore.worker import Worker
 from simulacra.files import disk_errors
+from simulacra.lab.api import LabApi
 from simulacra.studio.api import StudioApi
 from simulacra.studio.names import inside
 
@@ -92,6 +93,7 @@ class Studio:
 
     def __init__(self, root: Path) -> None:
         self.api, self.explorers = StudioApi(root), Explorers(root)
+        self.lab = LabApi(self.explorers.worker)  # the same thread: trainings seed torch's one generator
 
     def application(self, host: str = "127.0.0.1", token: str = "") -> ASGIApp:
         """The pages and the APIs, guarded. token: that every request must have; empty: none."""
@@ -114,6 +116,7 @@ class Studio:
             Mount("/studio", StaticFiles(directory=STATIC)),
             Mount("/model", model),
             *self.api.routes(),
+            *self.lab.routes(),
         ]
         return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS), host=host, token=token)
 

@@ -1,5 +1,5 @@
 // A small line chart as SVG. lines: [{points: [[x, y], …], band: [[x, low, high], …], mark: x, name}]; mark: the x that gets
-// a dot.
+// a dot. low, high: the ends of the vertical axis; by default those of the values.
 import { formatNumber } from "./messages.js";
 import { el, svg, uniqueId } from "./parts.js";
 
@@ -9,10 +9,10 @@ const EDGE = { left: 52, right: 10, top: 10, bottom: 22 };
 
 const format = (value) => (Math.abs(value) >= 100 ? formatNumber(Math.round(value)) : String(Number(value.toPrecision(3))));
 
-export function chart(title, lines) {
+export function chart(title, lines, { low, high } = {}) {
   const xs = lines.flatMap(({ points }) => points.map(([x]) => x));
   const ys = lines.flatMap(({ points, band = [] }) => [...points.map(([, y]) => y), ...band.flatMap(([, low, high]) => [low, high])]);
-  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), low ?? Math.min(...ys), high ?? Math.max(...ys)];
   const x = (value) => EDGE.left + ((WIDE - EDGE.left - EDGE.right) * (value - x0)) / (x1 - x0 || 1);
   const y = (value) => TALL - EDGE.bottom - ((TALL - EDGE.top - EDGE.bottom) * (value - y0)) / (y1 - y0 || 1);
   const path = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");

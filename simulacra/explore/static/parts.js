@@ -25,14 +25,14 @@ let serial = 0;
 export const uniqueId = (word) => `${word}-${++serial}`;
 
 // A slider with its name and its value. input: called while it moves; change: once it is released.
-// The track is filled from `zero` to the value.
-export function slider({ name, label = name, min, max, step, value, zero = 0, digits = 2, title, input, change }) {
+// The track is filled from `zero` to the value. format: the value's text, where it is not its number with `digits`.
+export function slider({ name, label = name, min, max, step, value, zero = 0, digits = 2, format, title, input, change }) {
   const id = uniqueId("slider");
   const range = el("input", { type: "range", id, min, max, step });
   const output = el("output", { for: id });
   const place = (number) => `${(100 * (Math.min(max, Math.max(min, number)) - min)) / (max - min)}%`;
   const paint = (number) => {
-    output.value = `${number > 0 && min < 0 ? "+" : ""}${number.toFixed(digits)}`.replace("-", "−");
+    output.value = format?.(number) ?? `${number > 0 && min < 0 ? "+" : ""}${number.toFixed(digits)}`.replace("-", "−");
     range.setAttribute("aria-valuetext", output.value);
     range.style.setProperty("--a", place(Math.min(number, zero)));
     range.style.setProperty("--b", place(Math.max(number, zero)));

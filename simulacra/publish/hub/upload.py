@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,9 +12,10 @@ import simulacra
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_folder
 from simulacra.hub import HubName, endpoint, hub_errors, parse_repository, require_library
-from simulacra.measure.model_under_test import model_under_test
+from simulacra.latent.saved import is_read_only
+from simulacra.measure.model_under_test import ModelUnderTest, model_under_test
 from simulacra.publish.hub.card import model_card
-from simulacra.publish.hub.contents import is_published, own_certificate, read_contents, write_contents
+from simulacra.publish.hub.contents import CERTIFICATE, is_published, own_certificate, read_contents, write_contents
 from simulacra.publish.hub.licenses import choose_license
 from simulacra.storage import model_folder
 
@@ -23,7 +25,7 @@ class Published:
     """What `publish` wrote."""
 
     files: dict[str, int]  # sizes in bytes by name
-    certified: bool  # whether the scores of this model are among them
+    evaluate: str = ""  # the command that makes the missing certificate; empty where there is one, or can be none
     url: str = ""  # of the commit; empty where nothing was uploaded
     name: str = ""  # with the commit, hub:OWNER/NAME@COMMIT
     obstacle: SimulacraError | None = None  # why nothing was uploaded, where that was asked for
@@ -53,7 +55,8 @@ def publish(
     target = None if out is None else Path(out).expanduser()
     if target is not None and target.exists():
         raise SimulacraError("hub.folder_exists", path=target)
-    certificate = own_certificate(model_under_test(folder)) or {}
+    about = model_under_test(folder)
+    certificate = own_certificate(about) or {}
     if certificate.get("memorisation", {}).get("verdict") == "copying" and not copies:
         raise SimulacraError("hub.copies", model=where)
     obstacle = None if dry_run else _obstacle()
@@ -73,7 +76,17 @@ def publish(
         files = {path.relative_to(written).as_posix(): path.stat().st_size for path in _files(written)}
         url, commit = _upload(name, written, list(files), message) if uploads else ("", "")
     pinned = str(replace(name, revision=commit)) if commit else ""
-    return Published(files=files, certified=bool(certificate), url=url, name=pinned, obstacle=obstacle)
+    evaluate = "" if certificate else _evaluate(about)
+    return Published(files=files, evaluate=evaluate, url=url, name=pinned, obstacle=obstacle)
+
+
+def _evaluate(about: ModelUnderTest) -> str:
+    """The command that makes a model's certificate; empty where nothing can be written beside the model."""
+    if about.run is not None:
+        return f"simulacra evaluate {shlex.quote(str(about.run))}"
+    if is_read_only(about.folder):
+        return ""
+    return shlex.join(["simulacra", "evaluate", str(about.folder), "--out", str(about.folder / CERTIFICATE)])
 
 
 def _files(folder: Path) -> list[Path]:
