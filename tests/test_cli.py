@@ -27,7 +27,7 @@ COMMANDS = {
     "doctor": "run",
     "evaluate": "model on data samples metrics first_seed extractor weights sha256 out device threads",
     "explore": "model port host open osc osc_to",
-    "export": "model out to size",
+    "export": "model out to size format nearest",
     "fork": "run words at augment total minutes device threads",
     "inspect": "source json",
     "lab": "target settings gan out plays minutes seed page port open",

@@ -19,8 +19,9 @@ from simulacra.explore.gallery import Gallery
 from simulacra.explore.library import Library
 from simulacra.explore.loaded import LoadedGenerator
 from simulacra.explore.refusals import json_response
-from simulacra.explore.responses import directions_json, saved_directions
+from simulacra.explore.responses import saved_directions
 from simulacra.explore.worker import OnWorker
+from simulacra.latent.facts import direction_facts
 from simulacra.messages import Message
 
 
@@ -33,7 +34,9 @@ class DirectionApi:
     async def directions(self, request: Request) -> Response:
         """The directions of this model, in the order in which they are shown: ?checkpoint=."""
         checkpoint = request.query_params.get("checkpoint")
-        directions = await self.on_worker(lambda: directions_json(generator(self.library, checkpoint)))
+        directions = await self.on_worker(
+            lambda: direction_facts(generator(self.library, checkpoint).directions.values())
+        )
         return json_response({"directions": directions})
 
     async def rename(self, request: Request) -> Response:
@@ -80,7 +83,7 @@ class DirectionApi:
         def work(job: BackgroundJob) -> dict[str, Any]:
             torch.set_num_threads(1)
             model.find_directions(lambda share, stage: job.advance(share, stage=stage))
-            return {"directions": directions_json(model)}
+            return {"directions": direction_facts(model.directions.values())}
 
         return json_response({"job": self.jobs.start(Message("explore.job_directions"), work).id})
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from simulacra import storage
-from simulacra.cascade import Cascade, cascade_at_least, factors
+from simulacra.cascade import Cascade, cascade_at_least
 from simulacra.explore.prepacked import prepacked
-from simulacra.files import read_json
 from simulacra.generator import Generator, as_generator
 from simulacra.latent import saved
+from simulacra.latent.facts import generator_facts, model_facts
 from simulacra.latent.recipe import Direction, Edit
 from simulacra.messages import Message
 from simulacra.model import Model, Task
@@ -23,21 +23,13 @@ class LoadedModel:
     """A model's folder, loaded."""
 
     def __init__(self, folder: Path, model: Model) -> None:
-        self.folder, self.shape = folder, model.shape
+        self.folder, self.shape, self.network = folder, model.shape, model
         self.task: Task = model.task
         self.fingerprint = storage.fingerprint(folder)
 
     def facts(self) -> dict[str, Any]:
         """What the page must know to show only what this model can do."""
-        config = read_json(self.folder / "config.json")
-        return {
-            "model": self.fingerprint,
-            "task": self.task,
-            "gan": config["gan"],
-            "shape": list(self.shape),
-            "data": config.get("data"),
-            "nimg": config.get("nimg"),
-        }
+        return model_facts(self.folder, self.network)
 
 
 class LoadedTranslator(LoadedModel):
@@ -116,17 +108,7 @@ class LoadedGenerator(LoadedModel):
 
     def facts(self) -> dict[str, Any]:
         """The sizes of its latents, and the labels that it can be given."""
-        generator = self.generator
-        return super().facts() | {
-            "z": generator.z_dim,
-            "factors": factors(self.folder),
-            "w": generator.w_dim,
-            "prior": generator.prior,
-            "num_ws": generator.num_ws,
-            "noise": generator.has_noise,
-            "labels": [generator.name_of(number) for number in range(generator.labels)],
-            "attributes": bool(generator.labels and generator.attributes),
-        }
+        return generator_facts(self.folder, self.generator)
 
     def _reload_directions(self) -> None:
         self.__dict__.pop("directions", None)

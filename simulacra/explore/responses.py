@@ -13,6 +13,7 @@ from simulacra.explore.loaded import LoadedGenerator
 from simulacra.explore.refusals import to_json
 from simulacra.explore.rendering import Format
 from simulacra.latent import saved
+from simulacra.latent.facts import direction_facts
 
 POLL = 0.04  # seconds between looks at a job
 
@@ -22,21 +23,10 @@ def picture(data: bytes, format: Format) -> Response:
     return Response(data, media_type=f"image/{format}")
 
 
-def directions_json(model: LoadedGenerator) -> list[dict[str, Any]]:
-    """Directions without their vectors. named: whether the name says more than how pictures change."""
-    from simulacra.latent.effects import is_description  # the first picture need not wait for this import
-
-    keys = ("name", "kind", "layers", "about", "accuracy", "own")
-    return [
-        {key: getattr(direction, key) for key in keys} | {"named": direction.own or not is_description(direction.name)}
-        for direction in model.directions.values()
-    ]
-
-
 def saved_directions(model: LoadedGenerator) -> dict[str, Any]:
     """The directions, and the path of their file. bundled: it is in the user's data folder, not next to the model."""
     path, bundled = saved.directions_file(model.folder), saved.is_read_only(model.folder)
-    return {"directions": directions_json(model), "path": str(path.absolute()), "bundled": bundled}
+    return {"directions": direction_facts(model.directions.values()), "path": str(path.absolute()), "bundled": bundled}
 
 
 async def progress(job: BackgroundJob) -> AsyncIterator[str]:

@@ -39,7 +39,7 @@ def export(generator: Generator, out: Path, *, gan: str = "", cascade: Cascade |
     inputs = {"z": z} if y is None else {"z": z, "y": y}
     batch = torch.export.Dim("N")
     network = generator if cascade is None else _Enlarged(generator, cascade)
-    _write(network, out, tuple(inputs.values()), _metadata(generator, gan), input_names=list(inputs),
+    _write(network, out, tuple(inputs.values()), metadata_of(generator, gan), input_names=list(inputs),
            output_names=["images"], dynamic_shapes={name: {0: batch} for name in inputs})  # fmt: skip
     return out
 
@@ -52,7 +52,7 @@ def export_translator(translator: Translator, out: Path, to: Side, *, gan: str =
     # Sides that differ and are more than one multiple, so that the exporter takes none for a constant.
     images = torch.zeros(2, channels, 4 * by + height // by * by, 5 * by + width // by * by)
     free = {0: torch.export.Dim("N"), 2: by * torch.export.Dim("h"), 3: by * torch.export.Dim("w")}
-    metadata = _metadata(translator, gan) | {"to": translator.domains["ab".index(to)]}
+    metadata = metadata_of(translator, gan) | {"to": translator.domains["ab".index(to)]}
     _write(_OneDirection(translator.into[to]), out, (images.to(translator.device),), metadata, input_names=["images"],
            output_names=["translated"], dynamic_shapes={"images": free})  # fmt: skip
     return out
@@ -83,30 +83,42 @@ class _OneDirection(nn.Module):
         return translated.float()
 
 
-def _check(out: Path) -> None:
+def check_extra() -> None:
+    """Raise `SimulacraError` if the extra `onnx` is not installed."""
     if modules := missing("onnx"):
         raise SimulacraError("export.extra_missing", modules=list(modules))
+
+
+def _check(out: Path) -> None:
+    check_extra()
     if out.suffix != ".onnx":
         raise SimulacraError("export.not_onnx", path=out, name=out.with_suffix(".onnx").name)
     if out.exists():
         raise SimulacraError("export.file_exists", path=out)
 
 
-def _metadata(model: Model, gan: str) -> dict[str, str]:
+def metadata_of(model: Model, gan: str) -> dict[str, str]:
+    """What an ONNX file says of itself."""
     return {"simulacra": simulacra.__version__, "gan": gan, "task": model.task}
 
 
 def _write(
     network: nn.Module, out: Path, inputs: tuple[Tensor, ...], metadata: Mapping[str, str], **options: Any
 ) -> None:
+    data = to_onnx(network, inputs, metadata, **options)
+    with atomic_file(out) as file:
+        file.write(data)
+
+
+def to_onnx(network: nn.Module, inputs: tuple[Tensor, ...], metadata: Mapping[str, str], **options: Any) -> bytes:
+    """A network as an ONNX file. options: those of `torch.onnx.export`."""
     with tempfile.TemporaryDirectory() as folder, _silence():
         program = torch.onnx.export(network.eval(), inputs, dynamo=True, verbose=False, **options)
         assert program is not None
         program.model.metadata_props.update(metadata)
         path = Path(folder) / "G.onnx"
         program.save(path, external_data=False)
-        with atomic_file(out) as file:
-            file.write(path.read_bytes())
+        return path.read_bytes()
 
 
 @contextlib.contextmanager

@@ -1,18 +1,6 @@
 // Requests to the server, in the page's language, relative to its address. A refusal is an Error with the server's sentence.
-import { language, t } from "./messages.js";
+import { PageError, language } from "./messages.js";
 import { state } from "./state.js";
-
-// The page's own errors are rendered when read, so that they follow the page's language.
-export class PageError extends Error {
-  constructor(code, values = {}) {
-    super();
-    this.text = () => t(code, values);
-  }
-
-  get message() {
-    return this.text();
-  }
-}
 
 export async function ask(path, { headers = {}, ...options } = {}) {
   let response;
@@ -40,6 +28,9 @@ const upload = (path, file, query = {}, options = {}) => ask(`${path}${search(qu
 
 export const json = async (response) => (await response).json();
 const withCheckpoint = (content) => (state.checkpoint ? { checkpoint: state.checkpoint, ...content } : content);
+
+// Whether this page belongs to the studio, whose library is at `/`.
+export const inStudio = () => location.pathname.startsWith("/model/");
 
 export const model = () => json(get("api/model", withCheckpoint({})));
 export const first = () => json(get("api/first"));

@@ -150,7 +150,7 @@ function drawTexts() {
 }
 
 function connectButtons() {
-  byId("all-models").hidden = !location.pathname.startsWith("/model/"); // the studio's library
+  byId("all-models").hidden = !api.inStudio();
   byId("random").addEventListener("click", random);
   byId("undo").addEventListener("click", undo);
   byId("redo").addEventListener("click", redo);

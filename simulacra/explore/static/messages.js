@@ -16,7 +16,8 @@ let current = initialLanguage();
 let catalogue = await load(current);
 
 async function load(name) {
-  return (await fetch(`/messages/${name}.json`)).json();
+  const inline = document.getElementById(`messages-${name}`); // in an exhibit, which has no server
+  return inline ? JSON.parse(inline.textContent) : (await fetch(`/messages/${name}.json`)).json();
 }
 
 export const language = () => current;
@@ -28,6 +29,18 @@ export function t(code, values = {}) {
   const entry = catalogue[code];
   const text = entry.other ? (values.count === 1 && entry.one) || entry.other : entry;
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+// The page's own errors are rendered when read, so that they follow the page's language.
+export class PageError extends Error {
+  constructor(code, values = {}) {
+    super();
+    this.text = () => t(code, values);
+  }
+
+  get message() {
+    return this.text();
+  }
 }
 
 // A length of time in words: "about 12 s", "about 3 min".

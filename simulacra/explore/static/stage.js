@@ -5,7 +5,7 @@ import { t } from "./messages.js";
 import { byId, el, latest, tile, toast } from "./parts.js";
 import { commit, key, on, state } from "./state.js";
 
-const CLIENT = crypto.randomUUID(); // this page's name for the server
+const CLIENT = `${performance.timeOrigin}-${Math.random()}`; // this page's name for the server
 const THUMB = 112; // pixels of a picture in the strip
 const THUMB_DELAY = 350; // ms before missing thumbnails are drawn
 const TOGETHER = 8; // thumbnails in one request

@@ -102,7 +102,7 @@ function row(direction, number) {
     if (!open) return;
     const accuracy = direction.accuracy != null && t("page.accuracy", { percent: Math.round(100 * direction.accuracy) });
     const text = [effect, accuracy].filter(Boolean).join(" · ");
-    details.replaceChildren(box, text && el("p", { class: "soft small" }, text), layerSelects(direction, () => show(true)), renameForm(direction));
+    details.replaceChildren(...[box, text && el("p", { class: "soft small" }, text), layerSelects(direction, () => show(true)), !state.facts.exhibit && renameForm(direction)].filter(Boolean));
     drawFilmstrip(direction, box);
   };
   const toggle = () => {
@@ -114,7 +114,7 @@ function row(direction, number) {
     show(true);
     details.querySelector(".naming input").focus();
   };
-  if (!direction.named) control.row.append(el("button", { type: "button", class: "quiet small name", click: naming }, t("page.name_it")));
+  if (!direction.named && !state.facts.exhibit) control.row.append(el("button", { type: "button", class: "quiet small name", click: naming }, t("page.name_it")));
   control.row.append(chevron);
   show(expanded.has(direction.name));
   const settled = () => {
@@ -186,18 +186,16 @@ export function draw(panel) {
   let unnamed = 0;
   const rows = state.directions.map((direction) => ({ direction, ...row(direction, direction.named || ++unnamed) }));
   const ends = drawEnds(rows.map((each) => each.ends).filter(Boolean));
-  const [combine, learning] = [combination(), learningSection()];
+  const [combine, learning] = state.facts.exhibit ? [] : [combination(), learningSection()]; // an exhibit saves nothing
   const reset = el("button", { type: "button", class: "quiet", click: () => commit(tidy({ ...state.recipe, edits: {} })) }, t("page.reset_all"));
   panel.append(
     el("div", { class: "head" }, el("p", {}, t(unnamed ? "page.directions_unnamed" : "page.directions_intro")), reset),
-    combine.node,
-    el("ul", { class: "sliders" }, ...folded(rows)),
-    learning.node,
+    ...[combine?.node, el("ul", { class: "sliders" }, ...folded(rows)), learning?.node].filter(Boolean),
   );
-  const settled = () => [...rows, combine, ends].forEach((part) => part.settled());
+  const settled = () => [...rows, combine, ends].forEach((part) => part?.settled());
   const close = () => {
     ends.close();
-    learning.close();
+    learning?.close();
   };
   return { settled, close };
 }

@@ -63,6 +63,11 @@ function cell(recipe) {
 }
 
 function downloads() {
+  const film = el("button", { type: "button", click: async () => {
+    (await import("./tab-walk.js")).through(starred());
+    showTab("walk", true);
+  } }, t("page.film_stars"));
+  if (state.facts.exhibit) return { node: el("div", { class: "row" }, film), film }; // files of many pictures need a server
   const options = sides(SIDES).map(({ side, text }) => [String(side), text]);
   const zip = el("a", { class: "button", download: `${state.facts.name}-stars.zip` }, t("page.zip"));
   const point = () => (zip.href = api.zipAddress(view.side));
@@ -71,10 +76,6 @@ function downloads() {
     point();
   });
   point();
-  const film = el("button", { type: "button", click: async () => {
-    (await import("./tab-walk.js")).through(starred());
-    showTab("walk", true);
-  } }, t("page.film_stars"));
   const sheet = el("a", { class: "button", href: api.contactSheetAddress(), download: `${state.facts.name}-stars.png` }, t("page.contact_sheet"));
   return { node: el("div", { class: "row" }, el("span", { class: "joined" }, zip, size), sheet, film), film };
 }
@@ -162,7 +163,7 @@ export function draw(panel) {
     else update();
   };
   panel.append(
-    el("div", { class: "head" }, el("p", {}, t("page.gallery_intro"))),
+    el("div", { class: "head" }, el("p", {}, t(state.facts.exhibit ? "exhibit.gallery_intro" : "page.gallery_intro"))),
     el("div", { class: "row views" }, el("span", { class: "joined" }, ...choices.map(([, , button]) => button)), label),
     tools.node, none, list, end,
   );

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { directionTitle } from "./directions.js";
 import * as live from "./live.js";
-import { t } from "./messages.js";
+import { PageError, t } from "./messages.js";
 import * as osc from "./osc.js";
 import { byId, el, offNote, select, slider, toast } from "./parts.js";
 import { commit, state } from "./state.js";
@@ -64,7 +64,7 @@ function sourceTitle(source) {
 function newWay({ wander, easing }) {
   if (wander === "no") return null;
   if (wander === "random") return randomWay(state.recipe);
-  if (state.stars.length < 2) throw new api.PageError("page.live_few_stars");
+  if (state.stars.length < 2) throw new PageError("page.live_few_stars");
   return keyframeWay(state.stars.slice(0, MAX_STOPS), easing);
 }
 
@@ -204,7 +204,7 @@ export function draw(panel) {
     const lines = [port && t("page.live_osc_in", { port }), to && t("page.live_osc_out", { to })].filter(Boolean);
     programs.textContent = lines.join(" ") || t("page.live_osc_off");
   };
-  connect().catch((error) => toast(error.message));
+  if (!state.facts.exhibit) connect().catch((error) => toast(error.message)); // OSC needs a server
 
   drawRoutes();
   panel.append(

@@ -1,6 +1,6 @@
 // Pictures that are translated: the current one, the ones given so far, and what the server makes of them.
 import * as api from "./api.js";
-import { t } from "./messages.js";
+import { PageError, t } from "./messages.js";
 import { latest, toast } from "./parts.js";
 import { emit, on, state } from "./state.js";
 
@@ -35,11 +35,11 @@ async function fetchPicture(file, query, signal) {
 
 // Reads a byte, which fails for a folder; the request alone could not tell a folder from a server that is gone.
 async function checkFile({ file, name }) {
-  if (file.size > MAX_BYTES) throw new api.PageError("page.file_too_large", { limit: MAX_BYTES >> 20 });
+  if (file.size > MAX_BYTES) throw new PageError("page.file_too_large", { limit: MAX_BYTES >> 20 });
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new api.PageError("page.not_a_file", { name });
+    throw new PageError("page.not_a_file", { name });
   }
 }
 

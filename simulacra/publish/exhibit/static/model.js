@@ -1,0 +1,74 @@
+// The model in this file: its graphs on ONNX Runtime's WebAssembly, one thread, no server.
+import { InferenceSession, Tensor, env } from "./ort.js";
+
+// The contents of a block of the page by its id: gzip in base64. The block is removed, to give its memory back.
+export async function block(id) {
+  const node = document.getElementById(id);
+  if (!node) return null;
+  const text = atob(node.textContent);
+  node.remove();
+  const packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+const floats = async (id) => new Float32Array((await block(id)) ?? 0);
+
+const node = document.getElementById("exhibit");
+export const exhibit = JSON.parse(node.textContent); // {facts, first, directions, source, certificate, …}
+node.remove();
+
+export const average = await floats("average"); // w_avg, or the most typical z: what truncation goes to
+export const vectors = await floats("vectors"); // of the directions, one after the other
+export const bank = await floats("bank"); // training labels that a seed picks from
+
+async function open() {
+  Object.assign(env.wasm, { numThreads: 1, wasmBinary: await block("wasm") });
+  env.logLevel = "error";
+  const [synthesis, mapping] = [await block("synthesis"), await block("mapping")];
+  const session = (graph) => graph && InferenceSession.create(new Uint8Array(graph), { executionProviders: ["wasm"] });
+  return { synthesis: await session(synthesis), mapping: await session(mapping) };
+}
+
+const sessions = open();
+let queue = Promise.resolve(); // the runtime draws one batch at a time
+
+// The output of a graph for inputs {name: rows of numbers}. dims: of each input beside the batch.
+async function run(name, inputs, dims) {
+  const { [name]: session } = await sessions;
+  const feeds = Object.fromEntries(Object.entries(inputs).map(([input, rows]) => {
+    const data = new Float32Array(rows.length * rows[0].length);
+    rows.forEach((row, i) => data.set(row, i * row.length));
+    return [input, new Tensor("float32", data, [rows.length, ...(dims ?? [rows[0].length])])];
+  }));
+  const turn = queue.then(() => session.run(feeds));
+  queue = turn.catch(() => null); // the caller gets the error
+  return (await turn)[session.outputNames[0]];
+}
+
+// z and the label y (or null) -> w, for one picture.
+export async function mapping(z, y) {
+  const { mapping: own } = await sessions;
+  if (own) return Array.from((await run("mapping", y ? { z: [z], y: [y] } : { z: [z] })).data);
+  return [...z, ...(y ?? [])];
+}
+
+// w of several pictures, each a list of rows -> ImageData of each.
+export async function synthesis(ws) {
+  const { shape, num_ws: layers } = exhibit.facts;
+  const rows = ws.map((w) => (layers && w.length === 1 ? Array(layers).fill(w[0]) : w).flat());
+  const { data } = await run("synthesis", { w: rows }, layers ? [layers, rows[0].length / layers] : null);
+  const [channels, height, width] = shape;
+  return ws.map((_, n) => {
+    const image = new ImageData(width, height);
+    const plane = height * width;
+    for (let i = 0; i < plane; i++) {
+      for (let c = 0; c < 4; c++) {
+        const channel = channels === 1 ? 0 : c;
+        const value = c < 3 || channels === 4 ? data[(n * channels + channel) * plane + i] * 127.5 + 127.5 : 255;
+        image.data[4 * i + c] = value; // rounded and clamped by the array
+      }
+    }
+    return image;
+  });
+}
