@@ -22,7 +22,7 @@ from simulacra.registry import find
 from simulacra.storage import load, load_upscaler, model_folder, save_model
 from simulacra.training.pretrained import START, open_pretrained
 
-ORIGIN = ("data", "data_hash", "seed", "simulacra", "nimg")
+ORIGIN = ("data", "data_hash", "seed", "simulacra", "nimg", "pretrained")
 
 
 def main(run: str, name: str, only: str = "") -> None:

@@ -26,6 +26,7 @@ from simulacra.publish.exhibit.graphs import Graphs
 from simulacra.publish.report.stored import stored_sentences
 from simulacra.publish.report.tables import score_groups
 from simulacra.records import read_record
+from simulacra.registry import find_stored
 from simulacra.sampling import enlarged_by
 from simulacra.styled import StyledGenerator
 
@@ -103,6 +104,7 @@ def certificate(model: ModelUnderTest, graphs: Graphs) -> dict[str, Any]:
         "model": model.hash,
         "data": {"name": _data_name(model.config), "hash": model.config.get("data_hash"), "pictures": pictures},
         "pretrained": model.config.get("pretrained"),
+        "teachers": find_stored(model.config, trusted=False).looks_through,
         "simulacra": simulacra.__version__,
         "runtime": json.loads((RUNTIME / "manifest.json").read_text(encoding="utf-8"))["version"],
         "difference": round(graphs.difference, 3),

@@ -5,11 +5,12 @@ import { el } from "./parts.js";
 
 const SHORT = 16; // digits of a hash that is shown
 
-// The sentence on the pictures; "nothing else" holds only where the run did not start from another model.
-function claim({ data, pretrained }) {
+// The sentence on the pictures. "Nothing else" holds only where no other model had a part in it.
+function claim({ data, pretrained, teachers }) {
   const hash = data.hash?.slice(0, SHORT);
   if (!hash) return t("exhibit.claim_unknown");
   if (pretrained) return t("exhibit.claim_pretrained", { source: pretrained.source, name: data.name, hash });
+  if (teachers.length) return t("exhibit.claim_taught", { teachers: teachers.join(", "), name: data.name, hash });
   if (data.pictures == null) return t("exhibit.claim_without_count", { name: data.name, hash });
   return t("exhibit.claim", { count: formatNumber(data.pictures), name: data.name, hash });
 }
