@@ -171,6 +171,7 @@ def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> 
         page.locator(".card", has=page.locator("h3:text-is('cats')")).get_by_role(
             "button", name="Train", exact=True
         ).click()
+        page.select_option("#minutes", "5")  # too short to compile anything
         page.click("button:text-is('Start training')")
         page.wait_for_selector("button:text-is('Stop')")
         watched = page.url
@@ -185,6 +186,12 @@ def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> 
         os.kill(json.loads(begun.read_text())["pid"], signal.SIGKILL)
         page.click("button:text-is('Go on')")
         page.wait_for_selector("img.preview:not([hidden])", timeout=180_000)
+        page.click("text=Slow motion")
+        page.click("button:text-is('Pause')")
+        page.wait_for_selector(".pace [role=status]:has-text('steps of D')")
+        paused = page.inner_text(".pace [role=status]")
+        page.click("button:text-is('10 steps')")
+        playwright.expect(page.locator(".pace [role=status]")).not_to_have_text(paused, timeout=60_000)
         page.click("button:text-is('Stop')")
         page.wait_for_selector("button:text-is('Go on')")
         page.click("text=Gallery and sliders")

@@ -1,4 +1,4 @@
-"""The studio's API: the library, pictures on their way in, processes, and the state of runs.
+"""The studio's API: the library, pictures on their way in, and processes; see `run_api` for what is done with runs.
 
 Everything is named by its path in the studio's folder. Nothing outside it is written; a source of pictures may lie anywhere
 on this machine.
@@ -7,7 +7,6 @@ on this machine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,23 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from simulacra.data import originals
 from simulacra.errors import SimulacraError
 from simulacra.explore.refusals import NotFound, json_response
 from simulacra.explore.requests import read_json, text
 from simulacra.shelf.entries import Entry, entries, read_entry
 from simulacra.shelf.moving import rename, restore, throw_away, thrown_away
 from simulacra.studio import pictures
+from simulacra.studio.folder_api import BUILT_IN, FolderApi, post
 from simulacra.studio.names import inside, safe_name, unused
-from simulacra.studio.processes import Process, Processes
-
-MOST_MINUTES = 60 * 24 * 30
-BUILT_IN = "peeps"
-FACTOR = 2  # at which originals are kept, and pictures enlarged
+from simulacra.studio.processes import Processes
+from simulacra.studio.run_api import FACTOR, RunApi
 
 
-class StudioApi:
+class StudioApi(FolderApi):
     """Routes of the studio of one folder."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.processes = root, Processes(root)
+        super().__init__(root, Processes(root))
 
     # --- the library ----------------------------------------------------------------------------------------------
 
@@ -56,9 +52,6 @@ class StudioApi:
 
     def _thrown_away(self) -> list[Entry]:
         return [entry for folder in (self.root, self.root / "runs") for entry in thrown_away(folder)]
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
 
     async def picture(self, request: Request) -> Response:
         """A picture of an entry: ?path=."""
@@ -138,91 +131,6 @@ class StudioApi:
         words += [f"--keep-originals={FACTOR}"] if content.get("keep_originals") is True else []
         return await self._start("prepare", target.name, words)
 
-    # --- training ---------------------------------------------------------------------------------------------------
-
-    async def forecast(self, request: Request) -> Response:
-        """What `train` would choose, and how long it would take: {data}. The process's lines are the answer."""
-        content = await read_json(request, {"data"})
-        data = text(content.get("data"), "data")
-        return await self._start("forecast", f"{data} (forecast)", ["train", self._data(data), "--dry-run"])
-
-    async def train(self, request: Request) -> Response:
-        """Train on a dataset, or a run further: {data or run, minutes}; for a run, minutes beside those that it has had."""
-        content = await read_json(request, {"data", "run", "minutes"})
-        if ("data" in content) == ("run" in content):
-            raise SimulacraError("studio.data_or_run")
-        of = "data" if "data" in content else "run"
-        subject = text(content[of], of)
-        words = ["train", self._data(subject) if of == "data" else str(inside(self.root, subject))]
-        if (minutes := content.get("minutes")) is not None:
-            if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= MOST_MINUTES:
-                raise SimulacraError("explore.out_of_range", name="minutes", least=0, most=MOST_MINUTES)
-            from simulacra.explore.run_summary import run_progress  # imports torch, which takes seconds
-
-            had = run_progress(inside(self.root, subject))["seconds"] / 60 if of == "run" else 0
-            words += [f"--minutes={had + minutes:g}"]
-        return await self._start("train", subject, words)
-
-    async def score(self, request: Request) -> Response:
-        """Score the checkpoints of a run and let it stand for the best: {run}."""
-        content = await read_json(request, {"run"})
-        run = text(content.get("run"), "run")
-        return await self._start("score", run, ["choose", str(inside(self.root, run))])
-
-    async def upscale(self, request: Request) -> Response:
-        """Train a run's upscaler, for pictures of twice the size: {run}."""
-        content = await read_json(request, {"run"})
-        run = text(content.get("run"), "run")
-        return await self._start("upscale", run, ["upscale", str(inside(self.root, run)), f"--factor={FACTOR}"])
-
-    async def fork(self, request: Request) -> Response:
-        """Begin a new run at a checkpoint of another one with other settings: {run, name, at, settings}.
-
-        settings: `lr=1e-3 gamma=0.1`. The process's `subject` is the path of the new run.
-        """
-        content = await read_json(request, {"run", "name", "at", "settings"})
-        parent = inside(self.root, text(content.get("run"), "run"))
-        name = unused(parent.parent, safe_name(text(content.get("name"), "name"))).name
-        settings = content.get("settings") or ""
-        words = text(settings, "settings").split() if settings else []
-        if any(word.startswith("-") or "=" not in word for word in words):
-            raise SimulacraError("studio.not_settings")
-        words = ["fork", str(parent), name, *words]
-        if (checkpoint := content.get("at")) is not None:
-            words.append(f"--at={text(checkpoint, 'at')}")
-        return await self._start("fork", self._relative(parent.parent / name), words)
-
-    async def run(self, request: Request) -> Response:
-        """What a run shows of itself: ?path=."""
-        path = self._inside(request)
-        return json_response(await asyncio.to_thread(self._run, path))
-
-    def _run(self, path: Path) -> dict[str, Any]:
-        from simulacra.explore.run_summary import run_progress, run_summary  # imports torch, which takes seconds
-
-        entry = read_entry(path)
-        if entry is None or entry.kind != "run":
-            raise NotFound("studio.not_a_run", path=path.name)
-        if entry.damage:
-            raise entry.damage
-        subjects = {self._relative(path), entry.data, self._known(entry.source)}
-        newest = next((process for process in self.processes.all() if process.subject in subjects), None)
-        return {
-            **run_summary(path),
-            **run_progress(path),
-            "name": path.name,
-            "alive": entry.alive,
-            "originals": originals.folder_of(Path(entry.source), FACTOR).is_dir(),
-            "process": newest and newest.to_json(),
-        }
-
-    async def preview(self, request: Request) -> Response:
-        """The previews of a run after so many images (PNG): ?path=&nimg=."""
-        from simulacra.explore.run_summary import preview  # imports torch, which takes seconds
-
-        path = self._inside(request)
-        return FileResponse(await asyncio.to_thread(preview, path, request.query_params.get("nimg", "")))
-
     # --- processes --------------------------------------------------------------------------------------------------
 
     async def process(self, request: Request) -> Response:
@@ -237,13 +145,6 @@ class StudioApi:
         await asyncio.to_thread(self.processes.stop, request.path_params["process"])
         return json_response({})
 
-    async def _start(self, kind: str, subject: str, words: list[str]) -> Response:
-        process: Process = await asyncio.to_thread(self.processes.start, kind, subject, words)
-        return json_response(process.to_json())
-
-    def _inside(self, request: Request) -> Path:
-        return inside(self.root, request.query_params.get("path", ""))
-
     def _source(self, source: str) -> Path | str:
         """Where pictures come from: an upload, a path on this machine, or the built-in people."""
         if source == BUILT_IN:
@@ -251,19 +152,8 @@ class StudioApi:
         path = Path(source).expanduser()
         return path if path.is_absolute() else pictures.source_of(inside(self.root, source))
 
-    def _data(self, data: str) -> str:
-        return data if data == BUILT_IN else str(inside(self.root, data))
-
-    def _known(self, path: str) -> str:
-        """A path in the studio's folder as the page names it."""
-        whole = Path(path)
-        return self._relative(whole) if whole.is_absolute() and whole.is_relative_to(self.root) else path
-
     def routes(self) -> list[Route]:
         """All of them."""
-
-        def post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-            return Route(path, endpoint, methods=["POST"])
 
         return [
             Route("/api/studio", self.library),
@@ -276,13 +166,7 @@ class StudioApi:
             Route("/api/studio/examples", self.examples),
             post("/api/studio/inspect", self.inspect),
             post("/api/studio/prepare", self.prepare),
-            post("/api/studio/forecast", self.forecast),
-            post("/api/studio/train", self.train),
-            post("/api/studio/score", self.score),
-            post("/api/studio/upscale", self.upscale),
-            post("/api/studio/fork", self.fork),
-            Route("/api/studio/run", self.run),
-            Route("/api/studio/preview", self.preview),
+            *RunApi(self.root, self.processes).routes(),
             Route("/api/studio/processes/{process}", self.process),
             Route("/api/studio/processes/{process}", self.stop, methods=["DELETE"]),
         ]

@@ -21,7 +21,7 @@ from simulacra.files import sweep, write_json
 from simulacra.measure.choose import mark_best, ranking, read_best
 from simulacra.messages import Message
 from simulacra.storage import checkpoint_folders
-from simulacra.training import agreement, checkpoint, distributed, health, rollback
+from simulacra.training import agreement, checkpoint, distributed, health, pace, rollback
 from simulacra.training.curves import drawings
 from simulacra.training.forecast import forecast
 from simulacra.training.journal import read_journal
@@ -117,7 +117,7 @@ class Run:
     ) -> None:
         """disk: GB that checkpoints may take."""
         self.plan, self.device, self.disk = plan, device, disk
-        self.observers = Observers([PreviewWriter(), JournalWriter(), *observers])
+        self.observers = Observers([PreviewWriter(), JournalWriter(), pace.Pacer(), *observers])
         self.scores = RunScores(plan, device)
         self.lines: list[JournalLine] = []
         self.rollbacks = distributed.of_first(lambda: rollback.count(plan.folder))

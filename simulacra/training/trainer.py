@@ -208,7 +208,7 @@ class Trainer:
         `on_tick(line)` is called with each journal line, `on_step()` after each step, and `on_checkpoint(measure)` after
         each checkpoint, with whether it is due to be scored; True from it ends the run.
         """
-        began, before = seconds_now(), self.seconds
+        began, before, self.waited, self.should_stop = seconds_now(), self.seconds, 0.0, should_stop
         tick_at, tick_nimg, saved_at, previous = began, self.nimg, began, self.nimg
         while True:
             # 1. what is due? All processes must agree.
@@ -242,7 +242,7 @@ class Trainer:
             previous = self.nimg
             self.step()
             on_step()
-            self.seconds = before + seconds_now() - began
+            self.seconds = before + seconds_now() - began - self.waited  # an observer may have waited
 
     def journal_line(self, *, images_per_second: float) -> JournalLine:
         """The clock, the means since the last line, the norms of the weights, speed and memory."""

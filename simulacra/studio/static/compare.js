@@ -5,6 +5,7 @@ import * as api from "./requests.js";
 
 const COLUMNS = 5;
 const SIDE = 96; // px of a picture
+const MORE = 5; // minutes of the button
 
 export async function draw(box) {
   const paths = location.hash.split("/").slice(1).map(decodeURIComponent);
@@ -15,7 +16,7 @@ export async function draw(box) {
     const entry = entries.find((one) => one.path === path);
     const image = el("img", { alt: t("studio.faces_of", { name: entry?.name ?? path }) });
     const score = entry?.score ? `${entry.score.name} ${entry.score.value.toPrecision(3)} (${entry.score.low.toPrecision(3)}–${entry.score.high.toPrecision(3)})` : t("studio.no_scores");
-    return { path, image, box: el("figure", {}, el("h3", {}, el("a", { href: api.modelAddress(path) }, entry?.name ?? path)), image, el("figcaption", {}, score)) };
+    return { path, image, name: entry?.name ?? path, kind: entry?.kind, box: el("figure", {}, el("h3", {}, el("a", { href: api.modelAddress(path) }, entry?.name ?? path)), image, el("figcaption", {}, score)) };
   });
   const redraw = async () => {
     const seeds = Array.from({ length: count }, (_, i) => first + i);
@@ -33,6 +34,40 @@ export async function draw(box) {
     first += count;
     redraw();
   } }, t("studio.other_seeds"));
-  box.append(el("h2", {}, t("studio.compared")), el("p", { class: "soft" }, t("studio.compared_about")), next, el("div", { class: "pairs" }, ...columns.map((column) => column.box)));
+  let isOpen = true;
+  const verdict = el("p", { class: "verdict", role: "status", hidden: true });
+  const say = (text) => Object.assign(verdict, { textContent: text, hidden: false });
+  const during = (node, work) => node.addEventListener("click", async () => {
+    node.disabled = true;
+    try {
+      await work();
+    } catch (error) {
+      say(error.message);
+    }
+    node.disabled = false;
+  });
+  const followed = async (process) => {
+    const ended = await api.follow(process.id, () => {}, () => isOpen);
+    if (ended && ended.state !== "done") throw new Error(ended.lines.at(-1) ?? t("studio.went_wrong"));
+    return ended;
+  };
+  const judge = el("button", { type: "button" }, t("studio.compare_now"));
+  during(judge, async () => {
+    say(t("studio.compare_about"));
+    const ended = await followed(await api.compare(...paths));
+    if (ended) say(ended.lines.join("\n"));
+  });
+  // In turns, so that both futures have the machine alone.
+  const both = el("button", { type: "button", hidden: !columns.every(({ kind }) => kind === "run") }, t("studio.both", { count: MORE }));
+  during(both, async () => {
+    for (const { path, name } of columns) {
+      say(t("studio.both_in_turn", { name }));
+      if (!(await followed(await api.train({ run: path, minutes: MORE })))) return;
+      await redraw();
+    }
+    verdict.hidden = true;
+  });
+  box.append(el("h2", {}, t("studio.compared")), el("p", { class: "soft" }, t("studio.compared_about")), el("div", { class: "row" }, next, judge, both), verdict, el("div", { class: "pairs" }, ...columns.map((column) => column.box)));
   redraw();
+  return { close: () => (isOpen = false) };
 }

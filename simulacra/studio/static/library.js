@@ -27,6 +27,15 @@ function facts(entry) {
   return [entry.gan, size, shown, score];
 }
 
+const compareAddress = (paths) => `compare/${paths.map((one) => encodeURIComponent(one)).join("/")}`;
+
+// Runs, newest first, each followed by its forks.
+function family(models, folder) {
+  const parent = new Map(models.map((entry) => [entry.path, models.find(({ path }) => entry.fork && entry.fork.run === `${folder}/${path}`)]));
+  const below = (above) => models.filter((entry) => parent.get(entry.path) === above).flatMap((entry) => [{ ...entry, parent: above }, ...below(entry)]);
+  return below(undefined);
+}
+
 function card(entry, chosen, refresh) {
   const { path } = entry;
   const isRun = entry.kind === "run" || entry.kind === "model";
@@ -55,7 +64,7 @@ function card(entry, chosen, refresh) {
     const box = el("input", { type: "checkbox", checked: chosen.has(path), change: () => {
       if (box.checked) chosen.add(path);
       else chosen.delete(path);
-      if (chosen.size === 2) location.hash = `compare/${[...chosen].map((one) => encodeURIComponent(one)).join("/")}`;
+      if (chosen.size === 2) location.hash = compareAddress([...chosen]);
     } });
     buttons.push(el("label", { class: "check" }, box, t("studio.compare")));
   }
@@ -64,6 +73,7 @@ function card(entry, chosen, refresh) {
     ...Object.keys(entry.verdicts ?? {}).map((name) => el("span", { class: "mark" }, name)),
   ];
   return el("li", { class: "card" }, face, el("h3", { title: path }, name), el("p", { class: "soft small" }, facts(entry).filter(Boolean).join(" · ")),
+    entry.parent ? el("p", { class: "small" }, t("studio.forked", { name: entry.parent.name }), " ", el("a", { href: `#${compareAddress([entry.parent.path, path])}` }, t("studio.beside", { name: entry.parent.name }))) : null,
     entry.damage ? el("p", { class: "why" }, entry.damage) : null, ...marks, el("div", { class: "row" }, ...buttons));
 }
 
@@ -94,7 +104,7 @@ export async function draw(box) {
     }
   };
   const section = (title, items, ...more) => (items.length ? [el("h2", {}, t(title)), el("ul", { class: "cards" }, ...items), ...more] : []);
-  const drawLists = ({ entries, bin, processes }) => {
+  const drawLists = ({ folder, entries, bin, processes }) => {
     const models = entries.filter(({ kind }) => kind === "run" || kind === "model").sort((a, b) => b.changed - a.changed);
     const data = entries.filter(({ kind }) => kind === "dataset" || kind === "pair").sort((a, b) => b.changed - a.changed);
     const running = processes.map(({ id, kind, subject, lines }) =>
@@ -104,7 +114,7 @@ export async function draw(box) {
       el("li", { class: "row" }, entry.name, el("button", { type: "button", class: "quiet", click: guarded(() => api.restore(entry.path).then(refresh)) }, t("studio.restore"))));
     lists.replaceChildren(
       ...(running.length ? [el("h2", {}, t("studio.running")), el("ul", { class: "running" }, ...running)] : []),
-      ...section("studio.models", [...models.map((entry) => card(entry, chosen, refresh)), bundled()]),
+      ...section("studio.models", [...family(models, folder).map((entry) => card(entry, chosen, refresh)), bundled()]),
       ...section("studio.datasets", data.map((entry) => card(entry, chosen, refresh))),
       ...(thrown.length ? [el("details", {}, el("summary", {}, t("studio.bin", { count: thrown.length })), el("ul", {}, ...thrown))] : []),
     );

@@ -3,6 +3,7 @@ import { chart } from "/static/chart.js";
 import { formatNumber, t } from "/static/messages.js";
 import { el, offNote, select, slider, toast } from "/static/parts.js";
 import { go } from "./library.js";
+import { pacing } from "./pace.js";
 import * as api from "./requests.js";
 
 const POLL = 2000; // ms between looks at the run
@@ -60,7 +61,9 @@ export async function draw(box, path) {
     log.textContent = (run.process?.lines ?? []).join("\n");
   };
 
+  const pace = pacing(path, image, () => isOpen);
   const show = (nimg) => {
+    if (pace.isPaced()) return; // it shows the moment
     image.src = api.address("/preview", { path, nimg });
     image.alt = t("page.preview_of", { nimg: formatNumber(nimg) });
   };
@@ -126,6 +129,7 @@ export async function draw(box, path) {
     const run = await api.run(path);
     if (!isOpen) return;
     drawStatus(run);
+    pace.update(run);
     const now = JSON.stringify([run.previews, run.scores, run.journal.length, run.health, run.alive, run.process?.state, run.checkpoints.length]);
     if (now === drawn) return;
     drawn = now;
@@ -134,7 +138,7 @@ export async function draw(box, path) {
     drawSide(run);
     drawForking(run);
   };
-  box.append(title, status, buttons, el("div", { class: "watch" }, el("div", {}, image, moments, said, forking), side));
+  box.append(title, status, buttons, el("div", { class: "watch" }, el("div", {}, image, moments, pace.node, forking, said), side));
   try {
     await refresh();
   } catch (error) {
