@@ -221,6 +221,8 @@ def test_a_translator_is_published_without_pictures(tmp_path: Path) -> None:
     assert 'pipeline_tag: "image-to-image"' in card and "a (ones) and b (others)" in card
     assert card.count("4 for training, 4 for validation") == 2
     assert all(line["sentence"] in card for line in certificate["honesty"].values()) and certificate["honesty"]
+    with refused("hub.space_without_pictures"):
+        folder_of(run, tmp_path / "other", space=True)
 
 
 @pytest.mark.parametrize(
