@@ -34,6 +34,10 @@ NAMES = re.compile(
 NEEDED = ("config.json", "G.safetensors")
 MAX_BYTES, MAX_JSON = 4 << 30, 16 << 20  # of all files, and of one of JSON
 TIMEOUT = 20.0  # seconds
+CLIENT: dict[str, Any] = {
+    "library_name": "simulacra",
+    "library_version": simulacra.__version__,
+}  # what the Hub is told of its client
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 REPOSITORY = re.compile(f"{_WORD}/{_WORD}")
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -233,7 +237,7 @@ def _ask(name: HubName) -> Any:
     require_library()
     from huggingface_hub import HfApi
 
-    api = HfApi(endpoint=endpoint(), library_name="simulacra", library_version=simulacra.__version__)
+    api = HfApi(endpoint=endpoint(), **CLIENT)
     with hub_errors(name):
         return api.model_info(name.repository, revision=name.revision, files_metadata=True, timeout=TIMEOUT)
 
@@ -269,7 +273,7 @@ def _download(name: HubName, commit: str, files: list[Any], folder: Path) -> Non
             with hub_errors(name), disk_errors(temporary):
                 hf_hub_download(
                     name.repository, file.rfilename, revision=commit, local_dir=temporary, endpoint=endpoint(),
-                    library_name="simulacra", library_version=simulacra.__version__, etag_timeout=TIMEOUT,
+                    etag_timeout=TIMEOUT, **CLIENT,
                 )  # fmt: skip
             if not _is_the_listed(temporary / file.rfilename, file):
                 raise SimulacraError("hub.tampered", name=name.repository, file=file.rfilename, commit=commit)

@@ -31,7 +31,7 @@ def free_port() -> int:
 
 @dataclass
 class FakeHub:
-    """The Hub's state. served: contents that are sent in place of the listed ones, by path."""
+    """The Hub's state; a Space's name begins with `spaces/`. served: contents that are sent in place of the listed ones, by path."""
 
     endpoint: str = ""
     commits: dict[str, dict[str, Files]] = field(default_factory=dict)  # repository -> commit -> files
@@ -67,15 +67,15 @@ class FakeHub:
 
     def application(self) -> Starlette:
         """The routes that the library uses."""
-        model = "/api/models/{owner}/{name}"
+        model, any_kind = "/api/models/{owner}/{name}", "/api/{kind}/{owner}/{name}"
         return Starlette(
             routes=[
                 Route(model, self.info),
                 Route(model + "/revision/{revision:path}", self.info),
                 Route("/api/repos/create", self.create, methods=["POST"]),
                 Route("/api/validate-yaml", self.validate, methods=["POST"]),
-                Route(model + "/preupload/{revision}", self.preupload, methods=["POST"]),
-                Route(model + "/commit/{revision}", self.receive, methods=["POST"]),
+                Route(any_kind + "/preupload/{revision}", self.preupload, methods=["POST"]),
+                Route(any_kind + "/commit/{revision}", self.receive, methods=["POST"]),
                 Route("/{owner}/{name}/resolve/{revision}/{path:path}", self.resolve, methods=["GET", "HEAD"]),
             ]
         )
@@ -83,7 +83,8 @@ class FakeHub:
     def seen(self, request: Request) -> str:
         """The repository that a request is about; logs the request."""
         self.requests.append((request.method, request.url.path))
-        return "/".join(request.path_params.get(key, "") for key in ("owner", "name"))
+        name = "/".join(request.path_params.get(key, "") for key in ("owner", "name"))
+        return f"spaces/{name}" if request.path_params.get("kind") == "spaces" else name
 
     def info(self, request: Request) -> Response:
         """Commit and files of a revision; safetensors are LFS files, all others git's."""
@@ -107,6 +108,9 @@ class FakeHub:
         self.seen(request)
         body = await request.json()
         repository = f"{body['organization']}/{body['name']}"
+        if body.get("type") == "space":
+            assert body["sdk"] == "static"
+            repository = f"spaces/{repository}"
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return refusal(401, "", "Invalid username or password.")
         if repository in self.commits:

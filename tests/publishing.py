@@ -29,7 +29,7 @@ def make_run(folder: Path) -> Path:
     (home / "photos").mkdir(parents=True)
     for i, pixels in enumerate(noise(24, (3, 16, 16))):
         Image.fromarray(pixels).save(home / "photos" / f"{PHOTO}-{i}.png")
-    simulacra.prepare(home / "photos", home / "faces", size=16, split=(0.5, 0.5, 0), drop_duplicates=False)
+    simulacra.prepare(home / "photos", home / "faces", size=16, split=(0.5, 0.5, 0), workers=1)
     run = home / RUN
     simulacra.train(home / "faces", gan="mlp:tiny", run=run, total=32)
     simulacra.evaluate(run, samples=8, metrics=["fd", "memorisation"], extractor=stand_in())

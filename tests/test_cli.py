@@ -37,7 +37,7 @@ COMMANDS = {
     "plan": "data out minutes total seeds gan samples device threads json dry_run",
     "prepare": "source out pair size crop channels background per_folder limit labels split seed resample min_side "
     "max_megapixels drop_duplicates keep_originals workers zip",
-    "publish": "model to license out dry_run with_discriminator anyway",
+    "publish": "model to license out space dry_run with_discriminator anyway",
     "project": "photo model out steps starts seed label wide encoder minutes film device threads",
     "report": "run out",
     "runs": "folder json",

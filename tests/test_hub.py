@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fake_hub import TOKEN, FakeHub, Files, free_port, serving
-from publishing import files_of, make_run
+from publishing import HOME, PHOTO, RUN, files_of, make_run
 from support import Cli, refused
 from torch import equal
 
@@ -111,6 +111,26 @@ def test_what_an_earlier_publication_left_is_deleted(
     published = publish(run, NAME, license="mit")
     assert fake.files(NAME).keys() == files.keys() | {"my notes.txt"}
     assert published.name == f"hub:{NAME}@{fake.branches[NAME]['main']}" and not published.evaluate
+
+
+def test_a_space_shows_the_model_beside_it(
+    fake: FakeHub, run: Path, run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra: pip install 'simulacra[onnx]'")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    words = ("publish", run, "--to", NAME, "--license", "mit", "--space", "--out", tmp_path / "out")
+    status, out, err = run_cli(*words)
+    assert status == 0 and f"{fake.endpoint}/spaces/{NAME}/commit/" in out, err
+    files = fake.files(f"spaces/{NAME}")
+    assert files == files_of(tmp_path / "out-space") and fake.files(NAME) == files_of(tmp_path / "out")
+    assert files.keys() == {"README.md", "certificate.json", "index.html", "model.onnx"}
+    head = files["README.md"].decode()
+    assert 'sdk: "static"' in head and f'models: ["{NAME}"]' in head and 'license: "mit"' in head
+    private = [HOME, PHOTO, RUN, str(tmp_path)]
+    assert not [(name, word) for name, content in files.items() for word in private if word.encode() in content]
+    assert fingerprint(run).encode() in files["index.html"]
+    status, _, err = run_cli(*words)
+    assert status == 1 and "name a new folder" in err
 
 
 def test_a_dry_run_asks_for_nothing(fake: FakeHub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

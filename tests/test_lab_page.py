@@ -193,6 +193,7 @@ def test_a_rate_changes_without_a_restart_and_other_settings_begin_anew(visit: V
     page.keyboard.press("Tab")
     playwright.expect(page.locator(".now")).to_contain_text("Step 0 (")
     assert "lr_d=0.0022" in page.url and "z=3" in page.url
+    playwright.expect(page.get_by_role("textbox", name="smoothing")).to_be_focused()  # where Tab led
     assert "Size of the latent z." in page.inner_text(".settings-of-lab")
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measuring import blobs, pair_folder, run_of, stand_in
 from publishing import HOME, PHOTO, RUN, Terminal, files_of, make_run, rewrite
 from safetensors import safe_open
-from support import Cli, build, refused
+from support import Cli, refused
 from torch import equal
 
 import simulacra
@@ -23,7 +24,7 @@ from simulacra.publish.hub import licenses
 from simulacra.publish.hub.card import cell
 from simulacra.publish.hub.contents import public_config
 from simulacra.publish.hub.upload import publish
-from simulacra.storage import load_generator, model_folder, save_model
+from simulacra.storage import load_generator, model_folder
 
 WEIGHTS = {"G.safetensors", "upscale/x2/G.safetensors"}
 FILES = WEIGHTS | {
@@ -86,7 +87,7 @@ def test_the_card_says_what_the_model_is(run: Path, tmp_path: Path) -> None:
         "library_name": "simulacra",
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["simulacra", "gan", "mlp", "image-generation"],
-        "thumbnail": "samples.png",
+        "thumbnail": "https://huggingface.co/me/faces/resolve/main/samples.png",
     }
     data = json.loads((run / "config.json").read_text())["data"]
     certificate = json.loads((run / "certificate.json").read_text())
@@ -207,14 +208,21 @@ def test_moved_data_are_described_by_what_the_run_knows(run: Path, tmp_path: Pat
 
 
 def test_a_translator_is_published_without_pictures(tmp_path: Path) -> None:
-    gan = build("cyclegan:tiny", (3, 16, 16))
-    gan.G.classes = ("summer", "winter")
-    about = {"data_hash": "0" * 64, "nimg": 40}
-    save_model(gan.G, tmp_path / "model", gan=gan.name, config=gan.config, about=about)
-    folder = folder_of(tmp_path / "model", tmp_path / "out")
-    assert files_of(folder).keys() == {"G.safetensors", "README.md", "config.json"}
-    card = (folder / "README.md").read_text()
-    assert 'pipeline_tag: "image-to-image"' in card and "a (summer) and b (winter)" in card
+    data = pair_folder(tmp_path / HOME / "pair", blobs(8), blobs(8, 1), valid=4)
+    run = run_of(tmp_path / HOME / RUN, data, [(0.5, -0.5)])
+    length = {"total": 100, "minutes": None}
+    rewrite(run / "config.json", lambda record: record.update(precision="fp32", length=length))
+    simulacra.evaluate(run, samples=4, extractor=stand_in())
+    folder = folder_of(run, tmp_path / "out")
+    files = files_of(folder)
+    assert files.keys() == {"G.safetensors", "README.md", "certificate.json", "config.json"}
+    assert not [name for name, content in files.items() if HOME.encode() in content or RUN.encode() in content]
+    card, certificate = files["README.md"].decode(), json.loads(files["certificate.json"])
+    assert 'pipeline_tag: "image-to-image"' in card and "a (ones) and b (others)" in card
+    assert card.count("4 for training, 4 for validation") == 2
+    assert all(line["sentence"] in card for line in certificate["honesty"].values()) and certificate["honesty"]
+    with refused("hub.space_without_pictures"):
+        folder_of(run, tmp_path / "other", space=True)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def publish(
     to: str,
     license: str | None = None,
     out: Path | None = None,
+    space: bool = False,
     dry_run: bool = False,
     with_discriminator: bool = False,
     anyway: bool = False,
@@ -37,6 +38,9 @@ def publish(
         remembered in the run.
     out
         New folder to write what is uploaded to, too; without a token, only this.
+    space
+        Also make a static Space of the same name: a page that draws in the browser of whoever opens it. Needs the extra
+        onnx.
     dry_run
         Upload nothing, and list what would be uploaded, with sizes.
     with_discriminator
@@ -50,17 +54,22 @@ def publish(
 
     ask = _ask_for_license if sys.stdin.isatty() and sys.stdout.isatty() else None
     published = write(
-        model, to, license=license, ask=ask, out=out, dry_run=dry_run, discriminator=with_discriminator, copies=anyway
-    )
-    for name, size in published.files.items():
-        say("hub.file", size=f"{size_text(size):>9}", name=name)
-    say("hub.total", count=len(published.files), size=size_text(sum(published.files.values())), name=to)
+        model, to, license=license, ask=ask, out=out, space=space, dry_run=dry_run, discriminator=with_discriminator,
+        copies=anyway,
+    )  # fmt: skip
+    for files, title in ((published.files, "hub.total"), (published.space, "hub.space_total")):
+        for name, size in files.items():
+            say("hub.file", size=f"{size_text(size):>9}", name=name)
+        if files:
+            say(title, count=len(files), size=size_text(sum(files.values())), name=to)
     if published.evaluate:
         say("hub.no_certificate", command=published.evaluate)
     if out is not None:
         say("hub.written", path=out)
     if published.url:
         say("hub.published", url=published.url, name=published.name)
+        if published.space_url:
+            say("hub.space_published", url=published.space_url)
     else:
         say("hub.not_uploaded", reason=f" {published.obstacle}" if published.obstacle else "")
 

@@ -130,7 +130,7 @@ export function play(settings, onFrame) {
     const { routes, way, seconds } = settings();
     if (microphone) listen();
     const speed = routes.filter(({ target }) => target === "speed").reduce((sum, { source, amount }) => sum + amount * value(source), 0);
-    if (way) at += ((now - before) / 1000 / seconds) * Math.max(0, 1 + speed);
+    if (way) at += (Math.max(0, now - before) / 1000 / seconds) * Math.max(0, 1 + speed); // a frame's time may lie before the start
     turns += Math.floor(at);
     at %= 1;
     before = now;

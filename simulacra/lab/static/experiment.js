@@ -127,12 +127,12 @@ export function draw(box, experiment, speed, { onRestart }) {
   });
   const plain = (code, work, title) => el("button", { type: "button", click: work, title: t(title) }, t(code));
   box.append(
-    el("section", { class: "stage" }, stage.canvas,
-      el("p", { class: "soft small" }, t(experiment.critic ? "lab.page_legend_critic" : "lab.page_legend")),
-      now,
+    el("section", { class: "stage" },
       el("div", { class: "row" }, button,
         plain("lab.page_step", () => step(), "lab.page_step_title"), plain("lab.page_step_d", () => step("D"), "lab.page_step_d_title"),
         plain("lab.page_step_g", () => step("G"), "lab.page_step_g_title"), plain("lab.page_restart", restart, "lab.page_restart_title")),
+      now, stage.canvas,
+      el("p", { class: "soft small" }, t(experiment.critic ? "lab.page_legend_critic" : "lab.page_legend")),
       el("div", { class: "pace" }, speeds.row, el("label", { class: "field" }, t("lab.page_seed"), seed)),
       el("p", { class: "soft small" }, t("lab.page_keys")), command),
     el("section", { class: "side" }, curves, controls.box));

@@ -67,13 +67,17 @@ function header() {
         select(t("lab.page_gan"), choices.gans.map(({ name }) => [name, name]), gan, (name) => begin({ gan: name, settings: {}, preset: null }), { id: "gan" })),
       el("span", { class: "row presets" }, ...presets)),
     el("p", { class: "about-target" }, bold ? bold.about : about),
-    withGan && facts && el("p", { class: "soft small" }, facts.title, el("br"), `D: ${facts.formulas[0]}`, el("br"), `G: ${facts.formulas[1]}`));
+    withGan && facts && el("p", { class: "soft small formulas" }, ...[facts.title, `D: ${facts.formulas[0]}`, `G: ${facts.formulas[1]}`].map((text) => el("span", {}, text))));
 }
+
+// What a control is called, by which it is found again after everything is drawn anew.
+const called = (node) => `${node.tagName} ${node.getAttribute("aria-label") ?? node.labels?.[0]?.textContent ?? node.textContent}`;
 
 async function draw() {
   view?.close();
   view = null;
   const box = byId("view");
+  const focused = box.contains(document.activeElement) && called(document.activeElement);
   const body = el("div", { class: chosen.target === "distances" ? "distances" : "experiment" });
   box.replaceChildren(header(), body);
   try {
@@ -84,6 +88,7 @@ async function draw() {
   } catch (error) {
     toast(error.message);
   }
+  if (focused) [...box.querySelectorAll("button, input, select")].find((node) => called(node) === focused)?.focus({ preventScroll: true });
 }
 
 function drawTexts() {

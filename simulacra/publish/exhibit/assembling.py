@@ -92,7 +92,7 @@ def html(texts: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], block
     code, look = script(), style()
     page = (EXPLORER / "index.html").read_text(encoding="utf-8")
     page = re.sub(r'^<(link|script)\b.*\n|^<meta name="color-scheme".*\n', "", page, flags=re.M)
-    page = page.replace(' data-t="studio.back"', "")  # the way to the library stays hidden
+    page = page.replace('href="/" hidden data-t="studio.back"', "hidden")  # there is no library to go back to
     icon = base64.b64encode((EXPLORER / "icon.svg").read_bytes()).decode()
     head = (
         f'<meta http-equiv="Content-Security-Policy" content="{policy(code, look)}">\n'

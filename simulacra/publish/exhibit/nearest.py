@@ -7,7 +7,7 @@ network, and says how alike pictures are in colour and layout, not whether they 
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,28 +16,42 @@ from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError
 
 SIDE = 32  # px of a thumbnail's longer side
+GRID = 16  # px a side at which pictures are compared
 MAX_SIDE = 16_383  # px of a WebP
-QUALITY = 85
 
 
-def thumbnails(data: Dataset) -> tuple[bytes, dict[str, Any]]:
-    """All pictures of a dataset as one WebP, and its layout: count, columns, width and height of a thumbnail.
+class Thumbnails(NamedTuple):
+    """All pictures of a dataset as two WebP images of equal layout: to look at, and to compare with (lossless)."""
 
-    Raises `SimulacraError` for more pictures than an image can hold.
-    """
+    shown: bytes
+    compared: bytes
+    layout: dict[str, int]  # count, columns, and width and height of one that is shown
+
+
+def thumbnails(data: Dataset) -> Thumbnails:
+    """Small copies of a dataset's pictures. Raises `SimulacraError` for more than an image can hold."""
     _, tall, wide = data.shape
     width, height = (max(1, round(SIDE * length / max(tall, wide))) for length in (wide, tall))
     columns = max(1, round((len(data) * height / width) ** 0.5))
     rows = -(-len(data) // columns)
-    if max(columns * width, rows * height) > MAX_SIDE:
+    if max(columns * max(width, GRID), rows * max(height, GRID)) > MAX_SIDE:
         raise SimulacraError("export.too_many_thumbnails", pictures=len(data), most=(MAX_SIDE // SIDE) ** 2)
-    sheet = Image.new("RGB", (columns * width, rows * height), "white")
+    return Thumbnails(
+        _sheet(data, columns, (width, height), quality=85),
+        _sheet(data, columns, (GRID, GRID), lossless=True),
+        {"count": len(data), "columns": columns, "width": width, "height": height},
+    )
+
+
+def _sheet(data: Dataset, columns: int, size: tuple[int, int], **options: Any) -> bytes:
+    width, height = size
+    sheet = Image.new("RGB", (columns * width, -(-len(data) // columns) * height), "white")
     for number, picture in enumerate(data.images):
         row, column = divmod(number, columns)
-        sheet.paste(_on_white(picture).resize((width, height), Image.Resampling.BOX), (column * width, row * height))
+        sheet.paste(_on_white(picture).resize(size, Image.Resampling.BOX), (column * width, row * height))
     file = io.BytesIO()
-    sheet.save(file, "WEBP", quality=QUALITY, method=4)
-    return file.getvalue(), {"count": len(data), "columns": columns, "width": width, "height": height}
+    sheet.save(file, "WEBP", method=4, **options)
+    return file.getvalue()
 
 
 def _on_white(picture: np.ndarray) -> Image.Image:

@@ -39,14 +39,14 @@ def exhibit(
     """
     check_extra()
     model = model_under_test(where)
-    sprite, layout = thumbnails(training_data(model)) if nearest else (b"", None)
+    small = thumbnails(training_data(model)) if nearest else None
     directions = open_directions(where)
     drawn = graphs(generator, gan=str(model.config["gan"]), cascade=cascade)
     record: dict[str, Any] = about(_title(where, model), model, generator, directions, drawn, cascade)
     data = blocks(generator, directions, drawn)
-    if layout:
-        record["nearest"], data["thumbnails"] = layout, sprite
-        record["facts"]["nearest"] = layout["count"]
+    if small:
+        data |= {"thumbnails": small.shown, "features": small.compared}
+        record["nearest"], record["facts"]["nearest"] = small.layout, small.layout["count"]
     texts = {
         name: {code: text for code, text in catalogue(name).items() if code.startswith(CODES)} for name in LANGUAGES
     }

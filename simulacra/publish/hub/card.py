@@ -8,6 +8,7 @@ from typing import Any
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.generator import Generator
+from simulacra.hub import address
 from simulacra.measure.printing import leading_first
 from simulacra.messages import text
 from simulacra.model import Task
@@ -28,7 +29,7 @@ Row = Sequence[str]
 
 def model_card(contents: Contents, repository: str) -> str:
     """The card as Markdown with YAML at its head, in the language in use."""
-    blocks = [_head(contents), f"# {repository.rpartition('/')[2]}", _opening(contents)]
+    blocks = [_head(contents, repository), f"# {repository.rpartition('/')[2]}", _opening(contents)]
     if isinstance(contents.model, Generator):
         last = samples(contents.model) ** 2 - 1
         blocks.append(f"![{text('hub.card_samples', last=last)}]({SAMPLES})")
@@ -45,14 +46,14 @@ def _section(title: str, blocks: Iterable[str]) -> list[str]:
     return [f"## {text(title)}", *blocks]
 
 
-def _head(contents: Contents) -> str:
+def _head(contents: Contents, repository: str) -> str:
     """The YAML that the Hub reads; JSON values are YAML, too."""
     task, gan = contents.about.task, str(contents.config["gan"])
     tags = ["simulacra", "gan", gan, "image-generation" if task == "draw" else "image-to-image"]
     values: dict[str, Any] = {"license": contents.license, "library_name": "simulacra", "pipeline_tag": PIPELINES[task]}
     values |= {"tags": tags + (["conditional"] if contents.config["config"].get("labels") else [])}
     if isinstance(contents.model, Generator):
-        values["thumbnail"] = SAMPLES
+        values["thumbnail"] = f"{address()}/{repository}/resolve/main/{SAMPLES}"
     return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in values.items()), "---"])
 
 
@@ -94,19 +95,25 @@ def _scores(contents: Contents) -> Iterator[str]:
     header = [text(code) for code in COLUMNS]
     rows = [_score(name, score) for name, score in leading_first(certificate["scores"], certificate["leads"]).items()]
     yield table(header, rows)
-    known = stored_sentences(certificate, contents.data)
-    search = certificate.get("memorisation")
-    if search is None:
-        if contents.about.task == "draw":
-            yield text("hub.card_copies_unchecked")
-    elif search["verdict"] == "copying":
-        yield f"> ⚠️ **{cell(known.get(search['sentence'], search['sentence']))}**"
-    else:
-        yield cell(known.get(search["sentence"], search["sentence"]))
-    for warning in certificate["warnings"]:
-        if search is None or warning != search["sentence"]:
-            yield f"> {cell(known.get(warning, warning))}"
+    yield from _findings(contents, certificate)
     yield text("hub.card_certificate", extractor=certificate["extractor"]["name"])
+
+
+def _findings(contents: Contents, certificate: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences of the certificate: whether the model copies, what its translations hide, and warnings."""
+    known = stored_sentences(dict(certificate), contents.data)
+    search = certificate.get("memorisation")
+    findings = [line["sentence"] for line in certificate.get("honesty", {}).values()]
+    if search is not None:
+        findings.append(search["sentence"])
+    elif contents.about.task == "draw":
+        yield text("hub.card_copies_unchecked")
+    for sentence in dict.fromkeys([*findings, *certificate["warnings"]]):
+        line = cell(known.get(sentence, sentence))
+        if search is not None and search["verdict"] == "copying" and sentence == search["sentence"]:
+            yield f"> ⚠️ **{line}**"
+        else:
+            yield line if sentence in findings else f"> {line}"
 
 
 def _score(name: str, score: Mapping[str, Any]) -> Row:

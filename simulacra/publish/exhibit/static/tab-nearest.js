@@ -7,7 +7,7 @@ const GRID = 16; // px a side at which pictures are compared
 const SHOWN = 6;
 
 // The means of the cells of a 16 x 16 grid over a part of an image: 768 numbers, transparent parts on white.
-export function features({ data, width: row }, left, top, width, height) {
+function features({ data, width: row }, left, top, width, height) {
   const numbers = new Float32Array(GRID * GRID * 3);
   const edge = (k, length) => Math.floor((k * length) / GRID);
   for (let y = 0; y < GRID; y++) {
@@ -32,16 +32,22 @@ function distance(a, b) {
   return Math.sqrt(sum / a.length);
 }
 
+// The pixels of a canvas or a bitmap. A copy is read: the stage's own canvas is drawn to and must stay fast.
+function pixelsOf(image) {
+  const paper = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  paper.drawImage(image, 0, 0);
+  return paper.getImageData(0, 0, image.width, image.height);
+}
+
 let library = null; // {bitmap, all}, once it is asked for
 
+const image = async (id) => createImageBitmap(new Blob([await block(id)], { type: "image/webp" }));
+
 async function open() {
-  const { count, columns, width, height } = exhibit.nearest;
-  const bitmap = await createImageBitmap(new Blob([await block("thumbnails")], { type: "image/webp" }));
-  const paper = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
-  paper.drawImage(bitmap, 0, 0);
-  const pixels = paper.getImageData(0, 0, bitmap.width, bitmap.height);
-  const all = Array.from({ length: count }, (_, i) => features(pixels, (i % columns) * width, Math.floor(i / columns) * height, width, height));
-  return { bitmap, all };
+  const { count, columns } = exhibit.nearest;
+  const pixels = pixelsOf(await image("features"));
+  const all = Array.from({ length: count }, (_, i) => features(pixels, (i % columns) * GRID, Math.floor(i / columns) * GRID, GRID, GRID));
+  return { bitmap: await image("thumbnails"), all };
 }
 
 export function draw(panel) {
@@ -51,8 +57,7 @@ export function draw(panel) {
   const show = async () => {
     try {
       const { bitmap, all } = await (library ??= open());
-      const pixels = picture.getContext("2d").getImageData(0, 0, picture.width, picture.height);
-      const mine = features(pixels, 0, 0, picture.width, picture.height);
+      const mine = features(pixelsOf(picture), 0, 0, picture.width, picture.height);
       const ranked = all.map((other, i) => [distance(mine, other), i]).sort(([a], [b]) => a - b).slice(0, SHOWN);
       list.replaceChildren(...ranked.map(([far, i]) => {
         const canvas = el("canvas", { width, height, role: "img", "aria-label": t("exhibit.training_picture", { number: i }) });
