@@ -5,10 +5,11 @@ SOAK ?= 200
 SOAKED := torn_writes damaged_runs resume data_pictures data_limits platforms explore_api
 KILLS ?= 20
 LOWEST := $(VENV)-lowest
+RELEASE := $(VENV)-release
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test soak lowest lint bench clean
+.PHONY: demo test soak lowest lint bench release clean
 
 demo: $(READY)
 	$(RUN) -m simulacra demo
@@ -48,5 +49,14 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# a wheel and a source distribution, checked short of uploading: metadata, and the wheel alone in a fresh environment
+release:
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	rm -rf dist && $(RELEASE)/bin/python -m build --quiet
+	$(RELEASE)/bin/python -m twine check --strict dist/*
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd $(RELEASE) && bin/simulacra sample --count 1 && bin/simulacra doctor
+
 clean:
-	rm -rf $(VENV) $(LOWEST) build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(RELEASE) build dist *.egg-info

@@ -42,6 +42,8 @@ def examine() -> dict[str, Any]:
         devices[f"cuda:{i}"] = f"{torch.cuda.get_device_name(i)}, {memory:.0f} GiB"
     if torch.backends.mps.is_available():
         devices["mps"] = "Apple GPU"
+    if torch.version.cuda and not torch.cuda.is_available():
+        devices["cpu"] = text("doctor.unused_cuda", name=devices["cpu"], cuda=torch.version.cuda)
     default = torch.device("cuda" if torch.cuda.is_available() else "mps" if "mps" in devices else "cpu")
     return {
         "simulacra": simulacra.__version__,

@@ -107,6 +107,13 @@ def test_a_skipped_browser_test_fails_where_a_browser_is_required(
     result.stdout.fnmatch_lines(["*no Chromium*"])
 
 
+def test_the_version_stands_in_one_place() -> None:
+    assert "version" in PROJECT["project"]["dynamic"]
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "simulacra.__version__"}
+    assert f"\nversion: {simulacra.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {simulacra.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
 def test_the_documented_floors_are_those_of_the_project() -> None:
     project = PROJECT["project"]
     extras = [word for words in project["optional-dependencies"].values() for word in words]

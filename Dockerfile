@@ -1,0 +1,10 @@
+# simulacra on a CPU: docker build -t simulacra . && docker run --rm -it -p 8666:8666 -v "$PWD:/work" simulacra studio --host 0.0.0.0
+FROM python:3.13-slim
+WORKDIR /opt/simulacra
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY simulacra ./simulacra
+RUN pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu \
+ && pip install --no-cache-dir -c constraints.txt '.[all]'
+WORKDIR /work
+ENTRYPOINT ["simulacra"]
+CMD ["--help"]
