@@ -131,6 +131,17 @@ def test_the_preset_of_mode_collapse_collapses_and_the_other_cures_it() -> None:
     assert modes_after("cure", 1, (500,)) >= [6]
 
 
+def test_a_faster_d_brings_the_modes_back_without_a_restart() -> None:
+    """As the sentence on the cure says: within about 1,000 steps."""
+    collapse, cure = PRESETS["collapse"], PRESETS["cure"]
+    live = LiveExperiment(collapse.target, collapse.gan, collapse.settings, collapse.seed)
+    before = [live.advance(100, "turn", {}) for _ in range(5)][-1]
+    live.advance(0, "turn", cure.settings)
+    after = [live.advance(200, "turn", {}) for _ in range(5)][-1]
+    assert before["scores"]["now"]["modes"] <= 2 and after["scores"]["now"]["modes"] >= 5
+    assert after["rates"] == {"D": 2e-3, "G": 2e-3}
+
+
 def test_the_presets_differ_in_the_rate_of_d_alone() -> None:
     collapse, cure = PRESETS["collapse"], PRESETS["cure"]
     assert (collapse.target, collapse.gan, collapse.seed) == (cure.target, cure.gan, cure.seed)
