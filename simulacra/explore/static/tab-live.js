@@ -198,7 +198,9 @@ export function draw(panel) {
 
   const programs = el("p", { class: "soft small" });
   const connect = async () => {
-    const { port, to } = await api.osc();
+    const ways = await api.osc();
+    if (!ways) return; // no server
+    const { port, to } = ways;
     if (port) osc.listen((error) => toast(error.message));
     if (to) toPrograms ??= osc.sender((error) => toast(error.message));
     const lines = [port && t("page.live_osc_in", { port }), to && t("page.live_osc_out", { to })].filter(Boolean);

@@ -12,6 +12,7 @@ const RECIPE_KEYS = ["seed", "label", "truncation", "layer_truncation", "noise"]
 const SHEET = 64; // pictures in one sheet, at most
 
 export const inStudio = () => false;
+export const osc = async () => null; // a page cannot reach other programs by itself
 export const model = async () => facts;
 export const first = async () => ({ recipe: { seed } });
 export const directions = async () => ({ directions: all });
