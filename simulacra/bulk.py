@@ -22,7 +22,7 @@ from torch import Tensor
 from simulacra.cascade import Cascade
 from simulacra.console import Advance
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file
+from simulacra.files import atomic_file, discard_abandoned
 from simulacra.generator import Generator, to_image
 from simulacra.provenance import png_info
 from simulacra.sampling import enlarged_by, file_name, format_label
@@ -72,6 +72,7 @@ def write_bulk(
     for path in filter(None, (out, labels)):
         if path.exists():
             raise SimulacraError("sampling.file_exists", path=path)
+        discard_abandoned(path)
     shape = cascade.shape if cascade else generator.shape
     number, y = 0, []
     all_seeds: list[int] = []

@@ -23,6 +23,7 @@ JsonObject = dict[str, Any]  # from a JSON file
 
 CLAIM = ".lock"  # in a folder of `claimed_folder`, held by the process that writes it
 CLAIM_SECONDS = 60.0  # that a folder may be without it
+ABANDONED_SECONDS = 600.0  # since the last write to a temporary file
 SUFFIX = len(".12345678")  # of a temporary name
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.NAME.` and eight characters, during a write or a deletion
 
@@ -118,6 +119,13 @@ def discard(folder: Path) -> None:
 def leftovers(folder: Path) -> list[Path]:
     """Temporary files and folders of a killed process in `folder`."""
     return [path for path in folder.glob(".*") if TEMPORARY.fullmatch(path.name)]
+
+
+def discard_abandoned(path: Path) -> None:
+    """Delete what a killed process left of `path`: temporary files that nobody has written to for a while."""
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if TEMPORARY.fullmatch(file.name) and file.is_file() and time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+            file.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

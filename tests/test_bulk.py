@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,18 @@ def test_one_that_is_stopped_leaves_nothing(ending: str, classes: Generator, tmp
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
+def test_what_a_killed_process_left_is_deleted_by_the_next(plain: Generator, tmp_path: Path) -> None:
+    old, new, other = (
+        tmp_path / name for name in (".faces.zip.abcdefgh", ".faces.zip.ijklmnop", ".faces.zip.backup.old")
+    )
+    for path in (old, new, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    write_bulk(plain, tmp_path / "faces.zip", range(2), model="x")
+    assert not old.exists() and new.exists() and other.exists()
+
+
 def test_no_more_than_a_batch_is_in_memory(
     ending: str, plain: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
