@@ -110,7 +110,6 @@ def test_one_that_is_stopped_leaves_nothing(ending: str, classes: Generator, tmp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
 def test_what_a_killed_process_left_is_deleted_by_the_next(plain: Generator, tmp_path: Path) -> None:
     old, new, other = (
         tmp_path / name for name in (".faces.zip.abcdefgh", ".faces.zip.ijklmnop", ".faces.zip.backup.old")
@@ -123,6 +122,7 @@ def test_what_a_killed_process_left_is_deleted_by_the_next(plain: Generator, tmp
     assert not old.exists() and new.exists() and other.exists()
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_no_more_than_a_batch_is_in_memory(
     ending: str, plain: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
