@@ -9,7 +9,7 @@ RELEASE := $(VENV)-release
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test soak lowest lint bench release clean
+.PHONY: demo test soak lowest lint docs bench release clean
 
 demo: $(READY)
 	$(RUN) -m simulacra demo
@@ -38,6 +38,10 @@ lint: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# the documentation as a site
+docs: $(READY)
+	$(RUN) scripts/site.py build/docs
 
 bench: $(READY)
 	$(RUN) benchmarks/prepare.py

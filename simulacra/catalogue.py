@@ -46,7 +46,7 @@ def show_gan(name: str) -> None:
         table.add_column(messages.text(code), overflow="fold")
     for field in dataclasses.fields(defaults):
         if field.name not in (*FROM_DATA, *idle):
-            value, kind = spelled(getattr(defaults, field.name)), _kind(hints[field.name])
+            value, kind = spelled(getattr(defaults, field.name)), value_kind(hints[field.name])
             table.add_row(field.name, value, kind, setting_text(gan, field.name))
     console.print(table, soft_wrap=False)
     sleeping = [f"{name} ({wake})" for name in idle if name not in gan.unused and (wake := unmet(defaults, name))]
@@ -69,16 +69,16 @@ def _print_about(gan: type[GAN]) -> None:
         console.print(f"    {player}: {translated(f'settings.{gan.name}.loss.{player}', formula)}", markup=False)
 
 
-def _kind(hint: Any) -> str:
+def value_kind(hint: Any) -> str:
     """A field's type as a reader would say it."""
     parts = get_args(hint)
     if get_origin(hint) is Literal:
         return " | ".join(map(str, parts))
     if get_origin(hint) is tuple:
-        kinds = ["…" if part is Ellipsis else _kind(part) for part in parts]
+        kinds = ["…" if part is Ellipsis else value_kind(part) for part in parts]
         return ",".join([kinds[0], *kinds] if kinds[-1] == "…" else kinds)
     if parts:  # X | None
-        return " | ".join(_kind(part) for part in parts)
+        return " | ".join(value_kind(part) for part in parts)
     return messages.text(KINDS[hint]) if hint in KINDS else spelled(hint)
 
 
