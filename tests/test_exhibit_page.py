@@ -149,6 +149,17 @@ def test_a_recipe_means_the_picture_that_torch_draws(visit: Visit, root: Path, n
     assert page.evaluate("window.owned") is None
 
 
+def test_a_worker_draws_or_the_page_itself(blank: Any, root: Path) -> None:
+    for refuse in (False, True):
+        if refuse:
+            blank.add_init_script("delete window.Worker")
+        blank.goto((root / "1.html").as_uri())
+        blank.wait_for_selector("#stage.ready")
+        assert len(blank.workers) == (not refuse)
+        picture, expected = show(blank, {"seed": 3})[..., :3], by_torch(str(root / "styled"), {"seed": 3})
+        assert np.abs(picture - expected).max() <= 2
+
+
 def test_the_page_is_small_and_begins_with_its_own_picture(visit: Visit, root: Path) -> None:
     assert (root / "0.html").stat().st_size < 25_000_000
     page = visit()
