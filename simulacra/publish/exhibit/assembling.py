@@ -18,6 +18,7 @@ OWN = Path(__file__).parent / "static"
 EXPLORER = PACKAGE / "explore" / "static"
 RUNTIME = Path(__file__).parent / "runtime"
 LOADER = RUNTIME / "ort.wasm.bundle.min.mjs"
+LICENCE = RUNTIME / "LICENSE"  # which copies of the runtime must carry
 WASM = RUNTIME / "ort-wasm-simd-threaded.wasm.gz"
 TABS = ("gallery", "directions", "mix", "walk", "live", "numbers", "nearest", "certificate")
 ENTRY = "main.js"
@@ -118,7 +119,7 @@ def html(texts: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], block
         f'<link rel="icon" href="data:image/svg+xml;base64,{icon}">\n<style>{look}</style>\n'
     )
     data = [_json_block(f"messages-{language}", entries) for language, entries in texts.items()]
-    data += [_json_block("exhibit", about)]
+    data += [_json_block("exhibit", about), f'<script type="text/plain" id="licence">{LICENCE.read_text()}</script>']
     data += [_binary_block(name, content) for name, content in blocks.items()]
     data += [
         f'<script type="application/octet-stream" id="wasm">{base64.b64encode(WASM.read_bytes()).decode()}</script>'
