@@ -78,7 +78,9 @@ def test_the_format_is_said_and_never_guessed(name: str, chosen: Format | None, 
 
 
 def test_a_folder_for_a_web_space(tmp_path: Path, run_cli: Cli) -> None:
-    exploring.model(tmp_path / "run")
+    folder = exploring.model(tmp_path / "run")
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"data": str(tmp_path / "secret" / "faces")}))
     status, out, err = run_cli("export", tmp_path / "run", tmp_path / "site", "--format", "folder")
     assert status == 0 and not err and "site/index.html" in out and "needs no network" in out
     assert {path.name for path in (tmp_path / "site").iterdir()} == {"index.html", "model.onnx", "certificate.json"}
@@ -88,6 +90,7 @@ def test_a_folder_for_a_web_space(tmp_path: Path, run_cli: Cli) -> None:
     assert page.startswith("<!doctype html>") and not re.search(
         r'(src|href)="(?!data:|#)[^"]', page.split("<script")[0]
     )
+    assert (RUNTIME / "LICENSE").read_text() in page and str(tmp_path) not in page
     before = page
     status, _, err = run_cli("export", tmp_path / "run", tmp_path / "site", "--format", "folder")
     assert status == 1 and "exists" in err and (tmp_path / "site" / "index.html").read_text() == before

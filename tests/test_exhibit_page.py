@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_explore_page import CHROMIUM, DROP, PIXELS
+from test_explore_page import CHROMIUM, DROP, FAKES, PIXELS
 
 from simulacra.data.portraits import peeps
 from simulacra.interpolation import interpolate_z
@@ -149,6 +150,17 @@ def test_a_recipe_means_the_picture_that_torch_draws(visit: Visit, root: Path, n
     assert page.evaluate("window.owned") is None
 
 
+def test_a_worker_draws_or_the_page_itself(blank: Any, root: Path) -> None:
+    for refuse in (False, True):
+        if refuse:
+            blank.add_init_script("delete window.Worker")
+        blank.goto((root / "1.html").as_uri())
+        blank.wait_for_selector("#stage.ready")
+        assert len(blank.workers) == (not refuse)
+        picture, expected = show(blank, {"seed": 3})[..., :3], by_torch(str(root / "styled"), {"seed": 3})
+        assert np.abs(picture - expected).max() <= 2
+
+
 def test_the_page_is_small_and_begins_with_its_own_picture(visit: Visit, root: Path) -> None:
     assert (root / "0.html").stat().st_size < 25_000_000
     page = visit()
@@ -212,6 +224,26 @@ def test_stars_stay_after_a_reload_and_are_walked_through(visit: Visit) -> None:
     assert settled(page) != before
     page.keyboard.press("z")
     assert settled(page) == before
+
+
+def test_a_knob_and_the_microphone_play_the_picture(visit: Visit) -> None:
+    page = visit("styled")
+    page.evaluate(FAKES)
+    page.click("#tab-live")
+    page.get_by_label("Wander").select_option("no")
+    page.click("text=MIDI")
+    page.click("text=Add a connection")
+    page.evaluate("turn(7, 0)")
+    playwright.expect(page.get_by_label("What moves it")).to_have_value("knob 7")
+    still = settled(page)
+    page.click("#panel .primary")
+    page.evaluate("turn(7, 127)")
+    playwright.expect(page.locator("#picture")).to_have_attribute("aria-label", re.compile("1.33"))
+    assert settled(page) != still
+    page.click("text=Microphone")
+    page.get_by_label("What moves it").select_option("level")
+    playwright.expect(page.locator("#picture")).not_to_have_attribute("aria-label", re.compile("1.33"))
+    page.click("#panel .primary")
 
 
 def test_keys_and_links_work(visit: Visit) -> None:

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ OWN = Path(__file__).parent / "static"
 EXPLORER = PACKAGE / "explore" / "static"
 RUNTIME = Path(__file__).parent / "runtime"
 LOADER = RUNTIME / "ort.wasm.bundle.min.mjs"
+LICENCE = RUNTIME / "LICENSE"  # which copies of the runtime must carry
 WASM = RUNTIME / "ort-wasm-simd-threaded.wasm.gz"
 TABS = ("gallery", "directions", "mix", "walk", "live", "numbers", "nearest", "certificate")
 ENTRY = "main.js"
@@ -30,26 +31,31 @@ UNSAFE = re.compile(r"</script|<!--", re.I)
 
 
 def script() -> str:
-    """All modules as one: each runs in a function of its own, after those that it imports."""
+    """The page's script. The worker's is a text in it, so that the policy's hash is of both."""
+    text = _joined([*(f"tab-{tab}.js" for tab in TABS), ENTRY])
+    assert not UNSAFE.search(text)  # it would end the script
+    return text
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Modules as one script: each runs in a function of its own, after those that it imports."""
     ordered: dict[str, str] = {}
-    for name in (*(f"tab-{tab}.js" for tab in TABS), ENTRY):
+    for name in names:
         _place(name, ordered)
     parts = [
         "const $modules = {};",
         "const $load = async (path) => $modules[path.slice(2)];",
         *(f'$modules["{name}"] = await (async () => {{\n{body}\n}})();' for name, body in ordered.items()),
     ]
-    text = "\n".join(parts)
-    assert not UNSAFE.search(text)  # it would end the script
-    return text
+    return "\n".join(parts)
 
 
 def _place(name: str, ordered: dict[str, str]) -> None:
     """Add a module behind those that it imports. An exhibit's own module takes the place of the explorer's."""
     if name in ordered:
         return
-    if name == "ort.js":
-        ordered[name] = _runtime()
+    if name in GENERATED:
+        ordered[name] = GENERATED[name]()
         return
     path = OWN / name if (OWN / name).exists() else EXPLORER / name
     source = path.read_text(encoding="utf-8")
@@ -82,6 +88,19 @@ def _runtime() -> str:
     return f"{source[: match.start()]}return {{{', '.join(f'{name}: {inner}' for inner, name in pairs)}}};"
 
 
+def _worker() -> str:
+    """The worker's script as a text, as the body of a function.
+
+    Browsers start no module from a file as a worker, and other scripts know no `import.meta`.
+    """
+    modules = _joined(["worker.js"]).replace("import.meta.url", "self.location.href")
+    text = f'(async () => {{\n"use strict";\n{modules}\n}})();'
+    return f"return {{ source: {_escaped(text)} }};"
+
+
+GENERATED = {"ort.js": _runtime, "worker-source.js": _worker}  # modules without a file
+
+
 def style() -> str:
     """The explorer's style, and what an exhibit adds."""
     return "\n".join(path.read_text(encoding="utf-8") for path in (EXPLORER / "style.css", OWN / "exhibit.css"))
@@ -100,7 +119,7 @@ def html(texts: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], block
         f'<link rel="icon" href="data:image/svg+xml;base64,{icon}">\n<style>{look}</style>\n'
     )
     data = [_json_block(f"messages-{language}", entries) for language, entries in texts.items()]
-    data += [_json_block("exhibit", about)]
+    data += [_json_block("exhibit", about), f'<script type="text/plain" id="licence">{LICENCE.read_text()}</script>']
     data += [_binary_block(name, content) for name, content in blocks.items()]
     data += [
         f'<script type="application/octet-stream" id="wasm">{base64.b64encode(WASM.read_bytes()).decode()}</script>'
@@ -112,9 +131,9 @@ def html(texts: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], block
 
 
 def policy(code: str, look: str) -> str:
-    """The page's Content-Security-Policy: this script and this style, WebAssembly, and no network."""
+    """The page's Content-Security-Policy: this script and this style, its worker, WebAssembly, and no network."""
     allowed = f"script-src '{_digest(code)}' 'wasm-unsafe-eval'; style-src '{_digest(look)}'"
-    return f"default-src 'none'; {allowed}; img-src data: blob:; media-src blob:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; {allowed}; worker-src blob:; img-src data: blob:; media-src blob:; base-uri 'none'; form-action 'none'"
 
 
 def _digest(text: str) -> str:
@@ -122,9 +141,12 @@ def _digest(text: str) -> str:
 
 
 def _json_block(name: str, content: Any) -> str:
-    """JSON in the page. Names and labels may hold anything: `<` is escaped, so that none ends the block."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{text}</script>'
+    return f'<script type="application/json" id="{name}">{_escaped(content)}</script>'
+
+
+def _escaped(content: Any) -> str:
+    """JSON inside a script. Names and labels may hold anything: `<` is escaped, so that none ends the script."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _binary_block(name: str, content: bytes) -> str:

@@ -73,8 +73,8 @@ def about(
 ) -> dict[str, Any]:
     """The JSON that the page reads first. name: the title of the exhibit."""
     facts = generator_facts(model.folder, generator) | {
-        "name": name, "run": False, "exhibit": True, "noise": False, "factors": [], "directions": len(directions), "nearest": 0,
-        "truncation": truncation_of(generator), "shape": list(cascade.shape if cascade else generator.shape),
+        "name": name, "data": _data_name(model.config), "run": False, "exhibit": True, "noise": False, "factors": [], "directions": len(directions), "nearest": 0,
+        "truncation": truncation_of(generator), "mapping": graphs.mapping is not None, "shape": list(cascade.shape if cascade else generator.shape),
     }  # fmt: skip
     return {
         "facts": facts,

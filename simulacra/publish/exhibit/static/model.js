@@ -1,5 +1,6 @@
-// The model in this file: its graphs on ONNX Runtime's WebAssembly, one thread, no server.
-import { InferenceSession, Tensor, env } from "./ort.js";
+// The model in this file, drawn without a server.
+import * as runner from "./runner.js";
+import { source } from "./worker-source.js";
 
 // The contents of a block of the page by its id: gzip in base64. The block is removed, to give its memory back.
 export async function block(id) {
@@ -22,34 +23,61 @@ export const average = await floats("average"); // w_avg, or the most typical z:
 export const vectors = await floats("vectors"); // of the directions, one after the other
 export const bank = await floats("bank"); // training labels that a seed picks from
 
-async function open() {
-  Object.assign(env.wasm, { numThreads: 1, wasmBinary: await block("wasm") });
-  env.logLevel = "error";
-  const [synthesis, mapping] = [await block("synthesis"), await block("mapping")];
-  const session = (graph) => graph && InferenceSession.create(new Uint8Array(graph), { executionProviders: ["wasm"] });
-  return { synthesis: await session(synthesis), mapping: await session(mapping) };
+// The functions of `runner.js` in a worker, so that the page stays at hand while pictures are drawn.
+async function startWorker() {
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  const waiting = new Map(); // id -> {resolve, reject}
+  const answer = (id) => new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
+  worker.onmessage = ({ data: { id, result, error } }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error) reject(new Error(error));
+    else resolve(result);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    for (const { reject } of waiting.values()) reject(new Error(event.message));
+  };
+  await answer(0);
+  let last = 0;
+  const call = (name) => (...words) => {
+    worker.postMessage({ id: ++last, call: name, words });
+    return answer(last);
+  };
+  return { load: call("load"), run: call("run") };
 }
 
-const sessions = open();
-let queue = Promise.resolve(); // the runtime draws one batch at a time
+async function open() {
+  const names = ["wasm", "synthesis", "mapping"];
+  const loading = Promise.all(names.map(block)).then((files) => Object.fromEntries(names.map((name, i) => [name, files[i]])));
+  try {
+    const worker = await startWorker();
+    await worker.load(await loading);
+    return worker;
+  } catch {
+    await runner.load(await loading); // a browser may refuse workers to a file; what else is wrong shows here again
+    return runner;
+  }
+}
+
+const opened = open();
+let queue = Promise.resolve(); // one batch at a time
 
 // The output of a graph for inputs {name: rows of numbers}. dims: of each input beside the batch.
 async function run(name, inputs, dims) {
-  const { [name]: session } = await sessions;
   const feeds = Object.fromEntries(Object.entries(inputs).map(([input, rows]) => {
     const data = new Float32Array(rows.length * rows[0].length);
     rows.forEach((row, i) => data.set(row, i * row.length));
-    return [input, new Tensor("float32", data, [rows.length, ...(dims ?? [rows[0].length])])];
+    return [input, { data, dims: [rows.length, ...(dims ?? [rows[0].length])] }];
   }));
-  const turn = queue.then(() => session.run(feeds));
+  const turn = queue.then(async () => (await opened).run(name, feeds));
   queue = turn.catch(() => null); // the caller gets the error
-  return (await turn)[session.outputNames[0]];
+  return turn;
 }
 
 // z and the label y (or null) -> w, for one picture.
 export async function mapping(z, y) {
-  const { mapping: own } = await sessions;
-  if (own) return Array.from((await run("mapping", y ? { z: [z], y: [y] } : { z: [z] })).data);
+  if (exhibit.facts.mapping) return Array.from(await run("mapping", y ? { z: [z], y: [y] } : { z: [z] }));
   return [...z, ...(y ?? [])];
 }
 
@@ -57,7 +85,7 @@ export async function mapping(z, y) {
 export async function synthesis(ws) {
   const { shape, num_ws: layers } = exhibit.facts;
   const rows = ws.map((w) => (layers && w.length === 1 ? Array(layers).fill(w[0]) : w).flat());
-  const { data } = await run("synthesis", { w: rows }, layers ? [layers, rows[0].length / layers] : null);
+  const data = await run("synthesis", { w: rows }, layers ? [layers, rows[0].length / layers] : null);
   const [channels, height, width] = shape;
   return ws.map((_, n) => {
     const image = new ImageData(width, height);
