@@ -68,6 +68,7 @@ benchmarks.zh
 versions.zh
 ```
 """
+COMMANDS = {"en": "Commands", "zh": "命令"}
 TO_FILE = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -85,8 +86,7 @@ def write_reference(folder: Path) -> None:
     """Write the pages about commands and GANs in the language in use."""
     localise(app, GROUPS, GROUP_OF, EXAMPLES)
     end = "" if messages.language() == "en" else f".{messages.language()}"
-    title = messages.text("catalogue.commands")
-    commands = re.sub(r"^# .*$", f"# {title}", app.generate_docs(), count=1, flags=re.M)
+    commands = re.sub(r"^# .*$", f"# {COMMANDS[messages.language()]}", app.generate_docs(), count=1, flags=re.M)
     commands = re.sub(r"^## Table of Contents\n.*?(?=^\*\*)", "", commands, count=1, flags=re.M | re.S)
     commands = re.sub(r"^[*-] \[`--install-completion`\].*\n", "", commands, flags=re.M)  # it has no section
     (folder / f"commands{end}.md").write_text(commands, "utf-8")
@@ -95,7 +95,7 @@ def write_reference(folder: Path) -> None:
 
 def gan_page() -> Iterator[str]:
     """What every GAN is, its losses, presets and settings."""
-    yield f"# {messages.text('catalogue.gans')}\n"
+    yield "# GAN\n"
     for name, gan in gans().items():
         yield f"## {name}\n"
         yield f"{gan.title} ({gan.authors}, {gan.year}, {gan.paper}). {suits(gan)}\n"

@@ -829,6 +829,8 @@ def test_noise_and_truncation_by_layers_have_sliders(visit: Visit) -> None:
     assert settled(page) != before
     assert (recipe(page)["layer_truncation"], recipe(page)["noise"]) == ({"0-1": 0.8}, 3)
     page.get_by_role("slider", name="Noise").dblclick()
+    playwright.expect(page.get_by_role("slider", name="Noise")).to_have_value("0")
+    settled(page)
     assert "noise" not in recipe(page)
     page.click("#random")
     assert recipe(page)["layer_truncation"] == {"0-1": 0.8}
