@@ -37,7 +37,7 @@ TIMEOUT = 20.0  # seconds
 CLIENT: dict[str, Any] = {
     "library_name": "simulacra",
     "library_version": simulacra.__version__,
-}  # what the Hub is told of its client
+}  # what the Hub sees of its client
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 REPOSITORY = re.compile(f"{_WORD}/{_WORD}")
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
