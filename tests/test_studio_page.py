@@ -126,6 +126,26 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
+def test_by_keyboard_alone(page: Any) -> None:
+    def reach(text: str) -> None:
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.innerText") == text:
+                return
+        pytest.fail(f"no way to {text!r}")
+
+    reach("Training")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("img.preview:not([hidden])")
+    reach("Try another future")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#fork-name")).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    reach("Gallery and sliders")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#stage.ready")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> None:
     """From dropped pictures to a zip of favourites, while the browser, the server and the training are killed on the way."""

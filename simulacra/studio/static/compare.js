@@ -3,8 +3,8 @@ import { t } from "/static/messages.js";
 import { el, toast } from "/static/parts.js";
 import * as api from "./requests.js";
 
-const COLUMNS = 5;
-const SIDE = 96; // px of a picture
+const COLUMNS = 8;
+const SIDE = 64; // px of a picture
 const MORE = 5; // minutes of the button
 
 export async function draw(box) {
