@@ -6,6 +6,7 @@ import * as api from "./requests.js";
 const COLUMNS = 8;
 const SIDE = 64; // px of a picture
 const MORE = 5; // minutes of the button
+const JUDGES = /^(fd|swd)-/; // the lines of the scores that lead
 
 export async function draw(box) {
   const paths = location.hash.split("/").slice(1).map(decodeURIComponent);
@@ -35,8 +36,11 @@ export async function draw(box) {
     redraw();
   } }, t("studio.other_seeds"));
   let isOpen = true;
-  const verdict = el("p", { class: "verdict", role: "status", hidden: true });
-  const say = (text) => Object.assign(verdict, { textContent: text, hidden: false });
+  const verdict = el("div", { class: "verdict", role: "status", hidden: true });
+  const say = (...parts) => {
+    verdict.replaceChildren(...parts);
+    verdict.hidden = false;
+  };
   const during = (node, work) => node.addEventListener("click", async () => {
     node.disabled = true;
     try {
@@ -55,7 +59,10 @@ export async function draw(box) {
   during(judge, async () => {
     say(t("studio.compare_about"));
     const ended = await followed(await api.compare(...paths));
-    if (ended) say(ended.lines.join("\n"));
+    if (!ended) return;
+    const scores = ended.lines.filter((line) => JUDGES.test(line));
+    say(el("p", {}, ended.lines.at(-1)), el("p", { class: "soft small" }, t("studio.differences")), ...scores.map((line) => el("p", { class: "small" }, line)),
+      el("details", {}, el("summary", {}, t("studio.all_scores")), el("pre", { class: "log", tabindex: 0 }, ended.lines.join("\n"))));
   });
   // In turns, so that both futures have the machine alone.
   const both = el("button", { type: "button", hidden: !columns.every(({ kind }) => kind === "run") }, t("studio.both", { count: MORE }));
