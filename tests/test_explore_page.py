@@ -36,6 +36,7 @@ pytestmark = [
 
 TABS = ("gallery", "directions", "mix", "photo", "walk", "live", "numbers", "runs", "translate")
 Visit = Callable[..., Any]
+TALL = {"width": 1100, "height": 1500}  # nothing scrolls, so that nothing moves between two clicks
 
 PIXELS = """() => {
   const picture = document.getElementById("picture");
@@ -491,7 +492,7 @@ def test_mixing_gives_children_and_layers_of_the_other(visit: Visit) -> None:
 
 
 def test_each_layer_is_taken_from_either_parent(visit: Visit) -> None:
-    page = visit("run")
+    page = visit("run", viewport=TALL)
     a = settled(page)
     tab(page, "mix")
     page.wait_for_selector(".lane canvas")
@@ -506,7 +507,8 @@ def test_each_layer_is_taken_from_either_parent(visit: Visit) -> None:
     assert settled(page) == a and recipe(page) == {"seed": seed}
     for layer in (0, 2):  # with a hole between them
         page.locator(".lane").nth(layer).locator("label").nth(1).click()
-    mixed = settled(page)
+        playwright.expect(page.locator(".lane").nth(layer).locator("input").nth(1)).to_be_checked()
+        mixed = settled(page)
     mixture = recipe(page)
     assert (
         mixture["layers"] == [0, 3]
@@ -520,6 +522,7 @@ def test_each_layer_is_taken_from_either_parent(visit: Visit) -> None:
     assert page.locator(".lane input").nth(1).is_checked()
     for layer in range(1, layers):
         page.locator(".lane").nth(layer).locator("label").nth(1).click()
+        settled(page)
     assert settled(page) == b
 
 
@@ -819,7 +822,7 @@ def test_a_refusal_is_shown_as_a_sentence(browser: Any, addresses: dict[str, str
 
 
 def test_noise_and_truncation_by_layers_have_sliders(visit: Visit) -> None:
-    page = visit("run")
+    page = visit("run", viewport=TALL)
     page.get_by_text("Truncation by layers, and noise").click()
     before = settled(page)
     for name, steps in (("Coarse", 4), ("Noise", 3)):
