@@ -1,12 +1,12 @@
 """How fast our training step is beside a textbook one, on the same networks and the same machine.
 
-    python benchmarks/step.py [--rounds 8] [--variants fp32,compile,bf16] [--branches "dcgan D,wgan-gp D"] [--threads 2]
+    python benchmarks/step.py [--rounds 8] [--variants fp32,compile,bf16,bf16-compile] [--branches "dcgan D,wgan-gp D"] [--threads 2]
 
 Six branches: the steps of D and of G in DCGAN, WGAN and WGAN-GP at 80 px, minibatch 20. The textbook step is the
 one of the usual tutorials, in `textbook.py`: G's graph is kept and differentiated in D's step; D scores the
 reals, and D's weight gradients are computed, in G's step; `.item()` each step; default optimizers; contiguous fp32. Ours is
 `Trainer.step`, with everything that it does. Both are timed alternately, so that a busy machine slows both; a ratio
-is the median over the pairs.
+is the median over the pairs. With `--threads 1` the time is that of the processor, which other work slows less.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from simulacra.training.trainer import Trainer
 
 SIDE, BATCH = 80, 20
 BRANCHES = [f"{name} {player}" for name in ("dcgan", "wgan", "wgan-gp") for player in "DG"]
-VARIANTS = ("fp32", "compile", "bf16")
+VARIANTS = ("fp32", "compile", "bf16", "bf16-compile")
 CPU = torch.device("cpu")
 Step = Callable[[], object]
 
@@ -70,9 +70,9 @@ def ours(branch: str, variant: str, pictures: np.ndarray, folder: Path) -> Train
     gan, config = configured(f"{name}:faces80", (3, SIDE, SIDE), {})
     data = Dataset("noise", None, pictures, None, (), (), {"train": len(pictures), "valid": 0, "test": 0}, "")
     built = gan(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    precision = "bf16" if variant == "bf16" else "fp32"
+    precision = "bf16" if variant.startswith("bf16") else "fp32"
     feed = Feed(data, CPU, seed=0)
-    trainer = Trainer(built, feed, folder, seed=0, precision=precision, compiled=variant == "compile")
+    trainer = Trainer(built, feed, folder, seed=0, precision=precision, compiled=variant.endswith("compile"))
     trainer.balance = Always(player)  # type: ignore[assignment]
     return trainer
 
@@ -81,10 +81,11 @@ def ours(branch: str, variant: str, pictures: np.ndarray, folder: Path) -> Train
 
 
 def seconds(step: Step) -> float:
-    """Duration of one step."""
-    began = time.perf_counter()
+    """Duration of one step: the processor's time where one thread computes."""
+    now = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    began = now()
     step()
-    return time.perf_counter() - began
+    return now() - began
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -141,7 +142,7 @@ def measure(branch: str, variants: list[str], rounds: int, folder: Path) -> dict
     trainers = {variant: ours(branch, variant, pictures, folder) for variant in variants}
     steps |= {variant: trainer.step for variant, trainer in trainers.items()}
     # The first step of each is a warm-up; it is counted on eager ones, as a compiled graph shows no operations.
-    work = {name: gigaflops(step) if name != "compile" else step() for name, step in steps.items()}
+    work = {name: step() if name.endswith("compile") else gigaflops(step) for name, step in steps.items()}
     times = {name: list[float]() for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
@@ -151,11 +152,13 @@ def measure(branch: str, variants: list[str], rounds: int, folder: Path) -> dict
         ratios = [theirs / mine for theirs, mine in zip(times["textbook"], durations, strict=True)]
         result[name] = {"rate": BATCH / statistics.median(durations), "gflop": work[name]}
         result[name] |= {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
-    if "compile" in trainers and (compiler := trainers["compile"].compiler):
-        result["compile"]["used"] = compiler.chosen[player]
-        result["compile"]["gflop"] = result.get("fp32", {}).get("gflop") or gigaflops(
-            ours(branch, "fp32", pictures, folder).step
-        )
+    for name, trainer in trainers.items():
+        if trainer.compiler:
+            result[name]["used"] = trainer.compiler.chosen[player]
+            eager = name.removesuffix("compile").removesuffix("-") or "fp32"
+            result[name]["gflop"] = result.get(eager, {}).get("gflop") or gigaflops(
+                ours(branch, eager, pictures, folder).step
+            )
     return result
 
 
@@ -163,7 +166,7 @@ def main() -> None:
     """Parse, measure, print a table in Markdown."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--variants", default="fp32,bf16", help="of fp32, compile, bf16 (default: %(default)s)")
+    parser.add_argument("--variants", default="fp32,bf16", help=f"of {', '.join(VARIANTS)} (default: %(default)s)")
     parser.add_argument("--branches", default=",".join(BRANCHES))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--force-bf16", action="store_true", help="also where the hardware has no bf16")
@@ -175,11 +178,11 @@ def main() -> None:
     if unknown := (set(variants) - set(VARIANTS)) | (set(branches) - set(BRANCHES)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     print(f"{hardware()}\n")
-    if "bf16" in variants and not (has_bf16(CPU) or arguments.force_bf16):
-        variants.remove("bf16")
+    if not (has_bf16(CPU) or arguments.force_bf16) and any(name.startswith("bf16") for name in variants):
+        variants = [name for name in variants if not name.startswith("bf16")]
         print("bf16: this CPU has none, skipped (--force-bf16 runs it all the same).\n")
     most = peak(torch.float32)
-    peaks = {name: peak(torch.bfloat16) if name == "bf16" else most for name in ("textbook", *variants)}
+    peaks = {name: peak(torch.bfloat16) if name.startswith("bf16") else most for name in ("textbook", *variants)}
     print("Peak, GFLOP/s:", ", ".join(f"{name} {value:.0f}" for name, value in peaks.items()))
     print(
         "\n| branch | step | pictures/s | ratio (min-max) | GFLOP/picture | share of peak |\n|---|---|---|---|---|---|"
