@@ -14,10 +14,16 @@ from simulacra.registry import gans
 
 ROOT = Path(__file__).parents[1]
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
-PAGES = sorted([*READMES, *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*READMES, *(ROOT / "docs").rglob("*.md")])
 LIMIT = 12_000  # bytes of a README
 
-page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+
+def name(path: Path) -> str:
+    """A page as a test's parameter."""
+    return path.relative_to(ROOT).as_posix()
+
+
+page = pytest.mark.parametrize("path", PAGES, ids=name)
 
 
 def prose(path: Path) -> str:
@@ -63,7 +69,7 @@ def test_named_files_of_the_repository_exist(path: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("english", [path for path in PAGES if ".zh." not in path.name], ids=lambda path: path.name)
+@pytest.mark.parametrize("english", [path for path in PAGES if ".zh." not in path.name], ids=name)
 def test_both_languages_have_the_same_headings_commands_and_links_to_each_other(english: Path) -> None:
     chinese = english.with_suffix(".zh.md")
     assert [level for level, _ in headings(english)] == [level for level, _ in headings(chinese)]
