@@ -49,11 +49,15 @@ GUIDE = (
     ),
     *("export", "many-machines", "lab", "extend", "python", "troubleshooting"),
 )
-CONF = """
+CONF = f"""
+import sys
+
+sys.path.append({str(ROOT / "scripts")!r})
 project, author, copyright = "simulacra", "The simulacra authors", "2026, the simulacra authors"
-extensions = ["myst_parser", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_copybutton", "mathml"]
 html_theme, html_title, html_copy_source = "furo", "simulacra", False
 myst_heading_anchors = 4
+myst_enable_extensions, html_math_renderer = ["dollarmath"], "mathml"
 copybutton_prompt_text = "$ "
 """
 INDEX = """# simulacra
