@@ -64,7 +64,7 @@ INDEX = """# simulacra
 
 ```{include} README.md
 :start-line: 4
-:end-before: "## Install"
+:end-before: "## The GANs"
 ```
 """
 # caption in each language, and its pages in order; `*`: the rest of the folder by name
@@ -73,7 +73,7 @@ SIDEBAR = (
     ("Guide", "使用指南", ("guide", *(f"guide/{name}" for name in GUIDE))),
     ("Course", "课程", ("course/*",)),
     ("Reference", "参考", ("reference/commands", "reference/gans", "reference/python", "reference-formats")),
-    ("Project", "项目", ("benchmarks", "versions", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
+    ("Project", "项目", ("benchmarks", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
 )
 COMMANDS = {"en": "Commands", "zh": "命令"}
 TO_FILE = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
