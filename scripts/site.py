@@ -34,20 +34,8 @@ from simulacra.registry import HIDDEN, gans
 ROOT = Path(__file__).parent.parent
 PAGES = ("README", "README.zh", "CONTRIBUTING", "CHANGELOG", "SECURITY")  # of the root
 GUIDE = (
-    *(
-        "prepare",
-        "train",
-        "auto",
-        "scores",
-        "alarms",
-        "few-pictures",
-        "labels",
-        "translation",
-        "studio",
-        "create",
-        "live",
-    ),
-    *("export", "many-machines", "lab", "extend", "python", "troubleshooting"),
+    "prepare train auto scores alarms few-pictures labels translation studio create live export many-machines lab "
+    "extend python troubleshooting"
 )
 CONF = f"""
 import sys
@@ -70,7 +58,7 @@ INDEX = """# simulacra
 # caption in each language, and its pages in order; `*`: the rest of the folder by name
 SIDEBAR = (
     ("Start", "开始", ("README", "start/install", "start/*")),
-    ("Guide", "使用指南", ("guide", *(f"guide/{name}" for name in GUIDE))),
+    ("Guide", "使用指南", ("guide", *(f"guide/{name}" for name in GUIDE.split()))),
     ("Course", "课程", ("course/*",)),
     ("Reference", "参考", ("reference/commands", "reference/gans", "reference/python", "reference-formats")),
     ("Project", "项目", ("benchmarks", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
