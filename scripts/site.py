@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
+import os
 import re
 import shutil
 import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote
 
 import simulacra
 from simulacra import messages
@@ -30,44 +33,36 @@ from simulacra.registry import HIDDEN, gans
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README", "README.zh", "CONTRIBUTING", "CHANGELOG", "SECURITY")  # of the root
-CONF = """
+GUIDE = (
+    "prepare train auto scores alarms few-pictures labels translation studio create live export many-machines lab "
+    "extend python troubleshooting"
+)
+CONF = f"""
+import sys
+
+sys.path.append({str(ROOT / "scripts")!r})
 project, author, copyright = "simulacra", "The simulacra authors", "2026, the simulacra authors"
-extensions = ["myst_parser", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_copybutton", "mathml"]
 html_theme, html_title, html_copy_source = "furo", "simulacra", False
 myst_heading_anchors = 4
+myst_enable_extensions, html_math_renderer = ["dollarmath"], "mathml"
 copybutton_prompt_text = "$ "
 """
 INDEX = """# simulacra
 
 ```{include} README.md
 :start-line: 4
-:end-before: "## Install"
-```
-
-```{toctree}
-:caption: English
-README
-guide
-reference/commands
-reference/gans
-reference/python
-benchmarks
-versions
-CONTRIBUTING
-CHANGELOG
-SECURITY
-```
-
-```{toctree}
-:caption: 中文
-README.zh
-guide.zh
-reference/commands.zh
-reference/gans.zh
-benchmarks.zh
-versions.zh
+:end-before: "## The GANs"
 ```
 """
+# caption in each language, and its pages in order; `*`: the rest of the folder by name
+SIDEBAR = (
+    ("Start", "开始", ("README", "start/install", "start/*")),
+    ("Guide", "使用指南", ("guide", *(f"guide/{name}" for name in GUIDE.split()))),
+    ("Course", "课程", ("course/*",)),
+    ("Reference", "参考", ("reference/commands", "reference/gans", "reference/python", "reference-formats")),
+    ("Project", "项目", ("benchmarks", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
+)
 COMMANDS = {"en": "Commands", "zh": "命令"}
 TO_FILE = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
@@ -77,9 +72,37 @@ def gather(folder: Path) -> None:
     shutil.copytree(ROOT / "docs", folder, dirs_exist_ok=True)
     for name in PAGES:
         shutil.copy(ROOT / f"{name}.md", folder)
-    for page in folder.glob("*.md"):
-        text = page.read_text(encoding="utf-8").replace("](docs/", "](").replace("](../", "](")
-        page.write_text(TO_FILE.sub(lambda link: link[0] if (folder / link[2]).exists() else link[1], text), "utf-8")
+    for page in folder.rglob("*.md"):
+        inside = page.relative_to(folder)
+        source = (ROOT if inside.with_suffix("").as_posix() in PAGES else ROOT / "docs") / inside
+        text = TO_FILE.sub(partial(relink, source, page, folder), page.read_text(encoding="utf-8"))
+        page.write_text(text, "utf-8")
+
+
+def relink(source: Path, page: Path, folder: Path, link: re.Match[str]) -> str:
+    """A link of `source` as a link of `page`, its copy in the site; plain text where the site has no such file."""
+    target = Path(os.path.normpath(source.parent / unquote(link[2])))
+    for room in (ROOT / "docs", ROOT):
+        if target.is_relative_to(room) and (copy := folder / target.relative_to(room)).is_file():
+            return f"[{link[1]}]({Path(os.path.relpath(copy, page.parent)).as_posix()}{link[3] or ''})"
+    return link[1]
+
+
+def sidebar(folder: Path) -> Iterator[str]:
+    """A table of contents for each caption and language, of the pages that exist."""
+    for end in ("", ".zh"):
+        for english, chinese, names in SIDEBAR:
+            pages = list(dict.fromkeys(page for name in names for page in expand(folder, name, end)))
+            if pages:
+                yield "\n".join(("\n```{toctree}", f":caption: {chinese if end else english}", *pages, "```"))
+
+
+def expand(folder: Path, name: str, end: str) -> list[str]:
+    """The pages that a line of the sidebar names, in the language of the names that end with `end`."""
+    if name.endswith("*"):
+        stems = {path.name.split(".")[0] for path in (folder / name).parent.glob("*.md")}
+        return [page for stem in sorted(stems) for page in expand(folder, name.removesuffix("*") + stem, end)]
+    return [name + end] if (folder / f"{name}{end}.md").is_file() else []
 
 
 def write_reference(folder: Path) -> None:
@@ -145,12 +168,12 @@ def build(out: Path) -> None:
         folder = Path(temporary)
         gather(folder)
         (folder / "conf.py").write_text(CONF, "utf-8")
-        (folder / "index.md").write_text(INDEX, "utf-8")
         (folder / "reference").mkdir()
         for language in messages.LANGUAGES:
             with messages.using(language):
                 write_reference(folder / "reference")
         (folder / "reference" / "python.md").write_text("\n".join(python_page()), "utf-8")
+        (folder / "index.md").write_text(INDEX + "\n".join(sidebar(folder)), "utf-8")
         words = ["sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(folder / ".doctrees")]
         subprocess.run([sys.executable, "-m", *words, str(folder), str(out)], check=True)
 

@@ -22,12 +22,13 @@ sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
 import restarts
 
+from simulacra import rendezvous
 from simulacra.data import dataset
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
 from simulacra.plugins import processes
 from simulacra.storage import checkpoints
-from simulacra.training import agreement, rendezvous
+from simulacra.training import agreement
 from simulacra.training.options import train
 from simulacra.training.trainer import Trainer
 

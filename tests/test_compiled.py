@@ -150,5 +150,5 @@ def test_an_error_while_compiling_is_said_and_survived(
 
 def test_where_compiling_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
     gan = build("mlp:tiny")
-    assert compiled.make_compiler(gan, lambda *_: pytest.fail(), micro=gan.config.batch // 2, bf16=False) is None
+    assert compiled.make_compiler(gan, lambda *_: pytest.fail(), single=False, bf16=False) is None
     assert "--micro" in capsys.readouterr().err

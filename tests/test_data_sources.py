@@ -22,7 +22,8 @@ from simulacra.data.label_tables import labels_for, read_table
 from simulacra.data.prepare import export_zip, prepare
 from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import Reject
-from simulacra.data.sources import Source, open_source
+from simulacra.data.source import Source
+from simulacra.data.sources import open_source
 from simulacra.errors import SimulacraError
 from simulacra.messages import Message
 

@@ -15,7 +15,7 @@ ROOT = Path(simulacra.__file__).parent
 # From the ground up. A room imports from its own floor only what stands to its left, and anything from below.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("messages", "errors", "files", "records", "console"),
-    ("config", "settings", "device", "doctor"),
+    ("config", "settings", "device", "doctor", "rendezvous", "distributed"),
     ("model", "translator", "upscaler"),
     ("layers", "losses", "augment"),
     ("seeds", "interpolation", "generator", "styled", "provenance", "grid"),

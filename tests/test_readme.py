@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,10 +15,16 @@ from simulacra.registry import gans
 
 ROOT = Path(__file__).parents[1]
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
-PAGES = sorted([*READMES, *(ROOT / "docs").glob("*.md")])
-LIMIT = 12_000  # bytes of a README
+PAGES = sorted([*READMES, *(ROOT / "docs").rglob("*.md")])
+LIMIT = 9_000  # bytes of a README
 
-page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+
+def name(path: Path) -> str:
+    """A page as a test's parameter."""
+    return path.relative_to(ROOT).as_posix()
+
+
+page = pytest.mark.parametrize("path", PAGES, ids=name)
 
 
 def prose(path: Path) -> str:
@@ -39,8 +46,27 @@ def anchors(path: Path) -> set[str]:
 def test_a_readme_is_short_and_begins_with_a_picture_and_a_command(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.encode()) <= LIMIT
-    picture, command = text.index("](docs/teaser.webp)"), text.index("```\nmake demo\n```")
+    picture, command = text.index("](docs/teaser.webp)"), text.index("\nmake demo\n```")
     assert picture < command < text.index("\n## ")
+
+
+def code(path: Path) -> list[str]:
+    """The code blocks, without comments."""
+    blocks = re.findall(r"^```(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [re.sub(r" *#.*", "", block) for block in blocks]
+
+
+def figures(path: Path) -> list[list[str]]:
+    """The numbers of each row of a table."""
+    rows = re.findall(r"^\|.*", prose(path), re.MULTILINE)
+    return [re.findall(r"\d[\d.,]*", row) for row in rows]
+
+
+@pytest.mark.parametrize("content", [code, figures, lambda path: re.findall(r"!\[[^\]]*\]\(([^)]+)\)", prose(path))])
+def test_the_readmes_hold_the_same_code_figures_and_pictures(content: Callable[[Path], list[object]]) -> None:
+    english, chinese = map(content, READMES)
+    assert english == chinese
+    assert len(english) > 1
 
 
 @page
@@ -63,7 +89,7 @@ def test_named_files_of_the_repository_exist(path: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("english", [path for path in PAGES if ".zh." not in path.name], ids=lambda path: path.name)
+@pytest.mark.parametrize("english", [path for path in PAGES if ".zh." not in path.name], ids=name)
 def test_both_languages_have_the_same_headings_commands_and_links_to_each_other(english: Path) -> None:
     chinese = english.with_suffix(".zh.md")
     assert [level for level, _ in headings(english)] == [level for level, _ in headings(chinese)]
@@ -94,9 +120,12 @@ def test_commands_in_code_blocks_can_be_typed(path: Path) -> None:
         function, bound, _ = cli.app.parse_args(shlex.split(line), exit_on_error=False, print_error=False)
         if function.__name__ == "train":
             words = [word.partition("=")[0] for word in bound.args[1:]]
-            assert {*words, *(name.replace("-", "_") for name in bound.kwargs)} <= {*settings, "options", "dry_run"}, (
-                line
-            )
+            assert {*words, *(name.replace("-", "_") for name in bound.kwargs)} <= {
+                *settings,
+                "options",
+                "dry_run",
+                "size",
+            }, line
 
 
 @page

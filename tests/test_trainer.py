@@ -275,7 +275,8 @@ def test_no_checkpoint_of_a_gradient_that_was_not_finite(tmp_path: Path) -> None
 def test_losses_not_looked_at_yet_are_looked_at_before_a_save(every: int, tmp_path: Path) -> None:
     """On an accelerator losses are read a few steps late, but never after a checkpoint was written."""
     trainer = make_trainer("mlp:tiny", tmp_path, batch=8)
-    trainer.watch = lambda step, loss: trainer.unchecked.append((step, loss * float("nan") if step == 3 else loss))  # type: ignore[method-assign]
+    trainer.loss_watch.every, add = 32, trainer.loss_watch.add
+    trainer.loss_watch.add = lambda step, loss: add(step, loss * float("nan") if step == 3 else loss)  # type: ignore[method-assign]
     with pytest.raises(SimulacraError, match="at step 3 "):
         run_to(trainer, 1000, tick=10_000, save=8 * every)
     assert all(int(path.name) <= 16 for path in checkpoints(tmp_path))

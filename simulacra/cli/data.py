@@ -1,12 +1,15 @@
-"""Commands that make a dataset of pictures: inspect, prepare."""
+"""Commands that make a dataset of pictures: inspect, prepare, join."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from simulacra.cli.entry import command
 from simulacra.errors import SimulacraError
+
+if TYPE_CHECKING:
+    from simulacra.data.prepare_options import PrepareOptions
 
 
 @command("data", "simulacra inspect photos")
@@ -16,7 +19,7 @@ def inspect(source: str, /, *, json: bool = False) -> None:
     Parameters
     ----------
     source
-        A folder, zip, tar, IDX file, CIFAR archive, prepared dataset, or peeps.
+        A folder, zip, tar, IDX file, CIFAR archive, prepared dataset, address of a joined one, or peeps.
     json
         Print the report as one line of JSON; progress goes to the standard error.
     """
@@ -52,6 +55,7 @@ def prepare(
     drop_duplicates: bool = False,
     keep_originals: int = 0,
     workers: int | None = None,
+    shard: str | None = None,
     zip: Path | None = None,
 ) -> None:
     """Make a dataset of pictures: choose, crop, resize, pack and split. The source is not changed.
@@ -97,6 +101,8 @@ def prepare(
         2, 4 or 8: also store the same crops at up to so many times the size, for upscale; 4 takes 20 times the disk.
     workers
         Processes; one a core if not given.
+    shard
+        i/N, such as 3/8: prepare only the third of eight shards, for join; the same command goes on after a stop.
     zip
         Also write a zip in StyleGAN's format.
     """
@@ -112,6 +118,11 @@ def prepare(
         limit=limit, labels=labels, split=split, seed=seed, resample=resample, min_side=min_side,
         max_megapixels=max_megapixels, drop_duplicates=drop_duplicates, keep_originals=keep_originals, workers=workers,
     )  # fmt: skip
+    if shard is not None:
+        if pair is not None or zip is not None:
+            raise SimulacraError("data.shard_alone")
+        _prepare_shard(source, out, shard, options)
+        return
     folder = out if pair is None else pair
     data = make(source, out, options) if pair is None else make(source, pair, options, b=out)
     print_prepared(folder, data)
@@ -121,3 +132,38 @@ def prepare(
             raise SimulacraError("data.zip_holds_one_domain", path=folder)
         export_zip(data, zip)
         console.print(str(zip), markup=False)
+
+
+def _prepare_shard(source: str, out: Path, word: str, options: PrepareOptions) -> None:
+    from simulacra.console import say
+    from simulacra.data.shard_format import parse_share
+    from simulacra.data.shards import prepare_shard
+    from simulacra.files import read_json
+
+    shard = prepare_shard(source, out, parse_share(word), options)
+    say("data.prepared_shard", path=out, number=shard.number, shards=shard.count, count=shard.shape[0])
+    if count := len(read_json(out / "rejects.json")):
+        say("data.set_aside", count=count, path=out / "rejects.json")
+    say("data.join_next")
+
+
+@command("data", "simulacra join faces shard-1 shard-2 shard-3")
+def join(out: str, /, *shards: str) -> None:
+    """Join the shards of a source to one dataset, which train and all other commands read; no picture is copied.
+
+    Each shard is read once and compared with its hashes. The order in which shards are named has no influence.
+
+    Parameters
+    ----------
+    out
+        New folder that lists the shards, or its address, such as s3://bucket/faces.
+    shards
+        Folders or addresses of all shards; out names them relative to itself.
+    """
+    from simulacra.console import say
+    from simulacra.data.join import join as write
+
+    data = write(out, shards)
+    parts = [f"{count:,} {part}" for part, count in data.splits.items()]
+    say("data.joined", path=out, shards=len(shards), count=len(data), parts=parts, hash=data.hash[:12])
+    say("data.train_next", path=out)

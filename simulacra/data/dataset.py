@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulacra.data.joined import JoinedImages
 from simulacra.errors import SimulacraError
 
 SPLITS = ("train", "valid", "test")
@@ -20,7 +21,7 @@ HASH_CHUNK = 1 << 26  # bytes
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A prepared dataset of one domain; its pictures are memory-mapped.
+    """A prepared dataset of one domain; its pictures are memory-mapped, or read when indexed (see `JoinedImages`).
 
     `images`: [N, H, W, C] uint8 with C in {1, 3, 4}, ordered train | valid | test. `labels`: None, [N] int64 (indices
     into `classes`) or [N, A] float32 in [0, 1] (one column per entry of `attributes`). A view returned by `split`
@@ -134,6 +135,9 @@ def verify(data: Dataset | Pair) -> None:
         verify(data.a)
         verify(data.b)
         actual = pair_hash(data.a.hash, data.b.hash)
+    elif isinstance(images := cast(Any, data.images), JoinedImages):
+        images.verify()
+        actual = data.hash  # its files were compared with it when it was opened
     else:
         actual = content_hash(data.images, data.labels, data.classes, data.attributes)
     if actual != data.hash:

@@ -15,7 +15,8 @@ import numpy as np
 from simulacra.data.contents import common_folder
 from simulacra.data.dataset import SPLITS, Pair, content_hash
 from simulacra.data.opening import kind
-from simulacra.data.sources import PARTS, Source, open_source
+from simulacra.data.source import Source
+from simulacra.data.sources import PARTS, open_source
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
 

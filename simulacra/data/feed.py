@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulacra.data.dataset import Dataset, Pair
+from simulacra.data.joined import JoinedImages
 from simulacra.gan import Batch, Generator, Model
 
 SECOND_DOMAIN = 1 << 40  # added to the seed for the order of a pair's second domain
+STEPS_AHEAD = 2  # batches that are read before they are asked for
+MOST_AHEAD = 1 << 16  # images between two batches of one process; more is a jump, as of a resume
 DEVICE_SHARE = 0.4  # of the device's free memory that the uint8 pictures may take
 
 
@@ -27,12 +30,13 @@ class Feed:
     def __init__(self, data: Dataset | Pair, device: torch.device, *, seed: int, mirror: bool = False) -> None:
         domain = data.a if isinstance(data, Pair) else data
         self.n, self.seed, self.mirror, self.device = len(domain), seed, mirror, device
-        self.images: np.ndarray | Tensor = domain.images
+        self.images: np.ndarray | Tensor | JoinedImages = domain.images
         self.labels = None if domain.labels is None else torch.from_numpy(np.array(domain.labels))
         if device.type == "cuda" and domain.images.nbytes < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
             self.images = torch.from_numpy(np.array(domain.images)).to(device)
         self.names = data.domains if isinstance(data, Pair) else data.classes or data.attributes
         self.others = Feed(data.b, device, seed=seed + SECOND_DOMAIN, mirror=mirror) if isinstance(data, Pair) else None
+        self.last_start = 0
         self._epoch = lru_cache(maxsize=2)(self._shuffled)
 
     def _shuffled(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +55,14 @@ class Feed:
             start, count = start + n, count - n
         return np.concatenate(index), np.concatenate(mirrored)
 
+    def _ahead(self, start: int, count: int) -> None:
+        """Begin to read the batches after this one, if pictures are at an address: they follow as this one did."""
+        if isinstance(self.images, JoinedImages) and start != self.last_start:
+            stride = start - self.last_start if 0 < start - self.last_start <= MOST_AHEAD else count
+            for step in range(1, STEPS_AHEAD + 1):
+                self.images.ahead(self.order(start + step * stride, count)[0])
+            self.last_start = start
+
     def batch(self, start: int, count: int) -> Batch:
         """Pictures number start ... start + count - 1 of the run: images [count, C, H, W] in [-1, 1], channels last."""
         index, mirrored = self.order(start, count)
@@ -58,6 +70,7 @@ class Feed:
             packed = self.images[torch.from_numpy(index).to(self.device, non_blocking=True)]
         else:
             packed = torch.from_numpy(self.images[index]).to(self.device, non_blocking=True)
+            self._ahead(start, count)
         images = packed.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
         if self.mirror:
             flip = torch.from_numpy(mirrored).to(self.device, non_blocking=True)

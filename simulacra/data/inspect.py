@@ -22,7 +22,8 @@ from simulacra.data.duplicates import exact_groups, near_groups
 from simulacra.data.prepare_options import Size, as_size
 from simulacra.data.rejects import Reject, english
 from simulacra.data.sizing import SIDES, is_enlarged, largest_reached
-from simulacra.data.sources import Source, open_source
+from simulacra.data.source import Source
+from simulacra.data.sources import open_source
 from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, run
 from simulacra.messages import SEPARATORS, Message, language, text
 

@@ -84,11 +84,24 @@ class ArrayRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """Picture `index` of a dataset that was joined from shards."""
+
+    dataset: str
+    index: int
+
+    def read(self) -> NDArray[np.uint8]:
+        """The pixels. Raises SimulacraError where they do not match their hash."""
+        pixels: NDArray[np.uint8] = _images(self.dataset)[self.index]
+        return pixels
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One picture of a source. `name` and `folder` are printable; `stamp` identifies its version."""
 
     name: str
-    place: FilePart | ZipMember | ArrayRow
+    place: FilePart | ZipMember | ArrayRow | DatasetRow
     stamp: str = ""
 
     @property
@@ -131,6 +144,7 @@ def close_all() -> None:
     """Close the archives and arrays that this process has opened."""
     _zip.cache_clear()
     _array.cache_clear()
+    _images.cache_clear()
 
 
 @lru_cache(maxsize=2)
@@ -142,3 +156,10 @@ def _zip(path: str) -> zipfile.ZipFile:
 def _array(path: str) -> NDArray[np.uint8]:
     pixels: NDArray[np.uint8] = np.load(Path(path), mmap_mode="r", allow_pickle=False)
     return pixels
+
+
+@lru_cache(maxsize=2)
+def _images(dataset: str) -> NDArray[np.uint8]:
+    from simulacra.data.opening import open_domain  # which imports more than items are worth
+
+    return open_domain(dataset).images

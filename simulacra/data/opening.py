@@ -9,27 +9,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulacra.data import joined, shard_format
 from simulacra.data.dataset import SPLITS, Dataset, Pair, pair_hash
+from simulacra.data.joined import read_joined
 from simulacra.data.portraits import peeps
+from simulacra.data.shard_format import read_record
+from simulacra.data.stores import LocalFolder, Store, is_address, open_store
 from simulacra.errors import SimulacraError, near_path
 from simulacra.files import read_json
 
 FORMAT = 1  # of data.json
+KINDS = (Dataset.WHAT, Pair.WHAT, joined.WHAT, shard_format.WHAT)
 
 
 def open_dataset(source: str | Path) -> Dataset | Pair:
-    """Open a prepared folder, or the built-in dataset "peeps". Pictures are memory-mapped, not read.
+    """Open a prepared folder, a joined dataset at an address, or the built-in dataset "peeps".
 
-    Raises SimulacraError for a path that is missing, holds raw pictures, is half-written or damaged.
+    Pictures are memory-mapped, not read. Raises SimulacraError for a path that is missing, holds raw pictures, is
+    half-written or damaged.
     """
     if source == "peeps":
         return peeps()
+    if is_address(source):
+        return _open_joined(open_store(source), None)
     path = Path(source)
     what = kind(path)
     if what == Pair.WHAT:
         return _open_pair(path, read_json(path / "data.json"))
     if what == Dataset.WHAT:
         return _open_domain(path, read_json(path / "data.json"))
+    if what == joined.WHAT:
+        return _open_joined(LocalFolder(path), path)
+    if what == shard_format.WHAT:
+        shard = shard_format.read_shard(LocalFolder(path))
+        raise SimulacraError("data.is_a_shard", path=path, number=shard.number, count=shard.count)
     if not path.exists():
         raise SimulacraError("data.no_dataset", path=path, hint=near_path(path, ["peeps"]))
     if path.is_dir() and ((path / "data.json").exists() or (path / "images.npy").exists()):
@@ -54,19 +67,19 @@ def open_pair(source: str | Path) -> Pair:
 
 
 def kind(path: Path) -> str | None:
-    """`Dataset.WHAT` or `Pair.WHAT`, as data.json in the folder says; None if it says neither."""
+    """What data.json in the folder says that it holds, one of `KINDS`; None if it says nothing of the kind."""
     about = path / "data.json"
     try:
         record = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else None
     except (OSError, ValueError, RecursionError):
         return None
     what = record.get("what") if isinstance(record, dict) else None
-    return what if what in (Dataset.WHAT, Pair.WHAT) else None
+    return what if what in KINDS else None
 
 
-def is_prepared(path: Path) -> bool:
-    """Whether `path` is a folder that `prepare` finished (its contents are not checked)."""
-    return kind(path) is not None
+def is_prepared(path: str | Path) -> bool:
+    """Whether `path` is an address, or a folder that `prepare` or `join` finished (its contents are not checked)."""
+    return is_address(path) or kind(Path(path).expanduser()) is not None
 
 
 def _open_pair(path: Path, record: dict[str, Any]) -> Pair:
@@ -76,6 +89,25 @@ def _open_pair(path: Path, record: dict[str, Any]) -> Pair:
         raise SimulacraError("data.damaged_pair", path=path)
     first, second = map(str, record["domains"])
     return Pair(str(record["name"]), path, a, b, (first, second), digest)
+
+
+def _open_joined(store: Store, path: Path | None) -> Dataset:
+    record = read_record(store)
+    if record.get("what") != joined.WHAT:
+        raise SimulacraError("data.address_not_joined", place=store.place)
+    if record.get("format") != FORMAT:
+        raise SimulacraError("data.other_format", path=store.place, format=record.get("format"), expected=FORMAT)
+    images, labels = read_joined(store, record)
+    try:
+        splits = {part: int(record["splits"][part]) for part in SPLITS}
+        classes, attributes = tuple(record["classes"]), tuple(record["attributes"])
+        name, digest = str(record["name"]), str(record["hash"])
+        fits = sum(splits.values()) == len(images) and _labels_fit(labels, len(images), classes, attributes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SimulacraError("data.damaged_joined", place=store.place) from error
+    if not fits:
+        raise SimulacraError("data.damaged_joined", place=store.place)
+    return Dataset(name, path, images, labels, classes, attributes, splits, digest)
 
 
 def _open_domain(path: Path, record: dict[str, Any]) -> Dataset:

@@ -31,7 +31,7 @@ from simulacra.data.rejects import UnusablePicture, english
 from simulacra.data.selection import Packer, split_counts
 from simulacra.data.sheet import write_sheet
 from simulacra.data.sizing import choose_size
-from simulacra.data.sources import Source
+from simulacra.data.source import Source
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file, claimed_folder, read_json, write_json
 from simulacra.messages import Message
@@ -82,14 +82,14 @@ def prepare(
         if options.keep_originals and len(domains) > 1:
             raise SimulacraError("data.originals_of_pair")
         if options.size == "auto":
-            options = dataclasses.replace(options, size=_size_before(out) or _auto_size(domains, options))
+            options = dataclasses.replace(options, size=size_before(out) or _auto_size(domains, options))
         sources = [_source_json(domain.whole) for domain in domains]
         origin: dict[str, Any] = {"options": options.to_json(), "source": sources[0]}
         if len(domains) > 1:
             fingerprints = " ".join(record["fingerprint"] for record in sources)
             origin["source"] = {"fingerprint": fingerprints, "domains": sources}
         if out.exists() or out.is_symlink():
-            _check_same(out, origin)
+            check_same(out, origin)
             say("data.already_prepared", path=out)
             return open_dataset(out)
         with claimed_folder(out) as aside:
@@ -123,7 +123,7 @@ def export_zip(dataset: Dataset, out: str | Path) -> None:
 
 def _pack(source: Source, folder: Path, name: str, options: PrepareOptions, origin: dict[str, Any]) -> None:
     """Make the dataset of a source in an existing folder."""
-    packer = Packer(source, folder / "images.npy", _decoding(source.items, options), options)
+    packer = Packer(source, folder / "images.npy", choose_decoding(source.items, options), options)
     packer.run()
     _describe(packer, folder, name, origin)
 
@@ -133,7 +133,7 @@ def _pack_pair(
 ) -> None:
     """Make the datasets `a` and `b`, with equal channels, in an existing folder, and describe the pair."""
     if options.channels == "auto":
-        channels = {_decoding(domain.whole.items, options).channels for domain in domains}
+        channels = {choose_decoding(domain.whole.items, options).channels for domain in domains}
         options = dataclasses.replace(options, channels="grey" if channels == {"grey"} else "rgb")
     hashes = []
     for letter, domain in zip("ab", domains, strict=True):
@@ -151,7 +151,7 @@ def _pack_pair(
     write_json(folder / "data.json", record | {"hash": pair_hash(*hashes)} | origin)
 
 
-def _decoding(items: Sequence[Item], options: PrepareOptions) -> DecodeOptions:
+def choose_decoding(items: Sequence[Item], options: PrepareOptions) -> DecodeOptions:
     """How to decode these pictures; "auto" channels are decided by a sample of them."""
     channels = options.channels
     if channels == "auto":
@@ -180,7 +180,7 @@ def _auto_size(domains: Sequence[Domain], options: PrepareOptions) -> tuple[int,
     return choose_size([list(domain.whole.items) for domain in domains], options)
 
 
-def _size_before(out: Path) -> tuple[int, int] | None:
+def size_before(out: Path) -> tuple[int, int] | None:
     """The size (H, W) of the dataset at `out`, which auto takes again; None where there is none."""
     size = read_json(out / "data.json").get("options", {}).get("size") if is_prepared(out) else None
     return (int(size[0]), int(size[1])) if isinstance(size, list) else None
@@ -190,7 +190,7 @@ def _source_json(source: Source) -> dict[str, Any]:
     return {"given": source.name, "kind": source.kind, "fingerprint": source.fingerprint()}
 
 
-def _check_same(out: Path, origin: dict[str, Any]) -> None:
+def check_same(out: Path, origin: dict[str, Any]) -> None:
     """Raise SimulacraError, saying how it differs, if `out` holds anything but the dataset of this origin."""
     if not is_prepared(out):
         raise SimulacraError("data.out_is_not_a_dataset", path=out)
@@ -251,8 +251,13 @@ def _describe(packer: Packer, folder: Path, name: str, origin: dict[str, Any]) -
     record |= {"classes": list(classes), "attributes": list(source.attributes), **origin}
     if packer.options.keep_originals:
         record["originals"] = write_originals(packer, folder, name, splits)
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "pillow": PIL.__version__}
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        versions["simulacra"] = metadata.version("simulacra")
-    record |= {"notes": [english(note) for note in report.notes], "versions": versions}
+    record |= {"notes": [english(note) for note in report.notes], "versions": versions()}
     write_json(folder / "data.json", {"what": Dataset.WHAT, "format": FORMAT} | record)
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide what is prepared, for data.json."""
+    record = {"python": platform.python_version(), "numpy": np.__version__, "pillow": PIL.__version__}
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        record["simulacra"] = metadata.version("simulacra")
+    return record

@@ -17,7 +17,7 @@ from simulacra.data.inspect import Tally
 from simulacra.data.items import Item
 from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import Reject
-from simulacra.data.sources import Source
+from simulacra.data.source import Source
 from simulacra.data.writing import ArrayTarget, Task, new_array, run, shorten
 from simulacra.errors import SimulacraError
 from simulacra.messages import Message, text
@@ -31,11 +31,13 @@ def shuffled(items: Sequence[Item], seed: int) -> list[int]:
     Adding or removing a picture does not change the order of the others.
     """
 
-    def key(number: int) -> tuple[bytes, int]:
-        seeded = f"{seed}\0{items[number].name}".encode("utf-8", "backslashreplace")
-        return hashlib.blake2b(seeded, digest_size=8).digest(), number
+    return sorted(range(len(items)), key=lambda number: (order_key(seed, items[number].name), number))
 
-    return sorted(range(len(items)), key=key)
+
+def order_key(seed: int, name: str) -> bytes:
+    """What the order of pictures is sorted by: a function of the seed and the picture's name."""
+    seeded = f"{seed}\0{name}".encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(seeded, digest_size=8).digest()
 
 
 def select(order: Sequence[int], folders: Sequence[str], per_folder: int | None, limit: int | None) -> list[int]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulacra.data import archives, arrays
+from simulacra.data import archives
 from simulacra.data.contents import Listing, common_folder
-from simulacra.data.dataset import Dataset
-from simulacra.data.items import ArrayRow, FilePart, Item, close_all, natural, printable, read_errors
+from simulacra.data.items import FilePart, close_all, natural, printable, read_errors
 from simulacra.data.label_tables import MAX_BYTES, Table, labels_for, read_table
 from simulacra.data.opening import is_prepared, open_domain
+from simulacra.data.packed_sources import from_cifar, from_dataset, from_idx, from_numpy
 from simulacra.data.rejects import Reject, UnusablePicture
+from simulacra.data.source import Source
+from simulacra.data.stores import is_address
 from simulacra.errors import SimulacraError, did_you_mean, near_path
 from simulacra.files import disk_errors
 from simulacra.messages import Message
@@ -30,34 +29,6 @@ PARTS = {"train": "train", "training": "train", "val": "valid", "valid": "valid"
 MAX_CLASSES = 1000  # more folders are people or days rather than classes, unless asked for
 NUMPY = (".npy", ".npz")
 KNOWN_TABLES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "dataset.json")
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """The pictures of one source: `items` in natural order, and `labels` with one row per item.
-
-    `labels` is None, [N] int64 (indices into `classes`) or [N, A] float32 in [0, 1] (`attributes`). `rejects` are
-    pictures that cannot even be opened; `not_pictures` counts other files.
-    """
-
-    name: str
-    kind: str
-    items: Sequence[Item]
-    labels: NDArray[Any] | None = None
-    classes: tuple[str, ...] = ()
-    attributes: tuple[str, ...] = ()
-    rejects: tuple[Reject, ...] = ()
-    not_pictures: int = 0
-    notes: tuple[Message, ...] = ()
-
-    def fingerprint(self) -> str:
-        """SHA-256 of names, versions and labels; it does not change as long as the pictures do not."""
-        digest = hashlib.sha256(repr((self.classes, self.attributes)).encode("utf-8", "backslashreplace"))
-        for item in self.items:
-            digest.update(f"{item.name}\0{item.stamp}\n".encode())
-        if self.labels is not None:
-            digest.update(np.ascontiguousarray(self.labels).data)
-        return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -70,7 +41,7 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
     Raises SimulacraError if there are no pictures, or no such labels.
     """
     path = Path(source)
-    if source != "peeps" and not path.exists():
+    if source != "peeps" and not is_address(source) and not path.exists():
         raise SimulacraError("data.no_source", path=source, hint=near_path(path, ["peeps"]))
     with tempfile.TemporaryDirectory(prefix="simulacra-") as scratch:
         try:
@@ -86,26 +57,26 @@ def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]
 
 def _open(name: str, path: Path, scratch: Path, labels: str) -> Source:
     """The source at a path, by what lies there."""
-    if name == "peeps" or is_prepared(path):
-        return _choose_labels(_from_dataset(name, open_domain(name), scratch), labels)
+    if name == "peeps" or is_prepared(name):
+        return _choose_labels(from_dataset(name, open_domain(name), scratch), labels)
     if not os.access(path, os.R_OK):
         raise SimulacraError("data.source_without_permission", path=name)
     if path.is_dir():
         idx_files = sorted(p for p in path.iterdir() if archives.is_idx(p.name) and p.is_file())
         if idx_files:
-            return _choose_labels(_from_idx(name, idx_files, scratch), labels)
+            return _choose_labels(from_idx(name, idx_files, scratch), labels)
         return _find_labels(name, "folder", _walk(path), labels)
     if not path.is_file():  # reading a named pipe would wait for ever
         raise SimulacraError("data.not_a_source", path=name)
     if archives.is_idx(path.name):
-        return _choose_labels(_from_idx(name, [path], scratch), labels)
+        return _choose_labels(from_idx(name, [path], scratch), labels)
     if path.suffix.lower() in NUMPY:
-        return _choose_labels(_from_numpy(name, path, scratch), labels)
+        return _choose_labels(from_numpy(name, path, scratch), labels)
     if archives.is_tar(path):
         tar = archives.uncompressed(path, scratch)
         cifar = archives.cifar_files(tar)
         if cifar:
-            return _choose_labels(_from_cifar(name, cifar, scratch), labels)
+            return _choose_labels(from_cifar(name, cifar, scratch), labels)
         return _find_labels(name, "tar", archives.list_tar(tar), labels)
     if archives.is_zip(path):
         return _find_labels(name, "zip", archives.list_zip(path), labels)
@@ -224,57 +195,3 @@ def _choose_labels(source: Source, wanted: str) -> Source:
     raise SimulacraError(
         "data.no_attribute", path=source.name, attribute=wanted, hint=hint, names=list(source.attributes)
     )
-
-
-def _from_dataset(name: str, data: Dataset, scratch: Path) -> Source:
-    path = scratch / "images.npy" if data.path is None else data.path / "images.npy"
-    if data.path is None:
-        np.save(path, data.images)
-    items = [Item(f"{data.name}/{n:06d}", ArrayRow(str(path), n), data.hash[:16]) for n in range(len(data))]
-    return Source(name, "data set", items, data.labels, data.classes, data.attributes)
-
-
-def _from_idx(name: str, images: Sequence[Path], scratch: Path) -> Source:
-    items: list[Item] = []
-    labels: list[NDArray[np.int64]] = []
-    for path in images:
-        array = scratch / f"{path.name}.npy"
-        n = arrays.unpack_idx(path, array)
-        part = path.name.split("-")[0].split("images")[0] or "pictures"
-        about = path.stat()
-        stamp = f"{about.st_size}.{about.st_mtime_ns}"
-        items += [Item(f"{part}/{row:06d}", ArrayRow(str(array), row), stamp) for row in range(n)]
-        label_file = archives.idx_labels_of(path)
-        if label_file is not None:
-            labels.append(arrays.read_idx_labels(label_file, n))
-    if len(labels) != len(images):
-        return Source(name, "IDX", items, notes=(Message("data.no_label_file"),))
-    numbers = np.concatenate(labels)
-    classes = tuple(str(n) for n in range(int(numbers.max(initial=0)) + 1))
-    return Source(name, "IDX", items, numbers, classes)
-
-
-def _from_numpy(name: str, path: Path, scratch: Path) -> Source:
-    array, sound = arrays.unpack_numpy(path, scratch)
-    about = path.stat()
-    stamp = f"{about.st_size}.{about.st_mtime_ns}"
-    items = [Item(f"{path.stem}/{n:06d}", ArrayRow(str(array), n), stamp) for n in np.flatnonzero(sound).tolist()]
-    rejects = [
-        Reject(f"{path.stem}/{n:06d}", Message("data.number_not_finite")) for n in np.flatnonzero(~sound).tolist()
-    ]
-    return Source(name, "NumPy", items, rejects=tuple(rejects))
-
-
-def _from_cifar(name: str, cifar: archives.CifarFiles, scratch: Path) -> Source:
-    items: list[Item] = []
-    labels: list[int] = []
-    for part, file in cifar.data:
-        pixels, numbers = arrays.cifar_pixels(arrays.read_cifar(archives.read_cifar_part(file), part), part)
-        array = scratch / f"{part}.npy"
-        np.save(array, pixels)
-        items += [Item(f"{part}/{n:06d}", ArrayRow(str(array), n), cifar.stamp) for n in range(len(pixels))]
-        labels += numbers
-    names = cifar.class_names()
-    if labels and not 0 <= min(labels) <= max(labels) < len(names):
-        raise SimulacraError("data.labels_without_names", path=name)
-    return Source(name, "CIFAR", items, np.array(labels, dtype=np.int64), names)

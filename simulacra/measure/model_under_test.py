@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simulacra.console import Advance
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.data.opening import open_dataset
+from simulacra.data.stores import is_address
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.generator import Generator
@@ -66,7 +67,7 @@ class ModelUnderTest:
         """
         if source is None:
             source = read_json(self.run / "config.json")["data"]["source"] if self.run else self.config.get("data")
-            if source is None or (source != "peeps" and not Path(source).exists()):
+            if source is None or (source != "peeps" and not is_address(source) and not Path(source).exists()):
                 raise SimulacraError("measure.data_missing", model=self.folder, source=source)
         data = open_dataset(source)
         if self.task == "translate" and not isinstance(data, Pair):

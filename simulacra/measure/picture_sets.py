@@ -26,6 +26,7 @@ from simulacra.data.items import Item
 from simulacra.data.opening import is_prepared, open_domain
 from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.data.sources import open_source
+from simulacra.data.stores import is_address
 from simulacra.errors import SimulacraError
 from simulacra.generator import Generator, to_image
 from simulacra.hub import is_hub
@@ -93,8 +94,9 @@ def open_set(
         yield _of_dataset(*part)
     elif model and str(where) == SHIPPED:
         yield _of_model(where, samples, device)
-    elif str(where) == SHIPPED or is_prepared(Path(where).expanduser()):
-        yield _of_dataset(open_domain(where if str(where) == SHIPPED else Path(where).expanduser()), "train")
+    elif str(where) == SHIPPED or is_prepared(where):
+        place = where if str(where) == SHIPPED or is_address(where) else Path(where).expanduser()
+        yield _of_dataset(open_domain(place), "train")
     elif is_hub(where) or is_model(Path(where).expanduser()):
         yield _of_model(where, samples, device)
     else:

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
+from simulacra import distributed
 from simulacra.errors import SimulacraError
 from simulacra.plugins.harness import advance, make_trainer
-from simulacra.training import distributed
 
 SECONDS = 120  # after which processes that wait for each other are given up
 SERVER: ForkServerContext | SpawnContext  # what starts processes

@@ -23,7 +23,7 @@ TAIL = 1 << 16  # bytes at a journal's end that hold its last line
 UPSCALERS = "upscale"  # folder of a run's upscalers, which are no entries of their own
 
 Kind = Literal["dataset", "pair", "run", "model"]
-WHAT: dict[str, Kind] = {"simulacra data set": "dataset", "simulacra pair": "pair"}
+WHAT: dict[str, Kind] = {"simulacra data set": "dataset", "simulacra joined data": "dataset", "simulacra pair": "pair"}
 
 
 class DataRecord(TypedDict):

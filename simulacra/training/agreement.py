@@ -10,11 +10,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from simulacra import distributed
 from simulacra.data.dataset import verify
 from simulacra.data.opening import open_dataset
 from simulacra.errors import SimulacraError
 from simulacra.registry import provenance
-from simulacra.training import checkpoint, distributed
+from simulacra.training import checkpoint
 from simulacra.training.clock import Clock
 from simulacra.training.existing import Existing, source_of
 from simulacra.training.options import TrainOptions
@@ -80,9 +81,9 @@ def _refuse_newer(places: list[tuple[str, int]]) -> None:
 
 
 def same_length(resolved: Plan) -> Plan:
-    """The plan with what the first process has made of the run's journal: when there are scores, and the run's patience."""
-    clock, patience = distributed.of_first(lambda: (asdict(resolved.clock), resolved.patience))
-    return replace(resolved, clock=Clock(**clock), patience=patience)
+    """The plan with what the first process has made of the run's journal and of its machine: scores, patience, compiling."""
+    known = distributed.of_first(lambda: (asdict(resolved.clock), resolved.patience, resolved.compile))
+    return replace(resolved, clock=Clock(**known[0]), patience=known[1], compile=known[2])
 
 
 def verify_data(source: str) -> None:

@@ -5,6 +5,8 @@ traced below autograd (`make_fx`), gradients included, and only that flat graph 
 differentiate. (Never set `torch._dynamo.config.trace_autograd_ops` instead: it silently drops the second-order terms of
 custom functions.)
 
+The graph ends with the gradients of this process: the all-reduce and the optimizer come after it.
+
 A GAN whose losses change with time has a graph for each of its graph keys, as on a GPU (`cuda_graphs.py`).
 
 Compiling does not always pay, so the first step of each kind is timed both ways. The two differ in the last bits:
@@ -22,12 +24,12 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from simulacra import distributed
 from simulacra.console import warn
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch
 from simulacra.messages import Message
 from simulacra.seeds import seed_all
-from simulacra.training import distributed
 from simulacra.training.cuda_graphs import LossAndStats, first_line
 
 TRIALS = 3  # steps timed each way
@@ -87,11 +89,11 @@ class _Loss(nn.Module):
         return self.gan.d_loss(batch) if self.player == "D" else self.gan.g_loss(batch)
 
 
-def make_compiler(gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, micro: int, bf16: bool) -> Compiler | None:
-    """A run's compiler, or None, with a warning, where compiling does not apply."""
-    if distributed.world() > 1:
-        reason = Message("train.several_processes")
-    elif micro < gan.config.batch:
+def make_compiler(
+    gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, single: bool, bf16: bool
+) -> Compiler | None:
+    """A run's compiler, or None, with a warning, where compiling does not apply. single: one microbatch in each process."""
+    if not single:
         reason = Message("train.microbatches")
     elif gan.graph_key("D") is None:
         reason = Message("train.losses_change", gan=gan.name)
@@ -126,25 +128,34 @@ class Compiler:
         return (player if key == () else f"{player} {key}") + ("" if self.gan.augment.active else " bare")
 
     def choose(self, kind: str, player: str, batch: Batch, seed: int) -> None:
-        """Time both ways; weights, buffers and gradients stay as they were."""
-        began = time.monotonic()
+        """Time both ways; weights, buffers and gradients stay as they were. All processes make the same choice."""
+        began, step, reason, times = time.monotonic(), None, "", None
         with self.undone():
             try:
                 step = self.build(player, batch)
             except Exception as error:
-                self.chosen[kind] = False
-                warn("train.not_compiled", player=player, reason=first_line(error))
-                return
+                reason = first_line(error)
             seconds = time.monotonic() - began
-            ways: list[Callable[[Batch], LossAndStats]] = [step, lambda batch: self.eager(player, batch)]
-            trials = [[self.timed(way, batch, seed) for way in ways] for _ in range(TRIALS)]
-        compiled, eager = (min(times) for times in zip(*trials, strict=True))
+            if step is not None:
+                ways: list[Callable[[Batch], LossAndStats]] = [step, lambda batch: self.eager(player, batch)]
+                trials = [[self.timed(way, batch, seed) for way in ways] for _ in range(TRIALS)]
+                times = [min(column) for column in zip(*trials, strict=True)]
+        everyone = distributed.exchange([times, reason])
+        if reasons := [reason for times, reason in everyone if times is None]:
+            self.chosen[kind] = False
+            self.report("train.not_compiled", player=player, reason=reasons[0])
+            return
+        compiled, eager = (max(column) for column in zip(*(times for times, _ in everyone), strict=True))
         self.chosen[kind] = compiled < eager
-        if self.chosen[kind]:
+        if self.chosen[kind] and step is not None:
             self.compiled[kind] = step
-            warn("train.compiled_used", player=player, seconds=seconds, speed=eager / compiled)
-        else:
-            warn("train.compiled_not_used", player=player, seconds=seconds, speed=eager / compiled)
+        code = "train.compiled_used" if self.chosen[kind] else "train.compiled_not_used"
+        self.report(code, player=player, seconds=seconds, speed=eager / compiled)
+
+    def report(self, code: str, **values: Any) -> None:
+        """Print a sentence in the first process."""
+        if distributed.rank() == 0:
+            warn(code, **values)
 
     def build(self, player: str, batch: Batch) -> CompiledStep:
         """Compile a player's step, and run it once: only then does torch compile it."""

@@ -2,7 +2,8 @@
 
 A step is hundreds of small kernels, and small networks wait for the processor to launch them. A replay launches them
 all at once. The kernels are those of the eager step, with the same random numbers. What a GAN changes with time must be
-a tensor, or part of `GAN.graph_key`: each key has its own recording. See the CUDA Graphs notes of PyTorch.
+a tensor, or part of `GAN.graph_key`: each key has its own recording. A recording ends with the gradients of this process:
+the all-reduce and the optimizer come after it. See the CUDA Graphs notes of PyTorch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor
 
+from simulacra import distributed
 from simulacra.console import warn
 from simulacra.gan import GAN, Batch
 from simulacra.messages import Message
@@ -32,7 +34,9 @@ class Recording:
         images, labels, others = batch
         self.inputs = Batch(images.clone(), *(side if side is None else side.clone() for side in (labels, others)))
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        # "global" forbids the calls that NCCL's watchdog makes in a thread of its own
+        mode = "thread_local" if distributed.world() > 1 else "global"
+        with torch.cuda.graph(self.graph, capture_error_mode=mode):
             self.outputs = eager(player, self.inputs)
         self.gradients = [parameter.grad for parameter in self.mine]
 

@@ -25,7 +25,7 @@ class Existing:
 
 def source_of(data: str | Path, stored: RunConfig | None) -> str:
     """The data set that a command names: itself, or that of the run whose folder it names."""
-    return stored["data"]["source"] if stored and str(data) != BUILT_IN and not is_prepared(Path(data)) else str(data)
+    return stored["data"]["source"] if stored and str(data) != BUILT_IN and not is_prepared(data) else str(data)
 
 
 def named_folder(data: str, spec: str | None, options: TrainOptions) -> Path | None:

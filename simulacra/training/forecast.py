@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from simulacra import distributed
 from simulacra.data.dataset import Dataset
 from simulacra.device import choose_device, set_threads
 from simulacra.errors import SimulacraError
@@ -26,7 +27,7 @@ from simulacra.gan import GAN
 from simulacra.measure.choose import SAMPLES, read_scores, since_best
 from simulacra.measure.extractors.weights import bundled_weights
 from simulacra.messages import Message
-from simulacra.training import distributed, threads, trainer
+from simulacra.training import threads, trainer
 from simulacra.training.cuda_graphs import EAGER
 from simulacra.training.existing import Existing
 from simulacra.training.journal import read_journal
@@ -45,7 +46,6 @@ PROVISIONAL = 1_000_000  # images that schedules are laid out for while a run by
 OVERHEAD = 0.05  # of a run's time goes into previews, journal and checkpoints
 LONG = 3 * 3600.0  # seconds; a size that takes longer is too large for the machine
 SHORT = 3600.0  # seconds that the size that is recommended instead takes at most
-
 COMPILERS = ("c++", "g++", "clang++", "cl")
 COMPILED = 600.0  # seconds; a longer run repays the half minute on all cores in which its steps are compiled
 
@@ -209,7 +209,7 @@ def _compiled(resolved: Plan, options: TrainOptions) -> Plan:
     if resolved.speed is None or options.compile is not None or options.micro is not None or device.type != "cpu":
         return resolved
     growing = gan.on_step_start is not GAN.on_step_start and gan.graph_key is GAN.graph_key
-    able = gan.task == "draw" and not growing and distributed.world() == 1 and any(map(shutil.which, COMPILERS))
+    able = gan.task == "draw" and not growing and any(map(shutil.which, COMPILERS))
     return replace(resolved, compile=able and seconds(resolved) >= COMPILED)
 
 

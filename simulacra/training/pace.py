@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
+from simulacra import distributed
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json, write_json
 from simulacra.records import wrong_entry
-from simulacra.training import distributed
 from simulacra.training import trainer as trainer_module
 from simulacra.training.observers import Observer
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import simulacra
-from simulacra import messages
+from simulacra import distributed, messages
 from simulacra.console import silent, tasks
 from simulacra.data.feed import Feed
 from simulacra.data.opening import open_dataset
@@ -21,7 +21,7 @@ from simulacra.files import sweep, write_json
 from simulacra.measure.choose import mark_best, ranking, read_best
 from simulacra.messages import Message
 from simulacra.storage import checkpoint_folders
-from simulacra.training import agreement, checkpoint, distributed, health, pace, rollback
+from simulacra.training import agreement, checkpoint, health, pace, rollback
 from simulacra.training.curves import drawings
 from simulacra.training.forecast import forecast
 from simulacra.training.journal import read_journal

@@ -6,7 +6,6 @@ so an exact resume needs no random state, and the number of processes is not par
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -17,23 +16,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from simulacra import distributed
 from simulacra.data.feed import Feed
 from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch, check_players
 from simulacra.messages import Message
 from simulacra.seeds import seed_all
 from simulacra.storage import checkpoints
-from simulacra.training import balance, checkpoint, distributed
+from simulacra.training import balance, checkpoint
 from simulacra.training.clock import Clock
 from simulacra.training.compiled import make_compiler
 from simulacra.training.cuda_graphs import LossAndStats, Recorder
 from simulacra.training.ema import EMA
 from simulacra.training.journal import Journal, Meter, memory
+from simulacra.training.microbatches import join, largest_microbatch, own_microbatches, pictures_of_ranks, random_key
+from simulacra.training.readback import LossWatch, SharedFlags
 from simulacra.training.run_records import JournalLine
 
 SAVE_SECONDS = 300  # a checkpoint is written at least this often, so that a kill costs little
 seconds_now = time.monotonic  # the clock of runs by minutes; a benchmark may count CPU time instead
-CHECK_EVERY = 32  # steps between checks of the losses on an accelerator, where each check waits for it
 
 
 class TrainingDiverged(SimulacraError):
@@ -62,23 +63,22 @@ class Trainer:
     ) -> None:
         self.gan, self.feed, self.folder, self.seed, self.about = gan, feed, folder, seed, about or {}
         self.device, self.config, self.bf16 = feed.device, gan.config, precision == "bf16"
-        self.micro = micro or math.ceil(self.config.batch / distributed.world())
+        self.micro = largest_microbatch(self.config.batch, micro)
         check_players(gan)
-        processes = distributed.world()
-        if processes > 1 and self.config.batch % (self.micro * processes):
-            raise SimulacraError("train.uneven_batch", batch=self.config.batch, micro=self.micro, processes=processes)
         self.networks: dict[str, nn.Module] = {"D": gan.D, "G": gan.G}
         self.parameters = {player: list(network.parameters()) for player, network in self.networks.items()}
         self.losses: dict[str, Callable[[Batch], LossAndStats]] = {"D": gan.d_loss, "G": gan.g_loss}
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
-        self.compiler = make_compiler(gan, self.backward, micro=self.micro, bf16=self.bf16) if compiled else None
-        whole = self.micro >= self.config.batch and processes == 1 and self.compiler is None
-        self.recorder = Recorder(gan, self.backward) if whole and self.device.type == "cuda" else None
+        single = self.micro * distributed.world() == self.config.batch  # microbatch in each process
+        self.compiler = make_compiler(gan, self.backward, single=single, bf16=self.bf16) if compiled else None
+        recorded = single and self.compiler is None and self.device.type == "cuda"
+        self.recorder = Recorder(gan, self.backward) if recorded else None
         self.ema = EMA(gan.G, self.config.ema)
+        self.rows = {"real", "fake", *gan.unreduced_stats}  # stats with a row a picture
         self.balance = balance.make(self.config.balance, critic=gan.critic)
         self.steps, self.nimg, self.seconds = {"D": 0, "G": 0}, 0, 0.0
-        self.meter, self.unchecked = Meter(), list[tuple[int, Tensor]]()  # step and loss
+        self.meter, self.loss_watch, self.flags = Meter(), LossWatch(self.device), SharedFlags(self.device)
         self.journal = Journal(folder / "journal.jsonl")
 
     # --- one step ---------------------------------------------------------------------------------------
@@ -89,9 +89,8 @@ class Trainer:
         parameters, optimizer, number = self.parameters[player], self.optimizers[player], sum(self.steps.values())
 
         # freeze the opponent and set what depends on time
-        for name, others in self.parameters.items():
-            for parameter in others:
-                parameter.requires_grad = name == player
+        for name, network in self.networks.items():
+            network.requires_grad_(name == player)
         for parameter in parameters:
             parameter.grad = None
         self.gan.on_step_start(self.nimg, self.steps)
@@ -99,7 +98,7 @@ class Trainer:
         # forward and backward, averaged over the processes
         loss, stats = self.gradients(player, number)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        distributed.average_step(gradients, self.gan)
+        loss, stats = self.exchange(gradients, loss, stats)
         self.meter.add(f"{player.lower()}_norm", get_total_norm(gradients))
 
         # update the weights
@@ -124,28 +123,35 @@ class Trainer:
         self.gan.on_step_end(player, stats)
         reduced = {name: value for name, value in stats.items() if name not in self.gan.unreduced_stats}
         self.meter.add_step(player, loss, reduced, critic=self.gan.critic)
-        self.watch(number, loss)
+        if (diverged := self.loss_watch.add(number, loss)) is not None:
+            raise self.diverged(Message("train.the_loss"), diverged)
 
     def gradients(self, player: str, step: int) -> LossAndStats:
-        """Backward over this process's microbatches; returns the mean loss and the stats of all processes."""
-        batch, micro = self.config.batch, self.microbatch()
-        whole = {"real", "fake", *self.gan.unreduced_stats}  # stats with a row a picture
-        if self.compiler is not None:
-            return self.compiler(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
-        if self.recorder is not None and micro >= batch:
-            return self.recorder(player, self.feed.batch(self.nimg, batch), _key(self.seed, step, 0))
+        """Backward over this process's microbatches; returns their part of the mean loss, and their stats."""
+        batch, micro, world = self.config.batch, self.microbatch(), distributed.world()
+        graph = (self.compiler or self.recorder) if micro * world == batch else None
         parts: list[dict[str, Tensor]] = []
-        starts = range(0, batch, micro)
-        for i, start in list(enumerate(starts))[distributed.rank() :: distributed.world()]:
-            count = min(micro, batch - start)
-            share = count / batch
-            seed_all(self.device, _key(self.seed, step, i))
+        for number, start, count in own_microbatches(batch, micro):
+            key, share = random_key(self.seed, step, number), count / batch
+            seed_all(self.device, key)
             reals = self.feed.batch(self.nimg + start, count)
-            loss, stats = self.backward(player, reals, share * distributed.world())
-            scaled = {name: value if name in whole else value * share for name, value in stats.items()}
+            loss, stats = graph(player, reals, key) if graph else self.backward(player, reals, share * world)
+            if share == 1:
+                return loss, stats
+            scaled = {name: value if name in self.rows else value * share for name, value in stats.items()}
             parts.append({"loss": loss * share} | scaled)
-        stats = distributed.join(parts, whole)
-        return stats.pop("loss"), stats
+        joined = join(parts, self.rows)
+        return joined.pop("loss"), joined
+
+    def exchange(self, gradients: list[Tensor], loss: Tensor, stats: dict[str, Tensor]) -> LossAndStats:
+        """Average gradients and all buffers, which would drift apart otherwise, and join the loss and the stats."""
+        if distributed.world() == 1:
+            return loss, stats
+        shares = pictures_of_ranks(self.config.batch, self.microbatch())
+        sent = {"loss": loss, "flags": self.flags.tensor()} | stats
+        joined = distributed.reduce_step([*gradients, *self.gan.buffers()], sent, self.rows, shares)
+        self.flags.arrived(joined.pop("flags"))
+        return joined.pop("loss"), joined
 
     def microbatch(self) -> int:
         """Pictures of a microbatch now: `micro`, or a divisor of it that fits in memory by the GAN's word."""
@@ -161,22 +167,10 @@ class Trainer:
         (loss * share).backward()  # type: ignore[no-untyped-call]
         return loss.detach(), {name: value.detach() for name, value in stats.items()}
 
-    # --- what is not finite -----------------------------------------------------------------------------
-
-    def watch(self, step: int, loss: Tensor) -> None:
-        """Note a loss to be checked: at once on a CPU, every `CHECK_EVERY` steps on an accelerator."""
-        self.unchecked.append((step, loss))
-        if self.device.type == "cpu" or len(self.unchecked) >= CHECK_EVERY:
-            self.check_losses()
-
     def check_losses(self) -> None:
-        """Raise `TrainingDiverged` when a loss since the last check is not finite."""
-        if not self.unchecked:
-            return
-        finite = torch.isfinite(torch.stack([loss for _, loss in self.unchecked])).tolist()
-        steps, self.unchecked = [step for step, _ in self.unchecked], []
-        if not all(finite):
-            raise self.diverged(Message("train.the_loss"), steps[finite.index(False)])
+        """Raise `TrainingDiverged` when any loss so far was not finite."""
+        if (diverged := self.loss_watch.first()) is not None:
+            raise self.diverged(Message("train.the_loss"), diverged)
 
     def check_weights(self) -> None:
         """Raise `TrainingDiverged` when a weight is not finite: a finite loss can have gradients that are not."""
@@ -209,13 +203,18 @@ class Trainer:
         each checkpoint, with whether it is due to be scored; True from it ends the run.
         """
         began, before, self.waited, self.should_stop = seconds_now(), self.seconds, 0.0, should_stop
+        self.flags.start()
         tick_at, tick_nimg, saved_at, previous = began, self.nimg, began, self.nimg
-        while True:
-            # 1. what is due? All processes must agree.
+
+        def flags() -> list[bool]:
             now = seconds_now()
             over = clock.minutes is not None and self.seconds >= clock.minutes * 60
             late = clock.tick_seconds is not None and now - tick_at > clock.tick_seconds and self.nimg != tick_nimg
-            stopped, over, stale, late = distributed.agree(should_stop(), over, now - saved_at > SAVE_SECONDS, late)
+            return [should_stop(), over, now - saved_at > SAVE_SECONDS, late]
+
+        while True:
+            # 1. what is due? All processes must agree.
+            stopped, over, stale, late = self.flags.agreed(flags)
             ended = over or (clock.total is not None and self.nimg >= clock.total)
 
             # 2. a journal line
@@ -224,6 +223,7 @@ class Trainer:
                 now = seconds_now()
                 line = self.journal_line(images_per_second=(self.nimg - tick_nimg) / max(now - tick_at, 1e-9))
                 tick_at, tick_nimg, self.meter = now, self.nimg, Meter()
+                self.flags.forget()
                 on_tick(line)
 
             # 3. a checkpoint
@@ -235,11 +235,13 @@ class Trainer:
                 self.save()
                 (enough,) = distributed.agree(on_checkpoint(measure))
                 ended, saved_at = ended or enough, seconds_now()
+                self.flags.forget()
             if ended or stopped:
                 return ended
 
             # 4. a step
             previous = self.nimg
+            self.flags.send(flags)
             self.step()
             on_step()
             self.seconds = before + seconds_now() - began - self.waited  # an observer may have waited
@@ -291,10 +293,6 @@ class Trainer:
         self.balance.load_state_dict(state["balance"])
         if self.compiler:
             self.compiler.chosen = dict(state["compiled"])
-        self.meter.sums, self.meter.counts, self.unchecked = state["meter"]["sums"], state["meter"]["counts"], []
+        self.meter.sums, self.meter.counts = state["meter"]["sums"], state["meter"]["counts"]
+        self.loss_watch.clear()
         self.steps, self.nimg, self.seconds = dict(state["plays"]), state["nimg"], state["seconds"]
-
-
-def _key(seed: int, step: int, micro: int) -> int:
-    """A 63-bit seed for the randomness of one microbatch."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{micro}".encode(), digest_size=8).digest()) >> 1

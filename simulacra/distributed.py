@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
 import simulacra
 from simulacra.errors import SimulacraError
 from simulacra.messages import Message
-from simulacra.training.rendezvous import connect, connection
+from simulacra.rendezvous import connect, connection
 
 CHUNK = 1 << 26  # bytes sent at once
 
@@ -58,30 +58,54 @@ def world() -> int:
 @torch.no_grad()
 def average(tensors: Iterable[Tensor]) -> None:
     """Replace each float tensor by its mean over the processes, in place, in one transfer."""
-    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
-    if world() == 1 or not floats:
-        return
-    flat = torch.cat([tensor.float().flatten() for tensor in floats])
+    reduce_step(tensors, {})
+
+
+@torch.no_grad()
+def reduce_step(
+    means: Iterable[Tensor], stats: dict[str, Tensor], rows: Collection[str] = (), shares: Sequence[int] = ()
+) -> dict[str, Tensor]:
+    """One all-reduce for all that a step exchanges; returns the stats of all processes.
+
+    means: float tensors, replaced by their means in place; others are left alone. stats: added up, except for those named
+    in `rows` [n, ...], which are put in a row by rank. shares: pictures of each process, to which its rows are proportional.
+    """
+    floats = [tensor for tensor in means if tensor.is_floating_point()]
+    if world() == 1 or not (floats or stats):
+        return stats
+    parts = [tensor.float().flatten() for tensor in floats]
+    for name, value in stats.items():
+        parts.append(_placed(value, shares) if name in rows else value.float().flatten())
+    flat = torch.cat(parts)
     with connection():
         dist.all_reduce(flat)
-    flat /= world()
-    for tensor, mean in zip(floats, torch.split(flat, [tensor.numel() for tensor in floats]), strict=True):
-        tensor.copy_(mean.view_as(tensor))
+    received = list(torch.split(flat, [part.numel() for part in parts]))
+    if floats:
+        flat[: sum(tensor.numel() for tensor in floats)] /= world()
+        torch._foreach_copy_(floats, [mean.view_as(tensor) for tensor, mean in zip(floats, received, strict=False)])
+    totals = {}
+    for (name, value), total in zip(stats.items(), received[len(floats) :], strict=True):
+        totals[name] = _unplaced(total, value) if name in rows else total.view_as(value).to(value.dtype)
+    return totals
 
 
-def average_step(gradients: list[Tensor], gan: nn.Module) -> None:
-    """After backward: average the player's gradients, and all buffers, which would drift apart otherwise."""
-    if world() > 1:
-        average([*gradients, *gan.buffers()])
+def _placed(value: Tensor, shares: Sequence[int]) -> Tensor:
+    """This process's rows between zeros for those of the others: added up, they are all rows. Exact for every dtype."""
+    flat = value.contiguous().flatten()
+    flat = flat.float() if _fits_float(value) else flat.view(torch.uint8).float()
+    each = flat.numel() // shares[rank()]
+    return pad(flat, (each * sum(shares[: rank()]), each * sum(shares[rank() + 1 :])))
 
 
-def join(parts: list[dict[str, Tensor]], whole: Collection[str]) -> dict[str, Tensor]:
-    """Stats of microbatches, of all processes, as one: those named in `whole` [N, ...] in a row, the others summed."""
-    if len(parts) == 1 and world() == 1:
-        return parts[0]
-    columns = {name: torch.cat([part[name].reshape(-1, *part[name].shape[1:]) for part in parts]) for name in parts[0]}
-    gathered = {name: gather(value) for name, value in columns.items()}
-    return {name: value if name in whole else value.sum() for name, value in gathered.items()}
+def _unplaced(flat: Tensor, like: Tensor) -> Tensor:
+    """The rows of all processes, with the dtype and the columns of this process's own."""
+    flat = flat.to(like.dtype) if _fits_float(like) else flat.to(torch.uint8).view(like.dtype)
+    return flat.view(-1, *like.shape[1:])
+
+
+def _fits_float(value: Tensor) -> bool:
+    """Whether float32 holds every value of the tensor's dtype."""
+    return value.dtype in (torch.float32, torch.bfloat16, torch.float16)
 
 
 def gather(tensor: Tensor) -> Tensor:
