@@ -21,6 +21,8 @@ EXTRAS = {
     "tensorboard": ("doctor.tensorboard", ("tensorboard",)),
     "wandb": ("doctor.wandb", ("wandb",)),
     "osc": ("doctor.osc", ("pythonosc",)),
+    "remote": ("doctor.remote", ("fsspec", "aiohttp")),
+    "parquet": ("doctor.parquet", ("pyarrow.parquet",)),
     "inception": ("doctor.inception", ("torch_fidelity",)),
 }
 CORE = ("torch", "numpy", "pillow", "safetensors", "matplotlib", "rich", "cyclopts")

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 import simulacra
 
@@ -69,7 +70,7 @@ def test_the_source_distribution_holds_what_the_tests_need(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     with tarfile.open(tmp_path / done.stdout.split()[-1]) as archive:
         names = {Path(*Path(name).parts[1:]).as_posix() for name in archive.getnames()}
-    rooms = ("simulacra", "tests", "scripts", "benchmarks", "docs")
+    rooms = ("simulacra", "tests", "scripts", "benchmarks", "docs", ".github")
     files = [path for room in rooms for path in (source / room).rglob("*") if path.is_file()]
     files += [source / name for name in ("Makefile", "constraints.txt", "README.zh.md", "LICENSE", ".ci/run")]
     assert not {path.relative_to(source).as_posix() for path in files} - names
@@ -120,3 +121,74 @@ def test_the_documented_floors_are_those_of_the_project() -> None:
     floors = [tuple(re.split(">=|==", word)) for word in project["dependencies"] + extras if "simulacra[" not in word]
     rows = re.findall(r"^\| `([\w-]+)` \| ([\d.]+) \|", (ROOT / "docs" / "versions.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(floors)
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_is_valid_and_holds_no_secret(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    flow = yaml.safe_load(text)
+    assert flow["name"] == path.stem
+    assert flow[True]  # YAML reads the key `on` as true
+    for job in flow["jobs"].values():
+        assert job["timeout-minutes"] > 0
+        assert all(("run" in step) != ("uses" in step) for step in job["steps"])
+        assert all("@" in step.get("uses", "@") for step in job["steps"])
+        targets = [word for step in job["steps"] for word in re.findall(r"\bmake (\S+)", step.get("run", ""))]
+        assert set(targets) <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert "secrets." not in text
+
+
+def test_a_release_is_uploaded_for_a_tag_alone() -> None:
+    flow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))
+    build, publish = flow["jobs"]["build"], flow["jobs"]["publish"]
+    assert "make release" in [step.get("run") for step in build["steps"]]
+    assert not any("publish" in step.get("uses", "") for step in build["steps"])
+    assert publish["if"] == "startsWith(github.ref, 'refs/tags/v')"
+    assert publish["needs"] == "build"
+
+
+def make_environment(tmp_path: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+    """Make `.ready` with fake programs, shell scripts by name; what they were called with is in `calls`."""
+    for name, script in programs.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/calls\n{script}\n')
+        program.chmod(0o755)
+    words = ["make", f"VENV={tmp_path}/venv", f"{tmp_path}/venv/.ready", f"PYTHON={tmp_path}/bin/python3"]
+    path = f"{tmp_path}/bin{os.pathsep}/usr/bin{os.pathsep}/bin"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | {"PATH": path}
+    return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+VENV = 'case "$*" in *venv*) mkdir -p {0}/venv/bin; cp {0}/bin/python3 {0}/venv/bin/python; esac'
+needs_make = pytest.mark.skipif(not Path("/usr/bin/make").exists(), reason="no make")
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("python", "sentence"),
+    [
+        ("exit 1", "simulacra needs Python 3.11 or newer"),
+        ('case "$*" in *ensurepip*) exit 1;; *config*) echo index-url=x;; esac', "lacks the venv module"),
+    ],
+)
+def test_make_says_in_a_sentence_what_is_missing(tmp_path: Path, python: str, sentence: str) -> None:
+    done = make_environment(tmp_path, python3=python)
+    assert done.returncode
+    said, *rest = done.stderr.splitlines()
+    assert sentence in said
+    assert all(line.startswith("make: ") for line in rest)
+
+
+@needs_make
+@pytest.mark.parametrize(("settings", "installer"), [("", "uv pip install"), ("index-url=x", "-m pip install")])
+def test_make_uses_uv_unless_pip_has_settings(tmp_path: Path, settings: str, installer: str) -> None:
+    python = f'case "$*" in *config*) echo {settings};; esac\n{VENV.format(tmp_path)}'
+    done = make_environment(tmp_path, python3=python, uv=VENV.format(tmp_path))
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call for call in calls if " install " in call] == [call for call in calls if installer in call] != []
+    assert ("uv" in {call.split()[0] for call in calls}) == (settings == "")

@@ -25,7 +25,7 @@ SHORT = {  # instead of the lengths
 }
 NOT_RUN = {
     **dict.fromkeys(("explore", "studio", "--page"), "a server"),
-    **dict.fromkeys(("export", "check-gan", "score", "compare", "distances", "wgan-gp"), "takes seconds"),
+    **dict.fromkeys(("demo", "export", "check-gan", "score", "compare", "distances", "wgan-gp"), "takes seconds"),
     "plan": "needs 114 pictures",
     "worth": "needs a model of labels",
     "mygan/mygan/gan.py:Mygan": "would stay registered",

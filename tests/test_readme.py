@@ -1,6 +1,7 @@
 """READMEs and docs: short enough, the same in both languages, and nothing they point at is missing."""
 
 import dataclasses
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -136,3 +137,15 @@ def test_commands_in_sentences_exist(path: Path) -> None:
         assert name in names, line
         options = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
         assert options <= {*language.parameters(names[name]), "help"}, line
+
+
+@pytest.mark.parametrize("end", ["", ".zh"])
+def test_the_troubleshooting_page_quotes_what_the_program_says(end: str) -> None:
+    page = ROOT / "docs" / "guide" / f"troubleshooting{end}.md"
+    files = (ROOT / "simulacra" / "messages" / (end.removeprefix(".") or "en")).glob("*.json")
+    said = [str(text) for file in files for text in json.loads(file.read_text(encoding="utf-8")).values()]
+    quotes = re.findall(r"^> (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(quotes) > 20
+    for quote in quotes:
+        parts = [part.strip() for part in quote.split("…")]
+        assert any(all(part in text for part in parts) for text in said), quote

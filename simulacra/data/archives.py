@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal, Self
 
 from simulacra.data.arrays import read_cifar
-from simulacra.data.contents import Listing
+from simulacra.data.contents import NAMED_TABLES, SIDES, Listing
 from simulacra.data.items import FilePart, ZipMember, printable, read_errors
 from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.data.unpacking import write_within_room
@@ -134,14 +134,16 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
         raise _damaged(path, error) from error
 
 
-def list_tar(path: Path) -> Listing:
-    """The files of an uncompressed tar, each as a part of it. Links are rejected."""
-    listing = Listing()
+def list_tar(path: Path, listing: Listing | None = None, prefix: str = "") -> Listing:
+    """The files of an uncompressed tar, each as a part of it, added to a listing. Links are rejected."""
+    listing = Listing() if listing is None else listing
     stat = path.stat()
     for member in _members(path):
-        name = printable(member.name).removeprefix("./")
+        name = prefix + printable(member.name).removeprefix("./")
         if member.isreg():
             part = FilePart(str(path), member.offset_data, member.size, (stat.st_size, stat.st_mtime_ns))
+            if PurePosixPath(name).suffix in SIDES and PurePosixPath(name).name not in NAMED_TABLES:
+                listing.sides[name] = part
             listing.add(name, part, f"{member.size}.{member.mtime:.0f}")
         elif member.issym() or member.islnk():
             listing.rejects.append(Reject(name, LINK))

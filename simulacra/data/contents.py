@@ -17,6 +17,7 @@ SUFFIXES = (
     *(".j2k", ".jpx", ".mpo", ".pcx", ".sgi", ".dds", ".qoi"),
 )
 TABLES = (".csv", ".tsv", ".jsonl")
+SIDES = (".cls", ".json")  # labels beside each picture of a WebDataset
 NAMED_TABLES = ("list_attr_celeba.txt", "dataset.json")
 LINK_FAULTS = {
     errno.ELOOP: Message("data.link_to_itself"),
@@ -33,6 +34,7 @@ class Listing:
     tables: dict[str, FilePart | ZipMember] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     other_files: int = 0
+    sides: dict[str, FilePart] = field(default_factory=dict)  # labels beside each picture of a WebDataset, by name
 
     def add(self, name: str, place: FilePart | ZipMember, stamp: str) -> None:
         """Add a file. Hidden files are only counted."""

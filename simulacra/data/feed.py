@@ -36,7 +36,7 @@ class Feed:
             self.images = torch.from_numpy(np.array(domain.images)).to(device)
         self.names = data.domains if isinstance(data, Pair) else data.classes or data.attributes
         self.others = Feed(data.b, device, seed=seed + SECOND_DOMAIN, mirror=mirror) if isinstance(data, Pair) else None
-        self.last_start = 0
+        self.last_start: int | None = None
         self._epoch = lru_cache(maxsize=2)(self._shuffled)
 
     def _shuffled(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +58,8 @@ class Feed:
     def _ahead(self, start: int, count: int) -> None:
         """Begin to read the batches after this one, if pictures are at an address: they follow as this one did."""
         if isinstance(self.images, JoinedImages) and start != self.last_start:
-            stride = start - self.last_start if 0 < start - self.last_start <= MOST_AHEAD else count
+            stride = count if self.last_start is None else start - self.last_start
+            stride = stride if 0 < stride <= MOST_AHEAD else count
             for step in range(1, STEPS_AHEAD + 1):
                 self.images.ahead(self.order(start + step * stride, count)[0])
             self.last_start = start

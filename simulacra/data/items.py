@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import stat
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -97,11 +98,30 @@ class DatasetRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ParquetRow:
+    """A row of a row group of a parquet file, in its column of pictures."""
+
+    path: str
+    column: str
+    group: int
+    row: int
+
+    def read(self) -> bytes:
+        """The bytes. Raises UnusablePicture for a row without a picture, ValueError for a damaged file."""
+        from simulacra.data.parquet import read_picture  # which needs an extra
+
+        data = read_picture(self.path, self.column, self.group, self.row)
+        if data is None:
+            raise UnusablePicture("data.no_picture_in_row")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One picture of a source. `name` and `folder` are printable; `stamp` identifies its version."""
 
     name: str
-    place: FilePart | ZipMember | ArrayRow | DatasetRow
+    place: FilePart | ZipMember | ArrayRow | DatasetRow | ParquetRow
     stamp: str = ""
 
     @property
@@ -145,6 +165,8 @@ def close_all() -> None:
     _zip.cache_clear()
     _array.cache_clear()
     _images.cache_clear()
+    if parquet := sys.modules.get("simulacra.data.parquet"):
+        parquet.close()
 
 
 @lru_cache(maxsize=2)

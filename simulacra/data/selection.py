@@ -14,7 +14,7 @@ from simulacra.data.dataset import SPLITS
 from simulacra.data.decoding import DecodeOptions, ImageInfo
 from simulacra.data.duplicates import digests
 from simulacra.data.inspect import Tally
-from simulacra.data.items import Item
+from simulacra.data.items import Item, ParquetRow
 from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import Reject
 from simulacra.data.source import Source
@@ -99,6 +99,8 @@ class Packer:
         failed: set[int] = set()
         filled: list[int] = []
         tasks = [Task(row, items[number]) for row, number in owner.items()]
+        if any(isinstance(task.item.place, ParquetRow) for task in tasks):
+            tasks.sort(key=lambda task: owner[task.row])  # so that each row group is read once
         for outcomes in run(self.target, tasks, self.options.workers):
             for outcome in outcomes:
                 number = owner[outcome.row]
@@ -111,7 +113,7 @@ class Packer:
                     failed.add(number)
                     self.rejects.append(outcome.reject)
             advance(sum(outcome.info is not None for outcome in outcomes))
-        return failed | (self._drop_duplicates(filled) if self.options.drop_duplicates else set())
+        return failed | (self._drop_duplicates(sorted(filled)) if self.options.drop_duplicates else set())
 
     def _drop_duplicates(self, filled: Sequence[int]) -> set[int]:
         """Empty the rows that repeat an earlier picture; returns their items."""

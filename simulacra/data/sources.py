@@ -17,9 +17,11 @@ from simulacra.data.items import FilePart, close_all, natural, printable, read_e
 from simulacra.data.label_tables import MAX_BYTES, Table, labels_for, read_table
 from simulacra.data.opening import is_prepared, open_domain
 from simulacra.data.packed_sources import from_cifar, from_dataset, from_idx, from_numpy
+from simulacra.data.parquet import from_parquet, parquet_files
 from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.data.source import Source
 from simulacra.data.stores import is_address
+from simulacra.data.webdataset import list_tars, side_table, tars_in
 from simulacra.errors import SimulacraError, did_you_mean, near_path
 from simulacra.files import disk_errors
 from simulacra.messages import Message
@@ -35,7 +37,7 @@ KNOWN_TABLES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "dataset.json")
 def open_source(source: str | Path, *, labels: str = "auto") -> Iterator[Source]:
     """List the pictures of a source without decoding them. Its items can be read until the block ends.
 
-    `source`: a folder (searched recursively), a zip or tar, an IDX file or a folder of them, CIFAR's tar, an .npy or
+    `source`: a folder (searched recursively), a zip or tar, a folder of WebDataset tars, parquet files, an IDX file or a folder of them, CIFAR's tar, an .npy or
     .npz of pictures, a prepared dataset, or "peeps". `labels`: "auto", "none", "folder", or a column of the table beside the pictures.
 
     Raises SimulacraError if there are no pictures, or no such labels.
@@ -65,11 +67,19 @@ def _open(name: str, path: Path, scratch: Path, labels: str) -> Source:
         idx_files = sorted(p for p in path.iterdir() if archives.is_idx(p.name) and p.is_file())
         if idx_files:
             return _choose_labels(from_idx(name, idx_files, scratch), labels)
-        return _find_labels(name, "folder", _walk(path), labels)
+        listing = _walk(path)
+        if not listing.items and (files := parquet_files(path)):
+            return from_parquet(name, path, files, labels)
+        if not listing.items and (tars := tars_in(path)):
+            listing = list_tars(tars)
+            return _find_labels(name, "tar", listing, labels if listing.sides or labels != "auto" else "none")
+        return _find_labels(name, "folder", listing, labels)
     if not path.is_file():  # reading a named pipe would wait for ever
         raise SimulacraError("data.not_a_source", path=name)
     if archives.is_idx(path.name):
         return _choose_labels(from_idx(name, [path], scratch), labels)
+    if files := parquet_files(path):
+        return from_parquet(name, path, files, labels)
     if path.suffix.lower() in NUMPY:
         return _choose_labels(from_numpy(name, path, scratch), labels)
     if archives.is_tar(path):
@@ -119,6 +129,8 @@ def _find_labels(name: str, kind: str, listing: Listing, wanted: str) -> Source:
     if wanted == "none" or not items:
         return source
     tables = [] if wanted == "folder" else _tables(listing)
+    if not tables and wanted != "folder" and (sides := side_table(listing)):
+        tables = [sides]
     labels = labels_for(tables[0], [item.name for item in items], wanted) if len(tables) == 1 else None
     if labels is not None and (wanted != "auto" or 2 * int(labels.has_row.sum()) >= len(items)):
         no_row = Message("data.no_row", table=tables[0].name)
