@@ -61,7 +61,11 @@ SIDEBAR = (
     ("Guide", "使用指南", ("guide", *(f"guide/{name}" for name in GUIDE.split()))),
     ("Course", "课程", ("course/*",)),
     ("Reference", "参考", ("reference/commands", "reference/gans", "reference/python", "reference-formats")),
-    ("Project", "项目", ("benchmarks", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
+    (
+        "Project",
+        "项目",
+        ("benchmarks", "measured", "tried", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY"),
+    ),
 )
 COMMANDS = {"en": "Commands", "zh": "命令"}
 TO_FILE = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
