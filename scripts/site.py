@@ -98,7 +98,9 @@ def sidebar(folder: Path) -> Iterator[str]:
         for english, chinese, names in SIDEBAR:
             pages = list(dict.fromkeys(page for name in names for page in expand(folder, name, end)))
             if pages:
-                yield "\n".join(("\n```{toctree}", f":caption: {chinese if end else english}", *pages, "```"))
+                yield "\n".join(
+                    ("\n```{toctree}", ":maxdepth: 1", f":caption: {chinese if end else english}", *pages, "```")
+                )
 
 
 def expand(folder: Path, name: str, end: str) -> list[str]:
