@@ -61,7 +61,11 @@ SIDEBAR = (
     ("Guide", "使用指南", ("guide", *(f"guide/{name}" for name in GUIDE.split()))),
     ("Course", "课程", ("course/*",)),
     ("Reference", "参考", ("reference/commands", "reference/gans", "reference/python", "reference-formats")),
-    ("Project", "项目", ("benchmarks", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
+    (
+        "Project",
+        "项目",
+        ("benchmarks", "measured", "tried", "versions", "assets", "CONTRIBUTING", "CHANGELOG", "SECURITY"),
+    ),
 )
 COMMANDS = {"en": "Commands", "zh": "命令"}
 TO_FILE = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
@@ -94,7 +98,9 @@ def sidebar(folder: Path) -> Iterator[str]:
         for english, chinese, names in SIDEBAR:
             pages = list(dict.fromkeys(page for name in names for page in expand(folder, name, end)))
             if pages:
-                yield "\n".join(("\n```{toctree}", f":caption: {chinese if end else english}", *pages, "```"))
+                yield "\n".join(
+                    ("\n```{toctree}", ":maxdepth: 1", f":caption: {chinese if end else english}", *pages, "```")
+                )
 
 
 def expand(folder: Path, name: str, end: str) -> list[str]:

@@ -192,3 +192,9 @@ def test_make_uses_uv_unless_pip_has_settings(tmp_path: Path, settings: str, ins
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [call for call in calls if " install " in call] == [call for call in calls if installer in call] != []
     assert ("uv" in {call.split()[0] for call in calls}) == (settings == "")
+
+
+@pytest.mark.parametrize("end", ["", ".zh"])
+def test_the_page_about_installing_names_every_extra(end: str) -> None:
+    page = (ROOT / "docs" / "start" / f"install{end}.md").read_text(encoding="utf-8")
+    assert [extra for extra in PROJECT["project"]["optional-dependencies"] if f"`{extra}`" not in page] == []

@@ -49,6 +49,14 @@ def test_the_site_is_built_and_its_links_lead_somewhere(tmp_path: Path) -> None:
             assert target.exists(), f"{page.name}: {link}"
             if parts.fragment and target in pages:
                 assert unquote(parts.fragment) in pages[target].anchors, f"{page.name}: {link}"
+    for source in (ROOT / "docs").rglob("*.md"):
+        page = tmp_path / source.relative_to(ROOT / "docs").with_suffix(".html")
+        assert page in pages
+        assert page.relative_to(tmp_path).as_posix() in pages[tmp_path / "index.html"].links, "it is in the sidebar"
+    for end in ("", ".zh"):
+        links = pages[tmp_path / f"README{end}.html"].links
+        assert {f"guide{end}.html", f"guide/train{end}.html", f"start/artist{end}.html", "CONTRIBUTING.html"} <= links
+        assert f"../README{end}.html" in pages[tmp_path / "guide" / f"train{end}.html"].links
     for end, word in (("", "Draw pictures"), (".zh", "画图；不带参数")):
         commands = (tmp_path / "reference" / f"commands{end}.html").read_text(encoding="utf-8")
         assert all(f"simulacra {name}" in commands for name in app if not name.startswith("-")) and word in commands
