@@ -134,7 +134,8 @@ def _record(
     named = format_label(generator, label)
     if y is not None and not generator.attributes:
         named = generator.name_of(int(y.argmax()))
-    record = {"model": model, **options, **enlarged_by(cascade), "seed": as_given(seed)}
+    stated = {name: value for name, value in options.items() if name != "bf16" or value}
+    record = {"model": model, **stated, **enlarged_by(cascade), "seed": as_given(seed)}
     return record | ({"label": named} if named else {})
 
 

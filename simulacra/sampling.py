@@ -37,6 +37,7 @@ def write_pictures(
     min_latent: float = 0.0,
     layer_truncation: LayerTruncation | None = None,
     noise: int | None = None,
+    bf16: bool = False,
     singles: bool = True,
     grid: bool = False,
     by_label: bool = False,
@@ -45,7 +46,7 @@ def write_pictures(
 ) -> list[Path]:
     """Draw `seeds` into the folder `out`: `seed000007.png` per seed, `grid.png`, `labels.png`; memory stays constant.
 
-    model: the fingerprint to record. label, layer_truncation, noise: see `Generator.pictures`. singles: write one PNG per seed.
+    model: the fingerprint to record. label, layer_truncation, noise, bf16: see `Generator.pictures`. singles: write one PNG per seed.
     by_label: write `labels.png`, with all seeds in a row for each of `label_rows`. cascade: enlarges all pictures.
     A picture of the same model, seed, label and settings is not drawn again. Raises `SimulacraError` before anything
     is drawn if another picture is in the way.
@@ -60,6 +61,8 @@ def write_pictures(
         origin["layer_truncation"] = {format_layers(layers): psi for layers, psi in layer_truncation.items()}
     if noise is not None:
         options["noise"] = origin["noise"] = noise
+    if bf16:
+        options["bf16"] = origin["bf16"] = True
     records = _records(generator, seeds, paths, sheets, label, origin, shape)
     existing = {path for path, record in records.items() if _exists(path, record)}
 

@@ -51,8 +51,8 @@ def pixels(file: Any) -> np.ndarray:
 
 def test_a_zip_holds_the_same_files_as_a_folder(plain: Generator, tmp_path: Path) -> None:
     seeds = [*range(70), 99]
-    assert write_bulk(plain, tmp_path / "a.zip", seeds, model="m", truncation=0.8) == 71
-    write_pictures(plain, tmp_path / "folder", seeds, model="m", truncation=0.8)
+    assert write_bulk(plain, tmp_path / "a.zip", seeds, model="m", truncation=0.8, bf16=True) == 71
+    write_pictures(plain, tmp_path / "folder", seeds, model="m", truncation=0.8, bf16=True)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.testzip() is None and len(archive.namelist()) == 71
         for name in ("seed000000.png", "seed000069.png", "seed000099.png"):
@@ -61,7 +61,11 @@ def test_a_zip_holds_the_same_files_as_a_folder(plain: Generator, tmp_path: Path
             whole = read_provenance(tmp_path / "folder" / name)
             packed_record = read_provenance(packed)
             assert whole is not None and packed_record is not None
-            assert whole["seed"] == packed_record["seed"] and packed_record["truncation"] == 0.8
+            assert (
+                whole["seed"] == packed_record["seed"]
+                and whole["bf16"] is packed_record["bf16"] is True
+                and packed_record["truncation"] == 0.8
+            )
 
 
 def test_an_npz_holds_arrays(classes: Generator, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ COMMANDS = {
     "report": "run out",
     "runs": "folder json",
     "sample": "model out seeds count label by_label per_class grid each zip npz labels truncation layer_truncation noise_seed "
-    "min_latent size recipe device threads",
+    "min_latent size recipe precision device threads",
     "score": "fakes reals unseen samples extractor weights sha256 out html json device threads",
     "studio": "folder port host open",
     "train": "data words gan run from freeze total epochs minutes balance augment precision seed compile micro every save_every "

@@ -164,6 +164,16 @@ def test_pictures_say_where_they_come_from(generator: Generator, tmp_path: Path)
     )
 
 
+def test_bf16_is_near_and_recorded(generator: Generator, tmp_path: Path) -> None:
+    (path,) = write_pictures(generator, tmp_path, [7], model="abc", bf16=True)
+    record = read_provenance(path)
+    assert record is not None and record["bf16"] is True
+    exact, near = (pictures_of(generator, [7], bf16=bf16)[0] for bf16 in (False, True))
+    assert 0 < float((exact - near).abs().max()) < 0.1
+    with pytest.raises(SimulacraError, match="another picture"):
+        write_pictures(generator, tmp_path, [7], model="abc")
+
+
 def test_other_noise_is_another_file_that_opens_again(tmp_path: Path) -> None:
     model = build("stylegan2:tiny").G.eval()
     for layer in model.layers:
@@ -193,7 +203,13 @@ def test_the_same_again_changes_nothing(generator: Generator, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "other",
-    [{"model": "xyz"}, {"truncation": 0.9}, {"min_latent": 0.2}, {"seeds": [0, 2], "singles": False, "grid": True}],
+    [
+        {"model": "xyz"},
+        {"truncation": 0.9},
+        {"min_latent": 0.2},
+        {"bf16": True},
+        {"seeds": [0, 2], "singles": False, "grid": True},
+    ],
 )
 def test_another_picture_is_never_overwritten(other: dict[str, object], generator: Generator, tmp_path: Path) -> None:
     ask: dict[str, object] = {"seeds": [0, 1], "model": "abc", "grid": True}
