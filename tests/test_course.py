@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 
 import notebooks
 
+from simulacra.data import portraits
 from simulacra.lab.plane import PlaneExperiment
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,18 @@ SMALL = {"STEPS": 4, "TOTAL": 64}
 PICTURE_LIMIT = 60_000  # bytes
 
 needs_docutils = pytest.mark.skipif(find_spec("docutils") is None, reason="no docutils: pip install 'simulacra[docs]'")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A twentieth of the built-in people, and none of the figures, which take longer than all the rest."""
+    monkeypatch.setattr(PlaneExperiment, "finish", lambda *_: ({}, []))
+    monkeypatch.setattr("simulacra.data.sheet._draw", lambda *_: None)
+    monkeypatch.setattr("simulacra.training.run.drawings", lambda *_: [])
+    monkeypatch.setattr(portraits, "_rows", lambda rows=portraits._rows()[:150]: rows)
+    portraits.peeps.cache_clear()
+    yield
+    portraits.peeps.cache_clear()
 
 
 def names(paths: list[Path]) -> pytest.MarkDecorator:
@@ -75,11 +89,11 @@ def test_the_notebook_is_up_to_date(page: Path) -> None:
     assert all(cell.get("outputs", []) == [] for cell in json.loads(text)["cells"])
 
 
+@pytest.mark.usefixtures("quick")
 @names(RUN)
 def test_the_notebook_runs(page: Path, run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every cell, with small lengths; what a Python cell prints is what its page shows. Films take longer than the rest."""
+    """Every cell, with small lengths; what a Python cell prints is what its page shows."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PlaneExperiment, "finish", lambda *_: ({}, []))
     cells = json.loads(page.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
     space: dict[str, Any] = {"__name__": "__main__"}
     printed = []
