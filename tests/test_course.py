@@ -41,7 +41,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(PlaneExperiment, "finish", lambda *_: ({}, []))
     monkeypatch.setattr("simulacra.data.sheet._draw", lambda *_: None)
     monkeypatch.setattr("simulacra.training.run.drawings", lambda *_: [])
-    monkeypatch.setattr(portraits, "_rows", lambda rows=portraits._rows()[:150]: rows)
+    few = portraits._rows()[:150]
+    monkeypatch.setattr(portraits, "_rows", lambda: few)
     portraits.peeps.cache_clear()
     yield
     portraits.peeps.cache_clear()
