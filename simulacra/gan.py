@@ -60,6 +60,7 @@ class GAN(nn.Module):
     unreduced_stats: ClassVar[frozenset[str]] = frozenset()  # stats [N, ...] that `on_step_end` gets whole
     # Pretrained networks that its losses look through, such as "efl0": such a network cannot judge what it taught
     looks_through: ClassVar[tuple[str, ...]] = ()
+    grows: ClassVar[bool] = False  # whether the networks grow, so that no step is like one of a later level
     unused: ClassVar[Mapping[str, str]] = {}  # inherited settings without any effect -> the code of the reason
     Config: ClassVar[type[Settings]] = Settings
     haste: ClassVar[Mapping[str, Any]] = {}  # settings with which the tiny preset learns within the steps of a test
@@ -164,7 +165,10 @@ class GAN(nn.Module):
         """
 
     def graph_key(self, player: str) -> Hashable | None:
-        """Key of the current CUDA graph: steps with equal keys run the same operations. None: not capturable."""
+        """Key of the current step's graph: steps with equal keys run the same operations. None: now there is none.
+
+        Of a GAN that grows, the level is its first part.
+        """
         return () if type(self).on_step_start is GAN.on_step_start else None
 
     def max_microbatch(self) -> int | None:

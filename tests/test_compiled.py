@@ -22,6 +22,8 @@ compiler_needed = pytest.mark.skipif(
 DOMINANT: dict[str, dict[str, Any]] = {
     "wgan-gp": {"gp": 1000.0},
     "r3gan": {"network": "conv", "gamma": (1000.0, 1000.0), "lazy": 2},
+    "progan": {"gp": 1000.0, "stable": 1000},
+    "stylegan": {"gamma": 1000.0, "stable": 1000},
 }
 EAGER_KERNELS = functools.partial(torch.compile, backend="aot_eager")
 
@@ -63,6 +65,7 @@ def agree_with_eager(spec: str, player: str, steps: int = 0, **settings: Any) ->
     [
         *((e, player, 0) for e in ("mlp", "dcgan", "wgan", "wgan-gp", "r3gan") for player in "DG"),
         ("r3gan", "D", 1),  # without penalties; the others' steps are all alike
+        *((name, player, 0) for name in ("progan", "stylegan") for player in "DG"),
     ],
 )
 def test_the_traced_gradient_is_eagers(name: str, player: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:

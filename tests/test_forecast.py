@@ -26,7 +26,6 @@ from support import (
 
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.files import read_json
-from simulacra.messages import Message
 from simulacra.plugins.harness import in_memory
 from simulacra.training import forecast as forecasts
 from simulacra.training import trainer as trainers
@@ -36,6 +35,7 @@ from simulacra.training.journal import read_journal
 from simulacra.training.lengths import FIRST, GOOD, ImagesNeeded, images_needed, is_drawn
 from simulacra.training.options import TrainOptions, train
 from simulacra.training.plan import Plan, plan
+from simulacra.training.readback import LossWatch
 from simulacra.training.run import Run
 from simulacra.training.run import make_trainer as trainer_of
 
@@ -165,11 +165,7 @@ def test_a_run_is_the_same_with_and_without_a_forecast(
 def test_a_run_that_diverges_at_once_has_no_forecast_and_says_why_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        trainers.Trainer,
-        "check_losses",
-        lambda self: (_ for _ in ()).throw(self.diverged(Message("train.the_loss"), 0)),
-    )
+    monkeypatch.setattr(LossWatch, "add", lambda self, step, loss: step)
     resolved = cpu_forecast(on_disk(tmp_path / "d", drawings()), QUICK, run=tmp_path / "run", minutes=1)
     assert resolved.speed is None and resolved.clock.schedule is None and not sentences(resolved)
 

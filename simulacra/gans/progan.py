@@ -17,7 +17,7 @@ may be steeper by this factor. At the full side both are the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -89,7 +89,7 @@ class ProGAN(gan.GAN):
     paper = "arXiv:1710.10196"
     suits = "Pictures of 128 px and more in long runs, with networks that grow."
     formulas = ("E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²] + ε E[D(x)²]", "-E[D(G(z))]")
-    critic, targeted = True, False
+    critic, targeted, grows = True, False, True
     Config = Settings
     haste = {"lr": 5e-3, "betas": (0.5, 0.9), "gp": 1, "features": 8}  # noqa: RUF012
     fine_tuning = GROWN
@@ -119,6 +119,11 @@ class ProGAN(gan.GAN):
         """Grow to the level of `nimg` images."""
         self.G.growth.update(nimg)
 
+    def graph_key(self, player: str) -> Hashable | None:
+        """The level between two fades. In a fade α is a number, which a graph cannot change."""
+        level, alpha = self.G.growth.stage()
+        return (level,) if alpha == 1 else None
+
     def max_microbatch(self) -> int:
         """Largest number of pictures of the current side with at most `pixels` pixels in total."""
         return self.G.growth.max_microbatch(self.config)
@@ -133,7 +138,7 @@ class ProGAN(gan.GAN):
         # The gradient norm by pixels of the level is `scale` times that by the repeated pixels.
         penalty = losses.gradient_penalty(lambda x: growth.scale * self.discriminate(x), batch.images, fakes)
         loss = adversarial + self.config.gp * penalty + self.config.drift * real.square().mean()
-        level = fake.new_tensor(growth.stage()[0])
+        level = fake.new_full((), growth.stage()[0])
         return loss, {"real": real, "fake": fake, "adversarial": adversarial, "penalty": penalty, "level": level}
 
     def g_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -13,7 +13,7 @@ full side at every level, as in the authors' code: by those of the level it woul
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -156,6 +156,7 @@ class StyleGAN(gan.GAN):
     paper = "arXiv:1812.04948"
     suits = "To learn how styles control a picture; for pictures to keep, use stylegan2."
     formulas = ("-E[log D(x)] - E[log(1 - D(G(z)))] + γ/2 E[‖∇D(x)‖²]", "-E[log D(G(z))]")
+    grows = True
     Config = Settings
     haste = {"lr": 5e-3, "betas": (0.5, 0.99), "gamma": 1, "r1_every": 4, "mixing": 0.5}  # noqa: RUF012
     fine_tuning = GROWN
@@ -194,6 +195,11 @@ class StyleGAN(gan.GAN):
         self.G.growth.update(nimg)
         self.due = steps["D"] % self.config.r1_every == 0
 
+    def graph_key(self, player: str) -> Hashable | None:
+        """The level between two fades, and whether the step has the penalty."""
+        level, alpha = self.G.growth.stage()
+        return (level, player == "D" and self.due) if alpha == 1 else None
+
     def max_microbatch(self) -> int:
         """Largest number of pictures of the current side with at most `pixels` pixels in total."""
         return self.G.growth.max_microbatch(self.config)
@@ -213,7 +219,7 @@ class StyleGAN(gan.GAN):
         batch = batch._replace(images=growth.fade_reals(batch.images))
         real, fake = self.discriminate_pair(batch, self.generate(batch, grad=False))
         adversarial = losses.minimax_d(real, fake, *self.targets(real))
-        level = fake.new_tensor(growth.stage()[0])
+        level = fake.new_full((), growth.stage()[0])
         stats = {"real": real, "fake": fake, "adversarial": adversarial, "level": level}
         if not self.gamma or not self.due:
             return adversarial, stats

@@ -95,7 +95,7 @@ def make_compiler(
     """A run's compiler, or None, with a warning, where compiling does not apply. single: one microbatch in each process."""
     if not single:
         reason = Message("train.microbatches")
-    elif gan.graph_key("D") is None:
+    elif gan.graph_key("D") is None and not gan.grows:
         reason = Message("train.losses_change", gan=gan.name)
     else:
         return Compiler(gan, eager, bf16=bf16)
@@ -114,6 +114,9 @@ class Compiler:
 
     def __call__(self, player: str, batch: Batch, seed: int) -> LossAndStats:
         """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
+        if self.gan.graph_key(player) is None:
+            seed_all(batch.images.device, seed)
+            return self.eager(player, batch)
         kind = self.kind(player)
         if kind not in self.chosen:
             self.choose(kind, player, batch, seed)

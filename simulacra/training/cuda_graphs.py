@@ -9,7 +9,8 @@ the all-reduce and the optimizer come after it. See the CUDA Graphs notes of PyT
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from simulacra.gan import GAN, Batch
 from simulacra.messages import Message
 
 LossAndStats = tuple[Tensor, dict[str, Tensor]]
-Key = tuple[str, Hashable, int]  # player, the GAN's graph key, pictures
+Key = tuple[str, tuple[Any, bool], int]  # player, the GAN's graph key and whether pictures are augmented, pictures
 EAGER = 3  # steps of a key before it is recorded: libraries choose and load their kernels in them
 MOST = 16  # recordings, each of which holds the memory of a step
 
@@ -67,6 +68,8 @@ class Recorder:
         key = (player, (graph_key, self.gan.augment.active), len(batch.images))
         if self.usable and graph_key is not None and key not in self.recordings:
             self.eager_steps[key] = self.eager_steps.get(key, 0) + 1
+            if self.gan.grows:  # recordings of lower levels are not used again
+                self.recordings = {other: r for other, r in self.recordings.items() if level(other) == level(key)}
             if self.eager_steps[key] > EAGER and len(self.recordings) < MOST:
                 self.record(key, player, batch)
         torch.manual_seed(seed)
@@ -97,6 +100,12 @@ class Recorder:
         gc.collect()
         torch.cuda.empty_cache()
         warn("train.not_recorded", player=player, reason=reason)
+
+
+def level(key: Key) -> object:
+    """The level in the key of a recording of a GAN that grows."""
+    (graph_key, _) = key[1]
+    return graph_key[0]
 
 
 def first_line(error: Exception) -> str:

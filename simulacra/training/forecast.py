@@ -128,7 +128,7 @@ def _speed(make_trainer: Make, trial: Plan, total: int) -> float | None:
 
 def images_per_second(trial: Trainer, total: int) -> float:
     """Images a second of a run of `total` images, the same in all processes; `trial` is spent on it."""
-    steady = all(trial.gan.graph_key(player) is not None for player in ("D", "G"))
+    steady = not trial.gan.grows and all(trial.gan.graph_key(player) is not None for player in ("D", "G"))
     shares = [0.0] if steady else [(stage + 0.5) / STAGES for stage in range(STAGES)]
     speeds = [_speed_at(trial, int(share * total)) for share in shares]
     speed = torch.tensor(1 / mean(1 / speed for speed in speeds), device=trial.device)
@@ -208,8 +208,8 @@ def _compiled(resolved: Plan, options: TrainOptions) -> Plan:
     gan, device = resolved.gan, choose_device(options.device)
     if resolved.speed is None or options.compile is not None or options.micro is not None or device.type != "cpu":
         return resolved
-    growing = gan.on_step_start is not GAN.on_step_start and gan.graph_key is GAN.graph_key
-    able = gan.task == "draw" and not growing and any(map(shutil.which, COMPILERS))
+    changing = gan.on_step_start is not GAN.on_step_start and gan.graph_key is GAN.graph_key
+    able = gan.task == "draw" and not (gan.grows or changing) and any(map(shutil.which, COMPILERS))
     return replace(resolved, compile=able and seconds(resolved) >= COMPILED)
 
 
