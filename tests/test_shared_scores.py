@@ -19,12 +19,14 @@ from support import Cli, noise, on_disk
 
 from simulacra import cli, distributed
 from simulacra.files import read_json
+from simulacra.measure.choose import CheckpointScorer
 from simulacra.measure.extractors import features
 from simulacra.plugins import processes
 from simulacra.training.options import train
 
 PLACES = ("measure.evaluate", "measure.choose", "measure.set_scores", "training.scoring")
 FAKES = 70  # three blocks of 32, the last one not whole
+WHILE_TRAINING = 100  # fakes of a checkpoint
 
 
 def pictures(folder: Path, count: int, seed: int) -> Path:
@@ -42,7 +44,7 @@ def commands(run: str) -> list[list[str]]:
     return [
         ["choose", run, *number],
         ["evaluate", run, *number, "--metrics", "fd,kid,swd", "--out", f"{run}.json"],
-        ["score", "fakes", "reals", "--out", f"{run}-score", "--samples", "200", "--device", "cpu"],
+        ["score", "fakes", "reals", "--out", f"{run}-score", "--samples", "130", "--device", "cpu"],
     ]
 
 
@@ -54,6 +56,8 @@ def work(rank: int, ports: list[int], folder: Path) -> None:
     os.environ["SIMULACRA_CACHE"] = str(folder / f"cache{rank if rank else ''}")
     for place in PLACES:
         setattr(importlib.import_module(f"simulacra.{place}"), "open_extractor", stand_in)  # noqa: B010
+    defaults: Any = CheckpointScorer.__init__.__kwdefaults__
+    defaults["samples"] = WHILE_TRAINING
     own: list[int] = []
     extract = features.Extractor.__call__
 
@@ -118,7 +122,7 @@ def test_the_scores_are_those_of_one_process(
     # scored while training: chosen anew from the same checkpoints
     for name in ("scores.jsonl", "best.json"):
         Path("one", name).unlink()
-    assert run_cli("choose", "one", "--device", "cpu")[0] == 0
+    assert run_cli("choose", "one", "--samples", WHILE_TRAINING, "--device", "cpu")[0] == 0
     assert Path("one/scores.jsonl").read_bytes() == Path("run/scores.jsonl").read_bytes()
     assert read_json(Path("one/best.json"))["anew"] == read_json(Path("run/best.json"))["anew"]
 
@@ -128,7 +132,9 @@ def test_each_process_computes_a_part(folder: Path) -> None:
     first, second = (torch.load(folder / f"numbers{rank}.pt", weights_only=True) for rank in range(2))
     while_training, chosen, evaluated, scored = (one + other for one, other in zip(first, second, strict=True))
     reals = 40
-    assert while_training - reals in (3000, 4000), "two checkpoints, and the best and the last again"
+    assert while_training - reals in (3 * WHILE_TRAINING, 4 * WHILE_TRAINING), (
+        "two checkpoints, and the best and the last again"
+    )
     assert chosen in (3 * FAKES, 4 * FAKES), "the reals are cached in both"
     assert evaluated == FAKES
     assert scored == 89 + 129, "without the damaged ones"
