@@ -1,4 +1,6 @@
-"""Several processes under torchrun: gradients are averaged by hand, one flat all-reduce after backward.
+"""Several processes under torchrun: they share the work of training and of scores.
+
+Gradients are averaged by hand, in one flat all-reduce after backward, with which everything travels that a step exchanges.
 
 Nothing is wrapped, so double backward and several forwards a step work as they are. With one process, every
 function here does nothing.
@@ -6,16 +8,20 @@ function here does nothing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import math
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -193,7 +199,7 @@ def refuse_differences(facts: Sequence[dict[str, Any]]) -> None:
 
 
 def copy_first(
-    state_dict: Callable[[], dict[str, Any]], load_state_dict: Callable[[dict[str, Any]], None], device: torch.device
+    state_dict: Callable[[], dict[str, Any]], load_state_dict: Callable[[dict[str, Any]], Any], device: torch.device
 ) -> None:
     """Load the state of the first process in all others."""
     if world() == 1:
@@ -204,17 +210,72 @@ def copy_first(
         torch.save(state_dict(), buffer)
         content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
     size = of_first(lambda: len(content))
-    received = bytearray()
-    for begin in range(0, size, CHUNK):
-        part = (
-            content[begin : begin + CHUNK] if rank() == 0 else torch.empty(min(CHUNK, size - begin), dtype=torch.uint8)
-        )
-        part = part.to(_device())
-        with connection():
-            dist.broadcast(part, 0)
-        received += part.cpu().numpy().tobytes() if rank() else b""
+    received = _broadcast(content, size, 0)
     if rank():
         load_state_dict(torch.load(io.BytesIO(received), map_location=device, weights_only=True))
+
+
+def _broadcast(content: Tensor, size: int, source: int) -> bytearray:
+    """`size` bytes of the process `source`, a `CHUNK` at a time; empty in that process. content: the bytes there."""
+    received = bytearray()
+    for begin in range(0, size, CHUNK):
+        count = min(CHUNK, size - begin)
+        part = content[begin : begin + count] if rank() == source else torch.empty(count, dtype=torch.uint8)
+        part = part.to(_device())
+        with connection():
+            dist.broadcast(part, source)
+        received += part.cpu().numpy().tobytes() if rank() != source else b""
+    return received
+
+
+# --- work that is shared ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def group(device: torch.device) -> Iterator[None]:
+    """Join the other processes for the block, as `start` does, unless they are joined already."""
+    joined = not dist.is_initialized()
+    start(device)
+    try:
+        yield
+        if joined:
+            barrier()  # torchrun restarts no process that has ended
+    finally:
+        if joined:
+            stop()
+
+
+def share(total: int, block: int) -> tuple[int, int]:
+    """(start, stop) of this process's part of `total` things: whole blocks, as the last of all may not be."""
+    blocks = math.ceil(total / block)
+    start, stop = (blocks * number // world() * block for number in (rank(), rank() + 1))
+    return min(start, total), min(stop, total)
+
+
+def progress_of_all(advance: Callable[[int], object], own: int, total: int) -> Callable[[int], None]:
+    """`advance` for this process's `own` of `total` things: it counts as if the others were as far."""
+    done = 0
+
+    def advance_own(count: int) -> None:
+        nonlocal done
+        before, done = done, done + count
+        advance(round(done * total / own) - round(before * total / own))
+
+    return advance_own
+
+
+def rows_of_all(rows: NDArray[Any], at_once: int = 1 << 12) -> Iterator[NDArray[Any]]:
+    """The rows [n, ...] of every process by rank, at most `at_once` at a time: equal bits everywhere."""
+    if world() == 1:
+        yield rows
+        return
+    for source, shape in enumerate(exchange(list(rows.shape))):
+        for begin in range(0, shape[0], at_once):
+            part = np.ascontiguousarray(rows[begin : begin + at_once])
+            content = torch.from_numpy(part.reshape(-1).view(np.uint8))
+            shape_of_part = (min(at_once, shape[0] - begin), *shape[1:])
+            received = _broadcast(content, math.prod(shape_of_part) * rows.itemsize, source)
+            yield part if source == rank() else np.frombuffer(received, rows.dtype).reshape(shape_of_part)
 
 
 def _device() -> str:

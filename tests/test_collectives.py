@@ -103,7 +103,7 @@ def recorded(folder: Path) -> Results:
     """States after eager steps and after recorded ones."""
     cuda_graphs.Recording = Imitated  # type: ignore[misc]
     states: Results = {}
-    kinds: dict[str, Results] = {"dcgan": {}, "r3gan": {"lazy": 2}}
+    kinds: dict[str, Results] = {"mlp": {}, "r3gan": {"lazy": 2}}
     for name, settings in kinds.items():
         eager, same = (make_trainer(f"{name}:tiny", folder, **settings) for _ in range(2))
         same.recorder = Recorder(same.gan, same.backward)
@@ -184,7 +184,7 @@ def test_stats_of_every_kind_are_exchanged_exactly(ranks: list[Results]) -> None
 def test_a_recording_ends_before_the_all_reduce(ranks: list[Results]) -> None:
     """Recorded steps of two processes equal eager ones to the bit."""
     for results in ranks:
-        assert results["recorded"] == {"dcgan": [], "dcgan recordings": 2, "r3gan": [], "r3gan recordings": 3}
+        assert results["recorded"] == {"mlp": [], "mlp recordings": 2, "r3gan": [], "r3gan recordings": 3}
 
 
 def test_a_compiled_step_ends_before_the_all_reduce(ranks: list[Results]) -> None:

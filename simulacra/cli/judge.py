@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from simulacra.cli.entry import command, set_threads
+
+if TYPE_CHECKING:
+    import torch
+
+    from simulacra.console import Begin
+
+
+@contextlib.contextmanager
+def _shared(device: str, output: Any = None) -> Iterator[tuple[torch.device, Begin, bool]]:
+    """The device, the progress of the work, and whether this process prints: several processes of torchrun share the work."""
+    from simulacra import distributed
+    from simulacra.console import silent, tasks
+    from simulacra.device import choose_device
+
+    place = choose_device(device)
+    with distributed.group(place):
+        first = distributed.rank() == 0
+        with tasks(output) if first else contextlib.nullcontext(silent) as advance:
+            yield place, advance, first
 
 
 @command("judge", "simulacra evaluate runs/faces-r3gan")
@@ -57,8 +78,6 @@ def evaluate(
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
-    from simulacra.console import tasks
-    from simulacra.device import choose_device
     from simulacra.measure.evaluate import evaluate as measure
     from simulacra.measure.printing import print_certificate, print_metrics
 
@@ -66,13 +85,14 @@ def evaluate(
         print_metrics()
         return
     set_threads(threads)
-    with tasks() as advance:
+    with _shared(device) as (place, advance, first):
         certificate, path = measure(
             model, on=on, data=data, samples=samples, metrics=metrics and [word.strip() for word in metrics.split(",")],
             first_seed=first_seed, extractor=extractor, weights=weights, sha256=sha256, out=out,
-            device=choose_device(device), advance=advance,
+            device=place, advance=advance,
         )  # fmt: skip
-    print_certificate(certificate, path)
+    if first:
+        print_certificate(certificate, path)
 
 
 @command("judge", "simulacra choose runs/faces-r3gan")
@@ -104,15 +124,14 @@ def choose(
     threads
         Processor threads; fewer can be faster on a busy machine.
     """
-    from simulacra.console import tasks
-    from simulacra.device import choose_device
     from simulacra.measure.choose import choose as pick
     from simulacra.measure.printing import print_choice
 
     set_threads(threads)
-    with tasks() as advance:
-        choice = pick(run, samples=samples, on=on, data=data, device=choose_device(device), advance=advance)
-    print_choice(run, choice)
+    with _shared(device) as (place, advance, first):
+        choice = pick(run, samples=samples, on=on, data=data, device=place, advance=advance)
+    if first:
+        print_choice(run, choice)
 
 
 @command("judge", "simulacra compare runs/faces-r3gan runs/faces-dcgan")
@@ -217,17 +236,18 @@ def score(
     """
     from json import dumps
 
-    from simulacra.console import errors, say, tasks
-    from simulacra.device import choose_device
+    from simulacra.console import errors, say
     from simulacra.measure.set_printing import print_set_scores
     from simulacra.publish.scoring import score as measure
 
     set_threads(threads)
-    with tasks(errors) as advance:
+    with _shared(device, errors) as (place, advance, first):
         record = measure(
             fakes, reals, unseen=unseen, samples=samples, extractor=extractor, weights=weights, sha256=sha256, out=out,
-            html=html, device=choose_device(device), advance=advance,
+            html=html, device=place, advance=advance,
         )  # fmt: skip
+    if not first:
+        return
     if json:
         print(dumps({"leads": record["leads"], "scores": record["scores"]}, indent=2, allow_nan=False))
         return

@@ -5,12 +5,13 @@ A run's folder gains `scores.jsonl`, one line per scored checkpoint, and `best.j
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from simulacra import distributed
 from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
@@ -124,13 +125,16 @@ def mark_best(run: Path, anew: dict[str, Any] | None = None) -> Best | None:
     return chosen
 
 
-def score_anew(run: Path, scorer: CheckpointScorer, device: str | torch.device, advance: Begin = silent) -> Best | None:
+def score_anew(
+    run: Path, scorer: CheckpointScorer, load_checkpoint: Callable[[int], Model], advance: Begin = silent
+) -> Best | None:
     """Mark the best, and score it and the last one again, with seeds or pictures that had no part in the choice.
 
-    Costs two scores, or one where the best is the last; nothing where `best.json` has them already. The result depends on the checkpoints and the data
-    alone, so it is the same after any number of interruptions.
+    Costs two scores, or one where the best is the last; nothing where `best.json` has them already. The result depends on
+    the checkpoints and the data alone, so it is the same after any number of interruptions. load_checkpoint: the model by
+    its nimg. The first process alone reads and writes the run's folder.
     """
-    best = mark_best(run)
+    best = distributed.of_first(lambda: mark_best(run))
     if best is None or "anew" in best:
         return best
     protocol, scores = scorer.protocol.fresh(), dict[str, Resampled]()
@@ -141,11 +145,11 @@ def score_anew(run: Path, scorer: CheckpointScorer, device: str | torch.device, 
         if name == "last" and nimg == best["nimg"]:
             scores[name] = scores["best"]
             continue
-        model = load(run / "checkpoints" / f"{nimg:09d}", device)
-        scores[name] = protocol.lead(model, advance(title, protocol.total))
+        scores[name] = protocol.lead(load_checkpoint(nimg), advance(title, protocol.total))
     scores["difference"] = scores["best"].minus(scores["last"])
     record = protocol.source | {"by": scorer.protocol.leads}
-    return mark_best(run, record | {name: interval_record(score) for name, score in scores.items()})
+    anew = record | {name: interval_record(score) for name, score in scores.items()}
+    return distributed.of_first(lambda: mark_best(run, anew))
 
 
 def choose(
@@ -162,29 +166,40 @@ def choose(
 
     where: the run's folder. data, on: the reals; by default the run's own training pictures. samples: fakes per
     checkpoint, for a translator in each direction (see `measure.translation.evaluation` for its inputs). Checkpoints
-    that are scored on the same terms already are not scored again. Returns the contents of `best.json`.
+    that are scored on the same terms already are not scored again. Several processes share the fakes, and each needs the run's
+    folder and the data. Returns the contents of `best.json`.
 
     Raises `SimulacraError` where there is no run, no checkpoint, or no picture to compare with.
     """
     run = Path(where).expanduser()
+    with distributed.group(torch.device(device)):
+        folders = distributed.together(lambda: _checkpoints(run))
+        extractor = extractor or open_extractor(device=device)
+        last = model_under_test(folders[-1])
+        scorer = CheckpointScorer(
+            last.dataset(data), extractor=extractor, on=on, samples=samples, taught=last.taught_by(extractor)
+        )
+        terms = _terms(scorer.protocol.terms)
+        lines = distributed.of_first(lambda: [line for line in read_scores(run) if _terms(line) == terms])
+        scored = {(line["nimg"], line["model"]) for line in lines}
+        for folder in folders:
+            key = (int(folder.name), fingerprint(folder))
+            if key not in scored:
+                begun = advance(text("measure.progress_scoring", name=folder.name), scorer.protocol.total)
+                line = scorer.line(load(folder, device), *key, begun)
+                if distributed.rank() == 0:
+                    add_score(run, line)
+        best = score_anew(run, scorer, lambda nimg: load(run / "checkpoints" / f"{nimg:09d}", device), advance)
+    assert best is not None
+    return best
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run. Raises `SimulacraError` where there is none."""
     folders = checkpoints(run)
     if not folders:
         raise SimulacraError("measure.no_checkpoints", run=run)
-    extractor = extractor or open_extractor(device=device)
-    last = model_under_test(folders[-1])
-    scorer = CheckpointScorer(
-        last.dataset(data), extractor=extractor, on=on, samples=samples, taught=last.taught_by(extractor)
-    )
-    terms = _terms(scorer.protocol.terms)
-    scored = {(line["nimg"], line["model"]) for line in read_scores(run) if _terms(line) == terms}
-    for folder in folders:
-        key = (int(folder.name), fingerprint(folder))
-        if key not in scored:
-            begun = advance(text("measure.progress_scoring", name=folder.name), scorer.protocol.total)
-            add_score(run, scorer.line(load(folder, device), *key, begun))
-    best = score_anew(run, scorer, device, advance)
-    assert best is not None
-    return best
+    return folders
 
 
 def _scores_anew(run: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from simulacra import distributed
 from simulacra.console import Begin, silent
 from simulacra.data.dataset import verify
 from simulacra.errors import SimulacraError
@@ -60,13 +61,14 @@ def evaluate(
         check_path(path)
     pictures = model.dataset(data)
     verify(pictures)
-    if isinstance(extractor, str):
-        extractor = open_extractor(extractor, device=device, weights=weights, sha256=sha256)
-    context = open_context(
-        model, model.load(device), pictures, extractor=extractor, on=on, samples=samples, first_seed=first_seed,
-        begin=advance,
-    )  # fmt: skip
-    record = certificate(model, context, chosen)
-    if path is not None:
-        write_certificate(path, record)
+    with distributed.group(torch.device(device)):
+        if isinstance(extractor, str):
+            extractor = open_extractor(extractor, device=device, weights=weights, sha256=sha256)
+        context = open_context(
+            model, model.load(device), pictures, extractor=extractor, on=on, samples=samples, first_seed=first_seed,
+            begin=advance,
+        )  # fmt: skip
+        record = certificate(model, context, chosen)
+        if path is not None and distributed.rank() == 0:
+            write_certificate(path, record)
     return record, path

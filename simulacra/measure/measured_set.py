@@ -7,6 +7,7 @@ into memory, so that memory hardly grows with their number.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from simulacra import distributed
 from simulacra.console import Advance
 from simulacra.data.rejects import Reject
 from simulacra.measure import grain
 from simulacra.measure.extractors.features import Extractor, Features
 from simulacra.measure.model_under_test import subsample
-from simulacra.measure.picture_sets import PictureSet, Size, decoded
+from simulacra.measure.picture_sets import CHUNK, PictureSet, Size, decoded
 from simulacra.measure.score_records import SetRecord
+from simulacra.messages import Message
 
 SMALL = 128  # px of the longer side of the versions that are searched for copies and shown
 REJECTS = 20  # of a set that are listed by name
@@ -142,14 +145,16 @@ class MeasuredSet:
 def measure(
     pictures: PictureSet, size: Size, at_most: tuple[int, int], extractor: Extractor, folder: Path, advance: Advance
 ) -> MeasuredSet:
-    """Look at the pictures of a set. at_most: with features, and in all."""
+    """Look at the pictures of a set, of which each process has a part. at_most: with features, and in all."""
     folder.mkdir()
     scored, rows = (subsample(pictures.count, number).tolist() for number in (at_most[0], max(at_most)))
     measured, chosen = MeasuredSet(pictures), set(scored)
     features = FeatureRows(extractor, folder / "features", len(scored))
     grained = set(subsample(pictures.count, min(grain.PICTURES, len(scored))) if grain.possible(extractor) else [])
     untreated = FeatureRows(extractor.untreated, folder / "untreated", len(grained))
-    for chunk in decoded(pictures, rows, size):
+    start, stop = distributed.share(len(rows), math.lcm(CHUNK, extractor.batch))
+    advance = distributed.progress_of_all(advance, stop - start, len(rows))
+    for chunk in decoded(pictures, rows[start:stop], size):
         usable = [picture.pixels for picture in chunk if picture.pixels is not None]
         if usable:
             _add_small(measured, np.stack(usable), len(rows), folder)
@@ -170,8 +175,58 @@ def measure(
         advance(len(chunk))
     for values in (features, untreated):
         values.flush()
+        values.layers = _joined(values.layers, values.path)
+    _join(measured)
     measured.layers, measured.untreated = features.features, untreated.features
+    small = _joined({"small": measured.small} if measured.small else {}, folder / "small")
+    measured.small = small.get("small")
     return measured
+
+
+def _join(measured: MeasuredSet) -> None:
+    """Put what all processes have found in a row, by rank."""
+    if distributed.world() == 1:
+        return
+    rejects = [
+        [reject.name, reject.reason.code, _plain(reject.reason.values), reject.detail] for reject in measured.rejects
+    ]
+    own = {"rows": measured.rows, "scored": measured.scored, "digests": [digest.hex() for digest in measured.digests]}
+    own |= {"rejects": rejects, "resized": int(measured.resized), "enlarged": int(measured.enlarged)}
+    everyone = distributed.exchange(own)
+    measured.scored = [
+        place + sum(len(earlier["rows"]) for earlier in everyone[:rank])
+        for rank, part in enumerate(everyone)
+        for place in part["scored"]
+    ]
+    measured.rows = [row for part in everyone for row in part["rows"]]
+    measured.digests = [bytes.fromhex(digest) for part in everyone for digest in part["digests"]]
+    measured.rejects = [
+        Reject(name, Message(code, **values), detail)
+        for part in everyone
+        for name, code, values, detail in part["rejects"]
+    ]
+    measured.resized, measured.enlarged = (sum(part[name] for part in everyone) for name in ("resized", "enlarged"))
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a message as JSON."""
+    return {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
+
+
+def _joined(tables: dict[str, Rows], path: Path) -> dict[str, Rows]:
+    """The rows of all processes, by rank, in new files. path: of the files, to which a number is added."""
+    if distributed.world() == 1:
+        return tables
+    own = [[name, rows.values.dtype.str, list(rows.values.shape[1:])] for name, rows in tables.items()]
+    whole: dict[str, Rows] = {}
+    # a process whose pictures are all unusable has no tables
+    for name, dtype, columns in max(distributed.exchange(own), key=len):
+        rows = tables[name].filled if name in tables else np.empty((0, *columns), dtype)
+        count = sum(distributed.exchange(len(rows)))
+        whole[name] = Rows.new(path.with_name(f"{path.name}-all{len(whole)}.npy"), count, tuple(columns), dtype)
+        for part in distributed.rows_of_all(rows):
+            whole[name].add(part)
+    return whole
 
 
 def _add_small(measured: MeasuredSet, pixels: NDArray[np.uint8], at_most: int, folder: Path) -> None:

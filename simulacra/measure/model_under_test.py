@@ -19,7 +19,7 @@ from simulacra.data.stores import is_address
 from simulacra.errors import SimulacraError
 from simulacra.files import read_json
 from simulacra.generator import Generator
-from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data
+from simulacra.measure.extractors.features import Extractor, Features, features_of_data, shared_features
 from simulacra.messages import text
 from simulacra.model import Model, Task
 from simulacra.registry import find_stored
@@ -113,7 +113,9 @@ def identity(extractor: Extractor) -> dict[str, str]:
 
 def fakes_of(generator: Generator, extractor: Extractor, seeds: Sequence[int], advance: Advance) -> Features:
     """Features of the pictures that a generator draws from `seeds`."""
-    return features_of(extractor, generator.pictures(seeds, batch=BATCH), len(seeds), advance)
+    return shared_features(
+        extractor, lambda start, stop: generator.pictures(seeds[start:stop], batch=BATCH), len(seeds), BATCH, advance
+    )
 
 
 def reals_of(data: Dataset, extractor: Extractor, at_most: int, advance: Advance) -> Features:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from simulacra import distributed
 from simulacra.console import Begin, silent
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_file, disk_errors, read_json, write_json
@@ -61,17 +62,23 @@ def score(
     page = None if html is None else Path(html).expanduser()
     if page is not None:
         check_page(page)
-    with nullcontext() if folder is None else _checked_folder(folder):
+    with distributed.group(torch.device(device)), nullcontext() if folder is None else _checked_folder(folder):
         scored = score_sets(
             fakes, reals, unseen=unseen, samples=samples, extractor=extractor, weights=weights, sha256=sha256,
             device=device, advance=advance,
         )  # fmt: skip
+        if distributed.rank() == 0:
+            _write(scored, folder, page)
+    return scored.record
+
+
+def _write(scored: ScoredSets, folder: Path | None, page: Path | None) -> None:
+    """Write the files that are asked for."""
     rendered = render_set_page(scored) if folder is not None or page is not None else ""
     if folder is not None:
         _write_folder(folder, scored, rendered)
     if page is not None:
         _write_page(page, rendered)
-    return scored.record
 
 
 @contextmanager
@@ -91,7 +98,7 @@ def _checked_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if new:
+        if new and distributed.rank() == 0:
             folder.rmdir()
         raise
 

@@ -57,6 +57,7 @@ class Plan:
     resumed: bool  # the folder already holds this run
     needed: ImagesNeeded | None  # where `auto` chose settings of a GAN that draws
     threads: int | None  # processor threads; None: torch's own choice
+    processes: int | None  # of the session before, if there was one and it is known
     fork: ForkRecord | None  # the checkpoint of another run that it begins at
     speed: float | None = None  # images a second on this machine; None: not measured
 
@@ -171,6 +172,7 @@ def plan(
         resumed=bool(stored),
         needed=needed,
         threads=_first(options.threads, stored and stored.get("threads")),
+        processes=stored.get("processes") if stored else None,
         fork=stored.get("fork") if stored else None,
     )
     if stored:

@@ -70,10 +70,8 @@ def execute(
             run.prepare_folder()
             with stop_on_signal(terminal.stopping) as should_stop:
                 ended = run.execute(should_stop)
-            if first:
-                with contextlib.nullcontext(silent) if options.quiet else tasks() as advance:
-                    best = run.scores.measure_best_anew(advance)
-                terminal.chosen(best)
+            with contextlib.nullcontext(silent) if terminal.quiet else tasks() as advance:
+                terminal.chosen(run.scores.measure_best_anew(advance))
             if draw and first and run.lines:
                 for path in drawings(resolved.folder):
                     terminal.wrote(path)
@@ -255,9 +253,8 @@ class Run:
 
     def on_checkpoint(self, measure: bool) -> bool:
         """Score the checkpoint if that is due, thin out older ones; True when scores no longer improve."""
-        enough = False
+        enough = measure and self.scores.measure(self.trainer.ema.average, self.trainer.nimg)
         if distributed.rank() == 0:
-            enough = measure and self.scores.measure(self.trainer.ema.average, self.trainer.nimg)
             folder, nimg = self.plan.folder, self.trainer.nimg
             checkpoint.thin_out(
                 folder,

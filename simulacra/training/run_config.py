@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 import simulacra
-from simulacra import messages
+from simulacra import distributed, messages
 from simulacra.device import device_name
 from simulacra.registry import provenance
 from simulacra.training.run_records import FORMAT, RunConfig, to_reasons
@@ -25,7 +25,7 @@ def config_json(plan: Plan, device: torch.device) -> RunConfig:
     data = {"name": plan.data.name, "source": plan.source, "shape": list(plan.data.shape)}
     config: dict[str, Any] = {"format": FORMAT, "task": plan.gan.task, "spec": plan.spec, "why": why}
     config |= {"reasons": to_reasons(plan.reasons)} | identity | {"data": identity["data"] | data}
-    config |= {"threads": torch.get_num_threads()}
+    config |= {"threads": torch.get_num_threads(), "processes": distributed.world()}
     config |= provenance(plan.gan.name)
     if plan.fork is not None:
         config["fork"] = plan.fork

@@ -116,6 +116,7 @@ class RunConfig(TypedDict, total=False):
     compile: bool
     micro: int | None
     threads: int  # processor threads; absent in runs of 0.1
+    processes: int  # of the last session; absent in runs of 0.1
     pretrained: PretrainedRecord | None  # absent in runs of 0.1
     freeze: int  # images for which lower layers of D stay fixed
     fork: ForkRecord | None  # absent in runs that are no fork

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.progress import BarColumn, Progress, TextColumn
 
-from simulacra import messages
+from simulacra import distributed, messages
 from simulacra.config import FROM_DATA, spelled, to_json
 from simulacra.console import clock, console, say
 from simulacra.measure.printing import print_best
@@ -18,6 +18,7 @@ from simulacra.measure.score_records import Best
 from simulacra.messages import Message
 from simulacra.training import health
 from simulacra.training.forecast import longer, sentences
+from simulacra.training.microbatches import pictures_of_ranks
 from simulacra.training.observers import Observer
 from simulacra.training.plan import Plan
 from simulacra.training.run_records import JournalLine, RollbackRecord
@@ -55,6 +56,8 @@ class TerminalObserver(Observer):
         self.last = self.began, self.first  # time and images at the last update of the speed
         verb = Message("train.resumes", nimg=trainer.nimg) if trainer.nimg else Message("train.starts")
         self.say("train.started", folder=plan.folder, verb=verb, **facts(plan, trainer.gan), device=trainer.device)
+        if plan.processes not in (None, distributed.world()):
+            self.say("train.processes_changed", **_processes(plan.processes or 1, trainer))
         for reason in () if trainer.nimg else plan.reasons:
             self.say("train.reason", reason=reason)
         if plan.pretrained and not trainer.nimg:
@@ -164,6 +167,17 @@ class TerminalObserver(Observer):
     def wrote(self, path: Path) -> None:
         """A file was written after the training."""
         self.say("train.wrote", path=path)
+
+
+def _processes(before: int, trainer: Trainer) -> dict[str, Any]:
+    """Values of the sentence on another number of processes than before."""
+    parts = sorted(set(pictures_of_ranks(trainer.config.batch, trainer.micro)))
+    share = "-".join(str(part) for part in (parts if len(parts) == 1 else (parts[0], parts[-1])))
+    values = {
+        "before": Message("train.processes", count=before),
+        "now": Message("train.processes", count=distributed.world()),
+    }
+    return values | {"batch": trainer.config.batch, "share": share}
 
 
 def facts(plan: Plan, gan: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Surprising Subtleties in GAN Evaluation", 2022, arXiv:2104.11222); Inception res
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from simulacra import distributed
 from simulacra.console import Advance
 from simulacra.data.dataset import Dataset
 from simulacra.errors import SimulacraError, did_you_mean
@@ -203,6 +205,26 @@ def features_of(
     return features
 
 
+def shared_features(
+    extractor: Extractor,
+    batches: Callable[[int, int], Iterable[Tensor]],
+    total: int,
+    batch: int,
+    advance: Advance = lambda n: None,
+) -> Features:
+    """Features of `total` pictures, of which each process computes a part; equal to those of one process to the bit.
+
+    batches: pictures from one number up to another, `batch` at a time.
+    """
+    start, stop = distributed.share(total, math.lcm(batch, extractor.batch))
+    own = features_of(
+        extractor, batches(start, stop), stop - start, distributed.progress_of_all(advance, stop - start, total)
+    )
+    if distributed.world() == 1:
+        return own
+    return {layer: np.concatenate(list(distributed.rows_of_all(rows))) for layer, rows in own.items()}
+
+
 def features_of_data(
     extractor: Extractor, data: Dataset, index: NDArray[np.integer] | None = None, advance: Advance = lambda n: None
 ) -> Features:
@@ -220,10 +242,15 @@ def features_of_data(
         }
     )
     features = cache.load(path)
-    if features is not None:
+    (missing,) = distributed.agree(features is None)
+    if features is not None and not missing:
         advance(len(rows))
         return features
-    features = features_of(extractor, pictures_of(data, rows, extractor.batch), len(rows), advance)
+
+    def batches(start: int, stop: int) -> Iterator[Tensor]:
+        return pictures_of(data, rows[start:stop], extractor.batch)
+
+    features = shared_features(extractor, batches, len(rows), extractor.batch, advance)
     cache.store(path, features)
     return features
 

@@ -18,7 +18,7 @@ from simulacra.console import Advance, Begin, silent
 from simulacra.data.dataset import Dataset, Pair
 from simulacra.errors import SimulacraError
 from simulacra.measure import scores
-from simulacra.measure.extractors.features import Extractor, Features, features_of, features_of_data, pictures_of
+from simulacra.measure.extractors.features import Extractor, Features, features_of_data, pictures_of, shared_features
 from simulacra.measure.intervals import Floor, Resampled
 from simulacra.measure.metrics import Metric, of_score
 from simulacra.measure.model_under_test import BATCH, subsample
@@ -107,7 +107,11 @@ class TranslationDirection:
 
     def fakes(self, translator: Translator, advance: Advance) -> Features:
         """Features of the translations."""
-        return features_of(self.extractor, translator.translations(self.batches(), self.to), self.n, advance)
+
+        def translations(start: int, stop: int) -> Iterator[Tensor]:
+            return translator.translations(self.batches(self.input_rows[start:stop]), self.to)
+
+        return shared_features(self.extractor, translations, self.n, BATCH, advance)
 
     def named(self, values: Mapping[str, ResampledScore]) -> dict[str, ResampledScore]:
         """Scores with this direction's name: `fd-efl0d-112:a2b`."""
