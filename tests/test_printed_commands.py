@@ -15,6 +15,7 @@ PAGES = [path for path in (READMES[0], *sorted((ROOT / "docs" / "start").glob("*
 FOLDERS = ("photos", "drawings", "generated", "others")
 LENGTHS = ("--minutes", "--total", "--count", "--seeds")
 SHORT = {  # instead of the lengths
+    "prepare": "--limit 10",
     "train": "--total 32 --measure-every 0 --device cpu",
     "fork": "--total 48",
     "lab ring": "--plays 2",
