@@ -1,6 +1,8 @@
 """READMEs and docs: short enough, the same in both languages, and nothing they point at is missing."""
 
+import ast
 import dataclasses
+import inspect
 import json
 import re
 import shlex
@@ -10,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
+import simulacra
 from simulacra import cli
 from simulacra.cli import language
 from simulacra.registry import gans
@@ -127,6 +130,17 @@ def test_commands_in_code_blocks_can_be_typed(path: Path) -> None:
                 "dry_run",
                 "size",
             }, line
+
+
+@page
+def test_python_in_code_blocks_calls_what_there_is(path: Path) -> None:
+    """Functions of simulacra exist and take such arguments."""
+    for block in re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        for node in ast.walk(ast.parse(block)):
+            if not isinstance(node, ast.Call) or not ast.unparse(node.func).startswith("simulacra."):
+                continue
+            function = getattr(simulacra, ast.unparse(node.func).removeprefix("simulacra."))
+            inspect.signature(function).bind(*node.args, **{str(word.arg): None for word in node.keywords})
 
 
 @page
