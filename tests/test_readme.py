@@ -137,7 +137,7 @@ def test_python_in_code_blocks_calls_what_there_is(path: Path) -> None:
     """Functions of simulacra exist and take such arguments."""
     for block in re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
         for node in ast.walk(ast.parse(block)):
-            if not isinstance(node, ast.Call) or not ast.unparse(node.func).startswith("simulacra."):
+            if not isinstance(node, ast.Call) or not re.fullmatch(r"simulacra\.\w+", ast.unparse(node.func)):
                 continue
             function = getattr(simulacra, ast.unparse(node.func).removeprefix("simulacra."))
             inspect.signature(function).bind(*node.args, **{str(word.arg): None for word in node.keywords})
