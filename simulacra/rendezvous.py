@@ -53,7 +53,7 @@ def connect(device: torch.device, facts: Facts) -> list[Facts]:
         group = PrefixStore(name, store)
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            dist.init_process_group("nccl", store=group, rank=rank, world_size=world)
+            dist.init_process_group("nccl", store=group, rank=rank, world_size=world, timeout=default_pg_timeout)
         else:
             dist.init_process_group("gloo", store=group, rank=rank, world_size=world, timeout=CONNECTION)
             _set_pg_timeout(default_pg_timeout)  # the others wait while the first one scores
