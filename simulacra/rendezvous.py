@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def connect(device: torch.device, facts: Facts) -> list[Facts]:
             return everyone
         group = PrefixStore(name, store)
         if device.type == "cuda":
-            torch.cuda.set_device(device)
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device)
             dist.init_process_group("nccl", store=group, rank=rank, world_size=world, timeout=default_pg_timeout)
         else:
             dist.init_process_group("gloo", store=group, rank=rank, world_size=world, timeout=CONNECTION)
