@@ -32,7 +32,7 @@ def inline(writer: Any, node: nodes.math) -> None:
 
 def block(writer: Any, node: nodes.math_block) -> None:
     """Write a formula of its own."""
-    writer.body.append(f'<div class="math">{mathml(node.astext(), block=True)}</div>')
+    writer.body.append(f'<div class="math" style="margin: 1rem 0">{mathml(node.astext(), block=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -24,6 +24,7 @@ import notebooks
 
 from simulacra.data import portraits
 from simulacra.lab.plane import PlaneExperiment
+from simulacra.registry import gans
 
 ROOT = Path(__file__).parents[1]
 COURSE = notebooks.COURSE
@@ -50,6 +51,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def names(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("page", paths, ids=lambda path: path.name)
+
+
+def test_every_gan_that_draws_or_translates_has_its_page_in_both_languages() -> None:
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    for name, gan in gans().items():
+        if gan.task != "upscale" and not gan.source:
+            about = [text for text in texts if f": {name}, {gan.year}\n" in text]
+            assert len(about) == 2 and all(gan.paper in text for text in about), name
 
 
 @names(PAGES)
