@@ -81,6 +81,12 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     return call
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: many tests wait for a browser or a child process."""
+    return (os.cpu_count() or 1) + 1
+
+
 def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     """The reason of a skipped test or file, without pytest's prefix."""
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

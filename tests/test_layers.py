@@ -52,8 +52,9 @@ def derivatives(module: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     return [y, slope, *torch.autograd.grad(loss, [x, *module.parameters()])]
 
 
-@pytest.mark.parametrize("sides", [(9, 8), (8, 6)], ids=["odd", "even"])
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(
+    ("name", "sides"), [*((name, (9, 8)) for name in PAIRS), ("strided", (8, 6)), ("halving", (8, 6))], ids=str
+)
 def test_equal_to_torch(name: str, sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "PATCHES", 500)  # several chunks
     torch.manual_seed(0)
