@@ -107,7 +107,8 @@ def _open_joined(store: Store, path: Path | None) -> Dataset:
         raise SimulacraError("data.damaged_joined", place=store.place) from error
     if not fits:
         raise SimulacraError("data.damaged_joined", place=store.place)
-    return Dataset(name, path, images, labels, classes, attributes, splits, digest)
+    address = "" if path else store.place
+    return Dataset(name, path, images, labels, classes, attributes, splits, digest, address)
 
 
 def _open_domain(path: Path, record: dict[str, Any]) -> Dataset:
