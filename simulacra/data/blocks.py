@@ -171,15 +171,14 @@ class BlockReader:
         self.block_rows = np.array([part.block_rows for part in parts])
         self.most = max(2 * THREADS, MEMORY // max(part.block_rows * part.row_bytes for part in parts))  # in memory
         self.blocks: OrderedDict[tuple[int, int], Future[NDArray[np.uint8]]] = OrderedDict()  # those used last behind
+        self.reading = 0  # blocks that are on their way
         self.lock = threading.Lock()
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="blocks")
 
     def ahead(self, places: NDArray[np.int64]) -> None:
         """Begin to read the blocks of the pictures at `places` [N, 2], shard and row; half of the memory at most."""
         for part, block in self._blocks(places)[0][: self.most // 2].tolist():
-            with self.lock:
-                waiting = sum(not future.done() for future in self.blocks.values())
-            if waiting >= self.most // 2:
+            if self.reading >= self.most // 2:
                 return
             self._request(part, block)
 
@@ -208,12 +207,19 @@ class BlockReader:
         with self.lock:
             future = self.blocks.get(key)
             if future is None or (future.done() and future.exception() is not None):
-                future = self.blocks[key] = self.pool.submit(self.parts[part].fetch, block, self.cache)
+                future = self.blocks[key] = self.pool.submit(self._read, part, block)
+                self.reading += 1
             self.blocks.move_to_end(key)
-            old = [key for key, future in self.blocks.items() if future.done()]
-            for key in old[: max(0, len(self.blocks) - self.most)]:
-                del self.blocks[key]
+            while len(self.blocks) > self.most and next(iter(self.blocks.values())).done():
+                self.blocks.popitem(last=False)
             return future
+
+    def _read(self, part: int, block: int) -> NDArray[np.uint8]:
+        try:
+            return self.parts[part].fetch(block, self.cache)
+        finally:
+            with self.lock:
+                self.reading -= 1
 
 
 def block_cache() -> BlockCache:
