@@ -24,8 +24,7 @@ from simulacra.data import shards
 from simulacra.data.dataset import Dataset, verify
 from simulacra.data.inspect import inspect
 from simulacra.data.join import join
-from simulacra.data.opening import open_dataset, open_domain
-from simulacra.data.prepare import prepare
+from simulacra.data.opening import open_dataset
 from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.shard_format import KEYS, PICTURES, Share, parse_share
 from simulacra.data.shards import prepare_shard
@@ -76,11 +75,17 @@ def three(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return make_shards(photos, tmp_path_factory.mktemp("shards") / "shard", 3, SPLIT)
 
 
+@pytest.fixture(scope="module")
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The same pictures prepared in one go."""
+    return prepared(photos, tmp_path_factory.mktemp("whole") / "whole", SPLIT)
+
+
 @pytest.mark.parametrize("count", [1, 3, 7])
-def test_shards_joined_are_the_dataset_of_one_go(photos: Path, tmp_path: Path, count: int) -> None:
+def test_shards_joined_are_the_dataset_of_one_go(photos: Path, whole: Dataset, tmp_path: Path, count: int) -> None:
     """Each class lies in one or two shards only, and their sizes differ."""
     joined = join(tmp_path / "joined", make_shards(photos, tmp_path / "shard", count, SPLIT))
-    assert_same(joined, prepared(photos, tmp_path / "whole", SPLIT))
+    assert_same(joined, whole)
     assert len(joined.classes) == 4
     assert sum(path.stat().st_size for path in (tmp_path / "joined").iterdir()) < joined.images.nbytes
 
@@ -112,34 +117,34 @@ def test_commands_read_a_joined_dataset(photos: Path, three: list[Path], tmp_pat
     joined = join(tmp_path / "joined", three)
     status, out, err = run_cli("inspect", tmp_path / "joined", "--json")
     assert status == 0 and json.loads(out)["usable"] == 40, err
-    again = prepared(tmp_path / "joined", tmp_path / "again", TINY)
-    assert sorted(map(bytes, again.images)) == sorted(map(bytes, open_domain(tmp_path / "joined").images))
+    again = prepare_shard(tmp_path / "joined", tmp_path / "again", Share(1, 1), TINY)
+    assert again.shape == joined.images.shape and again.classes == joined.classes
+    assert sorted(map(bytes, np.load(tmp_path / "again" / PICTURES))) == sorted(map(bytes, joined.images))
     with open_set(f"{tmp_path / 'joined'}:valid", samples=1) as unseen:
         assert [bytes(np.asarray(unseen.read(row))) for row in range(8)] == list(
             map(bytes, joined.split("valid").images)
         )
 
 
-def test_a_run_on_shards_is_the_run_on_one_dataset(photos: Path, three: list[Path], tmp_path: Path) -> None:
+def test_a_run_on_shards_is_the_run_on_one_dataset(three: list[Path], whole: Dataset, tmp_path: Path) -> None:
     """The same weights to the bit, across shards and epochs."""
-    join(tmp_path / "joined", three)
-    prepare(photos, tmp_path / "whole", SPLIT)
+    data = {"joined": join(tmp_path / "joined", three), "whole": whole}
     options: dict[str, Any] = {"gan": "mlp:tiny", "settings": {"batch": 8}, "precision": "fp32", "device": "cpu"}
-    for name in ("joined", "whole"):
-        train(tmp_path / name, run=tmp_path / f"run-{name}", total=64, every=64, quiet=True, **options)
+    for name in data:
+        train(data[name].source, run=tmp_path / f"run-{name}", total=64, every=64, quiet=True, **options)
     first, second = (load_file(model_folder(tmp_path / f"run-{n}") / "G.safetensors") for n in ("joined", "whole"))
     assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_unusable_pictures_leave_all_others_in_their_part(tmp_path: Path) -> None:
+def test_unusable_pictures_leave_all_others_in_their_part(whole: Dataset, tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "photos")
-    sound = prepared(photos, tmp_path / "sound", SPLIT)
-    names = read_json(tmp_path / "sound" / "names.json")
+    assert whole.path is not None
+    names = read_json(whole.path / "names.json")
     for place in (3, 20, 39):
         (photos / names[place]).write_bytes(b"\x89PNG broken")
     joined = join(tmp_path / "joined", make_shards(photos, tmp_path / "shard", 3, SPLIT))
     kept = np.delete(np.arange(40), [3, 20, 39])
-    assert np.array_equal(np.asarray(joined.images), sound.images[kept])
+    assert np.array_equal(np.asarray(joined.images), whole.images[kept])
     assert dict(joined.splits) == {"train": 22, "valid": 8, "test": 7}
     rejects = [read_json(tmp_path / f"shard-{n}" / "rejects.json") for n in (1, 2, 3)]
     assert sorted(reject["name"] for part in rejects for reject in part) == sorted(names[n] for n in (3, 20, 39))
@@ -151,9 +156,9 @@ def test_duplicates_of_other_shards_are_dropped(tmp_path: Path) -> None:
         shutil.copy(path, photos / "class 3" / f"copy of {path.name}")
     once = PrepareOptions(size=(8, 8), workers=1, drop_duplicates=True)
     joined = join(tmp_path / "joined", make_shards(photos, tmp_path / "shard", 4, once))
-    whole = prepared(photos, tmp_path / "whole", once)
+    one = prepared(photos, tmp_path / "one", once)
     assert len(joined) == 20
-    assert sorted(map(bytes, np.asarray(joined.images))) == sorted(map(bytes, whole.images))
+    assert sorted(map(bytes, np.asarray(joined.images))) == sorted(map(bytes, one.images))
 
 
 def test_a_limit_chooses_what_one_go_would(photos: Path, tmp_path: Path) -> None:
@@ -165,7 +170,9 @@ def test_a_limit_chooses_what_one_go_would(photos: Path, tmp_path: Path) -> None
 # --- faults ------------------------------------------------------------------------------------------------------
 
 
-def test_join_refuses_what_does_not_belong_together(photos: Path, three: list[Path], tmp_path: Path) -> None:
+def test_join_refuses_what_does_not_belong_together(
+    photos: Path, three: list[Path], whole: Dataset, tmp_path: Path
+) -> None:
     out = tmp_path / "joined"
     with refused("data.shards_missing", count=1, numbers=[2]):
         join(out, [three[2], three[0]])
@@ -174,7 +181,7 @@ def test_join_refuses_what_does_not_belong_together(photos: Path, three: list[Pa
     with refused("data.no_shards"):
         join(out, [])
     with refused("data.not_a_shard"):
-        join(out, [*three[:2], prepare(photos, tmp_path / "whole", TINY).path or ""])
+        join(out, [*three[:2], whole.source])
     with refused("files.missing"):
         join(out, [*three[:2], tmp_path / "absent"])
     others: dict[str, dict[str, Any]] = {
@@ -215,12 +222,21 @@ def test_a_joined_dataset_notices_changes(three: list[Path], tmp_path: Path) -> 
     (copies[2] / PICTURES).write_bytes(pictures)
     with refused("data.damaged_block", place=str(copies[2]), block=0):
         verify(open_dataset(tmp_path / "joined"))
-    shutil.rmtree(copies[2])
-    with refused("data.shard_missing", number=3):
-        open_dataset(tmp_path / "joined")
     record = read_json(tmp_path / "joined" / "data.json")
     write_json(tmp_path / "joined" / "data.json", record | {"splits": {"train": 40, "valid": 0, "test": 0}})
     with refused("data.damaged_joined"):
+        open_dataset(tmp_path / "joined")
+    for name in ("../up", "..", "a\\b", ""):
+        write_json(tmp_path / "joined" / "data.json", record | {"name": name})
+        with refused("data.damaged_joined"):
+            open_dataset(tmp_path / "joined")
+
+
+def test_a_shard_that_is_gone_is_named(three: list[Path], tmp_path: Path) -> None:
+    copies = [Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in three]
+    join(tmp_path / "joined", copies)
+    shutil.rmtree(copies[2])
+    with refused("data.shard_missing", number=3):
         open_dataset(tmp_path / "joined")
 
 
@@ -234,6 +250,8 @@ def test_a_shard_is_no_dataset(photos: Path, three: list[Path], run_cli: Cli, tm
     for word in ("0/3", "4/3", "1", "a/b", "1/0"):
         with refused("data.not_a_share"):
             parse_share(word)
+    with refused("data.more_shards_than_pictures", count=40):
+        prepare_shard(photos, tmp_path / "x", Share(1, 41), TINY)
     with refused("data.originals_of_shard"):
         prepare_shard(photos, tmp_path / "x", Share(1, 3), PrepareOptions(size=(8, 8), keep_originals=2))
     assert run_cli("prepare", photos, tmp_path / "x", "--shard", "1/2", "--zip", tmp_path / "z")[0] == 1

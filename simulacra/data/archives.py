@@ -137,12 +137,12 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
 def list_tar(path: Path, listing: Listing | None = None, prefix: str = "") -> Listing:
     """The files of an uncompressed tar, each as a part of it, added to a listing. Links are rejected."""
     listing = Listing() if listing is None else listing
-    stat = path.stat()
+    stamp = path.stat().st_size, path.stat().st_mtime_ns
     for member in _members(path):
         name = prefix + printable(member.name).removeprefix("./")
         if member.isreg():
-            part = FilePart(str(path), member.offset_data, member.size, (stat.st_size, stat.st_mtime_ns))
-            if PurePosixPath(name).suffix in SIDES and PurePosixPath(name).name not in NAMED_TABLES:
+            part = FilePart(str(path), member.offset_data, member.size, stamp)
+            if name.endswith(SIDES) and PurePosixPath(name).name not in NAMED_TABLES:
                 listing.sides[name] = part
             listing.add(name, part, f"{member.size}.{member.mtime:.0f}")
         elif member.issym() or member.islnk():

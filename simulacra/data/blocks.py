@@ -67,6 +67,15 @@ class BlockCache:
             os.utime(path)
         return data
 
+    def map(self, digest: str) -> NDArray[np.uint8] | None:
+        """The bytes of the file of this SHA-256, mapped into memory and not compared with it; None where there is none."""
+        path = self._path(digest)
+        try:
+            os.utime(path)
+            return np.memmap(path, np.uint8, mode="r")
+        except (OSError, ValueError):
+            return None
+
     def put(self, digest: str, data: bytes) -> None:
         """Keep a file, if there is room for it at all; a disk that refuses costs time later, and nothing else."""
         if len(data) > LEFT * self.limit:
@@ -98,8 +107,9 @@ class BlockCache:
         for _, length, path in files:
             if self.total + size <= LEFT * self.limit:
                 return
-            path.unlink(missing_ok=True)
-            self.total -= length
+            with contextlib.suppress(OSError):  # Windows deletes no file that is mapped
+                path.unlink(missing_ok=True)
+                self.total -= length
 
     def _files(self) -> list[tuple[int, int, Path]]:
         """Time of the last use in ns, size and path of each file; those that are being written are left alone."""
@@ -120,6 +130,7 @@ class RemotePart:
         self.store, self.shape, self.offset, self.block_rows, self.blocks = store, shape, offset, block_rows, blocks
         self.row_bytes = int(np.prod(shape[1:]))
         self.hashes: NDArray[np.uint8] | None = None
+        self.sound = np.zeros(-(-shape[0] // block_rows), np.bool_)  # blocks that this process has compared with theirs
         self.lock = threading.Lock()
 
     def digest(self, block: int, cache: BlockCache) -> str:
@@ -134,11 +145,13 @@ class RemotePart:
 
         Raises SimulacraError where it does not match its hash when it is read a second time, either.
         """
-        digest = self.digest(block, cache)
+        digest, first = self.digest(block, cache), block * self.block_rows
+        size = min(self.block_rows, self.shape[0] - first) * self.row_bytes
+        mapped = cache.map(digest) if self.sound[block] else None
+        if mapped is not None and len(mapped) == size:
+            return mapped.reshape(-1, *self.shape[1:])  # only the pictures that are asked for are read
         data = cache.get(digest)
         if data is None:
-            first = block * self.block_rows
-            size = min(self.block_rows, self.shape[0] - first) * self.row_bytes
             for _ in range(2):
                 data = self.store.read_range(PICTURES, self.offset + first * self.row_bytes, size)
                 if sha256(data) == digest:
@@ -146,6 +159,7 @@ class RemotePart:
             else:
                 raise SimulacraError("data.damaged_block", place=self.store.place, block=block)
             cache.put(digest, data)
+        self.sound[block] = True
         return np.frombuffer(data, np.uint8).reshape(-1, *self.shape[1:])
 
 
@@ -157,15 +171,14 @@ class BlockReader:
         self.block_rows = np.array([part.block_rows for part in parts])
         self.most = max(2 * THREADS, MEMORY // max(part.block_rows * part.row_bytes for part in parts))  # in memory
         self.blocks: OrderedDict[tuple[int, int], Future[NDArray[np.uint8]]] = OrderedDict()  # those used last behind
+        self.reading = 0  # blocks that are on their way
         self.lock = threading.Lock()
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="blocks")
 
     def ahead(self, places: NDArray[np.int64]) -> None:
         """Begin to read the blocks of the pictures at `places` [N, 2], shard and row; half of the memory at most."""
         for part, block in self._blocks(places)[0][: self.most // 2].tolist():
-            with self.lock:
-                waiting = sum(not future.done() for future in self.blocks.values())
-            if waiting >= self.most // 2:
+            if self.reading >= self.most // 2:
                 return
             self._request(part, block)
 
@@ -184,9 +197,9 @@ class BlockReader:
 
     def _blocks(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """The different blocks [B, 2] of these places, as shard and block, and which one each place is in [N]."""
-        inside = np.stack([places[:, 0], places[:, 1] // self.block_rows[places[:, 0]]], 1)
-        blocks, which = np.unique(inside, axis=0, return_inverse=True)
-        return blocks, which.reshape(-1)
+        inside = (places[:, 0] << 40) + places[:, 1] // self.block_rows[places[:, 0]]
+        blocks, which = np.unique(inside, return_inverse=True)
+        return np.stack([blocks >> 40, blocks & ((1 << 40) - 1)], 1), which
 
     def _request(self, part: int, block: int) -> Future[NDArray[np.uint8]]:
         """The block, which is being read or was; one whose reading failed is read anew."""
@@ -194,12 +207,19 @@ class BlockReader:
         with self.lock:
             future = self.blocks.get(key)
             if future is None or (future.done() and future.exception() is not None):
-                future = self.blocks[key] = self.pool.submit(self.parts[part].fetch, block, self.cache)
+                future = self.blocks[key] = self.pool.submit(self._read, part, block)
+                self.reading += 1
             self.blocks.move_to_end(key)
-            old = [key for key, future in self.blocks.items() if future.done()]
-            for key in old[: max(0, len(self.blocks) - self.most)]:
-                del self.blocks[key]
+            while len(self.blocks) > self.most and next(iter(self.blocks.values())).done():
+                self.blocks.popitem(last=False)
             return future
+
+    def _read(self, part: int, block: int) -> NDArray[np.uint8]:
+        try:
+            return self.parts[part].fetch(block, self.cache)
+        finally:
+            with self.lock:
+                self.reading -= 1
 
 
 def block_cache() -> BlockCache:

@@ -38,6 +38,12 @@ class Dataset:
     attributes: tuple[str, ...]
     splits: Mapping[str, int]
     hash: str
+    address: str = ""  # of a dataset that is not on this machine
+
+    @property
+    def source(self) -> str:
+        """What opens it again: its path or address, or the name of a built-in one."""
+        return str(self.path.resolve()) if self.path else self.address or self.name
 
     def __len__(self) -> int:
         return len(self.images)

@@ -158,7 +158,7 @@ def read_joined(store: Store, record: dict[str, Any]) -> tuple[NDArray[np.uint8]
     Raises SimulacraError where a file is missing, or does not match its hash.
     """
     try:
-        entries = [Entry(**entry) for entry in record["shards"]]
+        entries = [Entry(**{name: entry[name] for name in Entry.__dataclass_fields__}) for entry in record["shards"]]
         shape, files, sound = tuple(record["shape"]), dict(record["files"]), joined_hash(record) == record["hash"]
         stores = [open_store(resolve(entry.place, store.place)) for entry in entries]
     except (KeyError, TypeError) as error:

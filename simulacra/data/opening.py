@@ -103,11 +103,13 @@ def _open_joined(store: Store, path: Path | None) -> Dataset:
         classes, attributes = tuple(record["classes"]), tuple(record["attributes"])
         name, digest = str(record["name"]), str(record["hash"])
         fits = sum(splits.values()) == len(images) and _labels_fit(labels, len(images), classes, attributes)
+        fits = fits and bool(name.strip(".")) and not set(name) & set("/\\\0")  # a run's folder is named by it
     except (KeyError, TypeError, ValueError) as error:
         raise SimulacraError("data.damaged_joined", place=store.place) from error
     if not fits:
         raise SimulacraError("data.damaged_joined", place=store.place)
-    return Dataset(name, path, images, labels, classes, attributes, splits, digest)
+    address = "" if path else store.place
+    return Dataset(name, path, images, labels, classes, attributes, splits, digest, address)
 
 
 def _open_domain(path: Path, record: dict[str, Any]) -> Dataset:

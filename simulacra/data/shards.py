@@ -113,6 +113,8 @@ def _plan(source: Source, share: Share, options: PrepareOptions) -> _Plan:
     counts = split_counts(len(order), options.split)
     ends = counts["train"], counts["train"] + counts["valid"]
     first, second = (int(keys[order[end]]) if end < len(order) else LAST_KEY for end in ends)
+    if share.count > len(order):
+        raise SimulacraError("data.more_shards_than_pictures", shards=share.count, source=source.name, count=len(order))
     own = share.range(len(order))
     members = np.sort(order)[own.start : own.stop]
     rows = np.empty(len(members), np.int64)

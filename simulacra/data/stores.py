@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from simulacra.errors import SimulacraError
 from simulacra.files import disk_errors
@@ -16,6 +17,7 @@ from simulacra.files import disk_errors
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 TRIES = 5  # of a read, before it is given up
 FIRST_WAIT = 0.2  # seconds before the second try; each further wait is twice as long
+HOSTS = ("http", "https")  # protocols whose addresses begin with a host; in others it is a bucket of one's account
 PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "hf": "huggingface-hub"}
 
 
@@ -125,7 +127,7 @@ def relative(place: str, base: str) -> str:
         return place if is_address(place) else str(Path(place).resolve())
     if is_address(place):
         (protocol, rest), (own, start) = place.split("://", 1), base.split("://", 1)
-        return posixpath.relpath(f"/{rest}", f"/{start}") if protocol == own else place
+        return posixpath.relpath(f"/{rest.lstrip('/')}", f"/{start.lstrip('/')}") if protocol == own else place
     try:
         return Path(os.path.relpath(Path(place).resolve(), Path(base).resolve())).as_posix()
     except ValueError:  # another drive of Windows
@@ -135,17 +137,21 @@ def relative(place: str, base: str) -> str:
 def resolve(place: str, base: str) -> str:
     """The path or address that the folder `base` calls `place`.
 
-    Raises SimulacraError where an address names a path of this machine, or an address of another protocol: whoever
-    wrote it could have anything read here.
+    Raises SimulacraError where an address names a path of this machine, an address of another protocol, or for HTTP
+    another host: whoever wrote it could have anything read here.
     """
     if not is_address(base):
         return place if is_address(place) else os.path.normpath(Path(base) / place)
     protocol, rest = base.split("://", 1)
-    if is_address(place) and place.split("://", 1)[0] == protocol:
-        return place
-    if is_address(place) or posixpath.isabs(place) or "\\" in place:
+    if is_address(place):
+        resolved = place
+    else:
+        path = posixpath.normpath(posixpath.join("/", rest.lstrip("/"), place)).lstrip("/")
+        resolved = f"{protocol}://{'/' if rest.startswith('/') else ''}{path}"
+    same_protocol = resolved.split("://", 1)[0] == protocol and not posixpath.isabs(place) and "\\" not in place
+    if not same_protocol or (protocol in HOSTS and urlsplit(resolved).netloc != urlsplit(base).netloc):
         raise SimulacraError("data.foreign_place", place=place, base=base, protocol=protocol)
-    return f"{protocol}://{posixpath.normpath(posixpath.join('/', rest, place)).lstrip('/')}"
+    return resolved
 
 
 def write_to(place: str, files: Path) -> None:

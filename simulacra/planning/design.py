@@ -72,7 +72,7 @@ def new_design(
 
     All runs are shown the same number of images, so that a busy machine makes none of them shorter.
     """
-    source = str(data.path.resolve()) if data.path else data.name
+    source = data.source
     settings: dict[str, Any] = {}
     reasons: list[str] = []
     choice = auto.choose(data.split("train"), place)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simulacra.data.dataset import SPLITS, Dataset, content_hash
 from simulacra.data.opening import FORMAT, is_prepared, open_domain
+from simulacra.data.stores import is_address
 from simulacra.errors import SimulacraError
 from simulacra.files import atomic_folder, write_json
 
@@ -94,6 +95,6 @@ def write_part(data: Dataset, folder: Path, part: str, seed: int) -> None:
 
 def open_whole(source: str | Path) -> Dataset:
     """The dataset to plan for. Raises `SimulacraError` for a pair, a folder that is not prepared, and too few pictures."""
-    data = open_domain(source if source == "peeps" else Path(source).expanduser())
+    data = open_domain(source if source == "peeps" or is_address(source) else Path(source).expanduser())
     check_counts(data)
     return data

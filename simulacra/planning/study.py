@@ -94,7 +94,7 @@ class Study:
         """Train a run to its length. Raises `KeyboardInterrupt` when it was stopped; it is saved then."""
         if self.is_trained(part, seed):
             return
-        source = str(self.data.path.resolve()) if self.data.path else self.data.name
+        source = self.data.source
         if part != "all":
             folder = self.folder / "data" / f"{part}-{seed}"
             write_part(self.data, folder, part, seed)
