@@ -199,7 +199,9 @@ def _transposed(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     """`F.conv_transpose2d` without groups, with a faster weight gradient on a CPU. rest: rows and columns at the end."""
     sides = zip(x.shape[2:], *geometry[:3], rest, strict=True)
     size = [(small - 1) * stride + kernel - 2 * pad + more for small, kernel, stride, pad, more in sides]
-    few = x.device.type == "cpu" and _few(weight, geometry) and not any(rest)
+    # Without a gradient in fp32, a seed's picture must not depend on the others that are drawn with it.
+    learning = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+    few = learning and x.device.type == "cpu" and _few(weight, geometry) and not any(rest)
     if not few and not _faster_as_patches(x, weight, geometry, size, x.shape[2:]):
         return F.conv_transpose2d(x, weight, bias, geometry.stride, geometry.padding, rest)
     y: Tensor = convolve_transposed(*_lowered(x, weight, bias), geometry, size)
