@@ -52,8 +52,12 @@ class Nearest:
 
 
 def thumbnails(batches: Iterable[Tensor]) -> Tensor:
-    """Batches of pictures [n, C, H, W] in [-1, 1] -> [N, C, 32, 32] in grey levels around 0, as float16."""
-    rows = [interpolate(pictures.float(), (SIDE, SIDE), mode="area").mul(127.5).half().cpu() for pictures in batches]
+    """Batches of pictures [n, C, H, W] in [-1, 1] -> [N, C, 32, 32] in grey levels around 0, as float16.
+
+    Pictures count as they would be written, in 8 bits: a model is measured as its PNGs are.
+    """
+    levels = ((pictures.float().clamp(-1, 1) * 127.5 + 127.5).round() - 127.5 for pictures in batches)
+    rows = [interpolate(pictures, (SIDE, SIDE), mode="area").half().cpu() for pictures in levels]
     if not rows:
         raise SimulacraError("measure.no_thumbnails")
     return torch.cat(rows)
