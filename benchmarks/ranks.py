@@ -4,7 +4,7 @@
     python benchmarks/ranks.py --gan dcgan --side 64 --batch 64 --processes 1 2 4
 
 Each process has one thread, and a core of its own where there are as many. The batch is that of all processes together, as
-in a run that goes on with more of them. The target is at least 1.7 times the speed of one process with two, on cores with
+in a run that continues with more of them. The target is at least 1.7 times the speed of one process with two, on cores with
 nothing else to do. Bytes are those that one process gives to the all-reduce of a step.
 """
 

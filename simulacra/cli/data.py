@@ -102,7 +102,7 @@ def prepare(
     workers
         Processes; one a core if not given.
     shard
-        i/N, such as 3/8: prepare only the third of eight shards, for join; the same command goes on after a stop.
+        i/N, such as 3/8: prepare only the third of eight shards, for join; the same command continues after a stop.
     zip
         Also write a zip in StyleGAN's format.
     """

@@ -1,4 +1,4 @@
-"""Prepare one shard of a source, so that many machines share the work; an interrupted shard goes on where it stopped.
+"""Prepare one shard of a source, so that many machines share the work; an interrupted shard continues where it stopped.
 
 A shard is a contiguous range of the listing: its machine reads only its own part of archives and folders. Which pictures
 are chosen, their order and their parts (train, valid, test) follow from the names in the whole source, not from the
@@ -57,7 +57,7 @@ ORIGIN, DONE, LOCK = "origin.json", "done.jsonl", ".lock"  # in the folder of an
 
 
 def prepare_shard(source: str | Path, out: Path, share: Share, options: PrepareOptions) -> Shard:
-    """Make one shard of a source in the folder `out`; the same call goes on with one that was interrupted.
+    """Make one shard of a source in the folder `out`; the same call continues one that was interrupted.
 
     Chosen pictures that turn out to be unusable are not replaced, and `join` drops duplicates: a shard does not know the
     others. Raises SimulacraError as `prepare` does, and where another process prepares the same shard.
