@@ -236,7 +236,7 @@ class Generator(Model):
         layer_truncation: a further ψ for each range of layers. noise: see `render`.
         min_latent: every number of z gets at least this absolute value: latents near 0 are rare in training and tend to
             give deformed pictures.
-        bf16: render in bf16, which is faster where the hardware has it; pixels differ by 0.2 of 255 levels on average, and
+        bf16: render in bf16, which is faster where the hardware has it; pixels differ by about 0.2 of 255 levels on average, and
             by up to 16 at edges.
 
         Raises `SimulacraError` for what is no seed, a truncation that is not finite, and a negative min_latent.

@@ -38,7 +38,6 @@ PAIRS = {
     "groups": (layers.GroupedConv2d, nn.Conv2d, (3, 6, 3, 1, 1, 1, 3)),
     "groups, strided": (layers.GroupedConv2d, nn.Conv2d, (3, 9, 4, 2, 1, 1, 3, False)),
     "transposed": (layers.ConvTranspose2d, nn.ConvTranspose2d, (3, 5, 4, 2, 1)),
-    "transposed, few channels": (layers.ConvTranspose2d, nn.ConvTranspose2d, (3, 2, 4, 2, 1)),
     "transposed, kernel 5": (layers.ConvTranspose2d, nn.ConvTranspose2d, (3, 5, 5, 2, 2, 1)),
     "instance norm": (layers.InstanceNorm2d, nn.InstanceNorm2d, (3, 1e-5, 0.1, True)),
 }
@@ -52,16 +51,14 @@ def derivatives(module: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     return [y, slope, *torch.autograd.grad(loss, [x, *module.parameters()])]
 
 
-@pytest.mark.parametrize(
-    ("name", "sides"), [*((name, (9, 8)) for name in PAIRS), ("strided", (8, 6)), ("halving", (8, 6))], ids=str
-)
-def test_equal_to_torch(name: str, sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", PAIRS)
+def test_equal_to_torch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "PATCHES", 500)  # several chunks
     torch.manual_seed(0)
     ours, theirs, arguments = PAIRS[name]
     mine, reference = ours(*arguments).double(), theirs(*arguments).double()
     reference.load_state_dict(mine.state_dict())
-    x = torch.randn(4, 3, *sides, dtype=torch.double)
+    x = torch.randn(4, 3, 9, 8, dtype=torch.double)
     for a, b in zip(derivatives(mine, x), derivatives(reference, x), strict=True):
         torch.testing.assert_close(a, b)
     assert torch.autograd.gradgradcheck(mine, x[:1, :, :5, :4].clone().requires_grad_())
@@ -80,11 +77,11 @@ def test_the_weight_gradient_is_a_matrix_product_where_that_is_faster(
 ) -> None:
     monkeypatch.setattr(convolution, "AVX512", avx512)
     layers_of = {
-        "small": (2, 8, 8, 4),
+        "small": (2, 3, 8, 4),
         "wide": (2, 128, 16, 4),
-        "large": (2, 8, 32, 4),
-        "many": (64, 8, 8, 4),
-        "stride 1": (2, 8, 4, 3),
+        "large": (2, 3, 32, 4),
+        "many": (64, 3, 8, 4),
+        "stride 1": (2, 3, 4, 3),
     }
     used = {}
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -114,17 +111,6 @@ def test_differentiates_twice_under_autocast(layer: nn.Module, side: int) -> Non
     assert coarse[0].dtype == torch.bfloat16 and coarse[2].dtype == torch.float32
     for a, b in zip(coarse, exact, strict=True):
         torch.testing.assert_close(a.float(), b, rtol=0.1, atol=0.1 * float(b.abs().max()))
-
-
-def test_doubling_to_few_channels_is_a_convolution_of_its_own() -> None:
-    up, down = layers.ConvTranspose2d(8, 3, 4, 2, 1), layers.Conv2d(3, 8, 4, 2, 1)
-    y, x = torch.randn(2, 8, 4, 4), torch.randn(2, 3, 8, 8, requires_grad=True)
-    with torch.profiler.profile() as steps:
-        up(y)
-        with layers.inputs_only():
-            torch.autograd.grad(down(x).sum(), x)
-    assert sum(step.count for step in steps.key_averages() if step.key == "simulacra::double_to_few") == 2
-    torch.testing.assert_close(up(y), F.conv_transpose2d(y, up.weight, up.bias, 2, 1), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simulacra.layers.few_channels import FEW, double_to_few
-
 PATCHES = 1 << 21  # values in a matrix of patches: larger ones are slow to allocate and exceed the cache
 SMALL_MAP, SMALLISH_MAP, MANY = 32, 128, 128  # positions, positions with as many channels: `_faster_as_patches`
 FEW_ROWS = 512  # positions of a batch in fp32
@@ -36,9 +34,6 @@ class Geometry(NamedTuple):
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int = 1
-
-
-BY_TWO = Geometry((4, 4), (2, 2), (1, 1))
 
 
 # Three functions, each linear in both arguments. The derivatives of each are the other two, so they can be
@@ -89,9 +84,6 @@ class _ConvolveTransposed(torch.autograd.Function):
         ctx.geometry = geometry
         sides = zip(size, y.shape[2:], *geometry[:3], strict=True)
         rest = [side - ((small - 1) * stride + kernel - 2 * pad) for side, small, kernel, stride, pad in sides]
-        if y.device.type == "cpu" and _few(weight, geometry) and not any(rest):
-            x: Tensor = double_to_few(y, weight)
-            return x if bias is None else x.add_(bias[:, None, None])
         return F.conv_transpose2d(y, weight, bias, geometry.stride, geometry.padding, rest, geometry.groups)
 
     @staticmethod
@@ -107,8 +99,8 @@ class _WeightGradient(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(x, y)
         ctx.geometry = geometry
-        if geometry.groups > 1 or x.shape[1] <= FEW:
-            return _own_weight_gradient(x, y, geometry)
+        if geometry.groups > 1:
+            return _grouped_weight_gradient(x, y, geometry)
         (high, wide), inner, outer = geometry.kernel, x.shape[1], y.shape[1]
         count = max(1, PATCHES // (inner * high * wide * y.shape[2] * y.shape[3]))  # pictures at once
         pairs = zip(torch.split(x, count), torch.split(y, count), strict=True)
@@ -126,7 +118,7 @@ class _WeightGradient(torch.autograd.Function):
         return to_x, to_y, None
 
 
-def _own_weight_gradient(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+def _grouped_weight_gradient(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
     """`weight_gradient` by torch's own function, for any number of groups."""
     weight = y.new_empty(1).expand(
         y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel
@@ -170,11 +162,6 @@ def _faster_as_patches(
     return prod(geometry.kernel) * positions <= OVERLAP * prod(large)
 
 
-def _few(weight: Tensor, geometry: Geometry) -> bool:
-    """Whether `double_to_few` computes `convolve_transposed`, with exported models left as they are."""
-    return geometry == BY_TWO and weight.shape[1] <= FEW and not torch.compiler.is_compiling()
-
-
 def _lowered(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """The arguments in autocast's type where it is enabled: the backward pass of a custom function runs outside of it."""
     kind = x.device.type
@@ -188,8 +175,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometr
     """`F.conv2d` without groups, with a faster weight gradient on a CPU."""
     sides = zip(x.shape[2:], *geometry[:3], strict=True)
     size = [(large + 2 * pad - kernel) // stride + 1 for large, kernel, stride, pad in sides]
-    few = x.device.type == "cpu" and x.requires_grad and _few(weight, geometry) and size[0] * 2 == x.shape[2]
-    if not few and not _faster_as_patches(x, weight, geometry, x.shape[2:], size):
+    if not _faster_as_patches(x, weight, geometry, x.shape[2:], size):
         return F.conv2d(x, weight, bias, geometry.stride, geometry.padding)
     y: Tensor = convolve(*_lowered(x, weight, bias), geometry)
     return y
@@ -199,10 +185,7 @@ def _transposed(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     """`F.conv_transpose2d` without groups, with a faster weight gradient on a CPU. rest: rows and columns at the end."""
     sides = zip(x.shape[2:], *geometry[:3], rest, strict=True)
     size = [(small - 1) * stride + kernel - 2 * pad + more for small, kernel, stride, pad, more in sides]
-    # Without a gradient in fp32, a seed's picture must not depend on the others that are drawn with it.
-    learning = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
-    few = learning and x.device.type == "cpu" and _few(weight, geometry) and not any(rest)
-    if not few and not _faster_as_patches(x, weight, geometry, size, x.shape[2:]):
+    if not _faster_as_patches(x, weight, geometry, size, x.shape[2:]):
         return F.conv_transpose2d(x, weight, bias, geometry.stride, geometry.padding, rest)
     y: Tensor = convolve_transposed(*_lowered(x, weight, bias), geometry, size)
     return y
@@ -237,6 +220,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         assert output_size is None
         geometry = Geometry(self.kernel_size, self.stride, self.padding)  # type: ignore[arg-type]
         return _transposed(input, self.weight, self.bias, geometry, self.output_padding)
+
+
+BY_TWO = Geometry((4, 4), (2, 2), (1, 1))
 
 
 class DoublingConv2d(nn.Conv2d):
