@@ -23,6 +23,7 @@ from simulacra.losses import targets
 from simulacra.messages import Message, translated
 from simulacra.model import Model as Model
 from simulacra.model import Task as Task
+from simulacra.optimizers import Adam
 from simulacra.settings import Preset as Preset
 from simulacra.settings import Settings as Settings
 from simulacra.settings import Shape as Shape
@@ -140,7 +141,7 @@ class GAN(nn.Module):
         for player, network in (("D", self.D), ("G", self.G)):
             parameters, rate = network.parameters(), rates[player]
             if config.optimizer == "adam":
-                optimizers[player] = torch.optim.Adam(parameters, rate, config.betas, fused=True)
+                optimizers[player] = Adam(parameters, rate, config.betas)
             else:
                 optimizers[player] = torch.optim.RMSprop(parameters, rate, config.alpha, foreach=True)
         return optimizers

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("messages", "errors", "files", "records", "console"),
     ("config", "settings", "device", "doctor", "rendezvous", "distributed"),
     ("model", "translator", "upscaler"),
-    ("layers", "losses", "augment"),
+    ("layers", "losses", "augment", "optimizers"),
     ("seeds", "interpolation", "generator", "styled", "provenance", "grid"),
     ("gan",),
     ("gans",),

@@ -110,7 +110,7 @@ def test_wgan_s_weights_stay_within_c(clamp: float, tmp_path: Path) -> None:
 def test_optimizers_are_what_the_settings_say(optimizer: str, kind: type) -> None:
     betas: dict[str, Any] = {"betas": (0.1, 0.7)} if optimizer == "adam" else {}
     optimizers = build("mlp:tiny", optimizer=optimizer, lr=0.3, lr_d=0.1, **betas).optimizers()
-    assert {player: type(one) for player, one in optimizers.items()} == {"D": kind, "G": kind}
+    assert all(isinstance(one, kind) for one in optimizers.values()) and set(optimizers) == set("DG")
     assert optimizers["D"].param_groups[0]["lr"] == 0.1
     assert optimizers["G"].param_groups[0]["lr"] == 0.3
     if optimizer == "adam":

@@ -54,9 +54,7 @@ class CompiledStep:
         """Set the gradients, update the running statistics, return the loss and the stats."""
         loss, stats, gradients = self.graph(batch, [tensor.detach() for tensor in self.state])
         for parameter, gradient in zip(self.mine, gradients, strict=True):
-            # A fused optimizer reads both in memory order.
-            same = gradient is None or gradient.stride() == parameter.stride()
-            parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
+            parameter.grad = gradient
         return loss, stats
 
 

@@ -1,0 +1,36 @@
+"""Optimizers that read weights in the order in which they lie in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Adam(torch.optim.Adam):
+    """`torch.optim.Adam(fused=True)`, with the same results and state.
+
+    On a CPU torch's own copies each weight that is not in the order of its shape, as channels-last ones are, at every
+    step. Here each weight goes to the same kernel as a view of its memory.
+    """
+
+    def __init__(self, parameters: Any, lr: float, betas: tuple[float, float]) -> None:
+        super().__init__(parameters, lr, betas, fused=True)
+
+    def _init_group(self, group: Any, parameters: Any, gradients: Any, *state: Any) -> bool:
+        complex_ = bool(super()._init_group(group, parameters, gradients, *state))  # type: ignore[no-untyped-call]
+        *moments, _steps = state
+        for i, parameter in enumerate(parameters):
+            if not parameter.is_contiguous():
+                order = memory_order(parameter)
+                for tensors in (parameters, gradients, *moments):
+                    if tensors:
+                        tensors[i] = tensors[i].detach().permute(order)
+            gradients[i] = gradients[i].contiguous()  # the kernel reads memory, whatever the strides
+        return complex_
+
+
+def memory_order(tensor: Tensor) -> list[int]:
+    """The tensor's dimensions from the largest stride to the smallest: permuted so, a dense tensor is contiguous."""
+    return sorted(range(tensor.dim()), key=lambda dim: (-tensor.stride(dim), dim))
