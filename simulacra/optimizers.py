@@ -33,4 +33,5 @@ class Adam(torch.optim.Adam):
 
 def memory_order(tensor: Tensor) -> list[int]:
     """The tensor's dimensions from the largest stride to the smallest: permuted so, a dense tensor is contiguous."""
-    return sorted(range(tensor.dim()), key=lambda dim: (-tensor.stride(dim), dim))
+    strides = tensor.stride()
+    return sorted(range(tensor.dim()), key=lambda dim: -strides[dim])
