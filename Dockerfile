@@ -3,8 +3,8 @@ FROM python:3.13-slim
 WORKDIR /opt/simulacra
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY simulacra ./simulacra
-RUN pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu \
- && pip install --no-cache-dir -c constraints.txt '.[all]'
+# of torch's equal versions, pip takes that for the CPU
+RUN pip install --no-cache-dir -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu '.[all]'
 WORKDIR /work
 ENTRYPOINT ["simulacra"]
 CMD ["--help"]

@@ -1,6 +1,6 @@
 """Pictures a second, and the share of the chip's peak, of whole training steps on a GPU.
 
-    python benchmarks/accelerator.py [--steps 40] [--only stylegan2,r3gan] [--eager]
+    python benchmarks/accelerator.py [--steps 40] [--only stylegan2,r3gan] [--eager] [--compile]
 
 A round is one step of G with its steps of D, including penalties where they are due, the optimizers and the average, on
 noise. GFLOP of a picture are those of convolutions and matrix products; the peak is that of a large matrix product of
@@ -60,13 +60,13 @@ def peak() -> float:
     return best / 1e12
 
 
-def make_trainer(spec: str, side: int, settings: dict[str, Any], folder: Path) -> Trainer:
+def make_trainer(spec: str, side: int, settings: dict[str, Any], folder: Path, *, compiled: bool = False) -> Trainer:
     """A trainer on noise."""
     pictures = np.random.default_rng(0).integers(0, 256, (1024, side, side, 3), np.uint8)
     data = Dataset("noise", None, pictures, None, (), (), {"train": len(pictures), "valid": 0, "test": 0}, "")
     gan, config = configured(spec, (3, side, side), settings)
     built = gan(gan.resolve(config, 25_000_000)).to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Trainer(built, Feed(data, CUDA, seed=0), folder, seed=0, precision="bf16")
+    return Trainer(built, Feed(data, CUDA, seed=0), folder, seed=0, precision="bf16", compiled=compiled)
 
 
 def steps(trainer: Trainer, count: int) -> int:
@@ -78,16 +78,17 @@ def steps(trainer: Trainer, count: int) -> int:
 
 
 def measure(
-    case: tuple[str, str, int, dict[str, Any]], rounds: int, folder: Path, most: float, *, eager: bool
+    case: tuple[str, str, int, dict[str, Any]], rounds: int, folder: Path, most: float, *, eager: bool, compiled: bool
 ) -> dict[str, Any]:
     """One row of the table."""
     name, spec, side, settings = case
     torch.cuda.reset_peak_memory_stats()
-    trainer = make_trainer(spec, side, settings, folder)
-    recorder, trainer.recorder = trainer.recorder, None  # a recording shows no operations
+    trainer = make_trainer(spec, side, settings, folder, compiled=compiled)
+    # Neither a recording nor a compiled graph shows its operations.
+    recorder, trainer.recorder, compiler, trainer.compiler = trainer.recorder, None, trainer.compiler, None
     with Operations() as counter:  # type: ignore[no-untyped-call]
         counted = steps(trainer, CYCLE)
-    trainer.recorder = None if eager else recorder
+    trainer.recorder, trainer.compiler = None if eager else recorder, compiler
     steps(trainer, CYCLE * (cuda_graphs.EAGER + 1))
     gflop = counter.total / counted / 1e9
     torch.cuda.synchronize()
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="GANs, separated by commas")
     parser.add_argument("--search", action="store_true", help="let cuDNN try its algorithms and keep the fastest")
     parser.add_argument("--eager", action="store_true", help="without recording steps as CUDA graphs")
+    parser.add_argument("--compile", action="store_true", help="compile steps where that is faster, and record those")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
@@ -127,7 +129,9 @@ def main() -> None:
             if arguments.only and case[1].partition(":")[0] not in arguments.only.split(","):
                 continue
             try:
-                row = measure(case, arguments.steps, Path(folder), most, eager=arguments.eager)
+                row = measure(
+                    case, arguments.steps, Path(folder), most, eager=arguments.eager, compiled=arguments.compile
+                )
             except torch.OutOfMemoryError:
                 print(f"| {case[0]} | {case[2]} | does not fit in memory |", flush=True)
                 continue

@@ -15,7 +15,8 @@ from simulacra.data.feed import Feed
 from simulacra.gan import GAN, Batch
 from simulacra.plugins.harness import suitable
 from simulacra.registry import find, gans
-from simulacra.training import cuda_graphs
+from simulacra.training import compiled, cuda_graphs
+from simulacra.training.compiled import CompiledStep, Compiler
 from simulacra.training.cuda_graphs import Recorder
 from simulacra.training.trainer import Trainer
 
@@ -53,6 +54,14 @@ def recorded(trainer: Trainer) -> Trainer:
     return trainer
 
 
+def compiled_and_recorded(trainer: Trainer, *, recording: bool) -> Trainer:
+    """Its compiler without a compiler: the traced graph runs operation by operation."""
+    trainer.compiler = Compiler(trainer.gan, trainer.backward, bf16=False, recorded=recording)
+    if recording:
+        trainer.recorder = Recorder(trainer.gan, trainer.compiler.step, trainer.compiler.prepare)
+    return trainer
+
+
 @pytest.mark.parametrize("name", sorted(gans()))
 def test_a_recorded_run_is_the_eager_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
@@ -73,6 +82,50 @@ def test_every_phase_has_a_recording_of_its_own(tmp_path: Path, monkeypatch: pyt
     assert {(player, phase) for player, phase, _ in trainer.recorder.recordings} == {
         ("D", (True, True)), ("D", (False, True)), ("G", (False, True)),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("dcgan", False), ("wgan-gp", True), ("r3gan", True), ("progan", True)])
+def test_a_compiled_step_is_recorded_as_it_runs(
+    name: str, chosen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is timed as recorded; what was chosen is recorded, and the run is the one without recordings, bit for bit."""
+    settings = {"progan": {"fade": 16, "stable": 64}}.get(name, WORDS.get(name, {}))
+    timed = list[type]()
+
+    def time(_: Compiler, way: Any, *__: Any) -> float:
+        timed.append(type(way))
+        return 1.0 + (len(timed) % 2 == 1) * (-0.5 if chosen else 0.5)
+
+    monkeypatch.setattr(cuda_graphs, "Recording", Imitated)
+    monkeypatch.setattr(compiled, "Recording", Imitated)
+    monkeypatch.setattr(compiled.Compiler, "timed", time)
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    plain, same = (make_trainer(f"{name}:tiny", tmp_path / kind, **settings) for kind in ("plain", "recorded"))
+    advance(compiled_and_recorded(plain, recording=False), STEPS)
+    timed.clear()
+    advance(compiled_and_recorded(same, recording=True), STEPS)
+    assert timed and set(timed) == {Imitated}
+    assert same.recorder is not None and max(same.recorder.eager_steps.values()) > cuda_graphs.EAGER
+    assert same.compiler is not None and set(same.compiler.chosen.values()) == {chosen}
+    assert not differences(plain.state_dict(), same.state_dict())
+
+
+def test_a_step_that_cannot_be_recorded_is_timed_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    for module in (cuda_graphs, compiled):
+        monkeypatch.setattr(module, "Recording", fails)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    monkeypatch.setattr(compiled.Compiler, "timed", lambda _, way, *__: 1.0 - isinstance(way, CompiledStep) / 2)
+    plain, same = (make_trainer("dcgan:tiny", tmp_path / kind) for kind in ("plain", "recorded"))
+    advance(compiled_and_recorded(plain, recording=False), STEPS)
+    advance(compiled_and_recorded(same, recording=True), STEPS)
+    assert " ".join(capsys.readouterr().err.split()).count("cannot be recorded") == 1
+    assert not differences(plain.state_dict(), same.state_dict())
 
 
 def test_the_outputs_of_a_step_are_not_overwritten_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 import simulacra
 
@@ -121,6 +122,16 @@ def test_the_documented_floors_are_those_of_the_project() -> None:
     floors = [tuple(re.split(">=|==", word)) for word in project["dependencies"] + extras if "simulacra[" not in word]
     rows = re.findall(r"^\| `([\w-]+)` \| ([\d.]+) \|", (ROOT / "docs" / "versions.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(floors)
+
+
+def test_the_constraints_name_what_make_test_installs_above_the_floors() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    words = [word for extra, words in extras.items() if extra != "inception" for word in words]
+    direct = [Requirement(word) for word in PROJECT["project"]["dependencies"] + words if "simulacra[" not in word]
+    pins = re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert [name for name, _ in pins] == sorted({name for name, _ in pins})
+    versions = dict(pins)
+    assert [str(word) for word in direct if versions.get(word.name, "0") not in word.specifier] == []
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -5,7 +5,8 @@ traced below autograd (`make_fx`), gradients included, and only that flat graph 
 differentiate. (Never set `torch._dynamo.config.trace_autograd_ops` instead: it silently drops the second-order terms of
 custom functions.)
 
-The graph ends with the gradients of this process: the all-reduce and the optimizer come after it.
+The graph ends with the gradients of this process: the all-reduce and the optimizer come after it. On an NVIDIA GPU the
+compiled step is recorded in turn, as eager ones are (`cuda_graphs.py`).
 
 A GAN whose losses change with time has a graph for each of its graph keys, as on a GPU (`cuda_graphs.py`).
 
@@ -30,7 +31,7 @@ from simulacra.errors import SimulacraError
 from simulacra.gan import GAN, Batch
 from simulacra.messages import Message
 from simulacra.seeds import seed_all
-from simulacra.training.cuda_graphs import LossAndStats, first_line
+from simulacra.training.cuda_graphs import EAGER, LossAndStats, Recording, first_line
 
 TRIALS = 3  # steps timed each way
 
@@ -75,6 +76,11 @@ def _functional(gan: GAN, player: str, bf16: bool) -> Callable[[Batch, list[Tens
     return step
 
 
+def _with_player(step: Callable[[Batch], LossAndStats]) -> Callable[[str, Batch], LossAndStats]:
+    """A step of one player in the form that a recording takes."""
+    return lambda _, batch: step(batch)
+
+
 class _Loss(nn.Module):
     """A GAN's loss as the forward of a module, which `functional_call` needs."""
 
@@ -88,7 +94,7 @@ class _Loss(nn.Module):
 
 
 def make_compiler(
-    gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, single: bool, bf16: bool
+    gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, single: bool, bf16: bool, recorded: bool = False
 ) -> Compiler | None:
     """A run's compiler, or None, with a warning, where compiling does not apply. single: one microbatch in each process."""
     if not single:
@@ -96,7 +102,7 @@ def make_compiler(
     elif gan.graph_key("D") is None and not gan.grows:
         reason = Message("train.losses_change", gan=gan.name)
     else:
-        return Compiler(gan, eager, bf16=bf16)
+        return Compiler(gan, eager, bf16=bf16, recorded=recorded)
     if distributed.rank() == 0:
         warn("train.compile_not_applicable", reason=reason)
     return None
@@ -105,23 +111,35 @@ def make_compiler(
 class Compiler:
     """The compiled steps of a run, and for each kind of step whether it is used."""
 
-    def __init__(self, gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, bf16: bool) -> None:
-        self.gan, self.eager, self.bf16 = gan, eager, bf16
+    def __init__(
+        self, gan: GAN, eager: Callable[[str, Batch], LossAndStats], *, bf16: bool, recorded: bool = False
+    ) -> None:
+        """recorded: a `Recorder` records the steps, so that recorded ones are timed."""
+        self.gan, self.eager, self.bf16, self.recorded = gan, eager, bf16, recorded
         self.chosen: dict[str, bool] = {}  # by kind, from its first step on
         self.compiled: dict[str, CompiledStep] = {}
 
     def __call__(self, player: str, batch: Batch, seed: int) -> LossAndStats:
         """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
+        self.prepare(player, batch, seed)
+        seed_all(batch.images.device, seed)
+        return self.step(player, batch)
+
+    def prepare(self, player: str, batch: Batch, seed: int) -> None:
+        """Choose how the step runs, and compile it, where that is not yet done."""
         if self.gan.graph_key(player) is None:
-            seed_all(batch.images.device, seed)
-            return self.eager(player, batch)
+            return
         kind = self.kind(player)
         if kind not in self.chosen:
             self.choose(kind, player, batch, seed)
         elif self.chosen[kind] and kind not in self.compiled:
             self.build_again(kind, player, batch)
-        seed_all(batch.images.device, seed)
-        return self.compiled[kind](batch) if self.chosen[kind] else self.eager(player, batch)
+
+    def step(self, player: str, batch: Batch) -> LossAndStats:
+        """The step as it was chosen, which a CUDA graph can record; eager between two levels of a GAN that grows."""
+        if self.gan.graph_key(player) is not None and self.chosen[kind := self.kind(player)]:
+            return self.compiled[kind](batch)
+        return self.eager(player, batch)
 
     def kind(self, player: str) -> str:
         """`D`, or `D True` with a graph key, or `D True bare` while the augmentation rests."""
@@ -138,7 +156,7 @@ class Compiler:
                 reason = first_line(error)
             seconds = time.monotonic() - began
             if step is not None:
-                ways: list[Callable[[Batch], LossAndStats]] = [step, lambda batch: self.eager(player, batch)]
+                ways = self.ways(step, player, batch)
                 trials = [[self.timed(way, batch, seed) for way in ways] for _ in range(TRIALS)]
                 times = [min(column) for column in zip(*trials, strict=True)]
         everyone = distributed.exchange([times, reason])
@@ -152,6 +170,24 @@ class Compiler:
             self.compiled[kind] = step
         code = "train.compiled_used" if self.chosen[kind] else "train.compiled_not_used"
         self.report(code, player=player, seconds=seconds, speed=eager / compiled)
+
+    def ways(self, step: CompiledStep, player: str, batch: Batch) -> list[Callable[[Batch], LossAndStats]]:
+        """The compiled step and the eager one as the run will take them: recorded, where that is done and succeeds."""
+        ways: list[Callable[[Batch], LossAndStats]] = [step, lambda batch: self.eager(player, batch)]
+        if not self.recorded:
+            return ways
+        recordings: list[Callable[[Batch], LossAndStats]] = []
+        try:
+            for way in ways:
+                for _ in range(EAGER):  # libraries choose and load their kernels
+                    self.gan.zero_grad(set_to_none=True)
+                    way(batch)
+                self.gan.zero_grad(set_to_none=True)
+                recordings.append(Recording(self.gan, _with_player(way), player, batch))
+            return recordings
+        except RuntimeError:  # the recorder will meet it, too, and say so
+            torch.cuda.synchronize()
+            return ways
 
     def report(self, code: str, **values: Any) -> None:
         """Print a sentence in the first process."""

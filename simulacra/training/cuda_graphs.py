@@ -56,8 +56,14 @@ class Recording:
 class Recorder:
     """The recordings of a run, made when their keys first come."""
 
-    def __init__(self, gan: GAN, eager: Callable[[str, Batch], LossAndStats]) -> None:
-        self.gan, self.eager = gan, eager
+    def __init__(
+        self,
+        gan: GAN,
+        eager: Callable[[str, Batch], LossAndStats],
+        prepare: Callable[[str, Batch, int], None] | None = None,
+    ) -> None:
+        """eager: what is recorded, a step of the compiler or an eager one. prepare: called before each that is not recorded."""
+        self.gan, self.eager, self.prepare = gan, eager, prepare
         self.recordings: dict[Key, Recording] = {}
         self.eager_steps: dict[Key, int] = {}
         self.usable = True
@@ -66,6 +72,8 @@ class Recorder:
         """The player's step on a batch, with randomness from `seed`. Gradients must be clear."""
         graph_key = self.gan.graph_key(player)
         key = (player, (graph_key, self.gan.augment.active), len(batch.images))
+        if self.prepare and key not in self.recordings:
+            self.prepare(player, batch, seed)
         if self.usable and graph_key is not None and key not in self.recordings:
             self.eager_steps[key] = self.eager_steps.get(key, 0) + 1
             if self.gan.grows:  # recordings of lower levels are not used again

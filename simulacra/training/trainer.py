@@ -71,9 +71,11 @@ class Trainer:
         self.optimizers = gan.optimizers()
         self.rates = {player: [group["lr"] for group in o.param_groups] for player, o in self.optimizers.items()}
         single = self.micro * distributed.world() == self.config.batch  # microbatch in each process
-        self.compiler = make_compiler(gan, self.backward, single=single, bf16=self.bf16) if compiled else None
-        recorded = single and self.compiler is None and self.device.type == "cuda"
-        self.recorder = Recorder(gan, self.backward) if recorded else None
+        recorded = single and self.device.type == "cuda"
+        options: dict[str, Any] = {"single": single, "bf16": self.bf16, "recorded": recorded}
+        self.compiler = make_compiler(gan, self.backward, **options) if compiled else None
+        steps = (self.compiler.step, self.compiler.prepare) if self.compiler else (self.backward, None)
+        self.recorder = Recorder(gan, *steps) if recorded else None
         self.ema = EMA(gan.G, self.config.ema)
         self.rows = {"real", "fake", *gan.unreduced_stats}  # stats with a row a picture
         self.balance = balance.make(self.config.balance, critic=gan.critic)
@@ -129,7 +131,7 @@ class Trainer:
     def gradients(self, player: str, step: int) -> LossAndStats:
         """Backward over this process's microbatches; returns their part of the mean loss, and their stats."""
         batch, micro, world = self.config.batch, self.microbatch(), distributed.world()
-        graph = (self.compiler or self.recorder) if micro * world == batch else None
+        graph = (self.recorder or self.compiler) if micro * world == batch else None
         parts: list[dict[str, Tensor]] = []
         for number, start, count in own_microbatches(batch, micro):
             key, share = random_key(self.seed, step, number), count / batch
