@@ -178,6 +178,7 @@ def write_recipe(
     *,
     name: str,
     model: str,
+    bf16: bool = False,
     cascade: Cascade | None = None,
 ) -> Path:
     """Draw a recipe as `NAME.png` into the folder `out`; like `write_pictures` otherwise.
@@ -186,9 +187,11 @@ def write_recipe(
     """
     generator.eval()
     path, record = out / f"{name}.png", {"model": model, "recipe": to_json(recipe), **enlarged_by(cascade)}
+    record |= {"bf16": True} if bf16 else {}
     w = to_w(generator, recipe, directions)
     if not _exists(path, record):
-        pictures = draw(generator, [recipe], w)
+        with torch.autocast(generator.device.type, torch.bfloat16, enabled=bf16):
+            pictures = draw(generator, [recipe], w)
         write_png(to_image((cascade.enlarge(pictures) if cascade else pictures)[0]), path, record)
     return path
 

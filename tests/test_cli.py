@@ -434,3 +434,22 @@ def test_sample_without_arguments_draws_with_the_bundled_model(
     assert np.stack(pictures).std(axis=0).mean() > 20, "sixteen different people"
     assert run_cli("sample", "peeps")[0] == 0
     assert sum(file.stat().st_size for file in model_folder().iterdir()) < 15e6
+
+
+def test_a_recipe_is_drawn_in_bf16_and_takes_no_option_that_it_says_itself(run_cli: Cli, tmp_path: Path) -> None:
+    from simulacra.provenance import read_provenance
+
+    recipe, pictures = tmp_path / "face.json", []
+    recipe.write_text('{"seed": 7}')
+    for precision in ("fp32", "bf16"):
+        status, out, err = run_cli(
+            "sample", "peeps", str(tmp_path / precision), "--recipe", str(recipe), "--precision", precision
+        )
+        assert status == 0, err
+        picture = Path(out.strip().replace("\n", ""))
+        record = read_provenance(picture)
+        assert record is not None and record.get("bf16", False) is (precision == "bf16")
+        pictures.append(np.asarray(Image.open(picture)).astype(int))
+    assert 0 < np.abs(pictures[0] - pictures[1]).max() < 40
+    status, _, err = run_cli("sample", "peeps", str(tmp_path), "--recipe", str(recipe), "--count", "3", "--grid")
+    assert status == 1 and "leave out --count, --grid" in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,9 +37,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A studio with a dataset and two runs."""
+    """A studio with a dataset, two runs, and one that was stopped before its first picture."""
     root = tmp_path_factory.mktemp("studio")
     data = on_disk(root / "tiny", noise(30))
+    stopped = exploring.with_config(exploring.run(root / "runs" / "stopped", checkpoints=1), data)
+    for part in ("checkpoints", "previews"):
+        shutil.rmtree(stopped / part)
+    for part in ("journal.jsonl", "scores.jsonl", "best.json"):
+        (stopped / part).unlink()
     for name in ("tiny-one", "tiny-two"):
         exploring.with_config(exploring.run(root / "runs" / name), data)
     studio, bound = Studio(root), server.listen("127.0.0.1", 0)
@@ -124,6 +130,16 @@ def test_a_run_is_watched_and_its_model_opened_and_two_are_compared(page: Any, a
     page.wait_for_selector("text=并排比较")
     page.set_viewport_size({"width": 375, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_a_run_without_a_picture_says_so_and_offers_no_model(page: Any) -> None:
+    card = page.locator(".card", has_text="stopped before its first picture")
+    assert card.locator("h3").inner_text() == "stopped"
+    assert card.get_by_role("link").count() == card.get_by_role("checkbox").count() == 0
+    card.get_by_role("button", name="Training").click()
+    page.wait_for_selector("text=It stopped before its first picture.")
+    assert page.get_by_role("button", name="Go on").count() == 1
+    assert page.get_by_text("Gallery and sliders").count() == page.get_by_text("within a minute").count() == 0
 
 
 def test_by_keyboard_alone(page: Any) -> None:

@@ -99,9 +99,14 @@ def sample(
     if recipe is not None:
         from simulacra.latent.saved import directions_by_name
 
+        _refuse_beside_recipe(
+            seeds=seeds is not None, count=count is not None, label=label, by_label=by_label, per_class=per_class, grid=grid, no_each=not each, zip=zip, npz=npz,
+            labels=labels, truncation=truncation != 1, layer_truncation=layer_truncation, noise_seed=noise_seed is not None, min_latent=min_latent,
+        )  # fmt: skip
+        set_threads(threads)
         generator, content = load_generator(model, choose_device(device)), read_recipe(recipe)
         path = write_recipe(
-            generator, out, content, directions_by_name(model), name=recipe.stem, model=fingerprint(model),
+            generator, out, content, directions_by_name(model), name=recipe.stem, model=fingerprint(model), bf16=precision == "bf16",
             cascade=cascade_of_size(model, generator.shape, size, generator.device),
         )  # fmt: skip
         console.print(str(path), markup=False)
@@ -143,6 +148,12 @@ def sample(
         say("cli.drawn", count=count, path=place)
     if generator.labels and not label and not by_label:
         say("cli.labels_as_in_data", label=generator.name_of(0))
+
+
+def _refuse_beside_recipe(**given: object) -> None:
+    """Raise `SimulacraError` if any of these options is given: a recipe says all of that."""
+    if names := [f"--{name.replace('_', '-')}" for name, value in given.items() if value]:
+        raise SimulacraError("cli.beside_recipe", options=names)
 
 
 @command("create", "simulacra mix runs/faces-r3gan children.png --rows 1-4 --columns 5-9")

@@ -68,6 +68,7 @@ class Entry:
     kind: Kind
     changed: float  # when its files were last written, in seconds since 1970
     alive: bool = False  # a process is training it
+    drawable: bool = False  # holds a model that can be opened, which a run does from its first checkpoint on
     damage: SimulacraError | None = None  # the sentence says what to do
     picture: Path | None = None  # a grid of pictures: the newest preview, or the data sheet
     pictures: int | None = None  # of a dataset; of a run those that it is trained on
@@ -187,7 +188,7 @@ def _model(path: Path) -> dict[str, Any] | None:
     record: Any = read_record(path / "config.json", ModelRecord)
     sides = record["config"].get("shape", [])[1:]
     size = tuple(sides) if len(sides) == 2 else None
-    return {"gan": record["gan"], "task": str(record.get("task", "")), "size": size}
+    return {"gan": record["gan"], "task": str(record.get("task", "")), "size": size, "drawable": True}
 
 
 def _run(path: Path) -> dict[str, Any] | None:
@@ -207,10 +208,8 @@ def _run(path: Path) -> dict[str, Any] | None:
     numbers = _checkpoints(path)
     if line is not None:
         facts |= {"seconds": line["seconds"], "verdicts": line.get("health", {})}
-    facts["nimg"] = max([line["nimg"] if line else 0, *numbers])
-    facts["score"] = _score(path, numbers)
-    facts["picture"] = _newest_preview(path / "previews")
-    return facts
+    facts |= {"nimg": max([line["nimg"] if line else 0, *numbers]), "drawable": bool(numbers)}
+    return facts | {"score": _score(path, numbers), "picture": _newest_preview(path / "previews")}
 
 
 def _checkpoints(run: Path) -> list[int]:

@@ -39,13 +39,13 @@ function family(models, folder) {
 function card(entry, chosen, refresh) {
   const { path } = entry;
   const isRun = entry.kind === "run" || entry.kind === "model";
-  const open = () => (entry.kind === "run" && !entry.nimg ? go("run", path) : isRun ? location.assign(api.modelAddress(path)) : go("data", path));
+  const open = () => (entry.kind === "run" && !entry.drawable ? go("run", path) : isRun ? location.assign(api.modelAddress(path)) : go("data", path));
   const face = el("button", { type: "button", class: "face", click: open, "aria-label": t(isRun ? "studio.open" : "studio.look_at", { name: entry.name }) });
   if (entry.picture) face.append(el("img", { src: `${api.address("/picture", { path })}&v=${Math.round(entry.changed)}`, alt: "", loading: "lazy" }));
   else face.append(el("span", { class: "blank" }));
   const buttons = [];
   const name = entry.name.split("/").at(-1);
-  if (isRun && entry.nimg) buttons.push(el("a", { class: "button primary", href: api.modelAddress(path) }, t("studio.open_it")));
+  if (isRun && entry.drawable) buttons.push(el("a", { class: "button primary", href: api.modelAddress(path) }, t("studio.open_it")));
   if (entry.kind === "run") buttons.push(el("button", { type: "button", click: () => go("run", path) }, t("studio.training")));
   if (!isRun) buttons.push(el("button", { type: "button", class: "primary", click: () => go("data", path) }, t("studio.train")));
   buttons.push(
@@ -60,7 +60,7 @@ function card(entry, chosen, refresh) {
       refresh();
     }) }, t("studio.throw_away")),
   );
-  if (isRun && entry.nimg && entry.task !== "translate") {
+  if (entry.kind === "run" && entry.drawable && entry.task !== "translate") {
     const box = el("input", { type: "checkbox", checked: chosen.has(path), change: () => {
       if (box.checked) chosen.add(path);
       else chosen.delete(path);
@@ -74,7 +74,7 @@ function card(entry, chosen, refresh) {
   ];
   return el("li", { class: "card" }, face, el("h3", { title: path }, name), el("p", { class: "soft small" }, facts(entry).filter(Boolean).join(" · ")),
     entry.parent ? el("p", { class: "small" }, t("studio.forked", { name: entry.parent.name }), " ", el("a", { href: `#${compareAddress([entry.parent.path, path])}` }, t("studio.beside", { name: entry.parent.name }))) : null,
-    entry.damage ? el("p", { class: "why" }, entry.damage) : null, ...marks, el("div", { class: "row" }, ...buttons));
+    entry.damage ? el("p", { class: "why" }, entry.damage) : entry.kind === "run" && !entry.drawable && !entry.alive ? el("p", { class: "small" }, t("studio.nothing_drawn")) : null, ...marks, el("div", { class: "row" }, ...buttons));
 }
 
 function bundled() {

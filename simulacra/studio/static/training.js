@@ -68,10 +68,11 @@ export async function draw(box, path) {
     image.alt = t("page.preview_of", { nimg: formatNumber(nimg) });
   };
 
-  const drawPreviews = ({ previews }) => {
+  const drawPreviews = ({ previews, checkpoints, alive, process }) => {
     if (!previews.length) {
       image.hidden = said.open = true;
-      return moments.replaceChildren(offNote(t("studio.no_preview_yet")));
+      const trains = alive || process?.state === "running";
+      return moments.replaceChildren(offNote(t(trains ? "studio.no_preview_yet" : checkpoints.length ? "studio.no_preview" : "studio.nothing_drawn")));
     }
     image.hidden = false;
     show(at ?? previews.at(-1));
