@@ -19,7 +19,9 @@ import torch
 from support import noise, on_disk
 
 from simulacra.errors import SimulacraError
+from simulacra.explore import drawing_api
 from simulacra.latent import supervised
+from simulacra.latent.inversion import invert
 from simulacra.latent.recipe import Direction, Recipe, to_w
 from simulacra.latent.saved import save_directions
 from simulacra.messages import using
@@ -405,9 +407,15 @@ def test_save_and_drop_back(visit: Visit, tmp_path: Path) -> None:
     assert settled(page) == wanted and recipe(page) == saved_recipe
 
 
-def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, tmp_path: Path) -> None:
+def search_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches take 40 steps from here on, whatever the page asks for."""
+    monkeypatch.setattr(drawing_api, "invert", lambda *words, steps, **options: invert(*words, steps=40, **options))
+
+
+def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     from test_explore_api import photo
 
+    search_briefly(monkeypatch)
     page = visit()
     before = settled(page)
     page.evaluate(DROP, ["photo.png", base64.b64encode(photo()).decode()])  # one without a recipe
@@ -438,7 +446,7 @@ def test_a_search_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     assert "w" in recipe(page)
 
 
-def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> None:
+def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from test_explore_api import photo
 
     (tmp_path / "photo.png").write_bytes(photo())
@@ -448,6 +456,7 @@ def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> No
     page.set_input_files("#photofile", tmp_path / "photo.png")
     page.wait_for_selector("text=So far")
     page.goto("about:blank")
+    search_briefly(monkeypatch)
     again = visit()  # the only search at a time must be free
     tab(again, "photo")
     again.select_option("#panel select", "150")
