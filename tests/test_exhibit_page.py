@@ -80,28 +80,38 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for all tests."""
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
-def visit(root: Path) -> Iterator[Visit]:
+def visit(browser: Any, root: Path) -> Iterator[Visit]:
     """Open an exhibit without a network. It asks for nothing but itself, and the console stays silent."""
+    contexts: list[Any] = []
     faults: list[str] = []
     requests: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
 
-        def opened(name: str = "peeps", **options: Any) -> Any:
-            context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options)
-            context.set_offline(True)
-            context.set_default_timeout(30_000)
-            page = context.new_page()
-            page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("request", lambda request: requests.append(request.url))
-            page.goto((root / f"{MODELS.index(name)}.html").as_uri())
-            page.wait_for_selector("#stage.ready")
-            return page
+    def opened(name: str = "peeps", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options)
+        contexts.append(context)
+        context.set_offline(True)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto((root / f"{MODELS.index(name)}.html").as_uri())
+        page.wait_for_selector("#stage.ready")
+        return page
 
-        yield opened
-        browser.close()
+    yield opened
+    for context in contexts:
+        context.close()
     assert not faults
     assert all(url.startswith(("file:", "blob:", "data:")) for url in requests)
 
@@ -325,12 +335,11 @@ def module(page: Any, name: str, expression: str) -> Any:
 
 
 @pytest.fixture
-def blank() -> Iterator[Any]:
+def blank(browser: Any) -> Iterator[Any]:
     """An empty page."""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
-        yield browser.new_page()
-        browser.close()
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def test_the_policy_forbids_the_network_and_other_scripts(blank: Any, root: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from support import noise, on_disk
 
 from simulacra.errors import SimulacraError
+from simulacra.latent import supervised
 from simulacra.latent.recipe import Direction, Recipe, to_w
 from simulacra.latent.saved import save_directions
 from simulacra.messages import using
@@ -575,7 +576,7 @@ def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
     assert page.locator(".learn button").first.is_disabled()
 
 
-def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> None:
+def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     page = visit("lesson")
     tab(page, "directions")
     page.wait_for_selector(".learn :text('have 3 labels')")
@@ -586,6 +587,7 @@ def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit) -> N
     page.click(".learn button:text-is('Stop')")
     page.wait_for_selector(".learn :text('Stopped.')")
     expect_count(page, "#panel .sliders", 0)
+    monkeypatch.setattr(supervised, "STEPS", 100)  # the lesson that was stopped is as long as anybody's
     page.click("text=Learn directions")
     page.wait_for_selector(".learn :text('Learned: ')", timeout=120_000)
     page.wait_for_selector("#panel .sliders")
