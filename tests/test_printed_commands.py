@@ -29,6 +29,7 @@ SHORT = {  # instead of the lengths
     "prepare": "--limit 10",
     "train": "--total 32 --measure-every 0 --device cpu",
     "fork": "--total 48",
+    "upscale": "--total 32",
     "lab ring": "--plays 2",
     "sample": "--count 5 --device cpu",
     "walk": "--seconds 0.1",
@@ -150,8 +151,10 @@ def replaced(words: list[str]) -> list[Path]:
     places = list(itertools.takewhile(lambda word: not word.startswith("-"), words[1:]))
     if words[0] == "prepare":
         return [Path(places[-1])]
-    if words[0] in ("export", "mix", "walk"):
+    if words[0] in ("export", "mix", "sample", "walk"):
         return [Path(places[1])]
+    if words[0] == "fork":
+        return [Path("runs") / places[1]]
     if words[0] == "train" and "--run" not in words:
         return list(Path("runs").glob(f"{places[0]}-*"))
     return [Path(words[words.index("--run") + 1])] if "--run" in words else []
