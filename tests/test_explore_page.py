@@ -577,14 +577,6 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
     assert settled(page) == shaped
 
 
-def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
-    page = visit()
-    tab(page, "directions")
-    page.wait_for_selector(".learn .why")
-    assert "not there (tiny)" in page.inner_text(".learn .why")
-    assert page.locator(".learn button").first.is_disabled()
-
-
 def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     page = visit("lesson")
     tab(page, "directions")
@@ -686,6 +678,10 @@ def test_what_a_model_cannot_do_says_why(visit: Visit) -> None:
     assert "a model was opened" in page.inner_text("#panel")
     tab(page, "mix")
     assert "no layers" in page.inner_text("#panel .why")
+    tab(page, "directions")
+    page.wait_for_selector(".learn .why")
+    assert "not there (tiny)" in page.inner_text(".learn .why")
+    assert page.locator(".learn button").first.is_disabled()
 
 
 def test_both_languages(visit: Visit) -> None:
@@ -697,10 +693,9 @@ def test_both_languages(visit: Visit) -> None:
     page.reload()
     page.wait_for_selector("#tab-mix")
     assert page.inner_text("#tab-mix") == "混合"  # it is remembered
-    assert visit(locale="zh-CN").inner_text("#random") == "随机"
 
 
-def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
+def test_a_refusal_is_a_sentence_in_the_language_of_the_page(
     browser: Any, addresses: dict[str, str], tmp_path: Path
 ) -> None:
     link = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
@@ -715,6 +710,8 @@ def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
         page.fill("#seed", "5000000000")  # the page's own error is in the other language too
         page.press("#seed", "Enter")
         page.wait_for_selector(f"#toast:has-text('{'整数' if other == 'zh' else 'whole number'}')")
+        page.click("#random")
+        page.wait_for_selector("#stage.ready")
         page.close()
 
 
@@ -730,6 +727,7 @@ def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
     )
     for name in ("plain", "run", "attributes"):
         page = visit(name, locale="zh-CN")
+        assert page.inner_text("#random") == "随机"
         directions(page)
         page.locator(".chevron").first.click()
         page.click(".keep summary")
@@ -820,16 +818,6 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
         assert not result.violations_count, f"{tab_name}: {result.generate_report()}"
     page.click("#keys")
     assert not axe.run(page).violations_count
-
-
-def test_a_refusal_is_shown_as_a_sentence(browser: Any, addresses: dict[str, str]) -> None:
-    link = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
-    page = browser.new_page()
-    page.goto(f"{addresses['plain']}#{link}")
-    page.wait_for_selector("#toast:has-text('z has 2 numbers')")
-    page.click("#random")
-    page.wait_for_selector("#stage.ready")
-    page.close()
 
 
 def test_noise_and_truncation_by_layers_have_sliders(visit: Visit) -> None:
