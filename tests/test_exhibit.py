@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,8 @@ from simulacra.storage import fingerprint, load_generator
 if TYPE_CHECKING:
     from support import Cli
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'simulacra[onnx]'")
-onnx = pytest.importorskip("onnx", reason="needs the extra: pip install 'simulacra[onnx]'")
-pytest.importorskip("onnxscript", reason="needs the extra: pip install 'simulacra[onnx]'")
+EXTRA = ("onnx", "onnxruntime", "onnxscript")  # whose imports take seconds
+pytestmark = pytest.mark.skipif(not all(map(find_spec, EXTRA)), reason="needs the extra: pip install 'simulacra[onnx]'")
 
 
 def test_the_runtime_is_the_one_of_its_manifest() -> None:
@@ -139,6 +139,8 @@ def test_weights_are_halved_where_that_changes_no_picture() -> None:
     generator = build("mlp:tiny", (3, 8, 8)).G.eval()
     made = graphs(generator)
     assert made.half and made.difference <= TOLERANCE and made.mapping is None
+    import onnx
+
     kinds = {tensor.data_type for tensor in onnx.load_from_string(made.synthesis).graph.initializer if np.prod(tensor.dims) >= 256}  # fmt: skip
     assert kinds == {onnx.TensorProto.FLOAT16}
     linear: list[Any] = [layer for layer in generator.modules() if isinstance(layer, torch.nn.Linear)]
@@ -159,6 +161,8 @@ def test_an_exhibit_may_enlarge_its_pictures() -> None:
     torch.nn.init.normal_(upscaling.G.last.weight, std=0.1)
     cascade = Cascade([upscaling.G.eval()], (3, 8, 8))
     made = graphs(generator, cascade=cascade)
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(made.synthesis, providers=["CPUExecutionProvider"])
     (pictures,) = session.run(None, {"w": generator.seeded(range(3)).numpy()})
     expected = cascade.enlarge(torch.cat(list(generator.pictures(range(3)))))

@@ -30,12 +30,14 @@ from simulacra.sampling import draw
 from simulacra.storage import fingerprint, load_generator, save_model
 
 playwright: Any = importlib.import_module("playwright.sync_api") if importlib.util.find_spec("playwright") else None
-pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'simulacra[onnx]'")
-pytest.importorskip("onnxscript", reason="needs the extra: pip install 'simulacra[onnx]'")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(playwright is None, reason="no playwright: pip install 'simulacra[dev]'"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium"),
+    pytest.mark.skipif(
+        not all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
+        reason="needs the extra: pip install 'simulacra[onnx]'",
+    ),
 ]
 
 HOSTILE = "</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"

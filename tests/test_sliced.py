@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy  # whose parts are imported on first use
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
-from scipy.stats import wasserstein_distance
 from support import refused
 
 from simulacra.measure import sliced
@@ -24,7 +23,7 @@ def normal(n: int, d: int = 5, seed: int = 0, deviation: float = 4.0) -> Floats:
 
 def reference(real: Floats, fake: Floats) -> float:
     """The mean of SciPy's distance over the same directions."""
-    return float(np.mean([wasserstein_distance(real @ way, fake @ way) for way in ways(real).T]))
+    return float(np.mean([scipy.stats.wasserstein_distance(real @ way, fake @ way) for way in ways(real).T]))
 
 
 def ways(real: Floats) -> Floats:
@@ -34,7 +33,7 @@ def ways(real: Floats) -> Floats:
     shared = np.cov((real / deviation).T, bias=True).reshape(real.shape[1], -1)
     shrunk = shared + 0.01 * max(1.0, float(np.linalg.norm(shared, 2))) * np.eye(len(shared))
     unit = directions / np.linalg.norm(directions, axis=0)
-    whitened: Floats = np.linalg.inv(sqrtm(shrunk).real) @ unit / deviation[:, None]
+    whitened: Floats = np.linalg.inv(scipy.linalg.sqrtm(shrunk).real) @ unit / deviation[:, None]
     return whitened
 
 
@@ -116,7 +115,7 @@ def test_a_resample_is_the_set_with_its_rows_repeated(monkeypatch: pytest.Monkey
     values = []
     for of_reals, of_fakes in zip(*weights, strict=True):
         rows = [np.repeat(x, w.astype(int), axis=0) for x, w in ((real, of_reals), (fake, of_fakes))]
-        values.append(np.mean([wasserstein_distance(rows[0] @ way, rows[1] @ way) for way in whole.T]))
+        values.append(np.mean([scipy.stats.wasserstein_distance(rows[0] @ way, rows[1] @ way) for way in whole.T]))
     assert result.value == pytest.approx(sliced_wasserstein(real, fake))
     np.testing.assert_allclose(result.replicates + result.bias, values, rtol=1e-4)
     monkeypatch.setattr(sliced, "BLOCK", 25)  # one resample at a time

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy  # whose parts are imported on first use
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measuring import look, stand_in
-from scipy.ndimage import gaussian_filter
 from support import in_memory
 from torch import Tensor
 
@@ -53,7 +53,9 @@ def recorder(*, treated: bool, into: list[Tensor]) -> Extractor:
 
 def test_the_blur_is_a_gaussian() -> None:
     for deviation in (0.3, BLUR, 0.7):
-        expected = gaussian_filter(pixels().numpy(), (0, 0, deviation, deviation), mode="nearest", radius=REACH)
+        expected = scipy.ndimage.gaussian_filter(
+            pixels().numpy(), (0, 0, deviation, deviation), mode="nearest", radius=REACH
+        )
         np.testing.assert_allclose(blur(pixels(), deviation).numpy(), expected, atol=2e-4)
 
 

@@ -357,7 +357,7 @@ def learning(spec: str, folder: Path) -> None:
 
 HASTE: dict[str, Any] = {"batch": 32, "lr": 2e-3, "ema": 1000}  # published rates are for millions of steps
 SIDE, HEIGHT = 8, 0.8  # of the four pictures: pixels, and the size of their values
-EVERY = 100  # steps between looks
+EVERY = 50  # steps between looks
 
 
 def halves() -> Tensor:
