@@ -18,7 +18,7 @@ from simulacra.registry import gans
 from simulacra.training.trainer import Trainer
 from simulacra.translator import Translator
 
-EVERY = 50  # steps between looks
+EVERY = 25  # steps between looks
 
 
 @pytest.mark.parametrize("name", [name for name, gan in gans().items() if gan.task == "draw"])
