@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SOAK ?= 200
-SOAKED := torn_writes damaged_runs resume data_pictures data_limits platforms explore_api
+SOAKED := torn_writes damaged_runs resume rollback data_pictures data_limits platforms explore_api printed_commands
 KILLS ?= 20
 LOWEST := $(VENV)-lowest
 RELEASE := $(VENV)-release
@@ -48,7 +48,8 @@ bench: $(READY)
 	$(RUN) benchmarks/step.py
 	$(RUN) benchmarks/features.py
 
-# uv reads none of pip's settings (an index, a folder of wheels), so it is used only where pip has none
+# uv reads none of pip's settings (an index, a folder of wheels), so it is used only where pip has none; like uv, pip
+# leaves compiling to the first import, as most modules are never imported
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "simulacra needs Python 3.11 or newer, which $(PYTHON) is not. Name another one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
@@ -57,7 +58,7 @@ $(READY): pyproject.toml constraints.txt
 	  uv pip install --quiet --python $(RUN) -c constraints.txt -e '.[dev]'; \
 	elif $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	  $(PYTHON) -m venv $(VENV) && \
-	  $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'; \
 	else \
 	  echo "$(PYTHON) lacks the venv module. Install it (Debian, Ubuntu: sudo apt install python3-venv), or install uv." >&2; exit 1; \
 	fi

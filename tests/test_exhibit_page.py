@@ -80,28 +80,38 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for all tests."""
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
-def visit(root: Path) -> Iterator[Visit]:
+def visit(browser: Any, root: Path) -> Iterator[Visit]:
     """Open an exhibit without a network. It asks for nothing but itself, and the console stays silent."""
+    contexts: list[Any] = []
     faults: list[str] = []
     requests: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
 
-        def opened(name: str = "peeps", **options: Any) -> Any:
-            context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options)
-            context.set_offline(True)
-            context.set_default_timeout(30_000)
-            page = context.new_page()
-            page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("request", lambda request: requests.append(request.url))
-            page.goto((root / f"{MODELS.index(name)}.html").as_uri())
-            page.wait_for_selector("#stage.ready")
-            return page
+    def opened(name: str = "peeps", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options)
+        contexts.append(context)
+        context.set_offline(True)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto((root / f"{MODELS.index(name)}.html").as_uri())
+        page.wait_for_selector("#stage.ready")
+        return page
 
-        yield opened
-        browser.close()
+    yield opened
+    for context in contexts:
+        context.close()
     assert not faults
     assert all(url.startswith(("file:", "blob:", "data:")) for url in requests)
 
@@ -161,7 +171,7 @@ def test_a_worker_draws_or_the_page_itself(blank: Any, root: Path) -> None:
         assert np.abs(picture - expected).max() <= 2
 
 
-def test_the_page_is_small_and_begins_with_its_own_picture(visit: Visit, root: Path) -> None:
+def test_the_page_is_small_and_says_what_it_is_made_of(visit: Visit, root: Path) -> None:
     assert (root / "0.html").stat().st_size < 25_000_000
     page = visit()
     assert page.title() == "peeps · simulacra"
@@ -169,6 +179,21 @@ def test_the_page_is_small_and_begins_with_its_own_picture(visit: Visit, root: P
         "Gallery", "Directions", "Mix", "Walk", "Live", "All numbers", "Nearest", "Certificate"
     ]  # fmt: skip
     playwright.expect(page.locator(".wall canvas").nth(23)).to_be_visible()
+    page.click("#tab-certificate")
+    text = page.inner_text("#panel")
+    assert "Made from 2,400 pictures of peeps" in text and "and from nothing else" in text
+    assert peeps().hash in text and "no scores of its own" in text
+    page.click("#tab-nearest")
+    playwright.expect(page.locator("#panel canvas")).to_have_count(6)
+    reals = peeps().split("train").images.astype(float)
+    small = reals.reshape(-1, 16, 4, 16, 4, 3).mean((2, 4))
+    for seed in (1, 2):
+        shown = show(page, {"seed": seed})[..., :3].astype(float).reshape(16, 4, 16, 4, 3).mean((1, 3))
+        distances = np.sqrt(((small - shown) ** 2).mean((1, 2, 3)))
+        nearest = distances.min()
+        first = page.locator("#panel li").first
+        playwright.expect(first).to_have_attribute("data-number", str(distances.argmin()))
+        assert float(first.inner_text()) == pytest.approx(nearest, abs=0.2)  # one is rounded to whole levels
 
 
 def test_names_and_labels_are_texts(visit: Visit) -> None:
@@ -258,6 +283,8 @@ def test_keys_and_links_work(visit: Visit) -> None:
     assert settled(page) == pixels
     page.keyboard.press("8")
     assert page.get_attribute("#tab-certificate", "aria-selected") == "true"
+    page.keyboard.press("7")
+    assert "no training pictures" in page.inner_text("#panel.nearest")
 
 
 def test_parents_are_mixed_and_bred(visit: Visit) -> None:
@@ -268,32 +295,6 @@ def test_parents_are_mixed_and_bred(visit: Visit) -> None:
     before = settled(page)
     page.locator(".litter button").nth(3).click()
     assert settled(page) != before
-
-
-def test_the_nearest_training_pictures_are_those_of_numpy(visit: Visit) -> None:
-    page = visit()
-    page.click("#tab-nearest")
-    playwright.expect(page.locator("#panel canvas")).to_have_count(6)
-    reals = peeps().split("train").images.astype(float)
-    small = reals.reshape(-1, 16, 4, 16, 4, 3).mean((2, 4))
-    for seed in (1, 2):
-        shown = show(page, {"seed": seed})[..., :3].astype(float).reshape(16, 4, 16, 4, 3).mean((1, 3))
-        distances = np.sqrt(((small - shown) ** 2).mean((1, 2, 3)))
-        nearest = distances.min()
-        first = page.locator("#panel li").first
-        playwright.expect(first).to_have_attribute("data-number", str(distances.argmin()))
-        assert float(first.inner_text()) == pytest.approx(nearest, abs=0.2)  # one is rounded to whole levels
-
-
-def test_the_certificate_names_pictures_and_exactness(visit: Visit, root: Path) -> None:
-    page = visit()
-    page.click("#tab-certificate")
-    text = page.inner_text("#panel")
-    assert "Made from 2,400 pictures of peeps" in text and "and from nothing else" in text
-    assert peeps().hash in text and "no scores of its own" in text
-    page = visit("styled")
-    page.click("#tab-nearest")
-    assert "no training pictures" in page.inner_text("#panel")
 
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), [(375, "dark", "zh-CN"), (1100, "light", "en-GB")])
@@ -325,12 +326,11 @@ def module(page: Any, name: str, expression: str) -> Any:
 
 
 @pytest.fixture
-def blank() -> Iterator[Any]:
+def blank(browser: Any) -> Iterator[Any]:
     """An empty page."""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
-        yield browser.new_page()
-        browser.close()
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def test_the_policy_forbids_the_network_and_other_scripts(blank: Any, root: Path) -> None:

@@ -57,23 +57,30 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     thread.join(10)
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for all tests."""
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
-def page(address: str) -> Iterator[Any]:
+def page(browser: Any, address: str) -> Iterator[Any]:
     """The studio's page. No request may leave this machine, and the console must stay silent."""
     faults: list[str] = []
     requests: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
-        context = browser.new_context(viewport={"width": 1100, "height": 800}, locale="en-GB")
-        context.set_default_timeout(30_000)
-        opened = context.new_page()
-        opened.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.on("request", lambda request: requests.append(request.url))
-        opened.goto(address)
-        opened.wait_for_selector(".cards")
-        yield opened
-        browser.close()
+    context = browser.new_context(viewport={"width": 1100, "height": 800}, locale="en-GB")
+    context.set_default_timeout(30_000)
+    opened = context.new_page()
+    opened.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.goto(address)
+    opened.wait_for_selector(".cards")
+    yield opened
+    context.close()
     assert not faults
     assert all(url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:")) for url in requests)
 
@@ -163,7 +170,7 @@ def test_by_keyboard_alone(page: Any) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
-def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> None:
+def test_whatever_is_killed_the_others_find_each_other_again(browser: Any, tmp_path: Path) -> None:
     """From dropped pictures to a zip of favourites, while the browser, the server and the training are killed on the way."""
     pictures, root = tmp_path / "cats", tmp_path / "studio"
     pictures.mkdir()
@@ -182,91 +189,87 @@ def test_whatever_is_killed_the_others_find_each_other_again(tmp_path: Path) -> 
 
     address = serve()
     port = str(urlsplit(address).port)
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
 
-        def visit(where: str) -> Any:
-            page = browser.new_context(locale="en-GB").new_page()
-            page.set_default_timeout(60_000)
-            page.goto(where)
-            return page
+    def visit(where: str) -> Any:
+        page = browser.new_context(locale="en-GB").new_page()
+        page.set_default_timeout(60_000)
+        page.goto(where)
+        return page
 
-        page = visit(address)
-        page.set_input_files("#folder-of-files", pictures)
-        page.wait_for_selector(".choices")
-        dropped = page.url
-        page.context.close()
-        address = serve(port)
-        page = visit(address)
-        page.goto(dropped)
-        page.wait_for_selector(".choices")
-        with page.expect_response("**/api/studio/prepare"):
-            page.click("text=Prepare")
-        serve(port)
-        page.goto(address)
-        page.locator(".card", has=page.locator("h3:text-is('cats')")).get_by_role(
-            "button", name="Train", exact=True
-        ).click()
-        page.select_option("#minutes", "5")  # too short to compile anything
-        page.click("button:text-is('Start training')")
-        page.wait_for_selector("button:text-is('Stop')")
-        watched = page.url
-        serve(port)
-        page.goto(address)
-        page.goto(watched)
-        page.wait_for_selector("button:text-is('Stop')")
-        commands = {
-            path: json.loads(path.with_name("command.json").read_text())["kind"] for path in root.rglob("begun.json")
-        }
-        (begun,) = (path for path, kind in commands.items() if kind == "train")
-        os.kill(json.loads(begun.read_text())["pid"], signal.SIGKILL)
-        page.click("button:text-is('Go on')")
-        page.wait_for_selector("img.preview:not([hidden])", timeout=180_000)
-        page.click("text=Slow motion")
-        page.click("button:text-is('Pause')")
-        page.wait_for_selector(".pace [role=status]:has-text('steps of D')")
-        paused = page.inner_text(".pace [role=status]")
-        page.click("button:text-is('10 steps')")
-        playwright.expect(page.locator(".pace [role=status]")).not_to_have_text(paused, timeout=60_000)
-        page.click("button:text-is('Stop')")
-        page.wait_for_selector("button:text-is('Go on')")
-        page.click("text=Gallery and sliders")
-        for number in range(2):
-            page.locator(".wall .star").nth(number).click()
-        page.click("#view-stars:has-text('(2)')")
-        with page.expect_download() as download:
-            page.click("#panel a:text-is('Zip')")
-        with zipfile.ZipFile(download.value.path()) as favourites:
-            assert sum(name.endswith(".png") for name in favourites.namelist()) == 2
-        browser.close()
+    page = visit(address)
+    page.set_input_files("#folder-of-files", pictures)
+    page.wait_for_selector(".choices")
+    dropped = page.url
+    page.context.close()
+    address = serve(port)
+    page = visit(address)
+    page.goto(dropped)
+    page.wait_for_selector(".choices")
+    with page.expect_response("**/api/studio/prepare"):
+        page.click("text=Prepare")
+    serve(port)
+    page.goto(address)
+    page.locator(".card", has=page.locator("h3:text-is('cats')")).get_by_role(
+        "button", name="Train", exact=True
+    ).click()
+    page.select_option("#minutes", "5")  # too short to compile anything
+    page.click("button:text-is('Start training')")
+    page.wait_for_selector("button:text-is('Stop')")
+    watched = page.url
+    serve(port)
+    page.goto(address)
+    page.goto(watched)
+    page.wait_for_selector("button:text-is('Stop')")
+    commands = {
+        path: json.loads(path.with_name("command.json").read_text())["kind"] for path in root.rglob("begun.json")
+    }
+    (begun,) = (path for path, kind in commands.items() if kind == "train")
+    os.kill(json.loads(begun.read_text())["pid"], signal.SIGKILL)
+    page.click("button:text-is('Go on')")
+    page.wait_for_selector("img.preview:not([hidden])", timeout=180_000)
+    page.click("text=Slow motion")
+    page.click("button:text-is('Pause')")
+    page.wait_for_selector(".pace [role=status]:has-text('steps of D')")
+    paused = page.inner_text(".pace [role=status]")
+    page.click("button:text-is('10 steps')")
+    playwright.expect(page.locator(".pace [role=status]")).not_to_have_text(paused, timeout=60_000)
+    page.click("button:text-is('Stop')")
+    page.wait_for_selector("button:text-is('Go on')")
+    page.click("text=Gallery and sliders")
+    for number in range(2):
+        page.locator(".wall .star").nth(number).click()
+    page.click("#view-stars:has-text('(2)')")
+    with page.expect_download() as download:
+        page.click("#panel a:text-is('Zip')")
+    with zipfile.ZipFile(download.value.path()) as favourites:
+        assert sum(name.endswith(".png") for name in favourites.namelist()) == 2
+    page.context.close()
     servers[-1].kill()
     servers[-1].wait()
 
 
 @pytest.mark.parametrize(("scheme", "locale"), [("dark", "zh-CN"), ("light", "en-GB")])
-def test_axe_finds_no_violation(address: str, scheme: str, locale: str, tmp_path: Path) -> None:
+def test_axe_finds_no_violation(browser: Any, address: str, scheme: str, locale: str, tmp_path: Path) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-core: pip install simulacra[dev]"
     ).Axe()
     for number, pixels in enumerate(noise(10)):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM)
-        page = browser.new_page(color_scheme=scheme, locale=locale, reduced_motion="reduce")
-        for view, shown in {
-            "": ".cards",
-            "data/tiny": ".sheet",
-            "run/runs/tiny-one": "img.preview",
-            "compare/runs%2Ftiny-one/runs%2Ftiny-two": ".pairs img",
-        }.items():
-            page.goto("about:blank")
-            page.goto(f"{address}#{view}")
-            page.wait_for_selector(shown)
-            page.wait_for_load_state("networkidle")
-            assert not (result := axe.run(page)).violations_count, f"{view}: {result.generate_report()}"
+    page = browser.new_page(color_scheme=scheme, locale=locale, reduced_motion="reduce")
+    for view, shown in {
+        "": ".cards",
+        "data/tiny": ".sheet",
+        "run/runs/tiny-one": "img.preview",
+        "compare/runs%2Ftiny-one/runs%2Ftiny-two": ".pairs img",
+    }.items():
         page.goto("about:blank")
-        page.goto(address)
-        page.set_input_files("#folder-of-files", tmp_path)
-        page.wait_for_selector(".choices")
-        assert not (result := axe.run(page)).violations_count, result.generate_report()
-        browser.close()
+        page.goto(f"{address}#{view}")
+        page.wait_for_selector(shown)
+        page.wait_for_load_state("networkidle")
+        assert not (result := axe.run(page)).violations_count, f"{view}: {result.generate_report()}"
+    page.goto("about:blank")
+    page.goto(address)
+    page.set_input_files("#folder-of-files", tmp_path)
+    page.wait_for_selector(".choices")
+    assert not (result := axe.run(page)).violations_count, result.generate_report()
+    page.close()

@@ -27,6 +27,7 @@ from simulacra.training.options import train
 from simulacra.training.previews import UpscalePreviews
 from simulacra.upscaler import Upscaler
 from simulacra.upscaling.scores import better, compare, psnr, rounded, sharpened, unseen
+from simulacra.upscaling.training import upscale
 
 
 def upscaler(shape: tuple[int, int, int] = (3, 16, 16), *, trained: bool = False) -> Upscaler:
@@ -233,6 +234,21 @@ def test_upscale_trains_prints_and_is_used(run: Path, tmp_path: Path, run_cli: C
     assert load(run / "upscale" / "x2").task == "upscale"
 
 
+def test_an_upscaler_of_few_pictures(tmp_path: Path, run_cli: Cli, coarse_extractor: None) -> None:
+    """Of ten pictures one is held out: one preview has no diversity, and one original no score of a judge."""
+    (tmp_path / "few").mkdir()
+    for number, pixels in enumerate(drawings(10)):
+        Image.fromarray(pixels).save(tmp_path / "few" / f"{number}.png")
+    prepare(tmp_path / "few", tmp_path / "data", size=16, keep_originals=2, workers=1)
+    folder = train(tmp_path / "data", gan="mlp:tiny", run=tmp_path / "run", total=32, quiet=True, precision="fp32")
+    status, out, err = run_cli("upscale", folder, "--total", 32, "--threads", 1)
+    assert status == 0, err
+    assert "Both judges need 5 originals" in " ".join(out.split())
+    record = json.loads((folder / "upscale" / "x2" / "comparison.json").read_text())
+    assert (record["n"], set(record["scores"]["upscaler"])) == (1, {"psnr", "ssim"})
+    assert better(record) is None
+
+
 def test_a_stopped_upscaler_resumes_exactly(run: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
@@ -247,7 +263,6 @@ def test_a_stopped_upscaler_resumes_exactly(run: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_upscaled(run: Path, tmp_path: Path, run_cli: Cli) -> None:
-    from simulacra.upscaling.training import upscale
 
     assert home(run) == run / "upscale"
     assert home("peeps").parent.name == "peeps"

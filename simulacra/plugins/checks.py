@@ -46,7 +46,10 @@ from simulacra.upscaler import Upscaler
 
 SHAPES = ((3, 16, 16), (1, 16, 16), (4, 16, 16), (3, 16, 24))
 STEPS = 8
-OPTIONS: tuple[dict[str, Any], ...] = ({}, {"dropout": 0.3, "mirror": True, "clip": 0.5, "lr_decay": 0.01})
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"balance": "adaptive"},
+    {"dropout": 0.3, "mirror": True, "clip": 0.5, "lr_decay": 0.01},
+)
 
 Check = Callable[[str, Path], None]
 CHECKS: dict[str, Check] = {}
@@ -207,24 +210,21 @@ def settings(spec: str, folder: Path) -> None:
 def resume(spec: str, folder: Path) -> None:
     """Eight steps equal three, a save, and five in another process's place: every bit of the state, every journal value."""
     for number, options in enumerate(OPTIONS):
-        for balance in ({}, {"balance": "adaptive"}):
-            words, place = effective(spec, options | balance), folder / f"{number}{len(balance)}"
-            whole = advance(make_trainer(spec, place / "whole", **words), 8)
-            first = advance(make_trainer(spec, place / "parts", **words), 3)
-            place.mkdir(parents=True, exist_ok=True)
-            torch.save(first.state_dict(), place / "state.pt")
-            advance(first, 2)  # what a killed process did after its last checkpoint leaves no trace
-            torch.manual_seed(12345)
-            second = advance(make_trainer(spec, place / "parts", **words), 1)  # nor does what it held before
-            second.load_state_dict(torch.load(place / "state.pt", weights_only=True))
-            advance(second, 5)
-            different = differences(whole.state_dict(), second.state_dict())
-            ensure(not different, "check.resume.state", places=different[:5], settings=words)
-            different = differences(
-                whole.journal_line(images_per_second=1.0), second.journal_line(images_per_second=1.0)
-            )
-            ensure(not different, "check.resume.journal", places=different[:5], settings=words)
-            ensure(whole.nimg > 0, "check.resume.clock")
+        words, place = effective(spec, options), folder / str(number)
+        whole = advance(make_trainer(spec, place / "whole", **words), 8)
+        first = advance(make_trainer(spec, place / "parts", **words), 3)
+        place.mkdir(parents=True, exist_ok=True)
+        torch.save(first.state_dict(), place / "state.pt")
+        advance(first, 2)  # what a killed process did after its last checkpoint leaves no trace
+        torch.manual_seed(12345)
+        second = advance(make_trainer(spec, place / "parts", **words), 1)  # nor does what it held before
+        second.load_state_dict(torch.load(place / "state.pt", weights_only=True))
+        advance(second, 5)
+        different = differences(whole.state_dict(), second.state_dict())
+        ensure(not different, "check.resume.state", places=different[:5], settings=words)
+        different = differences(whole.journal_line(images_per_second=1.0), second.journal_line(images_per_second=1.0))
+        ensure(not different, "check.resume.journal", places=different[:5], settings=words)
+        ensure(whole.nimg > 0, "check.resume.clock")
 
 
 @check

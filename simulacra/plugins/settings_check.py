@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -14,6 +15,7 @@ from simulacra.training.trainer import Trainer
 
 OF_THE_CLOCK = frozenset({"epochs"})  # read by the plan alone
 STEPS = 5
+FIRST_LOOK = 2  # steps after which most settings have shown their effect
 VALUES: dict[str, Any] = {  # where the generic other value has no effect on so few steps, or is not valid
     **{"conditional": True, "balance": "fixed:2", "epochs": 7.0, "pixels": 512, "kernel": 6, "z": 9, "w": 9},
     **{
@@ -56,15 +58,16 @@ def another_value(gan: GAN, name: str) -> Any:
     return value + 1 if isinstance(value, int) else value * 0.6 if value else 0.3
 
 
-def trained_state(gan: GAN, folder: Path, *, bf16: bool = False, steps: int = STEPS) -> dict[str, Any]:
-    """Weights, buffers and the average after a few steps."""
+def trained_states(gan: GAN, folder: Path, *, bf16: bool = False, steps: int = STEPS) -> Iterator[dict[str, Any]]:
+    """Weights, buffers and the average after `FIRST_LOOK` steps and after all; not copied."""
     feed = Feed(suitable(type(gan), noise(24)), CPU, seed=3, mirror=gan.config.mirror)
     feed.attach_labels(gan.G)
     trainer = Trainer(gan, feed, folder, seed=3, precision="bf16" if bf16 else "fp32")
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         trainer.step()
-    state = trainer.state_dict()
-    return {key: state[key] for key in ("gan", "ema")}
+        if step in (FIRST_LOOK, steps):
+            state = trainer.state_dict()
+            yield {key: state[key] for key in ("gan", "ema")}
 
 
 def without_effect(
@@ -77,7 +80,10 @@ def without_effect(
     """
     plain, names = build(), list(names)
     in_bf16 = {name for name in names if name == "penalty_precision"}  # has no effect in fp32
-    states = {bf16: trained_state(build(), folder, bf16=bf16, steps=steps) for bf16 in {False, bool(in_bf16)}}
+    states = {
+        bf16: [deepcopy(state) for state in trained_states(build(), folder, bf16=bf16, steps=steps)]
+        for bf16 in {False, bool(in_bf16)}
+    }
     idle = []
     for name in names:
         try:
@@ -85,6 +91,7 @@ def without_effect(
         except SimulacraError as error:
             on_refusal(name, error)
             continue
-        if not differences(states[name in in_bf16], trained_state(gan, folder, bf16=name in in_bf16, steps=steps)):
+        trained = trained_states(gan, folder, bf16=name in in_bf16, steps=steps)  # no further than a difference
+        if not any(differences(state, own) for state, own in zip(states[name in in_bf16], trained, strict=False)):
             idle.append(name)
     return idle

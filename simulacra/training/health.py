@@ -60,8 +60,9 @@ class Health:
         count = min(PICTURES, tick // SHARE)
         self.reals = [fixed_batch(part, count, device) for part in (data, valid) if part is not None]
         reals = alternating(data, REALS)
-        self.spread, self.distinct = spread(to_tensor(reals.images[:shown], device)) if len(reals) > 1 else (0.0, 1.0)
         self.shown = min(shown, len(reals))
+        several = self.shown > 1
+        self.spread, self.distinct = spread(to_tensor(reals.images[:shown], device)) if several else (0.0, 1.0)
         self.leak = Leak(reals, tick // 2)  # augmenting costs far less than scoring by D
 
     def measures(self, trainer: Trainer, pictures: Tensor) -> dict[str, float]:

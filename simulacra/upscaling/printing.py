@@ -9,7 +9,7 @@ from rich.table import Table
 
 from simulacra.console import console, say
 from simulacra.messages import text
-from simulacra.upscaling.scores import better
+from simulacra.upscaling.scores import FEWEST, better
 
 QUALITY = {"psnr": "upscaling.psnr", "ssim": "upscaling.ssim"}  # higher is better; for the judges, lower
 
@@ -29,6 +29,7 @@ def print_comparison(run: Path, factor: int, record: dict[str, Any], examples: P
     for name, values in methods.items():
         table.add_row(text(f"upscaling.{name}"), *(f"{value:.4g}" for value in values.values()))
     console.print(table)
-    say("upscaling.better" if better(record) else "upscaling.not_better", run=run)
+    verdict = {True: "upscaling.better", False: "upscaling.not_better", None: "upscaling.too_few"}[better(record)]
+    say(verdict, run=run, least=FEWEST)
     say("upscaling.examples", path=examples)
     say("upscaling.next", run=run, size=height)

@@ -32,6 +32,7 @@ from simulacra.messages import text
 
 FORMAT = "simulacra-upscale-1"
 SAMPLES = 500  # originals compared, at most
+FEWEST = 5  # of them; with fewer, the judges' scores are chance
 BATCH = 16
 DEVIATION, AMOUNT = 1.0, 0.5  # of the unsharp mask: moderate, as sharpening for the screen is
 REACH = 4  # px of its blur
@@ -75,7 +76,7 @@ def compare(cascade: Cascade, originals: Dataset, extractor: Extractor, begin: B
     small = [rounded(reduce(batch, cascade.factor)) for batch in large]
     step = begin(text("upscaling.progress"), len(rows) * (1 + len(methods(cascade))))
     real = features_of(extractor, large, len(rows), step)
-    metrics = [metric for metric in scores.judges("draw") if metric]
+    metrics = [metric for metric in scores.judges("draw") if metric and len(rows) >= FEWEST]
     table: dict[str, dict[str, float]] = {}
     for name, method in methods(cascade).items():
         fakes = [rounded(method(batch)) for batch in small]
@@ -103,10 +104,12 @@ def _ssim(one: Tensor, other: Tensor) -> np.ndarray[Any, Any]:
     return ssim(one / 2 + 0.5, other / 2 + 0.5).cpu().numpy()
 
 
-def better(record: Mapping[str, Any]) -> bool:
-    """Whether both judges place the upscaler before both other methods."""
+def better(record: Mapping[str, Any]) -> bool | None:
+    """Whether both judges place the upscaler before both other methods; None where there were too few pictures for them."""
     table = record["scores"]
     judges = [name for name in table["upscaler"] if name not in ("psnr", "ssim")]
+    if not judges:
+        return None
     return all(table["upscaler"][name] < table[other][name] for name in judges for other in ("bicubic", "sharpened"))
 
 
