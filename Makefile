@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SOAK ?= 200
-SOAKED := torn_writes damaged_runs resume data_pictures data_limits platforms explore_api printed_commands
+SOAKED := torn_writes damaged_runs resume rollback data_pictures data_limits platforms explore_api printed_commands
 KILLS ?= 20
 LOWEST := $(VENV)-lowest
 RELEASE := $(VENV)-release

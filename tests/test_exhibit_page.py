@@ -171,7 +171,7 @@ def test_a_worker_draws_or_the_page_itself(blank: Any, root: Path) -> None:
         assert np.abs(picture - expected).max() <= 2
 
 
-def test_the_page_is_small_and_begins_with_its_own_picture(visit: Visit, root: Path) -> None:
+def test_the_page_is_small_and_says_what_it_is_made_of(visit: Visit, root: Path) -> None:
     assert (root / "0.html").stat().st_size < 25_000_000
     page = visit()
     assert page.title() == "peeps · simulacra"
@@ -179,6 +179,21 @@ def test_the_page_is_small_and_begins_with_its_own_picture(visit: Visit, root: P
         "Gallery", "Directions", "Mix", "Walk", "Live", "All numbers", "Nearest", "Certificate"
     ]  # fmt: skip
     playwright.expect(page.locator(".wall canvas").nth(23)).to_be_visible()
+    page.click("#tab-certificate")
+    text = page.inner_text("#panel")
+    assert "Made from 2,400 pictures of peeps" in text and "and from nothing else" in text
+    assert peeps().hash in text and "no scores of its own" in text
+    page.click("#tab-nearest")
+    playwright.expect(page.locator("#panel canvas")).to_have_count(6)
+    reals = peeps().split("train").images.astype(float)
+    small = reals.reshape(-1, 16, 4, 16, 4, 3).mean((2, 4))
+    for seed in (1, 2):
+        shown = show(page, {"seed": seed})[..., :3].astype(float).reshape(16, 4, 16, 4, 3).mean((1, 3))
+        distances = np.sqrt(((small - shown) ** 2).mean((1, 2, 3)))
+        nearest = distances.min()
+        first = page.locator("#panel li").first
+        playwright.expect(first).to_have_attribute("data-number", str(distances.argmin()))
+        assert float(first.inner_text()) == pytest.approx(nearest, abs=0.2)  # one is rounded to whole levels
 
 
 def test_names_and_labels_are_texts(visit: Visit) -> None:
@@ -268,6 +283,8 @@ def test_keys_and_links_work(visit: Visit) -> None:
     assert settled(page) == pixels
     page.keyboard.press("8")
     assert page.get_attribute("#tab-certificate", "aria-selected") == "true"
+    page.keyboard.press("7")
+    assert "no training pictures" in page.inner_text("#panel.nearest")
 
 
 def test_parents_are_mixed_and_bred(visit: Visit) -> None:
@@ -278,32 +295,6 @@ def test_parents_are_mixed_and_bred(visit: Visit) -> None:
     before = settled(page)
     page.locator(".litter button").nth(3).click()
     assert settled(page) != before
-
-
-def test_the_nearest_training_pictures_are_those_of_numpy(visit: Visit) -> None:
-    page = visit()
-    page.click("#tab-nearest")
-    playwright.expect(page.locator("#panel canvas")).to_have_count(6)
-    reals = peeps().split("train").images.astype(float)
-    small = reals.reshape(-1, 16, 4, 16, 4, 3).mean((2, 4))
-    for seed in (1, 2):
-        shown = show(page, {"seed": seed})[..., :3].astype(float).reshape(16, 4, 16, 4, 3).mean((1, 3))
-        distances = np.sqrt(((small - shown) ** 2).mean((1, 2, 3)))
-        nearest = distances.min()
-        first = page.locator("#panel li").first
-        playwright.expect(first).to_have_attribute("data-number", str(distances.argmin()))
-        assert float(first.inner_text()) == pytest.approx(nearest, abs=0.2)  # one is rounded to whole levels
-
-
-def test_the_certificate_names_pictures_and_exactness(visit: Visit, root: Path) -> None:
-    page = visit()
-    page.click("#tab-certificate")
-    text = page.inner_text("#panel")
-    assert "Made from 2,400 pictures of peeps" in text and "and from nothing else" in text
-    assert peeps().hash in text and "no scores of its own" in text
-    page = visit("styled")
-    page.click("#tab-nearest")
-    assert "no training pictures" in page.inner_text("#panel")
 
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), [(375, "dark", "zh-CN"), (1100, "light", "en-GB")])

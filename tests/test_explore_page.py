@@ -19,7 +19,9 @@ import torch
 from support import noise, on_disk
 
 from simulacra.errors import SimulacraError
+from simulacra.explore import drawing_api
 from simulacra.latent import supervised
+from simulacra.latent.inversion import invert
 from simulacra.latent.recipe import Direction, Recipe, to_w
 from simulacra.latent.saved import save_directions
 from simulacra.messages import using
@@ -405,9 +407,15 @@ def test_save_and_drop_back(visit: Visit, tmp_path: Path) -> None:
     assert settled(page) == wanted and recipe(page) == saved_recipe
 
 
-def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, tmp_path: Path) -> None:
+def search_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches take 40 steps from here on, whatever the page asks for."""
+    monkeypatch.setattr(drawing_api, "invert", lambda *words, steps, **options: invert(*words, steps=40, **options))
+
+
+def test_a_photo_is_looked_for_and_becomes_the_picture(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     from test_explore_api import photo
 
+    search_briefly(monkeypatch)
     page = visit()
     before = settled(page)
     page.evaluate(DROP, ["photo.png", base64.b64encode(photo()).decode()])  # one without a recipe
@@ -438,7 +446,7 @@ def test_a_search_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     assert "w" in recipe(page)
 
 
-def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> None:
+def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from test_explore_api import photo
 
     (tmp_path / "photo.png").write_bytes(photo())
@@ -448,6 +456,7 @@ def test_a_page_that_is_left_ends_its_search(visit: Visit, tmp_path: Path) -> No
     page.set_input_files("#photofile", tmp_path / "photo.png")
     page.wait_for_selector("text=So far")
     page.goto("about:blank")
+    search_briefly(monkeypatch)
     again = visit()  # the only search at a time must be free
     tab(again, "photo")
     again.select_option("#panel select", "150")
@@ -568,14 +577,6 @@ def test_sliders_are_kept_as_a_direction(visit: Visit) -> None:
     assert settled(page) == shaped
 
 
-def test_learning_from_labels_is_offered_or_says_why_not(visit: Visit) -> None:
-    page = visit()
-    tab(page, "directions")
-    page.wait_for_selector(".learn .why")
-    assert "not there (tiny)" in page.inner_text(".learn .why")
-    assert page.locator(".learn button").first.is_disabled()
-
-
 def test_directions_are_learned_and_the_lesson_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     page = visit("lesson")
     tab(page, "directions")
@@ -677,6 +678,10 @@ def test_what_a_model_cannot_do_says_why(visit: Visit) -> None:
     assert "a model was opened" in page.inner_text("#panel")
     tab(page, "mix")
     assert "no layers" in page.inner_text("#panel .why")
+    tab(page, "directions")
+    page.wait_for_selector(".learn .why")
+    assert "not there (tiny)" in page.inner_text(".learn .why")
+    assert page.locator(".learn button").first.is_disabled()
 
 
 def test_both_languages(visit: Visit) -> None:
@@ -688,10 +693,9 @@ def test_both_languages(visit: Visit) -> None:
     page.reload()
     page.wait_for_selector("#tab-mix")
     assert page.inner_text("#tab-mix") == "混合"  # it is remembered
-    assert visit(locale="zh-CN").inner_text("#random") == "随机"
 
 
-def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
+def test_a_refusal_is_a_sentence_in_the_language_of_the_page(
     browser: Any, addresses: dict[str, str], tmp_path: Path
 ) -> None:
     link = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
@@ -706,6 +710,8 @@ def test_an_error_of_another_room_is_shown_in_the_language_of_the_page(
         page.fill("#seed", "5000000000")  # the page's own error is in the other language too
         page.press("#seed", "Enter")
         page.wait_for_selector(f"#toast:has-text('{'整数' if other == 'zh' else 'whole number'}')")
+        page.click("#random")
+        page.wait_for_selector("#stage.ready")
         page.close()
 
 
@@ -721,6 +727,7 @@ def test_no_english_is_left_on_the_page_in_chinese(visit: Visit) -> None:
     )
     for name in ("plain", "run", "attributes"):
         page = visit(name, locale="zh-CN")
+        assert page.inner_text("#random") == "随机"
         directions(page)
         page.locator(".chevron").first.click()
         page.click(".keep summary")
@@ -811,16 +818,6 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
         assert not result.violations_count, f"{tab_name}: {result.generate_report()}"
     page.click("#keys")
     assert not axe.run(page).violations_count
-
-
-def test_a_refusal_is_shown_as_a_sentence(browser: Any, addresses: dict[str, str]) -> None:
-    link = base64.urlsafe_b64encode(json.dumps({"recipe": {"z": [1, 2]}}).encode()).decode().rstrip("=")
-    page = browser.new_page()
-    page.goto(f"{addresses['plain']}#{link}")
-    page.wait_for_selector("#toast:has-text('z has 2 numbers')")
-    page.click("#random")
-    page.wait_for_selector("#stage.ready")
-    page.close()
 
 
 def test_noise_and_truncation_by_layers_have_sliders(visit: Visit) -> None:

@@ -28,6 +28,7 @@ from simulacra.training.trainer import Trainer, TrainingDiverged
 OPTIONS: dict[str, Any] = {"gan": "mlp:tiny", "every": 16, "save_every": 32, "total": 192, "quiet": True}
 OPTIONS |= {"device": "cpu", "precision": "fp32", "settings": {"batch": 8}, "seed": 5}
 SEEDS = [rollback.seed_after(5, k) for k in range(4)]
+SOAK = int(os.environ.get("SIMULACRA_SOAK", "0"))  # see `make soak`
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +209,16 @@ def session(data: Path, run: Path, die_at: int | None) -> None:
 
 
 def test_killed_while_it_goes_back(data: Path, tmp_path: Path) -> None:
-    """Life k dies before its k-th file operation, until one reaches the end, which is that of an unkilled run."""
+    """Life k dies before its k-th file operation, until one reaches the end, which is that of an unkilled run.
+
+    `make soak` takes every k, the tests every second one.
+    """
     run, whole, lives = tmp_path / "run", tmp_path / "whole", 0
     process = SERVER.Process(target=session, args=(data, whole, None))
     process.start()
     process.join()
     while process.exitcode != 0 or not lives:
-        lives += 1
+        lives += 1 if SOAK else 2
         process = SERVER.Process(target=session, args=(data, run, lives))
         process.start()
         process.join()

@@ -46,7 +46,10 @@ from simulacra.upscaler import Upscaler
 
 SHAPES = ((3, 16, 16), (1, 16, 16), (4, 16, 16), (3, 16, 24))
 STEPS = 8
-OPTIONS: dict[str, Any] = {"dropout": 0.3, "mirror": True, "clip": 0.5, "lr_decay": 0.01, "balance": "adaptive"}
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"balance": "adaptive"},
+    {"dropout": 0.3, "mirror": True, "clip": 0.5, "lr_decay": 0.01},
+)
 
 Check = Callable[[str, Path], None]
 CHECKS: dict[str, Check] = {}
@@ -206,7 +209,7 @@ def settings(spec: str, folder: Path) -> None:
 @check
 def resume(spec: str, folder: Path) -> None:
     """Eight steps equal three, a save, and five in another process's place: every bit of the state, every journal value."""
-    for number, options in enumerate(({}, OPTIONS)):
+    for number, options in enumerate(OPTIONS):
         words, place = effective(spec, options), folder / str(number)
         whole = advance(make_trainer(spec, place / "whole", **words), 8)
         first = advance(make_trainer(spec, place / "parts", **words), 3)
