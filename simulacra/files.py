@@ -11,11 +11,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from simulacra.errors import SimulacraError
 
@@ -69,11 +69,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """A folder that becomes `path` when the block ends without an error. `path` must not exist by then."""
+def atomic_folder(path: Path, begun: Path | None = None) -> Iterator[Path]:
+    """A folder that becomes `path` when the block ends without an error. `path` must not exist by then.
+
+    begun: such a folder of a killed process, to be used again.
+    """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = begun or Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             yield temporary
             for file in temporary.rglob("*"):
@@ -87,14 +90,29 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def claimed_folder(path: Path) -> Iterator[Path]:
-    """`atomic_folder` for long work: what killed processes left of the same `path` is deleted, while others go on."""
+def claimed_folder(path: Path, is_begun: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
+    """`atomic_folder` for long work: what killed processes left of the same `path` is deleted, while others go on.
+
+    is_begun: whether a folder of a killed process holds the same work; it is used again.
+    """
+    claim: BaseFileLock | None = None
     for folder in path.parent.glob(f".{glob.escape(path.name)}.*"):
         if folder.is_dir() and len(folder.suffix) == SUFFIX and _is_abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-    with atomic_folder(path) as temporary:
-        with FileLock(temporary / CLAIM):
+            if claim or not is_begun(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            lock = FileLock(folder / CLAIM)
+            with contextlib.suppress(Timeout):  # another process was faster
+                lock.acquire(timeout=0)
+                claim = lock
+    with atomic_folder(path, Path(claim.lock_file).parent if claim else None) as temporary:
+        if claim is None:
+            claim = FileLock(temporary / CLAIM)
+            claim.acquire()
+        try:
             yield temporary
+        finally:
+            claim.release()
         (temporary / CLAIM).unlink(missing_ok=True)
 
 

@@ -2,13 +2,15 @@
 
 import errno
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from support import colour_profile, prepared, refused
 
-from simulacra.data import writing
+from simulacra.data import prepare as prepare_module
+from simulacra.data import selection, writing
 from simulacra.data.dataset import Dataset, content_hash, verify
 from simulacra.data.decoding import DecodeOptions
 from simulacra.data.duplicates import exact_groups, grids, near_groups
 from simulacra.data.inspect import inspect, print_report
 from simulacra.data.items import FilePart, Item, ZipMember, _zip, close_all
+from simulacra.data.journal import Journal
 from simulacra.data.opening import open_domain
 from simulacra.data.prepare import export_zip, prepare
 from simulacra.data.prepare_options import PrepareOptions, Size, parse_crop, parse_size
@@ -353,6 +357,80 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path: Path, blow: 
     for aside in leftovers(tmp_path):
         with pytest.raises(SimulacraError):
             open_domain(tmp_path / aside)
+
+
+def kill_after(owner: Any, name: str, decoded: Path, work: Callable[[], object]) -> int:
+    """Carry out `work` in a fork that is killed when `name` has returned, "once" after a new step; returns its exit status.
+
+    decoded: a file that gets a byte for each picture that is decoded.
+    """
+
+    def child() -> None:
+        patched, decode, before = pytest.MonkeyPatch(), writing.decode_tasks, getattr(owner, name, None)
+
+        def counted(target: ArrayTarget, tasks: Sequence[Task]) -> list[Outcome]:
+            with decoded.open("ab") as file:
+                file.write(b"." * len(tasks))
+            return decode(target, tasks)
+
+        def deadly(*arguments: Any) -> Any:
+            is_old = name == "once" and arguments[0].goes_on
+            value = before(*arguments)  # type: ignore[misc]
+            if not is_old:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return value
+
+        patched.setattr(writing, "decode_tasks", counted)
+        if before is not None:
+            patched.setattr(owner, name, deadly)
+        work()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+@pytest.mark.skipif(not writing.FORKS, reason="needs forks")
+def test_a_prepare_that_was_killed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after each step, it makes the bytes of an unbroken one, and decodes no picture twice but for originals."""
+    root = make_folder(tmp_path / "in", 40)
+    for number in (3, 11, 12):
+        (root / f"person {number % 3}" / f"{number}.png").write_text("broken")
+    for number in range(6):
+        (root / "person 0" / f"copy {number}.png").hardlink_to(root / "person 1" / "1.png")
+    monkeypatch.setattr(selection, "BATCH", 10)
+    decoded, out = tmp_path / "decoded", tmp_path / "broken" / "set"
+    options = PrepareOptions(**TINY, limit=38, drop_duplicates=True, keep_originals=2)
+
+    def work(to: Path) -> Callable[[], object]:
+        return lambda: prepare(root, to, options)
+
+    assert kill_after(None, "", decoded, work(tmp_path / "whole" / "set")) == 0
+    whole = len(decoded.read_bytes())
+    count, steps = len(open_domain(tmp_path / "whole" / "set")), 0
+    while kill_after(Journal, "once", decoded, work(out)) == -signal.SIGKILL:
+        steps += 1
+        (unfinished,) = leftovers(out.parent)
+        shutil.copytree(out.parent / unfinished, tmp_path / "states" / str(steps) / unfinished)
+    assert steps > 6
+    made = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert made == {name: (tmp_path / "whole" / "set" / name).read_bytes() for name in made}
+    assert len(made) == sum(path.is_file() for path in (tmp_path / "whole" / "set").rglob("*"))
+    assert len(decoded.read_bytes()) == 2 * whole and not leftovers(out.parent)
+
+    last = tmp_path / "states" / str(steps)
+    for owner, name in ((selection, "shorten"), (prepare_module, "write_sheet"), (prepare_module, "write_originals")):
+        assert kill_after(owner, name, decoded, work(last / "set")) == -signal.SIGKILL
+        assert len(leftovers(last)) == 1
+    prepare(root, last / "set", options)
+    assert {name: (last / "set" / name).read_bytes() for name in made} == made and not leftovers(last)
+    assert len(decoded.read_bytes()) == 2 * whole + count, "the last call to be killed wrote the originals"
+
+    other = tmp_path / "states" / "3"
+    prepare(root, other / "set", PrepareOptions(**TINY))
+    assert len(open_domain(other / "set")) == 43 and not leftovers(other), "other options begin anew"
 
 
 def test_ctrl_c_waits_until_the_workers_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,25 @@ def test_classes_are_read_from_fakes_where_there_are_some(tmp_path: Path) -> Non
     assert "100.0%" in score["what"]
 
 
+@pytest.mark.parametrize(("kind", "few"), [("classes", "within"), ("attributes", "attributes")])
+def test_few_labelled_pictures_have_the_other_scores(kind: str, few: str, tmp_path: Path) -> None:
+    """Nine pictures are too few for a classifier: what needs one is left out, and refused where it is asked for."""
+    pictures, names = blobs(9), ("dark", "light")
+    labels = np.arange(9) % 2 if kind == "classes" else np.eye(2, dtype=np.float32)[np.arange(9) % 2]
+    folder = on_disk(tmp_path / "few", pictures)
+    np.save(folder / "labels.npy", labels)
+    named: dict[str, tuple[str, ...]] = {"classes": (), "attributes": ()} | {kind: names}
+    record = json.loads((folder / "data.json").read_text()) | named
+    record["hash"] = content_hash(pictures, labels, named["classes"], named["attributes"])
+    (folder / "data.json").write_text(json.dumps(record))
+    run = train(folder, gan="dcgan:tiny", run=tmp_path / "r", total=16, quiet=True, settings={"conditional": True})
+    certificate, _ = evaluate(run, samples=8)
+    kinds = {name.partition("-")[0] for name in certificate["scores"]}
+    assert "fd" in kinds and not kinds & {"classes", "within", "agreement", "attributes"}
+    with refused("measure.too_few", least=10, number=9):
+        evaluate(run, samples=8, metrics=[few])
+
+
 SHADES = ("dark", "middle", "light")
 
 

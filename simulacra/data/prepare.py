@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import platform
+import shutil
 import zipfile
 from collections.abc import Sequence
 from importlib import metadata
@@ -24,6 +25,7 @@ from simulacra.data.decoding import DecodeOptions, is_grey
 from simulacra.data.domains import Domain, merge_parts, open_domains
 from simulacra.data.inspect import make_report
 from simulacra.data.items import Item
+from simulacra.data.journal import JOURNAL, ORIGIN, Journal
 from simulacra.data.opening import FORMAT, is_prepared, open_dataset, open_domain
 from simulacra.data.originals import write_originals
 from simulacra.data.prepare_options import PrepareOptions, PrepareSettings, resolve_options, rgb
@@ -33,7 +35,7 @@ from simulacra.data.sheet import write_sheet
 from simulacra.data.sizing import choose_size
 from simulacra.data.source import Source
 from simulacra.errors import SimulacraError
-from simulacra.files import atomic_file, claimed_folder, read_json, write_json
+from simulacra.files import CLAIM, atomic_file, claimed_folder, read_json, write_json
 from simulacra.messages import Message
 
 SAMPLED = 256  # headers that decide between grey and rgb
@@ -75,6 +77,7 @@ def prepare(
     that holds two domains in a known layout (see `domains.parts_of`) becomes a pair as well.
 
     An existing `out` is never overwritten: it is opened if it was made from the same pictures with the same options.
+    After a kill, the same call goes on behind the pictures that are on the disk; a pair begins anew.
     Raises SimulacraError if it was not, and if no picture is usable. A damaged picture is left out.
     """
     options, out = resolve_options(options, settings), Path(out)
@@ -92,9 +95,13 @@ def prepare(
             check_same(out, origin)
             say("data.already_prepared", path=out)
             return open_dataset(out)
-        with claimed_folder(out) as aside:
+        work = origin | {"versions": versions()}
+        with claimed_folder(out, lambda folder: _is_begun(folder, work)) as aside:
             if len(domains) == 1:
+                _clear(aside)
+                write_json(aside / ORIGIN, work)
                 _pack(domains[0].whole, aside, out.name, options, origin)
+                (aside / ORIGIN).unlink()
             else:
                 _pack_pair(domains, aside, out.name, options, origin)
     return open_dataset(out)
@@ -123,9 +130,28 @@ def export_zip(dataset: Dataset, out: str | Path) -> None:
 
 def _pack(source: Source, folder: Path, name: str, options: PrepareOptions, origin: dict[str, Any]) -> None:
     """Make the dataset of a source in an existing folder."""
-    packer = Packer(source, folder / "images.npy", choose_decoding(source.items, options), options)
+    journal = Journal(folder / JOURNAL)
+    packer = Packer(source, folder / "images.npy", choose_decoding(source.items, options), options, journal)
     packer.run()
     _describe(packer, folder, name, origin)
+    journal.path.unlink()
+
+
+def _is_begun(folder: Path, work: dict[str, Any]) -> bool:
+    """Whether the same work was begun in a folder."""
+    try:
+        return (folder / "images.npy").exists() and bool(read_json(folder / ORIGIN) == work)
+    except SimulacraError:  # killed before it was written; or a pair, which begins anew
+        return False
+
+
+def _clear(folder: Path) -> None:
+    """Delete what a killed process wrote beside the pictures: it is written anew."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (CLAIM, JOURNAL, "images.npy"):
+            path.unlink()
 
 
 def _pack_pair(

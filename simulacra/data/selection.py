@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from simulacra.console import Advance, progress
+from simulacra.console import Advance, progress, say
 from simulacra.data.dataset import SPLITS
 from simulacra.data.decoding import DecodeOptions, ImageInfo
 from simulacra.data.duplicates import digests
 from simulacra.data.inspect import Tally
 from simulacra.data.items import Item, ParquetRow
+from simulacra.data.journal import Journal
 from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import Reject
 from simulacra.data.source import Source
-from simulacra.data.writing import ArrayTarget, Task, new_array, run, shorten
+from simulacra.data.writing import ArrayTarget, Outcome, Task, new_array, run, shorten
 from simulacra.errors import SimulacraError
+from simulacra.files import sync
 from simulacra.messages import Message, text
 
+BATCH = 2048  # pictures that are decoded before they are safe from a kill
 DUPLICATE = Message("data.duplicate")
 
 
@@ -62,8 +67,10 @@ def split_counts(n: int, shares: tuple[float, float, float]) -> dict[str, int]:
 class Packer:
     """Fills an .npy file with pictures. The next in order replaces one that is unusable, as long as there is one."""
 
-    def __init__(self, source: Source, path: Path, decoding: DecodeOptions, options: PrepareOptions) -> None:
-        self.source, self.options = source, options
+    def __init__(
+        self, source: Source, path: Path, decoding: DecodeOptions, options: PrepareOptions, journal: Journal
+    ) -> None:
+        self.source, self.options, self.journal = source, options, journal
         self.target = ArrayTarget(path, decoding)
         self.tally = Tally(decoding)
         self.rejects: list[Reject] = list(source.rejects)
@@ -77,8 +84,10 @@ class Packer:
         selected = select(left, folders, options.per_folder, options.limit)
         self.rows: list[int | None] = [None] * len(selected)
         self.infos: dict[int, ImageInfo] = {}
-        self.digests: set[bytes] = set()
-        if selected:
+        self.digests: set[str] = set()
+        if self.journal.goes_on:
+            say("data.goes_on", source=self.source.name)
+        elif selected:
             new_array(self.target, len(selected))
         with progress(text("data.preparing"), len(selected)) as advance:
             while new := sorted(set(selected) - self.infos.keys(), key=self._places(selected)):
@@ -101,25 +110,38 @@ class Packer:
         tasks = [Task(row, items[number]) for row, number in owner.items()]
         if any(isinstance(task.item.place, ParquetRow) for task in tasks):
             tasks.sort(key=lambda task: owner[task.row])  # so that each row group is read once
-        for outcomes in run(self.target, tasks, self.options.workers):
-            for outcome in outcomes:
+        for start in range(0, len(tasks), BATCH):
+            again, step = self.journal.goes_on, partial(self._decode, tasks[start : start + BATCH], advance)
+            for entry in self.journal.once(step):
+                outcome = Outcome.from_json(entry)
                 number = owner[outcome.row]
                 self.tally.add(outcome)
                 if outcome.info is not None:
                     self.infos[number] = outcome.info
                     self.rows[outcome.row] = number
                     filled.append(outcome.row)
+                    advance(again)
                 elif outcome.reject is not None:
                     failed.add(number)
                     self.rejects.append(outcome.reject)
-            advance(sum(outcome.info is not None for outcome in outcomes))
         return failed | (self._drop_duplicates(sorted(filled)) if self.options.drop_duplicates else set())
+
+    def _decode(self, tasks: Sequence[Task], advance: Advance) -> list[Any]:
+        """Decode pictures into their rows on the disk; returns the outcomes as JSON values."""
+        done = []
+        for outcomes in run(self.target, tasks, self.options.workers):
+            done += [outcome.to_json() for outcome in outcomes]
+            advance(sum(outcome.info is not None for outcome in outcomes))
+        with self.target.path.open("rb+") as file:
+            sync(file)
+        return done
 
     def _drop_duplicates(self, filled: Sequence[int]) -> set[int]:
         """Empty the rows that repeat an earlier picture; returns their items."""
         images = np.load(self.target.path, mmap_mode="r", allow_pickle=False)
         dropped: set[int] = set()
-        for row, digest in zip(filled, digests(images, filled), strict=True):
+        found = self.journal.once(lambda: [digest.hex() for digest in digests(images, filled)])  # of pixels that may go
+        for row, digest in zip(filled, found, strict=True):
             number = self.rows[row]
             if digest in self.digests and number is not None:
                 dropped.add(number)
@@ -138,9 +160,12 @@ class Packer:
             reasons = [Message("data.counted", count=count, what=reason) for reason, count in most]
             raise SimulacraError("data.none_usable", source=self.source.name, reasons=reasons)
         images = np.load(self.target.path, mmap_mode="r+", allow_pickle=False)
+        is_whole = len(images) == len(self.rows)  # else an earlier process has moved them
         for gap in [row for row in range(len(filled)) if self.rows[row] is None]:
             last = filled.pop()
-            images[gap], self.rows[gap], self.rows[last] = images[last], self.rows[last], None
+            self.rows[gap], self.rows[last] = self.rows[last], None
+            if is_whole:
+                images[gap] = images[last]
         images.flush()
         del images
         self.chosen = [number for number in self.rows if number is not None]

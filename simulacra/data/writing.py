@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from simulacra.data.decoding import DecodeOptions, ImageInfo, decode
 from simulacra.data.items import Item, close_all
 from simulacra.data.rejects import Reject, UnusablePicture
 from simulacra.errors import SimulacraError
+from simulacra.messages import Message
 
 MAX_CHUNK = 64  # pictures in one message to a worker
 FORKS = sys.platform == "linux"  # elsewhere forks are missing or unsafe
@@ -42,6 +43,20 @@ class Outcome(NamedTuple):
     row: int
     info: ImageInfo | None
     reject: Reject | None = None
+
+    def to_json(self) -> list[Any]:
+        """The outcome as JSON values, which `from_json` reads."""
+        if self.reject is None:
+            return [self.row, self.info]
+        name, reason, detail = self.reject
+        return [self.row, None, [name, reason.code, reason.values, detail]]
+
+    @classmethod
+    def from_json(cls, values: Sequence[Any]) -> Outcome:
+        """The outcome of `to_json`."""
+        row, info, *rejects = values
+        reject = [Reject(name, Message(code, **words), detail) for name, code, words, detail in rejects]
+        return cls(row, info and ImageInfo(*info), *reject)
 
 
 @dataclass(frozen=True)

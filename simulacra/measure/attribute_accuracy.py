@@ -17,6 +17,7 @@ from simulacra.errors import SimulacraError
 from simulacra.files import JsonObject
 from simulacra.measure.distances import Floats, checked
 from simulacra.measure.intervals import FAKES, RESAMPLES, Resampled, counts
+from simulacra.measure.linear_classifier import FEWEST_LABELLED
 from simulacra.measure.metrics import Metric
 from simulacra.measure.scores import Score, round_to
 from simulacra.messages import Message
@@ -92,7 +93,7 @@ def _rarer(mask: Mask) -> int:
 
 def _logits(features: NDArray[Any], mask: Mask, fakes: NDArray[Any]) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Logits [N, A] of the fakes, and of the fifth of `features` that is held out; the indices of that fifth."""
-    values = checked(features, Message("measure.set_labelled"), least=10)
+    values = checked(features, Message("measure.set_labelled"), least=FEWEST_LABELLED)
     order = np.random.default_rng([0, 5]).permutation(len(values))
     test, fit = order[: len(values) // 5], order[len(values) // 5 :]
     mean, deviation = values[fit].mean(0), values[fit].std(0)
@@ -138,6 +139,6 @@ def _areas(logits: Floats, mask: Mask, weights: Floats) -> Floats:
 METRICS = (
     Metric(
         name="attributes", better="higher", what="measure.what_attributes", tasks=("draw",), compute=attributes,
-        possible=possible,
+        possible=lambda context: possible(context) and context.classifiable,
     ),
 )  # fmt: skip

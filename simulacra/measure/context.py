@@ -17,7 +17,7 @@ from simulacra.data.dataset import Dataset
 from simulacra.generator import Generator
 from simulacra.measure import scores
 from simulacra.measure.extractors.features import Extractor, Features, pictures_of
-from simulacra.measure.linear_classifier import LinearClassifier, fit_classifier
+from simulacra.measure.linear_classifier import FEWEST_LABELLED, LinearClassifier, fit_classifier
 from simulacra.measure.metrics import Metric
 from simulacra.measure.model_under_test import fakes_of, reals_of, subsample
 from simulacra.measure.scores import ResampledScore, Score, as_score
@@ -75,6 +75,12 @@ class DrawContext:
         assert train.labels is not None
         rows = subsample(len(train), LABELLED)
         return self.part("train", LABELLED)[self.extractor.kid_layer], train.labels[rows]
+
+    @cached_property
+    def classifiable(self) -> bool:
+        """Whether the training pictures suffice for a classifier of the data's labels."""
+        train = self.data.split("train")
+        return len(train) >= FEWEST_LABELLED and train.labels is not None and len(np.unique(train.labels)) > 1
 
     @cached_property
     def classifier(self) -> LinearClassifier:

@@ -75,6 +75,6 @@ def classes(context: DrawContext) -> Outcome:
 METRICS = (
     Metric(
         name="classes", better="higher", what="measure.what_classes", tasks=("draw",), compute=classes,
-        possible=lambda context: bool(context.data.classes),
+        possible=lambda context: bool(context.data.classes) and context.classifiable,
     ),
 )  # fmt: skip

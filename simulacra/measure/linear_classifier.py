@@ -15,6 +15,7 @@ from simulacra.measure.intervals import Interval, share
 from simulacra.messages import Message
 
 DECAY = 1e-3  # of the weights, on standardised features
+FEWEST_LABELLED = 10  # pictures: a fifth of them tests it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,9 +51,9 @@ def fit_classifier(
     """Fit a classifier of `labels` [N] to four fifths of `features` [N, D] and test it on the rest.
 
     Multinomial logistic regression with a ridge, by L-BFGS over all pictures at once in float64: deterministic.
-    Raises `SimulacraError` for labels that do not fit, fewer than 10 pictures, or a single class.
+    Raises `SimulacraError` for labels that do not fit, fewer than `FEWEST_LABELLED` pictures, or a single class.
     """
-    values = checked(features, Message("measure.set_labelled"), least=10)
+    values = checked(features, Message("measure.set_labelled"), least=FEWEST_LABELLED)
     if labels.shape != (len(values),) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise SimulacraError("measure.label_shape", shape=str(list(labels.shape)))
     count = classes or int(labels.max()) + 1

@@ -129,7 +129,13 @@ def _record(interval: Interval) -> JsonObject:
     return {key: round_to(value) for key, value in vars(interval).items()}
 
 
-_metric = partial(Metric, word="within", tasks=("draw",), compute=per_class, possible=possible)
+_metric = partial(
+    Metric,
+    word="within",
+    tasks=("draw",),
+    compute=per_class,
+    possible=lambda context: possible(context) and context.classifiable,
+)
 METRICS = (
     _metric(name="within", better="lower", what="measure.what_within"),
     _metric(name="agreement", better="higher", what="measure.what_agreement"),
