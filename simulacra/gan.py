@@ -23,7 +23,7 @@ from simulacra.losses import targets
 from simulacra.messages import Message, translated
 from simulacra.model import Model as Model
 from simulacra.model import Task as Task
-from simulacra.optimizers import Adam
+from simulacra.optimizers import Adam, RMSprop
 from simulacra.settings import Preset as Preset
 from simulacra.settings import Settings as Settings
 from simulacra.settings import Shape as Shape
@@ -143,7 +143,7 @@ class GAN(nn.Module):
             if config.optimizer == "adam":
                 optimizers[player] = Adam(parameters, rate, config.betas)
             else:
-                optimizers[player] = torch.optim.RMSprop(parameters, rate, config.alpha, foreach=True)
+                optimizers[player] = RMSprop(parameters, rate, config.alpha)
         return optimizers
 
     def rate(self, steps: int) -> float:

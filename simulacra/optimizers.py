@@ -1,13 +1,23 @@
-"""Optimizers that read weights in the order in which they lie in memory."""
+"""Torch's optimizers without two costs: a copy of each channels-last weight at a step, and a second at each start."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
+def _light(optimizer: type[Any]) -> type[Any]:
+    """The class without the wrappers of torch that import its compiler, which takes a second."""
+    for name in ("add_param_group", "state_dict", "load_state_dict", "zero_grad"):
+        setattr(optimizer, name, inspect.unwrap(getattr(optimizer, name)))
+    optimizer.step = torch.no_grad()(inspect.unwrap(optimizer.step))
+    return optimizer
+
+
+@_light
 class Adam(torch.optim.Adam):
     """`torch.optim.Adam(fused=True)`, with the same results and state.
 
@@ -29,6 +39,14 @@ class Adam(torch.optim.Adam):
                         tensors[i] = tensors[i].detach().permute(order)
             gradients[i] = gradients[i].contiguous()  # the kernel reads memory, whatever the strides
         return complex_
+
+
+@_light
+class RMSprop(torch.optim.RMSprop):
+    """`torch.optim.RMSprop(foreach=True)`."""
+
+    def __init__(self, parameters: Any, lr: float, alpha: float) -> None:
+        super().__init__(parameters, lr, alpha, foreach=True)
 
 
 def memory_order(tensor: Tensor) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -95,3 +97,17 @@ def test_memory_order_makes_every_dense_tensor_contiguous(sizes: list[int], rand
     random.shuffle(order)
     tensor = torch.zeros(sizes).permute(order)
     assert tensor.permute(memory_order(tensor)).is_contiguous()
+
+
+def test_a_training_does_not_import_torchs_compiler() -> None:
+    """It takes a second at each start."""
+    code = """
+import sys, tempfile
+from pathlib import Path
+from simulacra.plugins.harness import advance, make_trainer
+for name in ("dcgan", "wgan", "r3gan", "stylegan2"):
+    trainer = advance(make_trainer(f"{name}:tiny", Path(tempfile.mkdtemp())), 4)
+    trainer.load_state_dict(trainer.state_dict())
+assert "torch._dynamo" not in sys.modules, "torch._dynamo was imported"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -21,7 +21,7 @@ SECONDS = 120  # after which processes that wait for each other are given up
 SERVER: ForkServerContext | SpawnContext  # what starts processes
 if "forkserver" in multiprocessing.get_all_start_methods():
     SERVER = multiprocessing.get_context("forkserver")  # forks from a process that never has more than one thread
-    SERVER.set_forkserver_preload(["torch._dynamo", "simulacra.training.run", "safetensors.torch"])
+    SERVER.set_forkserver_preload(["simulacra.training.run", "safetensors.torch"])
 else:  # on Windows
     SERVER = multiprocessing.get_context("spawn")
 
