@@ -145,7 +145,7 @@ def test_a_run_without_a_picture_says_so_and_offers_no_model(page: Any) -> None:
     assert card.get_by_role("link").count() == card.get_by_role("checkbox").count() == 0
     card.get_by_role("button", name="Training").click()
     page.wait_for_selector("text=It stopped before its first picture.")
-    assert page.get_by_role("button", name="Go on").count() == 1
+    playwright.expect(page.get_by_role("button", name="Go on")).to_have_count(1)
     assert page.get_by_text("Gallery and sliders").count() == page.get_by_text("within a minute").count() == 0
 
 
