@@ -16,7 +16,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before to
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -41,6 +41,18 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _threads() -> None:
     """A command under test may have changed it."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, one for all tests of a file."""
+    from playwright.sync_api import sync_playwright
+    from test_explore_page import CHROMIUM
+
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -374,7 +374,7 @@ def kill_after(owner: Any, name: str, decoded: Path, work: Callable[[], object])
             return decode(target, tasks)
 
         def deadly(*arguments: Any) -> Any:
-            is_old = name == "once" and arguments[0].goes_on
+            is_old = name == "once" and arguments[0].resumes
             value = before(*arguments)  # type: ignore[misc]
             if not is_old:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -393,7 +393,7 @@ def kill_after(owner: Any, name: str, decoded: Path, work: Callable[[], object])
 
 
 @pytest.mark.skipif(not writing.FORKS, reason="needs forks")
-def test_a_prepare_that_was_killed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_prepare_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after each step, it makes the bytes of an unbroken one, and decodes no picture twice but for originals."""
     root = make_folder(tmp_path / "in", 40)
     for number in (3, 11, 12):

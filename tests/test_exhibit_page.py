@@ -82,15 +82,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One for all tests."""
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def visit(browser: Any, root: Path) -> Iterator[Visit]:
     """Open an exhibit without a network. It asks for nothing but itself, and the console stays silent."""

@@ -81,15 +81,6 @@ def addresses(root: Path) -> Iterator[dict[str, str]]:
         yield urls
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One for all tests."""
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def visit(browser: Any, addresses: dict[str, str], root: Path) -> Iterator[Visit]:
     """Open the page of an explorer. No request may leave this machine, and the console must stay silent."""

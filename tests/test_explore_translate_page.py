@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from support import noise, pair_on_disk
-from test_explore_page import Visit, browser, expect_count, playwright, pytestmark, tab, visit  # noqa: F401  (fixtures)
+from test_explore_page import Visit, expect_count, playwright, pytestmark, tab, visit  # noqa: F401  (fixtures)
 
 from simulacra.provenance import read_provenance
 from simulacra.storage import fingerprint, load
@@ -327,7 +327,7 @@ def test_a_run_shows_the_same_picture_at_every_checkpoint(visit: Visit, root: Pa
 
 
 @pytest.mark.parametrize(("locale", "words"), [("en-GB", "The picture cannot be used"), ("zh-CN", "无法使用此图片")])
-def test_a_refusal_is_a_sentence_on_the_page(browser: Any, addresses: dict[str, str], locale: str, words: str) -> None:  # noqa: F811
+def test_a_refusal_is_a_sentence_on_the_page(browser: Any, addresses: dict[str, str], locale: str, words: str) -> None:
     context = browser.new_context(locale=locale)  # whose console may say that a request was refused
     page = context.new_page()
     page.goto(addresses["alone"])
@@ -419,7 +419,7 @@ def test_axe_finds_no_violation(visit: Visit, name: str, scheme: str, locale: st
 
 
 @pytest.mark.parametrize("name", ["run", "plain"])
-def test_the_page_is_small_before_its_first_picture(browser: Any, addresses: dict[str, str], name: str) -> None:  # noqa: F811
+def test_the_page_is_small_before_its_first_picture(browser: Any, addresses: dict[str, str], name: str) -> None:
     context = browser.new_context(locale="zh-CN")
     page, sizes = context.new_page(), list[int]()
     page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", 0)))

@@ -50,15 +50,6 @@ def address() -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One for all tests."""
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Visit]:
     """Opens the page at an address after the #. No request may leave this machine, and the console must stay silent."""

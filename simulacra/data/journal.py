@@ -1,4 +1,4 @@
-"""The steps of a `prepare` that are on the disk, so that the next process goes on behind them after a kill."""
+"""The steps of a `prepare` that are on the disk, so that after a kill the next process resumes after them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Journal:
             file.truncate(whole)
 
     @property
-    def goes_on(self) -> bool:
+    def resumes(self) -> bool:
         """Whether the next step has been finished by an earlier process."""
         return bool(self._left)
 

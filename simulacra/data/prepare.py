@@ -77,7 +77,7 @@ def prepare(
     that holds two domains in a known layout (see `domains.parts_of`) becomes a pair as well.
 
     An existing `out` is never overwritten: it is opened if it was made from the same pictures with the same options.
-    After a kill, the same call goes on behind the pictures that are on the disk; a pair begins anew.
+    After a kill, the same call resumes after the pictures that are on the disk; a pair begins anew.
     Raises SimulacraError if it was not, and if no picture is usable. A damaged picture is left out.
     """
     options, out = resolve_options(options, settings), Path(out)

@@ -85,8 +85,8 @@ class Packer:
         self.rows: list[int | None] = [None] * len(selected)
         self.infos: dict[int, ImageInfo] = {}
         self.digests: set[str] = set()
-        if self.journal.goes_on:
-            say("data.goes_on", source=self.source.name)
+        if self.journal.resumes:
+            say("data.resumed", source=self.source.name)
         elif selected:
             new_array(self.target, len(selected))
         with progress(text("data.preparing"), len(selected)) as advance:
@@ -111,7 +111,7 @@ class Packer:
         if any(isinstance(task.item.place, ParquetRow) for task in tasks):
             tasks.sort(key=lambda task: owner[task.row])  # so that each row group is read once
         for start in range(0, len(tasks), BATCH):
-            again, step = self.journal.goes_on, partial(self._decode, tasks[start : start + BATCH], advance)
+            again, step = self.journal.resumes, partial(self._decode, tasks[start : start + BATCH], advance)
             for entry in self.journal.once(step):
                 outcome = Outcome.from_json(entry)
                 number = owner[outcome.row]
