@@ -1,4 +1,4 @@
-"""The steps of a `prepare` that are on the disk, so that after a kill the next process resumes after them."""
+"""The steps of a `prepare`, whole or of a shard, that are on the disk, so that after a kill the next process resumes after them."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Journal:
     def resumes(self) -> bool:
         """Whether the next step has been finished by an earlier process."""
         return bool(self._left)
+
+    @property
+    def kept(self) -> int:
+        """How many of the next steps an earlier process has finished."""
+        return len(self._left)
 
     def once(self, step: Callable[[], Any]) -> Any:
         """What `step` returns, in JSON values; it is not carried out again if an earlier process finished it."""

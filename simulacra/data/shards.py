@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from simulacra.console import progress, say
 from simulacra.data.duplicates import digests
+from simulacra.data.journal import JOURNAL, ORIGIN, Journal
 from simulacra.data.prepare import check_same, choose_decoding, size_before, versions
 from simulacra.data.prepare_options import PrepareOptions
 from simulacra.data.rejects import english
@@ -48,12 +49,12 @@ from simulacra.data.sources import open_source
 from simulacra.data.stores import LocalFolder
 from simulacra.data.writing import ArrayTarget, Task, new_array, run, shorten
 from simulacra.errors import SimulacraError
-from simulacra.files import append_json_line, disk_errors, read_json, read_json_lines, write_json
+from simulacra.files import disk_errors, read_json, sync, write_json
 from simulacra.messages import Message, text
 
 BATCH = 1024  # pictures that are decoded before they are safe from an interruption
 LAST_KEY = 1 << 64  # above all keys
-ORIGIN, DONE, LOCK = "origin.json", "done.jsonl", ".lock"  # in the folder of an unfinished shard
+LOCK = ".lock"  # in the folder of an unfinished shard
 
 
 def prepare_shard(source: str | Path, out: Path, share: Share, options: PrepareOptions) -> Shard:
@@ -75,7 +76,7 @@ def prepare_shard(source: str | Path, out: Path, share: Share, options: PrepareO
             check_same(out, origin)
             say("data.already_prepared", path=out)
         else:
-            with disk_errors(out), _unfinished(out, origin) as folder:
+            with disk_errors(out), _unfinished(out, origin | {"format": FORMAT}) as folder:
                 _finish(plan, _Rows(plan, folder), folder, out.name, origin)
     return read_shard(LocalFolder(out))
 
@@ -128,7 +129,7 @@ def _plan(source: Source, share: Share, options: PrepareOptions) -> _Plan:
 
 
 @contextlib.contextmanager
-def _unfinished(out: Path, origin: dict[str, Any]) -> Iterator[Path]:
+def _unfinished(out: Path, work: dict[str, Any]) -> Iterator[Path]:
     """The folder beside `out` that holds the shard until it is finished, and becomes `out` when the block ends.
 
     It stays when the block does not end, and is used again by the next call with the same pictures and options.
@@ -141,13 +142,13 @@ def _unfinished(out: Path, origin: dict[str, Any]) -> Iterator[Path]:
     except Timeout as error:
         raise SimulacraError("data.shard_in_use", path=out) from error
     try:
-        if not (folder / ORIGIN).exists() or read_json(folder / ORIGIN) != origin:
+        if not (folder / ORIGIN).exists() or read_json(folder / ORIGIN) != work:
             for path in folder.iterdir():
                 if path.name != LOCK:
                     path.unlink()
-            write_json(folder / ORIGIN, origin)
+            write_json(folder / ORIGIN, work)
         yield folder
-        for name in (DONE, ORIGIN):
+        for name in (JOURNAL, ORIGIN):
             (folder / name).unlink()
     finally:
         lock.release()
@@ -160,7 +161,7 @@ class _Rows:
 
     def __init__(self, plan: _Plan, folder: Path) -> None:
         """Raises SimulacraError where no picture can be used."""
-        self.plan, self.journal = plan, folder / DONE
+        self.plan, self.journal = plan, Journal(folder / JOURNAL)
         self.target = ArrayTarget(folder / PICTURES, choose_decoding(plan.source.items, plan.options))
         self.rejects: dict[int, dict[str, str]] = {}  # by row
         self._decode()
@@ -169,31 +170,30 @@ class _Rows:
     def _decode(self) -> None:
         """Decode in the order of the listing: a part of an archive is read once."""
         plan, n = self.plan, len(self.plan.members)
-        done = {entry["batch"]: entry["rejects"] for entry in read_json_lines(self.journal)}
-        if not done and n:
+        if self.journal.resumes:
+            done = min(n, self.journal.kept * BATCH)
+            say("data.shard_goes_on", path=self.target.path.parent, done=done, count=n)
+        elif n:
             new_array(self.target, n)
-        elif done:
-            say("data.shard_goes_on", path=self.target.path.parent, done=min(n, len(done) * BATCH), count=n)
         with progress(text("data.preparing"), n) as advance:
-            for batch, start in enumerate(range(0, n, BATCH)):
-                if batch not in done:
-                    done[batch] = self._decode_batch(range(start, min(n, start + BATCH)))
-                    _sync(self.target.path)
-                    append_json_line(self.journal, {"batch": batch, "rejects": done[batch]})
-                advance(min(BATCH, n - start))
-        self.rejects = {row: reject for batch in sorted(done) for row, reject in done[batch]}
+            for start in range(0, n, BATCH):
+                places = range(start, min(n, start + BATCH))
+                self.rejects |= dict(self.journal.once(partial(self._decode_batch, places)))
+                advance(len(places))
         if len(self.rejects) == n:
             most = Counter(reject["reason"] for reject in self.rejects.values()).most_common(3)
             reasons = [Message("data.counted", count=count, what=reason) for reason, count in most]
             raise SimulacraError("data.none_usable", source=plan.source.name, reasons=reasons)
 
     def _decode_batch(self, places: range) -> list[tuple[int, dict[str, str]]]:
-        """The rejects of a batch, with their rows."""
+        """Decode a batch onto the disk; returns its rejects, with their rows."""
         plan = self.plan
         numbers, rows = plan.members[places.start : places.stop], plan.rows[places.start : places.stop]
         tasks = [Task(row, plan.source.items[n]) for n, row in zip(numbers.tolist(), rows.tolist(), strict=True)]
         outcomes = (outcome for part in run(self.target, tasks, plan.options.workers) for outcome in part)
-        return [(outcome.row, outcome.reject.to_json()) for outcome in outcomes if outcome.reject is not None]
+        rejects = [(outcome.row, outcome.reject.to_json()) for outcome in outcomes if outcome.reject is not None]
+        _sync(self.target.path)
+        return rejects
 
     def _without_gaps(self) -> NDArray[np.int64]:
         """Move the last rows into the gaps and cut the file off; returns the original row of each.
@@ -255,4 +255,4 @@ def _block_hashes(path: Path, ranges: list[tuple[int, int]]) -> NDArray[np.uint8
 def _sync(path: Path) -> None:
     """Wait until a file is on the disk, with what was written through memory maps."""
     with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        sync(file)
